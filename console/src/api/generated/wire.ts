@@ -1,0 +1,590 @@
+// Generated from the crate `orchestratai-shared`; a test fails where it is stale. Do not edit.
+// To write it anew: UPDATE_TYPESCRIPT=1 cargo test -p orchestratai-shared typescript
+
+/** RFC 3339, UTC, milliseconds. */
+export type Timestamp = string
+/** 0 to 1, in hundredths. */
+export type Confidence = number
+/** A UUID. */
+export type SessionId = string
+/** A UUID. */
+export type TurnId = string
+/** A UUID. */
+export type MessageId = string
+/** A UUID. */
+export type LogId = string
+/** A UUID. */
+export type ClientMessageId = string
+/** A UUID. */
+export type ApprovalId = string
+export type AgentId = string;
+export type AgentStatus = "idle" | "routing" | "active" | "complete";
+export type AgentColor = "cyan" | "green" | "blue" | "purple";
+export type Agent = { 
+/**
+ * Its id.
+ */
+id: AgentId, 
+/**
+ * Its name for people.
+ */
+name: string, 
+/**
+ * What it is doing.
+ */
+status: AgentStatus, 
+/**
+ * The model that answers, such as `embedded-extractive`.
+ */
+model: string, 
+/**
+ * How it retrieves; left out where it answers without retrieval.
+ */
+strategy?: RetrievalStrategy, 
+/**
+ * Its colour.
+ */
+color: AgentColor, 
+/**
+ * Tokens that its providers have reported.
+ */
+tokensUsed: number, 
+/**
+ * What these tokens cost, in USD.
+ */
+cost: number, 
+/**
+ * Whether its last answer came from the semantic cache; left out before its first answer.
+ */
+cached?: boolean, };
+export type MessageRole = "user" | "assistant";
+export type Message = { 
+/**
+ * Its id.
+ */
+id: MessageId, 
+/**
+ * Who speaks.
+ */
+role: MessageRole, 
+/**
+ * What is said.
+ */
+content: string, 
+/**
+ * Which agent speaks; left out for a user's message.
+ */
+agent?: AgentId, 
+/**
+ * How sure the answer is; left out for a user's message and for an answer that was cut short.
+ */
+confidence?: Confidence, 
+/**
+ * When it was said.
+ */
+timestamp: Timestamp, 
+/**
+ * The session it belongs to.
+ */
+sessionId: SessionId, };
+export type Citation = { 
+/**
+ * The `n` of `[n]`, from 1.
+ */
+index: number, 
+/**
+ * The chunk's rank in the turn's `vector_search` result, from 0.
+ */
+chunkId: number, 
+/**
+ * The document's path relative to the ingested folder.
+ */
+source: string, };
+export type RetrievalStrategy = "Pure RAG" | "Pure CAG" | "Hybrid RAG/CAG";
+export type Intent = "META_QUESTION" | "SIMPLE_CHAT" | "PRICING_QUESTION" | "POLICY_QUESTION" | "DOMAIN_QUESTION" | "COMPLEX_QUESTION";
+export type LogType = "routing" | "vector_search" | "cache" | "documents";
+export type LogStatus = "success" | "warning" | "error";
+export type QueryAnalysis = { 
+/**
+ * What the message wants.
+ */
+intent: Intent, 
+/**
+ * How sure the decision is.
+ */
+confidence: Confidence, 
+/**
+ * Who answers.
+ */
+target_agent: AgentId, 
+/**
+ * The reason, for people.
+ */
+reasoning: string, 
+/**
+ * Which attempt at the turn this is, from 2; left out at the first.
+ */
+attempt?: number, };
+export type DocumentChunk = { 
+/**
+ * Its rank in this result, from 0.
+ */
+id: number, 
+/**
+ * Its text.
+ */
+content: string, 
+/**
+ * How near it is to the question, 0 to 1.
+ */
+similarity: number, 
+/**
+ * The document's path relative to the ingested folder, without fragment.
+ */
+source: string, 
+/**
+ * Title, heading path, collection, front matter and, in a search, the score of each ranker.
+ */
+metadata?: Record<string, unknown>, };
+export type VectorSearch = { 
+/**
+ * The collection, or several joined by commas.
+ */
+collection: string, 
+/**
+ * How many chunks were found.
+ */
+chunks_retrieved: number, 
+/**
+ * The chunks, best first.
+ */
+chunks: Array<DocumentChunk>, 
+/**
+ * How long it took, in milliseconds.
+ */
+latency: number, };
+export type CacheOutcome = "hit" | "miss";
+export type CacheLookup = { 
+/**
+ * Hit or miss.
+ */
+status: CacheOutcome, 
+/**
+ * Hits among all look-ups so far, 0 to 1.
+ */
+hit_rate: number, 
+/**
+ * Entries in the cache.
+ */
+size: number, 
+/**
+ * Why it was a hit or a miss, for people.
+ */
+reason?: string, 
+/**
+ * Cosine similarity of the nearest entry, where there is one.
+ */
+similarity?: number, };
+export type DocumentRead = { 
+/**
+ * Its rank in the turn's `vector_search` result, from 0.
+ */
+chunkId: number, 
+/**
+ * The document's path relative to the ingested folder.
+ */
+source: string, 
+/**
+ * Title and headings above the chunk, outermost first.
+ */
+headingPath: Array<string>, 
+/**
+ * How near it is to the question, 0 to 1.
+ */
+similarity: number, 
+/**
+ * Why it was read, for people.
+ */
+reason: string, };
+export type DocumentsRead = { 
+/**
+ * What was read, in the order of reading; empty where nothing found was near enough.
+ */
+documents: Array<DocumentRead>, 
+/**
+ * The knowledge revision that was read.
+ */
+revision: number, };
+export type RetrievalLog = { 
+/**
+ * Its id.
+ */
+id: LogId, 
+/**
+ * What happened, in a few words.
+ */
+title: string, 
+/**
+ * When it happened.
+ */
+timestamp: Timestamp, 
+/**
+ * How it went.
+ */
+status: LogStatus, 
+/**
+ * The chunks that the step is about, where they are not already in `data`.
+ */
+chunks?: Array<DocumentChunk>, 
+/**
+ * The session it belongs to.
+ */
+sessionId: SessionId, 
+/**
+ * The user's message that the step helps to answer.
+ */
+messageId: MessageId, } & ({ "type": "routing", "data": QueryAnalysis } | { "type": "vector_search", "data": VectorSearch } | { "type": "cache", "data": CacheLookup } | { "type": "documents", "data": DocumentsRead });
+export type ChatSession = { 
+/**
+ * Its id.
+ */
+id: SessionId, 
+/**
+ * Whose it is; left out where nobody is signed in.
+ */
+userId?: string, 
+/**
+ * When it began.
+ */
+startTime: Timestamp, 
+/**
+ * When it was last used.
+ */
+lastActivity: Timestamp, 
+/**
+ * Tokens that providers have reported for it.
+ */
+totalTokens: number, 
+/**
+ * What these tokens cost, in USD.
+ */
+totalCost: number, 
+/**
+ * Messages in its transcript, the user's and the agents'.
+ */
+messageCount: number, };
+export type CacheStatus = "hit" | "miss" | "none";
+export type ChatMetrics = { 
+/**
+ * Tokens that the provider reported; 0 for the embedded model.
+ */
+tokensUsed: number, 
+/**
+ * What they cost, in USD.
+ */
+cost: number, 
+/**
+ * From acceptance to the end of the answer, in milliseconds.
+ */
+latency: number, 
+/**
+ * Whether the semantic cache answered.
+ */
+cache_status: CacheStatus, };
+export type ErrorCode = "VALIDATION_ERROR" | "UNAUTHENTICATED" | "FORBIDDEN" | "NOT_FOUND" | "METHOD_NOT_ALLOWED" | "CONFLICT" | "PAYLOAD_TOO_LARGE" | "UNSUPPORTED_MEDIA_TYPE" | "RATE_LIMITED" | "INTERNAL_ERROR" | "UPSTREAM_ERROR" | "OVERLOADED" | "TIMEOUT";
+export type Failure = { 
+/**
+ * The code.
+ */
+code: ErrorCode, 
+/**
+ * What went wrong and, where there is something to do, what to do.
+ */
+message: string, 
+/**
+ * Whether the same request may succeed later without change.
+ */
+retryable: boolean, };
+export type FieldError = { 
+/**
+ * Its name, with dots where it is nested; `body`, `query` or `path` where it is the whole.
+ */
+field: string, 
+/**
+ * What it must be.
+ */
+message: string, };
+export type ErrorBody = { 
+/**
+ * The error.
+ */
+error: ErrorDetail, };
+export type ErrorDetail = { 
+/**
+ * Its code.
+ */
+code: ErrorCode, 
+/**
+ * What went wrong, for people.
+ */
+message: string, 
+/**
+ * Each field that is not valid.
+ */
+details?: Array<FieldError>, 
+/**
+ * When it happened.
+ */
+timestamp: Timestamp, 
+/**
+ * The id under which logs and traces know the request.
+ */
+requestId: string, };
+export type Decision = "approved" | "rejected";
+export type MessageAccepted = { 
+/**
+ * The message as the transcript keeps it.
+ */
+message: Message, 
+/**
+ * The idempotency key that it came with.
+ */
+clientMessageId: ClientMessageId, 
+/**
+ * Whether the semantic cache is passed by; left out where it is not.
+ */
+fresh?: boolean, };
+export type AgentStatusChanged = { 
+/**
+ * Which agent.
+ */
+agent: AgentId, 
+/**
+ * Its status now.
+ */
+status: AgentStatus, };
+export type Handoff = { 
+/**
+ * Who gave it.
+ */
+from: AgentId, 
+/**
+ * Who has it now.
+ */
+to: AgentId, 
+/**
+ * Why, for people.
+ */
+reason: string, };
+export type ToolCallStatus = "started" | "succeeded" | "failed";
+export type ToolCall = { 
+/**
+ * Names the call; the same for its start and its end.
+ */
+callId: string, 
+/**
+ * The tool.
+ */
+tool: string, 
+/**
+ * What it was given.
+ */
+arguments: unknown, 
+/**
+ * Where the call stands.
+ */
+status: ToolCallStatus, 
+/**
+ * How long it took, in milliseconds; left out while it runs.
+ */
+durationMs?: number, 
+/**
+ * What it gave back; left out while it runs.
+ */
+result?: unknown, };
+export type ApprovalRequested = { 
+/**
+ * Names the request.
+ */
+approvalId: ApprovalId, 
+/**
+ * The tool that waits.
+ */
+tool: string, 
+/**
+ * What it would be given.
+ */
+arguments: unknown, 
+/**
+ * Why it needs a decision, for people.
+ */
+reason: string, 
+/**
+ * When it is decided without anybody.
+ */
+expiresAt: Timestamp, };
+export type ApprovalResolved = { 
+/**
+ * Names the request.
+ */
+approvalId: ApprovalId, 
+/**
+ * What was decided.
+ */
+decision: Decision, 
+/**
+ * Who decided.
+ */
+by: string, 
+/**
+ * Why, for people.
+ */
+reason?: string, };
+export type MessageCompleted = { 
+/**
+ * The answer as the transcript keeps it.
+ */
+message: Message, 
+/**
+ * What it took.
+ */
+metrics: ChatMetrics, 
+/**
+ * What its `[n]` stand for.
+ */
+citations: Array<Citation>, };
+export type TurnFailed = { 
+/**
+ * Why.
+ */
+error: Failure, };
+export type TurnCancelled = { 
+/**
+ * The message that keeps the partial answer; left out where nothing was kept.
+ */
+messageId?: MessageId, 
+/**
+ * Length of the partial answer that was kept, in UTF-8 bytes.
+ */
+kept: number, 
+/**
+ * From the request to stop until the upstream was closed, in milliseconds; left out where none was open.
+ */
+upstreamClosedMs?: number, 
+/**
+ * Tokens that the provider bills all the same.
+ */
+tokensBilled: number, };
+export type SessionReady = { 
+/**
+ * The session.
+ */
+session: ChatSession, 
+/**
+ * The agents.
+ */
+agents: Array<Agent>, 
+/**
+ * Names the journal's lineage; it changes only when a backup is restored.
+ */
+epoch: string, 
+/**
+ * The last durable event of the session; 0 where there is none.
+ */
+lastSeq: number, 
+/**
+ * Whether what follows is all that the client missed; if not, it drops what it has and reads anew.
+ */
+recovered: boolean, 
+/**
+ * The turn in progress.
+ */
+turn?: TurnInProgress, };
+export type TurnPhase = "accepted" | "routing" | "running" | "awaiting_approval";
+export type TurnInProgress = { 
+/**
+ * The turn.
+ */
+id: TurnId, 
+/**
+ * Where it stands.
+ */
+state: TurnPhase, 
+/**
+ * Who answers; left out until that is decided.
+ */
+agent?: AgentId, 
+/**
+ * The answer's message id; left out until its first word.
+ */
+messageId?: MessageId, 
+/**
+ * The answer so far; the next `message_delta` begins at its length in bytes.
+ */
+content: string, };
+export type MessageReset = { 
+/**
+ * The answer's message id.
+ */
+messageId: MessageId, 
+/**
+ * Why, for people.
+ */
+reason: string, };
+export type MessageDelta = { 
+/**
+ * The answer's message id.
+ */
+messageId: MessageId, 
+/**
+ * Where `delta` begins, in UTF-8 bytes of the answer.
+ */
+offset: number, 
+/**
+ * The text.
+ */
+delta: string, };
+export type Pong = Record<symbol, never>;
+export type Lagging = { 
+/**
+ * Durable events that it is behind.
+ */
+missed: number, };
+export type ServerDraining = { 
+/**
+ * When to come back, in milliseconds.
+ */
+reconnectAfterMs: number, };
+export type ErrorSignal = { 
+/**
+ * The code.
+ */
+code: ErrorCode, 
+/**
+ * What is wrong.
+ */
+message: string, 
+/**
+ * Whether the same frame may succeed later.
+ */
+retryable: boolean, 
+/**
+ * The message that was refused, where it was one.
+ */
+clientMessageId?: ClientMessageId, };
+export type EventBody = { "type": "message_accepted", "data": MessageAccepted } | { "type": "retrieval_log", "data": RetrievalLog } | { "type": "agent_status", "data": AgentStatusChanged } | { "type": "handoff", "data": Handoff } | { "type": "tool_call", "data": ToolCall } | { "type": "approval_requested", "data": ApprovalRequested } | { "type": "approval_resolved", "data": ApprovalResolved } | { "type": "message_completed", "data": MessageCompleted } | { "type": "turn_failed", "data": TurnFailed } | { "type": "turn_cancelled", "data": TurnCancelled };
+export type SignalBody = { "type": "session_ready", "data": SessionReady } | { "type": "message_reset", "data": MessageReset } | { "type": "message_delta", "data": MessageDelta } | { "type": "pong", "data": Pong } | { "type": "lagging", "data": Lagging } | { "type": "server_draining", "data": ServerDraining } | { "type": "error", "data": ErrorSignal };
+
+/** Numbered, kept in the journal, and published only after its commit. */
+export type DurableEvent = EventBody & { seq: number; sessionId: SessionId; turnId?: TurnId; at: Timestamp }
+/** Has no number and is not kept. */
+export type TransientSignal = SignalBody & { seq?: undefined; sessionId: SessionId; turnId?: TurnId; at: Timestamp }
+/** Every frame that the server sends. */
+export type ServerEvent = DurableEvent | TransientSignal
+/** Every frame that a client sends. */
+export type ClientCommand =
+  | { type: 'send_message'; data: { clientMessageId: ClientMessageId; content: string; fresh?: boolean } }
+  | { type: 'cancel'; data?: { turnId?: TurnId } }
+  | { type: 'resolve_approval'; data: { approvalId: ApprovalId; decision: Decision; reason?: string } }
+  | { type: 'ack'; data: { seq: number } }
+  | { type: 'ping' }

@@ -1,0 +1,47 @@
+//! The words of OrchestratAI: domain types, events, client commands and errors, as they stand on the wire and in the
+//! journal.
+//!
+//! This crate knows no framework, no clock source but [`time::Timestamp::now`], no database and no network. Whoever holds
+//! one of its values may trust it: what comes from outside is parsed once, at the door, by the constructors here.
+//!
+//! In reading order:
+//! - [`id`]: a type for each kind of identifier;
+//! - [`time`]: the one shape of a point in time;
+//! - [`content`]: what a user may say, and a confidence;
+//! - [`agent`], [`message`], [`session`]: the objects people see;
+//! - [`retrieval`]: the steps of a turn, as retrieval logs;
+//! - [`event`]: what the server tells: durable events and transient signals;
+//! - [`command`]: what a client asks over WebSocket;
+//! - [`error`]: the codes and the one error shape.
+
+pub mod agent;
+pub mod command;
+pub mod content;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod message;
+pub mod retrieval;
+pub mod session;
+pub mod time;
+#[cfg(test)]
+mod typescript;
+#[cfg(test)]
+mod wire_shapes;
+
+pub use agent::{Agent, AgentColor, AgentStatus};
+pub use command::ClientCommand;
+pub use content::{Confidence, MessageContent};
+pub use error::{ErrorBody, ErrorCode, ErrorDetail, Failure, FieldError, Invalid};
+pub use event::{Event, EventBody, Signal, SignalBody};
+pub use id::{AgentId, ApprovalId, ClientMessageId, LogId, MessageId, SessionId, TurnId};
+pub use message::{Citation, Message, MessageRole};
+pub use retrieval::{
+    CacheLookup, CacheOutcome, DocumentChunk, DocumentRead, DocumentsRead, Intent, LogData, LogStatus, LogType,
+    QueryAnalysis, RetrievalLog, RetrievalStrategy, VectorSearch,
+};
+pub use session::{CacheStatus, ChatMetrics, ChatSession};
+pub use time::Timestamp;
+
+/// Version of the wire contract, as named in the WebSocket subprotocol.
+pub const SUBPROTOCOL: &str = "orchestratai.v1";
