@@ -37,8 +37,8 @@ lint: ## Check formatting, lints, scripts and which crates may be in the tree
 format: ## Format the code
 	$(CARGO) fmt --all
 
-bench: build ## Measure the release build under load (ARGS for the load generator)
-	target/release/orchestratai-bench $(ARGS)
+bench: build ## Measure the release build under load (the whole suite, or ARGS="ws closed" and so on)
+	target/release/orchestratai-bench $(or $(ARGS),all)
 
 ci: ## Run what CI runs
 	.ci/run
