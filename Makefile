@@ -37,7 +37,7 @@ lint: ## Check formatting, lints, scripts and which crates may be in the tree
 format: ## Format the code
 	$(CARGO) fmt --all
 
-bench: build ## Measure the release build under load (the whole suite, or ARGS="ws closed" and so on)
+bench: build ## Measure the release build under load (the whole suite, or ARGS=ws and so on)
 	target/release/orchestratai-bench $(or $(ARGS),all)
 
 ci: ## Run what CI runs
