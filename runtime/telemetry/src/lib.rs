@@ -1,1 +1,28 @@
-//! Placeholder.
+//! What operators see: metrics for Prometheus, and logs.
+//!
+//! A leaf: it knows the words of the wire and nothing of actors, stores or the web. Whoever has something to tell calls a
+//! typed method; names, labels and buckets stand here and nowhere else.
+//!
+//! In reading order:
+//! - [`names`]: every metric, with kind, unit, labels and meaning;
+//! - [`labels`]: label values that are known beforehand;
+//! - [`metrics`]: the registry and a method for each thing that happens;
+//! - [`agent`]: the same for what belongs to one agent;
+//! - [`live`]: a gauge's share that ends with its owner;
+//! - [`tracing_setup`]: logs, for people or as JSON.
+
+mod agent;
+#[cfg(test)]
+mod documents;
+mod labels;
+mod live;
+mod metrics;
+mod names;
+mod tracing_setup;
+
+pub use agent::{AgentMetrics, UsageMetrics};
+pub use labels::{ActorKind, Mailbox, RefusalReason, SlowConsumerAction, Transport, TurnOutcome};
+pub use live::Live;
+pub use metrics::{BuildInfo, Metrics};
+pub use names::{Label, MetricDescription, MetricKind, Unit};
+pub use tracing_setup::{LogFormat, TracingError, TracingSettings, init_tracing};

@@ -1,0 +1,193 @@
+//! Label values that are known beforehand: an enum for each, so that no other can be counted.
+
+use prometheus::core::{Collector, MetricVec, MetricVecBuilder};
+
+/// An enum whose values stand for the values of one label.
+pub(crate) trait LabelValue: Copy + 'static {
+    /// Every value, at its own [`index`](Self::index).
+    const ALL: &'static [Self];
+
+    /// Its place in [`Self::ALL`].
+    fn index(self) -> usize;
+
+    /// As it stands in the metric.
+    fn as_str(self) -> &'static str;
+}
+
+macro_rules! label_values {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $text:literal,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$vdoc])* $variant,)+
+        }
+
+        impl LabelValue for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    )+};
+}
+
+label_values! {
+    /// How a turn ended.
+    TurnOutcome {
+        /// With an answer.
+        Completed = "completed",
+        /// Without one.
+        Failed = "failed",
+        /// It was stopped.
+        Cancelled = "cancelled",
+    }
+
+    /// How a client follows its session.
+    Transport {
+        /// Over a WebSocket.
+        Websocket = "websocket",
+        /// Over server-sent events.
+        Sse = "sse",
+    }
+
+    /// What was done about a client that could not keep up.
+    SlowConsumerAction {
+        /// It is sent what it missed from the journal.
+        Lagging = "lagging",
+        /// It was cut off.
+        Cut = "cut",
+    }
+
+    /// Why a message was refused.
+    RefusalReason {
+        /// As many turns as allowed are in flight.
+        Turns = "turns",
+        /// A queue in front of an actor is full.
+        Queue = "queue",
+        /// The server is about to stop.
+        Draining = "draining",
+        /// The session is busy, and its policy is to refuse.
+        DoubleTexting = "double_texting",
+    }
+
+    /// An actor with a queue worth watching.
+    Mailbox {
+        /// The one that commits.
+        JournalWriter = "journal_writer",
+        /// The one that routes, all shards together.
+        Orchestrator = "orchestrator",
+        /// The ones that answer, all agents and shards together.
+        Agent = "agent",
+    }
+
+    /// A kind of actor that may be started anew.
+    ActorKind {
+        /// A session.
+        Session = "session",
+        /// An agent.
+        Agent = "agent",
+        /// The one that routes.
+        Orchestrator = "orchestrator",
+        /// The one that commits.
+        JournalWriter = "journal_writer",
+    }
+}
+
+/// Whether the semantic cache had an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheStatus {
+    Hit,
+    Miss,
+}
+
+impl LabelValue for CacheStatus {
+    const ALL: &'static [Self] = &[Self::Hit, Self::Miss];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Miss => "miss",
+        }
+    }
+}
+
+impl LabelValue for orchestratai_shared::RetrievalStrategy {
+    const ALL: &'static [Self] = &[Self::PureRag, Self::PureCag, Self::Hybrid];
+
+    fn index(self) -> usize {
+        match self {
+            Self::PureRag => 0,
+            Self::PureCag => 1,
+            Self::Hybrid => 2,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::PureRag => "pure_rag",
+            Self::PureCag => "pure_cag",
+            Self::Hybrid => "hybrid",
+        }
+    }
+}
+
+/// One metric for each value of a label, resolved once: to count is to index an array.
+#[derive(Debug, Clone)]
+pub(crate) struct PerValue<M>(Box<[M]>);
+
+impl<M: Clone> PerValue<M> {
+    /// Resolves every value of `L` behind the labels in `before`.
+    pub(crate) fn resolve<L, B>(vec: &MetricVec<B>, before: &[&str]) -> Self
+    where
+        L: LabelValue,
+        B: MetricVecBuilder<M = M>,
+        MetricVec<B>: Collector,
+        M: prometheus::core::Metric,
+    {
+        let resolve = |value: &L| {
+            let mut labels = before.to_vec();
+            labels.push(value.as_str());
+            vec.with_label_values(&labels)
+        };
+        Self(L::ALL.iter().map(resolve).collect())
+    }
+
+    /// The metric of one value.
+    pub(crate) fn get<L: LabelValue>(&self, value: L) -> &M {
+        &self.0[value.index()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<L: LabelValue>() {
+        for (index, value) in L::ALL.iter().enumerate() {
+            assert_eq!(value.index(), index, "{}", value.as_str());
+        }
+    }
+
+    #[test]
+    fn every_label_value_stands_at_its_own_index() {
+        check::<TurnOutcome>();
+        check::<Transport>();
+        check::<SlowConsumerAction>();
+        check::<RefusalReason>();
+        check::<Mailbox>();
+        check::<ActorKind>();
+        check::<CacheStatus>();
+        check::<orchestratai_shared::RetrievalStrategy>();
+    }
+}

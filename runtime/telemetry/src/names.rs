@@ -1,0 +1,184 @@
+//! Every metric by name, with kind, unit, labels and meaning: the one place where they stand.
+//!
+//! Labels are bounded: ids of agents and names of models and collections come from configuration, everything else from the
+//! lists given here; never a session, a turn or anything else that a client chooses.
+
+use std::fmt;
+
+/// What a metric is to Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only ever grows, from 0 at the start of the process.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts observations by size.
+    Histogram,
+}
+
+/// What a metric counts in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Things: turns, requests, events.
+    Count,
+    /// Seconds.
+    Seconds,
+    /// US dollars.
+    UsDollars,
+}
+
+/// A label of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// The values that it can have, for people.
+    pub values: &'static str,
+}
+
+/// A metric as it is documented and registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricDescription {
+    /// Its full name.
+    pub name: &'static str,
+    /// What it is to Prometheus.
+    pub kind: MetricKind,
+    /// What it counts in.
+    pub unit: Unit,
+    /// Its labels, in order.
+    pub labels: &'static [Label],
+    /// What it means.
+    pub help: &'static str,
+}
+
+impl fmt::Display for MetricKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        })
+    }
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Count => "count",
+            Self::Seconds => "seconds",
+            Self::UsDollars => "USD",
+        })
+    }
+}
+
+const AGENT: Label = label("agent", "id of an agent");
+const MODEL: Label = label("model", "name of a model");
+const OUTCOME: Label = label("outcome", "completed, failed, cancelled");
+const METHOD: Label = label("method", "an HTTP method, or other");
+const ROUTE: Label = label("route", "a route pattern, or unmatched");
+
+const fn label(name: &'static str, values: &'static str) -> Label {
+    Label { name, values }
+}
+
+/// Declares metrics and [`ALL`] in one stroke, so that none can be left out of the documents.
+macro_rules! metrics {
+    ($($ident:ident = $kind:ident $name:literal [$($label:expr),*] $unit:ident $help:literal;)+) => {
+        $(pub(crate) const $ident: MetricDescription = MetricDescription {
+            name: concat!("orchestratai_", $name),
+            kind: MetricKind::$kind,
+            unit: Unit::$unit,
+            labels: &[$($label),*],
+            help: $help,
+        };)+
+
+        /// Every metric, in the order of the documents.
+        pub(crate) const ALL: &[MetricDescription] = &[$($ident),+];
+    };
+}
+
+metrics! {
+    TURNS = Counter "turns_total" [AGENT, OUTCOME] Count
+        "Turns that have ended, by the agent that had them last.";
+    TURN_DURATION = Histogram "turn_duration_seconds" [AGENT, OUTCOME] Seconds
+        "From the commit of message_accepted to the commit of the turn's terminal event.";
+    TURNS_IN_FLIGHT = Gauge "turns_in_flight" [] Count
+        "Turns that are accepted and have not ended, queued ones included.";
+    TURNS_RESUMED = Counter "turns_resumed_total" [] Count
+        "Attempts at a turn after an interruption: a crash, a panic, a restart.";
+    TIME_TO_FIRST_EVENT = Histogram "time_to_first_event_seconds" [] Seconds
+        "From the receipt of a message to the publication of message_accepted.";
+    TIME_TO_FIRST_TOKEN = Histogram "time_to_first_token_seconds" [] Seconds
+        "From the receipt of a message to the publication of the answer's first message_delta.";
+    ADMISSION_REFUSED = Counter "admission_refused_total" [label("reason", "turns, queue, draining, double_texting")] Count
+        "Messages that were refused for want of room, or because the server drains or the session is busy.";
+    EVENTS_PUBLISHED = Counter "events_published_total" [label("type", "a type of the wire contract")] Count
+        "Events and signals published by sessions, counted once however many clients follow.";
+    TOKENS = Counter "tokens_total" [AGENT, MODEL] Count
+        "Tokens that model providers have reported; the embedded model reports none.";
+    COST = Counter "cost_usd_total" [AGENT, MODEL] UsDollars
+        "What these tokens cost.";
+    CACHE_REQUESTS = Counter "cache_requests_total" [AGENT, label("status", "hit, miss")] Count
+        "Look-ups in the semantic cache.";
+    RETRIEVAL_DURATION = Histogram "retrieval_duration_seconds" [label("strategy", "pure_rag, pure_cag, hybrid")] Seconds
+        "One search in the knowledge base, from query to ranked chunks.";
+    CONNECTIONS = Gauge "connections" [label("transport", "websocket, sse")] Count
+        "Clients that follow a session now.";
+    SLOW_CONSUMERS = Counter "slow_consumers_total" [label("action", "lagging, cut")] Count
+        "Clients that could not keep up: moved to catch-up, or cut off.";
+    WEBSOCKET_CLOSES = Counter "websocket_closes_total" [label("code", "1000 to 1015, 4000, 4001, 4003, 4008, 4029, other")] Count
+        "WebSocket connections that have ended, by close code.";
+    SESSIONS_LIVE = Gauge "sessions_live" [] Count
+        "Sessions in memory now.";
+    SESSIONS_REHYDRATED = Counter "sessions_rehydrated_total" [] Count
+        "Sessions that were started from the journal.";
+    SESSIONS_PASSIVATED = Counter "sessions_passivated_total" [] Count
+        "Idle sessions that were taken out of memory.";
+    MAILBOX_DEPTH = Gauge "mailbox_depth" [label("actor", "journal_writer, orchestrator, agent")] Count
+        "Messages that are queued for an actor and not yet handled.";
+    ACTOR_RESTARTS = Counter "actor_restarts_total" [label("actor", "session, agent, orchestrator, journal_writer")] Count
+        "Actors that were started anew after a panic or a stop.";
+    JOURNAL_COMMIT_DURATION = Histogram "journal_commit_duration_seconds" [] Seconds
+        "One group commit of the journal, as long as it takes to be durable.";
+    JOURNAL_COMMIT_BATCH = Histogram "journal_commit_batch_events" [] Count
+        "Events in one group commit.";
+    JOURNAL_COMMIT_FAILURES = Counter "journal_commit_failures_total" [] Count
+        "Group commits that failed, before they were tried again.";
+    HTTP_REQUESTS = Counter "http_requests_total" [METHOD, ROUTE, label("status", "an HTTP status")] Count
+        "HTTP requests that were answered; a WebSocket handshake counts when it is answered.";
+    HTTP_REQUEST_DURATION = Histogram "http_request_duration_seconds" [METHOD, ROUTE] Seconds
+        "From the head of an HTTP request to the end of its answer; streams are left out.";
+    KNOWLEDGE_CHUNKS = Gauge "knowledge_chunks" [label("collection", "name of a collection")] Count
+        "Chunks that can be searched.";
+    KNOWLEDGE_REVISION = Gauge "knowledge_revision" [] Count
+        "Revision of the knowledge base that answers are taken from.";
+    BUILD_INFO = Gauge "build_info" [
+        label("version", "of the release"), label("commit", "of the sources, or unknown"), label("rustc", "of the build")
+    ] Count
+        "Always 1: says what runs.";
+}
+
+/// Upper bounds of the buckets of every histogram of seconds. Chosen by hand: from a tenth of a millisecond, about what a
+/// commit to a good disk takes, to a minute, when every time limit of ours has struck; three to a decade, so that a
+/// percentile read from them is off by less than half.
+pub(crate) const SECONDS_BUCKETS: &[f64] = &[
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
+];
+
+/// Upper bounds of the buckets for events in one commit.
+pub(crate) const BATCH_BUCKETS: &[f64] = &[
+    1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1_024.0, 2_048.0,
+];
+
+/// What the process collector adds on Linux, under the names that all Prometheus clients use.
+#[cfg(test)]
+pub(crate) const PROCESS: &[&str] = &[
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "process_virtual_memory_bytes",
+];
