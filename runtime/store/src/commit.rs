@@ -1,0 +1,417 @@
+//! The transaction that stores a batch.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use orchestratai_shared::{ChatSession, Confidence, MessageRole, SessionId, Timestamp};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult,
+    entity::prelude::{DateTimeUtc, TextUuid},
+    sea_query::{Alias, Expr, ExprTrait, LockType, OnConflict, Query},
+};
+
+use crate::{
+    CommitError, Store, StoreError, Write,
+    batch::{self, EndedTurn, MessageRow, Rows, SessionChange, Step},
+    dialect,
+    entity::{erased_session, journal, message, session, signed, turn},
+    rows::{ROWS_MAX, change, insert, number, text, text_value, time, time_value, values_list},
+};
+
+/// How long a write goes on asking for the write lock when another process holds it. Each attempt waits up to
+/// [`dialect::BUSY_TIMEOUT`].
+const LOCK_PATIENCE: Duration = Duration::from_secs(12);
+
+impl Store {
+    /// Writes a batch in one transaction: all of it or nothing. Answers after it is durable, as far as the store's
+    /// [`Durability`](crate::Durability) says.
+    ///
+    /// The number of statements does not depend on the size of the batch, and its cost is mostly one flush of the device:
+    /// gather what comes while one commit runs, and give it to the next.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing was written then, and the store can be used on. A batch that failed with
+    /// [`StoreError::Io`] or was not awaited to its end may have been written all the same.
+    pub async fn commit(&self, batch: Vec<Write>) -> Result<(), CommitError> {
+        let steps = batch::steps(batch)?;
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let mut bytes = 0;
+        let mut erased = false;
+        for step in &steps {
+            match step {
+                Step::Rows(rows) => bytes += rows.journal.iter().map(|row| row.payload.len() as u64).sum::<u64>(),
+                Step::Erase(_) => erased = true,
+            }
+        }
+        self.write(async |transaction| {
+            for step in steps {
+                match step {
+                    Step::Rows(rows) => write_rows(transaction, *rows).await?,
+                    Step::Erase(session_id) => erase(transaction, session_id).await?,
+                }
+            }
+            Ok::<(), CommitError>(())
+        })
+        .await?;
+        self.committed(bytes, erased);
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction that holds the write lock, and commits it where `work` succeeds.
+    pub(crate) async fn write<T, E: From<StoreError>>(
+        &self,
+        work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut writer = self.writer().await;
+        let give_up_at = Instant::now() + LOCK_PATIENCE;
+        let transaction = loop {
+            match dialect::begin_write(writer.connection().await?)
+                .await
+                .map_err(StoreError::from)
+            {
+                Ok(transaction) => break transaction,
+                Err(StoreError::Busy(_)) if Instant::now() < give_up_at => {}
+                Err(error) => {
+                    writer.give_up().await;
+                    return Err(error.into());
+                }
+            }
+        };
+        match work(&transaction).await {
+            Ok(done) => match transaction.commit().await {
+                Ok(()) => Ok(done),
+                Err(error) => {
+                    writer.give_up().await;
+                    Err(StoreError::from(error).into())
+                }
+            },
+            Err(error) => {
+                if transaction.rollback().await.is_err() {
+                    writer.give_up().await;
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Writes rows to their tables.
+async fn write_rows(transaction: &DatabaseTransaction, rows: Rows) -> Result<(), CommitError> {
+    let Rows {
+        created,
+        changed,
+        journal,
+        messages,
+        accepted,
+        ended,
+        ..
+    } = rows;
+    if !created.is_empty() {
+        let created = created
+            .into_iter()
+            .map(|(session, organization)| session_values(&session, &organization));
+        let skip = OnConflict::column(session::Column::Id).do_nothing().to_owned();
+        insert(transaction, session::Entity, &SESSION_COLUMNS, created, Some(skip)).await?;
+    }
+    if journal.is_empty() {
+        return Ok(());
+    }
+    let organizations = check_order(transaction, &changed).await?;
+    let organization = |session_id: &SessionId| -> Expr { organizations[session_id].as_str().into() };
+    let rows = journal.into_iter().map(|row| {
+        let organization = organization(&row.session_id);
+        [
+            text(row.session_id.0),
+            number(row.seq),
+            number(row.last_seq),
+            time(row.at),
+            organization,
+            row.payload.into(),
+        ]
+    });
+    insert(transaction, journal::Entity, &JOURNAL_COLUMNS, rows, None).await?;
+    let rows = messages.into_iter().map(|row| {
+        let organization = organization(&row.message.session_id);
+        message_values(row, organization)
+    });
+    insert(transaction, message::Entity, &MESSAGE_COLUMNS, rows, None).await?;
+    let rows = accepted.into_iter().map(|turn| {
+        let (ended_seq, ended_at) = turn.ended.map(|(seq, at)| (signed(seq), DateTimeUtc::from(at))).unzip();
+        let organization = organization(&turn.session_id);
+        [
+            text(turn.id.0),
+            text(turn.session_id.0),
+            text(turn.client_message_id.0),
+            number(turn.accepted_seq),
+            ended_seq.into(),
+            ended_at.into(),
+            organization,
+        ]
+    });
+    insert(transaction, turn::Entity, &TURN_COLUMNS, rows, None).await?;
+    end_turns(transaction, &ended).await?;
+    change_sessions(transaction, &changed).await
+}
+
+const SESSION_COLUMNS: [session::Column; 9] = [
+    session::Column::Id,
+    session::Column::UserId,
+    session::Column::StartTime,
+    session::Column::LastActivity,
+    session::Column::TotalTokens,
+    session::Column::TotalCost,
+    session::Column::MessageCount,
+    session::Column::OrganizationId,
+    session::Column::LastSeq,
+];
+
+const JOURNAL_COLUMNS: [journal::Column; 6] = [
+    journal::Column::SessionId,
+    journal::Column::Seq,
+    journal::Column::LastSeq,
+    journal::Column::At,
+    journal::Column::OrganizationId,
+    journal::Column::Payload,
+];
+
+const MESSAGE_COLUMNS: [message::Column; 9] = [
+    message::Column::Id,
+    message::Column::SessionId,
+    message::Column::Role,
+    message::Column::Content,
+    message::Column::Agent,
+    message::Column::Confidence,
+    message::Column::CreatedAt,
+    message::Column::OrganizationId,
+    message::Column::Seq,
+];
+
+const TURN_COLUMNS: [turn::Column; 7] = [
+    turn::Column::Id,
+    turn::Column::SessionId,
+    turn::Column::ClientMessageId,
+    turn::Column::AcceptedSeq,
+    turn::Column::EndedSeq,
+    turn::Column::EndedAt,
+    turn::Column::OrganizationId,
+];
+
+fn session_values(session: &ChatSession, organization: &str) -> [Expr; 9] {
+    [
+        text(session.id.0),
+        session.user_id.clone().into(),
+        time(session.start_time),
+        time(session.last_activity),
+        number(session.total_tokens),
+        session.total_cost.into(),
+        number(session.message_count),
+        organization.into(),
+        number(0),
+    ]
+}
+
+fn message_values(row: MessageRow, organization: Expr) -> [Expr; 9] {
+    let MessageRow { message, seq } = row;
+    [
+        text(message.id.0),
+        text(message.session_id.0),
+        role_text(message.role).into(),
+        message.content.into(),
+        message.agent.map(|agent| agent.as_str().to_owned()).into(),
+        message.confidence.map(Confidence::get).into(),
+        time(message.timestamp),
+        organization,
+        number(seq),
+    ]
+}
+
+/// Sees that the events of each session follow its last one, and gives the sessions' organizations.
+///
+/// Asked of the database, under its write lock, rather than remembered: it holds whoever has written before, costs one
+/// look-up for each session of the batch, and brings the pages into the cache that the same transaction writes to.
+async fn check_order(
+    transaction: &DatabaseTransaction,
+    changed: &BTreeMap<SessionId, SessionChange>,
+) -> Result<HashMap<SessionId, String>, CommitError> {
+    let mut organizations = HashMap::with_capacity(changed.len());
+    let ids: Vec<&SessionId> = changed.keys().collect();
+    for ids in ids.chunks(ROWS_MAX) {
+        let select = Query::select()
+            .columns([
+                session::Column::Id,
+                session::Column::OrganizationId,
+                session::Column::LastSeq,
+            ])
+            .from(session::Entity)
+            .and_where(Expr::col(session::Column::Id).is_in(ids.iter().map(|id| text(id.0))))
+            .lock(LockType::Update)
+            .to_owned();
+        for row in transaction.query_all(&select).await.map_err(StoreError::from)? {
+            let (id, organization, last_seq) = read_row(&row)?;
+            let session_id = SessionId(id.0);
+            let expected = u64::try_from(last_seq).unwrap_or(0) + 1;
+            let found = changed[&session_id].first_seq;
+            if found != expected {
+                return Err(CommitError::OutOfOrder {
+                    session_id,
+                    expected,
+                    found,
+                });
+            }
+            organizations.insert(session_id, organization);
+        }
+    }
+    match changed.keys().find(|id| !organizations.contains_key(id)) {
+        Some(&session_id) => Err(CommitError::UnknownSession { session_id }),
+        None => Ok(organizations),
+    }
+}
+
+fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64), StoreError> {
+    Ok((
+        row.try_get_by_index(0)?,
+        row.try_get_by_index(1)?,
+        row.try_get_by_index(2)?,
+    ))
+}
+
+/// Ends turns that are open.
+async fn end_turns(transaction: &DatabaseTransaction, ended: &[EndedTurn]) -> Result<(), CommitError> {
+    for ended in ended.chunks(ROWS_MAX) {
+        let rows = ended.iter().map(|turn| {
+            [
+                text_value(turn.id.0),
+                text_value(turn.session_id.0),
+                signed(turn.seq).into(),
+                time_value(turn.at),
+            ]
+        });
+        let update = Query::update()
+            .table(turn::Entity)
+            .value(turn::Column::EndedSeq, change(3))
+            .value(turn::Column::EndedAt, change(4))
+            .from(values_list(rows))
+            .and_where(Expr::col((turn::Entity, turn::Column::Id)).eq(change(1)))
+            .and_where(Expr::col((turn::Entity, turn::Column::SessionId)).eq(change(2)))
+            .and_where(Expr::col((turn::Entity, turn::Column::EndedSeq)).is_null())
+            .to_owned();
+        let found = transaction
+            .execute(&update)
+            .await
+            .map_err(StoreError::from)?
+            .rows_affected();
+        if found != ended.len() as u64 {
+            return Err(CommitError::TurnNotOpen {
+                turn_ids: ended.iter().map(|turn| turn.id).collect(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Brings the totals of all sessions of the batch up to date.
+async fn change_sessions(
+    transaction: &DatabaseTransaction,
+    changed: &BTreeMap<SessionId, SessionChange>,
+) -> Result<(), CommitError> {
+    let changed: Vec<_> = changed.iter().collect();
+    let plus = |column: session::Column, index| Expr::col((session::Entity, column)).add(change(index));
+    for changed in changed.chunks(ROWS_MAX) {
+        let rows = changed.iter().map(|(id, add)| {
+            [
+                text_value(id.0),
+                signed(add.last_seq).into(),
+                time_value(add.last_activity),
+                signed(add.tokens).into(),
+                add.cost.into(),
+                signed(add.messages).into(),
+            ]
+        });
+        let update = Query::update()
+            .table(session::Entity)
+            .value(session::Column::LastSeq, change(2))
+            .value(session::Column::LastActivity, change(3))
+            .value(session::Column::TotalTokens, plus(session::Column::TotalTokens, 4))
+            .value(session::Column::TotalCost, plus(session::Column::TotalCost, 5))
+            .value(session::Column::MessageCount, plus(session::Column::MessageCount, 6))
+            .from(values_list(rows))
+            .and_where(Expr::col((session::Entity, session::Column::Id)).eq(change(1)))
+            .to_owned();
+        transaction.execute(&update).await.map_err(StoreError::from)?;
+    }
+    Ok(())
+}
+
+/// Erases a session and leaves its tombstone.
+async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Result<(), CommitError> {
+    let id = TextUuid(session_id.0);
+    let session = session::Entity::find_by_id(id)
+        .one(transaction)
+        .await
+        .map_err(StoreError::from)?;
+    let Some(session) = session else {
+        return Ok(());
+    };
+    let tombstone = [
+        text(id.0),
+        session.last_seq.into(),
+        time(Timestamp::now()),
+        session.organization_id.into(),
+    ];
+    let reached = (erased_session::Entity, erased_session::Column::ErasedThrough);
+    let excluded = (Alias::new("excluded"), erased_session::Column::ErasedThrough);
+    let keep_higher = OnConflict::column(erased_session::Column::SessionId)
+        .update_columns([erased_session::Column::ErasedAt, erased_session::Column::OrganizationId])
+        .value(
+            erased_session::Column::ErasedThrough,
+            Expr::case(Expr::col(reached).gt(Expr::col(excluded.clone())), Expr::col(reached))
+                .finally(Expr::col(excluded)),
+        )
+        .to_owned();
+    let columns = [
+        erased_session::Column::SessionId,
+        erased_session::Column::ErasedThrough,
+        erased_session::Column::ErasedAt,
+        erased_session::Column::OrganizationId,
+    ];
+    insert(
+        transaction,
+        erased_session::Entity,
+        &columns,
+        std::iter::once(tombstone),
+        Some(keep_higher),
+    )
+    .await?;
+    let failed = |error| CommitError::Store(StoreError::from(error));
+    journal::Entity::delete_many()
+        .filter(journal::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await
+        .map_err(failed)?;
+    message::Entity::delete_many()
+        .filter(message::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await
+        .map_err(failed)?;
+    turn::Entity::delete_many()
+        .filter(turn::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await
+        .map_err(failed)?;
+    session::Entity::delete_by_id(id)
+        .exec(transaction)
+        .await
+        .map_err(failed)?;
+    Ok(())
+}
+
+fn role_text(role: MessageRole) -> &'static str {
+    match role {
+        MessageRole::User => "user",
+        MessageRole::Assistant => "assistant",
+    }
+}

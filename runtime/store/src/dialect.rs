@@ -1,0 +1,230 @@
+//! What is peculiar to a database engine, and nothing else: connections, pragmas, the view, locks and error codes. The rest
+//! of the crate builds its statements with SeaORM and does not ask which engine it talks to.
+
+use std::{path::Path, time::Duration};
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
+};
+use sqlx::{
+    ConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::{Durability, StoreError};
+
+/// How long a statement waits for a lock that another process holds.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Most values that one statement may bind: SQLite's limit is 32,766, PostgreSQL's 65,535.
+pub(crate) const BINDS_MAX: usize = 30_000;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The one that writes.
+    Writer(Durability),
+    /// Those that only read.
+    Reader,
+    /// The one that copies the write-ahead log into the database file.
+    Checkpointer,
+}
+
+/// Opens `connections` of them on the SQLite file at `path`; the file is made where it is missing.
+///
+/// Pages stay at 4,096 bytes: a commit touches one index page for each session in it, so larger pages would multiply what
+/// goes through the log, and a payload of some 6 KB fills its overflow pages well enough. Nothing is memory-mapped: what is
+/// read is read once, and mapped pages would count as resident.
+pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result<DatabaseConnection, DbErr> {
+    let (synchronous, cache_kib) = match role {
+        // Holds a batch of some 256 turns, so that no transaction spills into the log before its end.
+        Role::Writer(Durability::Full) => (SqliteSynchronous::Full, 16_384),
+        Role::Writer(Durability::Process) => (SqliteSynchronous::Normal, 16_384),
+        // A checkpoint flushes log and file in any case; with NORMAL too.
+        Role::Reader | Role::Checkpointer => (SqliteSynchronous::Normal, 2_048),
+    };
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(matches!(role, Role::Writer(_)))
+        .page_size(4_096)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(synchronous)
+        .busy_timeout(BUSY_TIMEOUT)
+        // No foreign keys are declared: they would cost a look-up for each row of the hot path, and rows of a session are
+        // made and erased in one place.
+        .foreign_keys(false)
+        // Statements differ in their number of rows; more of them than this are not worth their memory.
+        .statement_cache_capacity(64)
+        .pragma("cache_size", format!("-{cache_kib}"))
+        .pragma("temp_store", "memory")
+        // A checkpoint inside a commit would make that commit slow; `checkpoint` does it beside them.
+        .pragma("wal_autocheckpoint", "0")
+        // Erased means erased: freed pages are overwritten with zeros. FAST would leave pages that were freed as a whole,
+        // which is what the payload of a journal row is. It costs one page written for each page freed, on deletion only.
+        .pragma("secure_delete", "on")
+        .pragma("query_only", if role == Role::Reader { "on" } else { "off" })
+        .disable_statement_logging();
+    let pool = SqlitePoolOptions::new()
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(Duration::from_secs(30))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+    Ok(pool.into())
+}
+
+/// Begins a transaction that will write, and takes the write lock at once: one that began as a reader could find, when it
+/// comes to write, that it has read what is no longer so.
+pub(crate) async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let sqlite_transaction_mode = match connection.get_database_backend() {
+        DbBackend::Sqlite => Some(SqliteTransactionMode::Immediate),
+        _ => None,
+    };
+    connection
+        .begin_with_options(TransactionOptions {
+            sqlite_transaction_mode,
+            ..TransactionOptions::default()
+        })
+        .await
+}
+
+/// The statement that makes the view `retrieval_logs`: one row for each `retrieval_log` event, read from the journal.
+///
+/// The steps of a turn are four rows or more and most of its bytes; as a table they would be written twice. A filter on
+/// `session_id` reaches the journal's primary key.
+pub(crate) fn create_retrieval_logs(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => {
+            "CREATE VIEW retrieval_logs AS \
+             SELECT frame.value #>> '{data,id}' AS id, journal.session_id AS session_id, \
+             frame.value #>> '{data,messageId}' AS message_id, frame.value #>> '{data,type}' AS type, \
+             frame.value #>> '{data,title}' AS title, frame.value #> '{data,data}' AS data, \
+             frame.value #>> '{data,timestamp}' AS created_at, frame.value #>> '{data,status}' AS status \
+             FROM journal CROSS JOIN LATERAL json_array_elements(journal.payload::json) AS frame(value) \
+             WHERE frame.value ->> 'type' = 'retrieval_log'"
+        }
+        // `.type` and `.data` stand before the large parts of a frame, so that the filter reads little of the others.
+        _ => {
+            "CREATE VIEW retrieval_logs AS \
+             SELECT frame.value ->> '$.data.id' AS id, journal.session_id AS session_id, \
+             frame.value ->> '$.data.messageId' AS message_id, frame.value ->> '$.data.type' AS type, \
+             frame.value ->> '$.data.title' AS title, frame.value -> '$.data.data' AS data, \
+             frame.value ->> '$.data.timestamp' AS created_at, frame.value ->> '$.data.status' AS status \
+             FROM journal, json_each(journal.payload) AS frame \
+             WHERE frame.value ->> '$.type' = 'retrieval_log'"
+        }
+    }
+}
+
+/// How far a checkpoint goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CheckpointMode {
+    /// Copies what it can without waiting for anybody.
+    Passive,
+    /// Waits for readers, copies everything, and empties the log file.
+    Truncate,
+}
+
+/// What a checkpoint found and left, in pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct CheckpointOutcome {
+    /// Pages in the log.
+    pub(crate) log: u64,
+    /// Of these, pages that the database file has.
+    pub(crate) copied: u64,
+    /// Whether it had to stop before the end for somebody else's sake.
+    pub(crate) busy: bool,
+}
+
+/// Copies the write-ahead log into the database file. An engine that does so by itself answers at once.
+pub(crate) async fn checkpoint(
+    connection: &DatabaseConnection,
+    mode: CheckpointMode,
+) -> Result<CheckpointOutcome, DbErr> {
+    let sql = match mode {
+        CheckpointMode::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+        CheckpointMode::Truncate => "PRAGMA wal_checkpoint(TRUNCATE)",
+    };
+    let backend = connection.get_database_backend();
+    if backend != DbBackend::Sqlite {
+        return Ok(CheckpointOutcome::default());
+    }
+    let Some(row) = connection.query_one_raw(Statement::from_string(backend, sql)).await? else {
+        return Ok(CheckpointOutcome::default());
+    };
+    let pages = |index: usize| {
+        row.try_get_by_index::<i64>(index)
+            .map(|pages| u64::try_from(pages).unwrap_or(0))
+    };
+    Ok(CheckpointOutcome {
+        busy: pages(0)? != 0,
+        log: pages(1)?,
+        copied: pages(2)?,
+    })
+}
+
+/// Looks for damage in the tables' structure; reads the whole file.
+pub(crate) async fn quick_check(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let backend = connection.get_database_backend();
+    if backend != DbBackend::Sqlite {
+        return Ok(());
+    }
+    let row = connection
+        .query_one_raw(Statement::from_string(backend, "PRAGMA quick_check(1)"))
+        .await?;
+    match row.map(|row| row.try_get_by_index::<String>(0)).transpose()? {
+        Some(finding) if finding != "ok" => Err(DbErr::Custom(format!("{MALFORMED}: {finding}"))),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How a finding of [`quick_check`] is told from other errors.
+const MALFORMED: &str = "the integrity check found damage";
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if let DbErr::Custom(text) = &error
+            && text.starts_with(MALFORMED)
+        {
+            return Self::Corrupt(error);
+        }
+        let Some(cause) = sqlx_error(&error) else {
+            return Self::Database(error);
+        };
+        let code = match cause {
+            sqlx::Error::Io(io) => {
+                return if io.kind() == std::io::ErrorKind::StorageFull {
+                    Self::DiskFull(error)
+                } else {
+                    Self::Io(error)
+                };
+            }
+            sqlx::Error::PoolTimedOut => return Self::Busy(error),
+            sqlx::Error::Database(cause) => cause.code().and_then(|code| code.parse::<i32>().ok()),
+            _ => None,
+        };
+        // https://www.sqlite.org/rescode.html; the low byte is the primary code.
+        match code.map(|code| code & 0xff) {
+            Some(5 | 6) => Self::Busy(error),
+            Some(13) => Self::DiskFull(error),
+            Some(11 | 26) => Self::Corrupt(error),
+            Some(8 | 10 | 14 | 23) => Self::Io(error),
+            Some(19) => Self::Conflict(error),
+            Some(_) | None => Self::Database(error),
+        }
+    }
+}
+
+fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause),
+        _ => None,
+    }
+}

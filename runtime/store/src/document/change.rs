@@ -1,0 +1,274 @@
+//! Changing documents.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use orchestratai_shared::Timestamp;
+use sea_orm::{
+    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    entity::prelude::TextUuid,
+    sea_query::{Expr, OnConflict},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{DocumentChanges, DocumentId, DocumentRoot, DocumentsChanged, NewDocument};
+use crate::{
+    Store, StoreError,
+    entity::{document, removed_document},
+    meta,
+    rows::{ROWS_MAX, insert, number, text, time},
+};
+
+impl Store {
+    /// Changes documents in one transaction that raises the knowledge revision, or leaves all as it is where nothing would
+    /// be changed. Works beside a running server, from this process or another; commits wait meanwhile, so have the
+    /// documents ready.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was changed then.
+    pub async fn change_documents(&self, changes: DocumentChanges) -> Result<DocumentsChanged, StoreError> {
+        let bytes = changes.put.iter().map(|document| document.content.len() as u64).sum();
+        let changed = self
+            .write(async |transaction| change(transaction, changes).await)
+            .await?;
+        // Text that was removed or replaced should not stay in the log.
+        self.committed(bytes, changed.removed + changed.updated > 0);
+        Ok(changed)
+    }
+}
+
+/// What is stored at a place.
+struct Stored {
+    id: DocumentId,
+    content_hash: String,
+}
+
+async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> Result<DocumentsChanged, StoreError> {
+    let DocumentChanges {
+        put,
+        remove,
+        replace_root,
+    } = changes;
+    let revision = meta::number(transaction, meta::KNOWLEDGE_REVISION).await?;
+    let mut removed: BTreeSet<DocumentId> = existing(transaction, &remove).await?;
+    let mut outcome = DocumentsChanged {
+        revision,
+        ids: Vec::with_capacity(put.len()),
+        added: 0,
+        updated: 0,
+        unchanged: 0,
+        removed: 0,
+    };
+
+    // Of documents for the same place the last one counts.
+    let mut by_root: BTreeMap<(String, String, String), BTreeMap<String, NewDocument>> = BTreeMap::new();
+    let places: Vec<_> = put.iter().map(|new| (root_of(new), new.path.clone())).collect();
+    for new in put {
+        by_root.entry(root_of(&new)).or_default().insert(new.path.clone(), new);
+    }
+    let mut ids = HashMap::new();
+    let mut rows = Vec::new();
+    for (root, documents) in by_root {
+        let mut stored = stored_at(transaction, &root, documents.keys()).await?;
+        for (path, new) in documents {
+            let id = match stored.remove(&path) {
+                Some(stored) if stored.content_hash == new.content_hash && !removed.contains(&stored.id) => {
+                    outcome.unchanged += 1;
+                    stored.id
+                }
+                Some(stored) => {
+                    outcome.updated += 1;
+                    // Put beats remove.
+                    removed.remove(&stored.id);
+                    rows.push((stored.id, new));
+                    stored.id
+                }
+                None => {
+                    outcome.added += 1;
+                    let id = DocumentId(Uuid::now_v7());
+                    rows.push((id, new));
+                    id
+                }
+            };
+            ids.insert((root.clone(), path), id);
+        }
+    }
+    if let Some(root) = replace_root {
+        let kept: BTreeSet<DocumentId> = ids.values().copied().collect();
+        let there = ids_of_root(transaction, root).await?;
+        removed.extend(
+            there
+                .into_iter()
+                .map(|id| DocumentId(id.0))
+                .filter(|id| !kept.contains(id)),
+        );
+    }
+    outcome.ids.extend(places.iter().map(|place| ids[place]));
+    outcome.removed = removed.len();
+    if rows.is_empty() && removed.is_empty() {
+        return Ok(outcome);
+    }
+
+    outcome.revision = revision + 1;
+    meta::set(transaction, meta::KNOWLEDGE_REVISION, &outcome.revision.to_string()).await?;
+    put_rows(transaction, rows, outcome.revision).await?;
+    remove_rows(transaction, removed, outcome.revision).await?;
+    Ok(outcome)
+}
+
+fn root_of(document: &NewDocument) -> (String, String, String) {
+    (
+        document.organization.clone(),
+        document.collection.clone(),
+        document.root.clone(),
+    )
+}
+
+/// Which of these ids there are.
+async fn existing(transaction: &DatabaseTransaction, ids: &[DocumentId]) -> Result<BTreeSet<DocumentId>, StoreError> {
+    let mut found = BTreeSet::new();
+    for ids in ids.chunks(ROWS_MAX) {
+        let rows: Vec<TextUuid> = document::Entity::find()
+            .select_only()
+            .column(document::Column::Id)
+            .filter(document::Column::Id.is_in(ids.iter().map(|id| TextUuid(id.0))))
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        found.extend(rows.into_iter().map(|id| DocumentId(id.0)));
+    }
+    Ok(found)
+}
+
+async fn stored_at(
+    transaction: &DatabaseTransaction,
+    (organization, collection, root): &(String, String, String),
+    paths: impl Iterator<Item = &String>,
+) -> Result<HashMap<String, Stored>, StoreError> {
+    let paths: Vec<&str> = paths.map(String::as_str).collect();
+    let mut stored = HashMap::new();
+    for paths in paths.chunks(ROWS_MAX) {
+        let rows: Vec<(TextUuid, String, String)> = document::Entity::find()
+            .select_only()
+            .columns([
+                document::Column::Id,
+                document::Column::Path,
+                document::Column::ContentHash,
+            ])
+            .filter(document::Column::OrganizationId.eq(organization))
+            .filter(document::Column::Collection.eq(collection))
+            .filter(document::Column::Root.eq(root))
+            .filter(document::Column::Path.is_in(paths.iter().copied()))
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        stored.extend(rows.into_iter().map(|(id, path, content_hash)| {
+            (
+                path,
+                Stored {
+                    id: DocumentId(id.0),
+                    content_hash,
+                },
+            )
+        }));
+    }
+    Ok(stored)
+}
+
+async fn ids_of_root(transaction: &DatabaseTransaction, root: DocumentRoot) -> Result<Vec<TextUuid>, StoreError> {
+    let ids = document::Entity::find()
+        .select_only()
+        .column(document::Column::Id)
+        .filter(document::Column::OrganizationId.eq(root.organization))
+        .filter(document::Column::Collection.eq(root.collection))
+        .filter(document::Column::Root.eq(root.root))
+        .into_tuple()
+        .all(transaction)
+        .await?;
+    Ok(ids)
+}
+
+async fn put_rows(
+    transaction: &DatabaseTransaction,
+    rows: Vec<(DocumentId, NewDocument)>,
+    revision: u64,
+) -> Result<(), StoreError> {
+    let now = Timestamp::now();
+    let columns = [
+        document::Column::Id,
+        document::Column::OrganizationId,
+        document::Column::Collection,
+        document::Column::Root,
+        document::Column::Path,
+        document::Column::Title,
+        document::Column::Content,
+        document::Column::FrontMatter,
+        document::Column::ContentHash,
+        document::Column::Revision,
+        document::Column::CreatedAt,
+        document::Column::UpdatedAt,
+    ];
+    let rows = rows.into_iter().map(|(id, new)| -> [Expr; 12] {
+        [
+            text(id.0),
+            new.organization.into(),
+            new.collection.into(),
+            new.root.into(),
+            new.path.into(),
+            new.title.into(),
+            new.content.into(),
+            Value::Object(new.front_matter).into(),
+            new.content_hash.into(),
+            number(revision),
+            time(now),
+            time(now),
+        ]
+    });
+    let replace = OnConflict::column(document::Column::Id)
+        .update_columns([
+            document::Column::Title,
+            document::Column::Content,
+            document::Column::FrontMatter,
+            document::Column::ContentHash,
+            document::Column::Revision,
+            document::Column::UpdatedAt,
+        ])
+        .to_owned();
+    insert(transaction, document::Entity, &columns, rows, Some(replace)).await
+}
+
+async fn remove_rows(
+    transaction: &DatabaseTransaction,
+    removed: BTreeSet<DocumentId>,
+    revision: u64,
+) -> Result<(), StoreError> {
+    let removed: Vec<TextUuid> = removed.into_iter().map(|id| TextUuid(id.0)).collect();
+    for ids in removed.chunks(ROWS_MAX) {
+        let rows: Vec<(TextUuid, String, String)> = document::Entity::find()
+            .select_only()
+            .columns([
+                document::Column::Id,
+                document::Column::OrganizationId,
+                document::Column::Collection,
+            ])
+            .filter(document::Column::Id.is_in(ids.iter().copied()))
+            .into_tuple()
+            .all(transaction)
+            .await?;
+        let columns = [
+            removed_document::Column::Id,
+            removed_document::Column::OrganizationId,
+            removed_document::Column::Collection,
+            removed_document::Column::Revision,
+        ];
+        let rows = rows.into_iter().map(|(id, organization, collection)| -> [Expr; 4] {
+            [text(id.0), organization.into(), collection.into(), number(revision)]
+        });
+        insert(transaction, removed_document::Entity, &columns, rows, None).await?;
+        document::Entity::delete_many()
+            .filter(document::Column::Id.is_in(ids.iter().copied()))
+            .exec(transaction)
+            .await?;
+    }
+    Ok(())
+}

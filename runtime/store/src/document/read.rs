@@ -1,0 +1,177 @@
+//! Reading documents.
+
+use orchestratai_shared::Timestamp;
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    entity::prelude::{DateTimeUtc, TextUuid},
+};
+use serde_json::{Map, Value};
+
+use super::{Document, DocumentId, DocumentSummary, DocumentsSince, NewDocument};
+use crate::{
+    Page, Store, StoreError,
+    entity::{document, removed_document, signed, unsigned},
+    meta,
+};
+
+/// Documents read by one statement: their texts are all in memory at once anyway, but not their rows as well.
+const DOCUMENTS_AT_ONCE: u64 = 256;
+
+impl Store {
+    /// A document, or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn document(&self, id: DocumentId) -> Result<Option<Document>, StoreError> {
+        let row = document::Entity::find_by_id(TextUuid(id.0)).one(self.readers()).await?;
+        Ok(row.map(Document::from))
+    }
+
+    /// Documents of an organization, or of one of its collections, without their texts: at most `limit` of them in the
+    /// order of their ids, which is the order in which they first came, beginning after the document `after`. `has_more`
+    /// says whether there are younger ones than the last.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn documents(
+        &self,
+        organization: &str,
+        collection: Option<&str>,
+        limit: usize,
+        after: Option<DocumentId>,
+    ) -> Result<Page<DocumentSummary>, StoreError> {
+        let mut select = document::Entity::find().filter(document::Column::OrganizationId.eq(organization));
+        if let Some(collection) = collection {
+            select = select.filter(document::Column::Collection.eq(collection));
+        }
+        if let Some(after) = after {
+            select = select.filter(document::Column::Id.gt(TextUuid(after.0)));
+        }
+        let mut rows: Vec<SummaryRow> = select
+            .select_only()
+            .columns([
+                document::Column::Id,
+                document::Column::OrganizationId,
+                document::Column::Collection,
+                document::Column::Root,
+                document::Column::Path,
+                document::Column::Title,
+                document::Column::ContentHash,
+                document::Column::Revision,
+                document::Column::CreatedAt,
+                document::Column::UpdatedAt,
+            ])
+            .order_by_asc(document::Column::Id)
+            .limit(limit as u64 + 1)
+            .into_model()
+            .all(self.readers())
+            .await?;
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(Page {
+            items: rows.into_iter().map(DocumentSummary::from).collect(),
+            has_more,
+        })
+    }
+
+    /// What has changed in all collections since a knowledge revision; since 0, all documents there are. Read at one
+    /// moment.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn documents_since(&self, revision: u64) -> Result<DocumentsSince, StoreError> {
+        let reader = self.read().await?;
+        let now = meta::number(&reader, meta::KNOWLEDGE_REVISION).await?;
+        let mut changed = Vec::new();
+        let mut after: Option<TextUuid> = None;
+        loop {
+            let mut select = document::Entity::find().filter(document::Column::Revision.gt(signed(revision)));
+            if let Some(after) = after {
+                select = select.filter(document::Column::Id.gt(after));
+            }
+            let rows = select
+                .order_by_asc(document::Column::Id)
+                .limit(DOCUMENTS_AT_ONCE)
+                .all(&reader)
+                .await?;
+            let is_last = (rows.len() as u64) < DOCUMENTS_AT_ONCE;
+            after = rows.last().map(|row| row.id);
+            changed.extend(rows.into_iter().map(Document::from));
+            if is_last {
+                break;
+            }
+        }
+        let removed = removed_document::Entity::find()
+            .filter(removed_document::Column::Revision.gt(signed(revision)))
+            .order_by_asc(removed_document::Column::Id)
+            .all(&reader)
+            .await?;
+        reader.commit().await?;
+        let removed = removed
+            .into_iter()
+            .map(|row| (DocumentId(row.id.0), row.collection))
+            .collect();
+        Ok(DocumentsSince {
+            revision: now,
+            changed,
+            removed,
+        })
+    }
+}
+
+#[derive(FromQueryResult)]
+struct SummaryRow {
+    id: TextUuid,
+    organization_id: String,
+    collection: String,
+    root: String,
+    path: String,
+    title: String,
+    content_hash: String,
+    revision: i64,
+    created_at: DateTimeUtc,
+    updated_at: DateTimeUtc,
+}
+
+impl From<SummaryRow> for DocumentSummary {
+    fn from(row: SummaryRow) -> Self {
+        Self {
+            id: DocumentId(row.id.0),
+            organization: row.organization_id,
+            collection: row.collection,
+            root: row.root,
+            path: row.path,
+            title: row.title,
+            content_hash: row.content_hash,
+            revision: unsigned(row.revision),
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        }
+    }
+}
+
+impl From<document::Model> for Document {
+    fn from(row: document::Model) -> Self {
+        let front_matter = match row.front_matter {
+            Value::Object(fields) => fields,
+            // Nothing else is written.
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+        };
+        Self {
+            id: DocumentId(row.id.0),
+            document: NewDocument {
+                organization: row.organization_id,
+                collection: row.collection,
+                root: row.root,
+                path: row.path,
+                title: row.title,
+                content: row.content,
+                front_matter,
+                content_hash: row.content_hash,
+            },
+            revision: unsigned(row.revision),
+            created_at: Timestamp::from(row.created_at),
+            updated_at: Timestamp::from(row.updated_at),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Sessions with their totals.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
+#[sea_orm(table_name = "sessions")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: TextUuid,
+    pub user_id: Option<String>,
+    pub start_time: DateTimeUtc,
+    pub last_activity: DateTimeUtc,
+    pub total_tokens: i64,
+    #[sea_orm(select_as = "double precision")]
+    pub total_cost: f64,
+    pub message_count: i64,
+    pub organization_id: String,
+    /// The `seq` of the last event in the journal.
+    pub last_seq: i64,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

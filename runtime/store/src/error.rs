@@ -1,0 +1,159 @@
+//! What can go wrong.
+
+use std::path::PathBuf;
+
+use orchestratai_shared::{SessionId, TurnId};
+use sea_orm::DbErr;
+
+/// Why a store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The location is none that this build can open.
+    #[error("cannot open a store at `{location}`: {reason}")]
+    Location {
+        /// As it was given, without a password.
+        location: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The folder or file cannot be written.
+    #[error("cannot write to {}: check that the folder exists, belongs to this user and is not mounted read-only", path.display())]
+    NotWritable {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is damaged, or is no database.
+    #[error("{} is damaged or is no database: restore it from a backup, or move it and its -wal and -shm files away to begin with an empty one", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What the engine says.
+        #[source]
+        source: StoreError,
+    },
+    /// A later version has written the database.
+    #[error("{} was written by a later version (it knows migration `{migration}`): run that version, or restore a backup from before the upgrade", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The migration that this version does not know.
+        migration: String,
+    },
+    /// The database could not be brought to this version, or not be read; for a full disk, a lock that is held or a failing
+    /// device see the source.
+    #[error("cannot open the database {}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What the engine says.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// Why the database did not do what it was asked; after any of these it can be asked again.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process held the write lock for too long.
+    #[error("the database is locked by another process")]
+    Busy(#[source] DbErr),
+    /// No space is left for the database.
+    #[error("no space is left for the database: free some, nothing needs to be restarted")]
+    DiskFull(#[source] DbErr),
+    /// The file is damaged.
+    #[error("the database file is damaged: stop the server and restore the file from a backup")]
+    Corrupt(#[source] DbErr),
+    /// The device or file system failed, or the file may not be written.
+    #[error("the database file cannot be read or written")]
+    Io(#[source] DbErr),
+    /// Rows contradict each other, such as an idempotency key that is there already.
+    #[error("the database refused a row that contradicts another")]
+    Conflict(#[source] DbErr),
+    /// Anything else.
+    #[error("the database failed")]
+    Database(#[source] DbErr),
+    /// A stored row is not what this version writes.
+    #[error("a stored {what} cannot be read")]
+    Unreadable {
+        /// What kind of row.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The id before which a page should end is none of that session.
+    #[error("there is no such entry in this session to page from")]
+    UnknownCursor,
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without change.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Busy(_) | Self::DiskFull(_) | Self::Io(_) | Self::Database(_) => true,
+            Self::Corrupt(_) | Self::Conflict(_) | Self::Unreadable { .. } | Self::UnknownCursor => false,
+        }
+    }
+}
+
+/// Why a batch was not written; nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Events for a session that does not exist.
+    #[error("session {session_id} does not exist")]
+    UnknownSession {
+        /// The session.
+        session_id: SessionId,
+    },
+    /// Events that do not follow the last one of their session: a gap or a repeat.
+    #[error("session {session_id} goes on with seq {expected}, not {found}")]
+    OutOfOrder {
+        /// The session.
+        session_id: SessionId,
+        /// The `seq` that would have followed.
+        expected: u64,
+        /// The `seq` that came.
+        found: u64,
+    },
+    /// A terminal event for a turn that does not exist or has ended: a turn ends exactly once.
+    #[error("a turn of {turns} cannot end: it does not exist or has ended already", turns = list(turn_ids))]
+    TurnNotOpen {
+        /// The turns that were to end in this batch; at least one of them is not open.
+        turn_ids: Vec<TurnId>,
+    },
+    /// An entry that contradicts itself.
+    #[error("seq {seq} of session {session_id} {reason}")]
+    Malformed {
+        /// The session.
+        session_id: SessionId,
+        /// The entry's `seq`.
+        seq: u64,
+        /// What is wrong, after "the entry".
+        reason: &'static str,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CommitError {
+    /// Whether the same batch may succeed later without change.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_retryable(),
+            Self::UnknownSession { .. }
+            | Self::OutOfOrder { .. }
+            | Self::TurnNotOpen { .. }
+            | Self::Malformed { .. } => false,
+        }
+    }
+}
+
+fn list(turn_ids: &[TurnId]) -> String {
+    turn_ids.iter().map(TurnId::to_string).collect::<Vec<_>>().join(", ")
+}

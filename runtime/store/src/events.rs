@@ -1,0 +1,165 @@
+//! The journal, as it is replayed.
+
+use bytestring::ByteString;
+use orchestratai_shared::{Event, SessionId};
+
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    entity::prelude::TextUuid,
+    sea_query::{Expr, ExprTrait, Func, Query},
+};
+
+use crate::{
+    Store, StoreError,
+    entity::{journal, session, signed, unsigned},
+    frames,
+};
+
+/// Events of a session, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventsPage {
+    /// The frames, with consecutive `seq`.
+    pub frames: Vec<StoredFrame>,
+    /// The `seq` of the session's last event at the moment of reading; 0 where there is none.
+    pub last_seq: u64,
+}
+
+/// An event as it was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredFrame {
+    /// Its place in the journal.
+    pub seq: u64,
+    /// Its exact text on the wire.
+    pub text: ByteString,
+}
+
+impl StoredFrame {
+    /// Reads the event.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreadable`] where this version does not understand it.
+    pub fn event(&self) -> Result<Event, StoreError> {
+        serde_json::from_str(&self.text).map_err(frames::unreadable)
+    }
+}
+
+impl Store {
+    /// Events of a session after `after_seq`, at most `max_events` of them and about `max_bytes` of text, but one at least
+    /// where there is one: as many as fit, so that a caller who asks again from the last one's `seq` gets all of them. None
+    /// where there is no such session.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn events_after(
+        &self,
+        id: SessionId,
+        after_seq: u64,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Option<EventsPage>, StoreError> {
+        let reader = self.read().await?;
+        let last_seq = session::Entity::find_by_id(TextUuid(id.0))
+            .select_only()
+            .column(session::Column::LastSeq)
+            .into_tuple::<i64>()
+            .one(&reader)
+            .await?;
+        let Some(last_seq) = last_seq.map(unsigned) else {
+            return Ok(None);
+        };
+        let mut frames = Vec::new();
+        let mut bytes = 0;
+        let mut next = after_seq.saturating_add(1);
+        // Rows are read a few at a time, since what they hold is known only when they have been read.
+        'rows: while next <= last_seq && frames.len() < max_events {
+            let rows = rows_from(&reader, id, next, Some(ROWS_AT_ONCE)).await?;
+            let Some(last) = rows.last() else { break };
+            let after_rows = unsigned(last.last_seq) + 1;
+            for row in rows {
+                for frame in frames::slice(unsigned(row.seq), row.payload)? {
+                    if frame.seq < next {
+                        continue;
+                    }
+                    bytes += frame.text.len();
+                    if frames.len() >= max_events || (bytes > max_bytes && !frames.is_empty()) {
+                        break 'rows;
+                    }
+                    frames.push(frame);
+                }
+            }
+            next = after_rows;
+        }
+        reader.commit().await?;
+        Ok(Some(EventsPage { frames, last_seq }))
+    }
+
+    /// One event of a session, or none.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn event_at(&self, id: SessionId, seq: u64) -> Result<Option<StoredFrame>, StoreError> {
+        let Some(row) = rows_from(self.readers(), id, seq, Some(1)).await?.into_iter().next() else {
+            return Ok(None);
+        };
+        Ok(frames::slice(unsigned(row.seq), row.payload)?
+            .into_iter()
+            .find(|frame| frame.seq == seq))
+    }
+}
+
+/// Rows read by one statement while it is not known how many are wanted.
+const ROWS_AT_ONCE: u64 = 32;
+
+/// The rows that hold `seq` and what follows, oldest first.
+async fn rows_from(
+    reader: &impl ConnectionTrait,
+    id: SessionId,
+    seq: u64,
+    limit: Option<u64>,
+) -> Result<Vec<journal::Model>, StoreError> {
+    // `seq` may stand inside a row. The row that it stands in is the last one that begins at or before it.
+    let begin = Query::select()
+        .expr(Expr::col(journal::Column::Seq).max())
+        .from(journal::Entity)
+        .and_where(Expr::col(journal::Column::SessionId).eq(TextUuid(id.0)))
+        .and_where(Expr::col(journal::Column::Seq).lte(signed(seq)))
+        .to_owned();
+    let rows = journal::Entity::find()
+        .filter(journal::Column::SessionId.eq(TextUuid(id.0)))
+        .filter(Expr::col(journal::Column::Seq).gte(Func::coalesce([
+            Expr::SubQuery(None, Box::new(begin.into())),
+            Expr::val(signed(seq)),
+        ])))
+        .order_by_asc(journal::Column::Seq)
+        .limit(limit)
+        .all(reader)
+        .await?;
+    Ok(rows)
+}
+
+/// The events from `seq` to `last_seq`, or to the end.
+pub(crate) async fn range(
+    reader: &impl ConnectionTrait,
+    id: SessionId,
+    seq: u64,
+    last_seq: Option<u64>,
+) -> Result<Vec<Event>, StoreError> {
+    let last_seq = last_seq.unwrap_or(u64::MAX);
+    let mut events = Vec::new();
+    let mut next = seq;
+    loop {
+        let rows = rows_from(reader, id, next, Some(ROWS_AT_ONCE)).await?;
+        let is_last = (rows.len() as u64) < ROWS_AT_ONCE;
+        for row in rows {
+            for frame in frames::slice(unsigned(row.seq), row.payload)? {
+                if (next..=last_seq).contains(&frame.seq) {
+                    events.push(frame.event()?);
+                    next = frame.seq + 1;
+                }
+            }
+        }
+        if is_last || next > last_seq {
+            return Ok(events);
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The migrations, oldest first. One that has been released is never changed.
+
+mod m20261122_000001_core;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait};
+
+/// Brings a database to the present schema.
+pub(crate) struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261122_000001_core::Migration)]
+    }
+}

@@ -1,0 +1,47 @@
+//! What can be written.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use orchestratai_shared::{ChatSession, Event, Message, SessionId};
+
+/// One write. A batch of them is applied in order and as a whole by [`Store::commit`](crate::Store::commit).
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Makes a session, with `seq` 0. One that exists is left as it is.
+    CreateSession {
+        /// The session; its totals are taken as they are.
+        session: ChatSession,
+        /// Whose it is.
+        organization: Arc<str>,
+    },
+    /// Appends events to the journal of a session that exists, or is made earlier in the batch.
+    Append(Append),
+    /// Erases a session: journal, messages, turns and totals. What is left is its id with the `seq` up to which it went. A
+    /// session that does not exist is no error.
+    EraseSession {
+        /// The session.
+        session_id: SessionId,
+    },
+}
+
+/// Events for the journal of one session. They share one row of the journal, and become durable together.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The session.
+    pub session_id: SessionId,
+    /// The events in order: the first one's `seq` follows the last of the session, each further one the one before. An
+    /// append without entries is nothing.
+    pub entries: Vec<JournalEntry>,
+}
+
+/// One event for the journal.
+#[derive(Debug, Clone)]
+pub struct JournalEntry {
+    /// The event.
+    pub event: Arc<Event>,
+    /// Its exact text on the wire, which every replay sends again byte by byte: one JSON object.
+    pub frame: ByteString,
+    /// The partial answer that a `turn_cancelled` keeps in the transcript.
+    pub kept: Option<Message>,
+}
