@@ -1,0 +1,6 @@
+//! What can be measured.
+
+pub(crate) mod idle;
+pub(crate) mod stalled;
+pub(crate) mod start;
+pub(crate) mod suite;
