@@ -1,1 +1,25 @@
-//! Placeholder.
+//! What an agent does in a turn: routing, strategies, models, knowledge and the semantic cache.
+//!
+//! Plain async Rust. This crate knows no actor framework, no web and no database driver: where it needs documents it
+//! defines [`knowledge::DocumentStore`], and whoever wires the parts together implements it.
+//!
+//! In reading order:
+//! - [`definition`]: what an agent is, read from its TOML file;
+//! - [`turn`]: one turn as an agent sees it, and the trait [`turn::Responder`];
+//! - [`routing`]: who answers a message;
+//! - [`embedder`]: text to vectors;
+//! - [`knowledge`]: documents, their chunks, the index over them, and search;
+//! - [`model`]: what makes an answer out of what was found;
+
+pub mod definition;
+pub mod embedder;
+pub mod knowledge;
+pub mod model;
+pub mod routing;
+pub mod turn;
+
+#[cfg(test)]
+mod testing;
+mod words;
+
+pub use embedder::Embedder;

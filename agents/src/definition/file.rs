@@ -1,0 +1,243 @@
+//! One agent file: from text to a definition, or to everything that is wrong with it.
+
+use std::{path::Path, time::Duration};
+
+use orchestratai_shared::{AgentColor, AgentId, Intent};
+use sha2::{Digest, Sha256};
+use toml::de::DeTable;
+
+use super::{
+    AgentDefinition, DirectTexts, Example, Limits, Problem, Strategy,
+    problem::nearest,
+    table::{Findings, Table},
+};
+use crate::{knowledge::CollectionName, model, routing::Case};
+
+const KEYS: &[&str] = &[
+    "id", "name", "purpose", "color", "strategy", "complex_strategy", "model", "prompt", "keywords", "collections",
+    "tools", "fallbacks", "limits", "examples", "direct",
+];
+
+const COLORS: &[(&str, AgentColor)] = &[
+    ("cyan", AgentColor::Cyan),
+    ("green", AgentColor::Green),
+    ("blue", AgentColor::Blue),
+    ("purple", AgentColor::Purple),
+];
+
+const STRATEGIES: &[(&str, Strategy)] = &[
+    ("pure_rag", Strategy::PureRag),
+    ("pure_cag", Strategy::PureCag),
+    ("hybrid", Strategy::Hybrid),
+    ("direct", Strategy::Direct),
+];
+
+const INTENTS: &[(&str, Intent)] = &[
+    ("meta_question", Intent::MetaQuestion),
+    ("simple_chat", Intent::SimpleChat),
+    ("pricing_question", Intent::PricingQuestion),
+    ("policy_question", Intent::PolicyQuestion),
+    ("domain_question", Intent::DomainQuestion),
+    ("complex_question", Intent::ComplexQuestion),
+];
+
+const CASES: &[(&str, Case)] = &[
+    ("greeting", Case::Greeting),
+    ("thanks", Case::Thanks),
+    ("farewell", Case::Farewell),
+    ("about", Case::About),
+    ("person", Case::Person),
+    ("vague", Case::Vague),
+    ("out_of_scope", Case::OutOfScope),
+    ("injection", Case::Injection),
+];
+
+const DIRECT_KEYS: &[&str] = &[
+    "greeting", "thanks", "farewell", "about", "person", "vague", "out_of_scope", "injection", "unavailable",
+];
+
+/// A definition, and where its references to other agents stand, for checks that need all files.
+#[derive(Debug)]
+pub(crate) struct ParsedFile {
+    pub(crate) definition: AgentDefinition,
+    /// Line and column of each entry of `fallbacks`.
+    pub(crate) fallback_places: Vec<(usize, usize)>,
+}
+
+/// Reads one file. `file` is how the file is called in problems; its name without `.toml` must be the agent's id.
+///
+/// # Errors
+/// Every problem of the file, in the order in which they stand there.
+pub(crate) fn parse(file: &Path, text: &str) -> Result<ParsedFile, Vec<Problem>> {
+    let findings = Findings::new(file, text);
+    let (root, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        findings.add(error.span().unwrap_or(0..0), error.message().trim(), None);
+    }
+    // What follows a broken line is read as far as that makes sense, but a key that was lost in it is not missing.
+    if !syntax.is_empty() {
+        return Err(findings.into_problems());
+    }
+    let parsed = read(&findings, &Table::open(&findings, root.get_ref(), "", 0..0, KEYS), file, text);
+    match (parsed, findings.into_problems()) {
+        (Some(parsed), problems) if problems.is_empty() => Ok(parsed),
+        (_, problems) => Err(problems),
+    }
+}
+
+fn read(findings: &Findings<'_>, root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
+    let id = read_id(root, file);
+    let name = root.text("name");
+    let purpose = root.text("purpose");
+    let color = root.choice("color", COLORS);
+    let strategy = root.choice("strategy", STRATEGIES);
+    let complex_strategy = root.choice_if_any("complex_strategy", STRATEGIES);
+    let model = root.text("model").filter(|(model, span)| {
+        let known = model::NAMES.contains(&model.as_str());
+        if !known {
+            let must = format!("one of {}", model::NAMES.join(", "));
+            root.wrong("model", span.clone(), &must, nearest(model, model::NAMES.iter().copied()));
+        }
+        known
+    });
+    let prompt = root.text("prompt");
+    let keywords = root.texts("keywords").into_iter().map(|(word, _)| word.to_lowercase()).collect();
+    let collections = read_collections(root, strategy);
+    let fallbacks = read_fallbacks(root, id.as_ref());
+    let limits = read_limits(root);
+    let examples = read_examples(root, strategy);
+    let direct = read_direct(root, strategy);
+    let tools = root.texts("tools").into_iter().map(|(tool, _)| tool).collect();
+
+    let version = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let fallback_places = fallbacks.iter().map(|(_, span)| super::problem::place(text, span.start)).collect();
+    let _ = findings;
+    Some(ParsedFile {
+        definition: AgentDefinition {
+            id: id?,
+            name: name?.0,
+            purpose: purpose?.0,
+            color: color?,
+            strategy: strategy?,
+            complex_strategy,
+            model: model?.0,
+            prompt: prompt?.0,
+            examples,
+            keywords,
+            collections,
+            tools,
+            fallbacks: fallbacks.into_iter().map(|(id, _)| id).collect(),
+            limits: limits?,
+            direct,
+            version,
+        },
+        fallback_places,
+    })
+}
+
+fn read_id(root: &Table<'_>, file: &Path) -> Option<AgentId> {
+    let (text, span) = root.text("id")?;
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    match AgentId::parse(&text) {
+        Err(invalid) => {
+            root.wrong("id", span, invalid.to_string().trim_start_matches("must be "), None);
+            None
+        }
+        Ok(id) => {
+            if text != stem {
+                root.wrong("id", span, &format!("the file's name, `{stem}`"), None);
+            }
+            Some(id)
+        }
+    }
+}
+
+fn read_collections(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<CollectionName> {
+    let texts = root.texts("collections");
+    if texts.is_empty() && strategy.is_some_and(|strategy| strategy != Strategy::Direct) {
+        let span = root.get("collections").map_or(0..0, toml::Spanned::span);
+        root.wrong("collections", span, "at least one collection, since the strategy reads the knowledge base", None);
+    }
+    let parse = |(text, span): (String, _)| match CollectionName::parse(&text) {
+        Ok(name) => Some(name),
+        Err(invalid) => {
+            root.wrong("collections", span, invalid.to_string().trim_start_matches("must be "), None);
+            None
+        }
+    };
+    texts.into_iter().filter_map(parse).collect()
+}
+
+fn read_fallbacks(root: &Table<'_>, own: Option<&AgentId>) -> Vec<(AgentId, std::ops::Range<usize>)> {
+    let mut fallbacks: Vec<(AgentId, std::ops::Range<usize>)> = Vec::new();
+    for (text, span) in root.texts("fallbacks") {
+        match AgentId::parse(&text) {
+            Err(invalid) => root.wrong("fallbacks", span, invalid.to_string().trim_start_matches("must be "), None),
+            Ok(id) if Some(&id) == own => root.wrong("fallbacks", span, "other agents, not the agent itself", None),
+            Ok(id) if fallbacks.iter().any(|(known, _)| *known == id) => {
+                root.wrong("fallbacks", span, "a list without repeats", None);
+            }
+            Ok(id) => fallbacks.push((id, span)),
+        }
+    }
+    fallbacks
+}
+
+fn read_limits(root: &Table<'_>) -> Option<Limits> {
+    root.need("limits")?;
+    let limits = root.table("limits", &["concurrency_turns", "queue_turns", "timeout_seconds"])?;
+    let concurrency = limits.number("concurrency_turns", 1..=10_000);
+    let queue = limits.number("queue_turns", 0..=100_000);
+    let timeout = limits.number("timeout_seconds", 1..=3_600);
+    Some(Limits {
+        concurrency: usize::try_from(concurrency?).ok()?,
+        queue: usize::try_from(queue?).ok()?,
+        timeout: Duration::from_secs(timeout?),
+    })
+}
+
+fn read_examples(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<Example> {
+    let mut examples = Vec::new();
+    for group in root.tables("examples", &["intent", "case", "texts"]) {
+        let intent = group.choice("intent", INTENTS);
+        let case = group.choice_if_any("case", CASES);
+        match (strategy, case, group.get("case")) {
+            (Some(Strategy::Direct), None, None) => {
+                let _ = group.need("case");
+            }
+            (Some(Strategy::PureRag | Strategy::PureCag | Strategy::Hybrid), _, Some(value)) => {
+                group.wrong("case", value.span(), "left out, since only direct answers have cases", None);
+            }
+            (_, _, _) => {}
+        }
+        let _ = group.need("texts");
+        let Some(intent) = intent else { continue };
+        examples.extend(group.texts("texts").into_iter().map(|(text, _)| Example { text, intent, case }));
+    }
+    if examples.is_empty() && root.get("examples").is_none() {
+        let _ = root.need("examples");
+    }
+    examples
+}
+
+fn read_direct(root: &Table<'_>, strategy: Option<Strategy>) -> Option<DirectTexts> {
+    if strategy == Some(Strategy::Direct) {
+        root.need("direct")?;
+    }
+    let direct = root.table("direct", DIRECT_KEYS)?;
+    let texts: Vec<Option<String>> = DIRECT_KEYS.iter().map(|key| direct.text(key).map(|(text, _)| text)).collect();
+    let mut texts = texts.into_iter();
+    let mut next = || texts.next().flatten();
+    // In the order of `DIRECT_KEYS`.
+    Some(DirectTexts {
+        greeting: next()?,
+        thanks: next()?,
+        farewell: next()?,
+        about: next()?,
+        person: next()?,
+        vague: next()?,
+        out_of_scope: next()?,
+        injection: next()?,
+        unavailable: next()?,
+    })
+}

@@ -1,0 +1,78 @@
+//! Sentence embeddings: text in, a vector of unit length out.
+
+use model2vec_rs::model::StaticModel;
+
+/// Numbers in one embedding.
+pub const DIMENSIONS: usize = 256;
+
+const TOKENIZER: &[u8] = include_bytes!("../assets/minilm-static/tokenizer.json");
+const TABLE: &[u8] = include_bytes!("../assets/minilm-static/model.safetensors");
+const CONFIG: &[u8] = include_bytes!("../assets/minilm-static/config.json");
+
+/// The static embedding table that is compiled in. Needs no file, no network; about 5 µs for a question, 10 MB of memory.
+#[derive(Debug)]
+pub struct Embedder {
+    model: StaticModel,
+}
+
+impl Embedder {
+    /// Names the table; an index made with another one is not compatible.
+    pub const NAME: &'static str = "minilm-static-256";
+
+    /// Reads the compiled-in table; takes about 0.1 s, so make one and share it.
+    #[must_use]
+    pub fn embedded() -> Self {
+        let model = StaticModel::from_bytes(TOKENIZER, TABLE, CONFIG, None)
+            .expect("the compiled-in table is whole: a test reads it");
+        Self { model }
+    }
+
+    /// The embedding of `text`: [`DIMENSIONS`] numbers of length 1, or all 0 where the text has no known word piece.
+    /// Reads at most 512 word pieces.
+    #[must_use]
+    pub fn embed(&self, text: &str) -> Vec<f32> {
+        self.model.encode_single(text)
+    }
+}
+
+/// The dot product, which is the cosine for vectors of unit length; 0 where one of them is all 0.
+#[must_use]
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    // Eight sums side by side, so that the compiler can use vector instructions: it may not reorder one float sum.
+    let mut sums = [0.0_f32; 8];
+    let (a, b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
+    for (a, b) in a.iter().zip(b) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::embedder;
+
+    #[test]
+    fn the_table_gives_the_vectors_it_was_published_with() {
+        for (text, expected) in [
+            ("How do I rotate my API key?", [-0.105_334, 0.009_471, 0.026_957, 0.154_456]),
+            ("refund the invoice, please", [-0.070_184, 0.021_806, -0.198_633, 0.042_057]),
+        ] {
+            let vector = embedder().embed(text);
+            assert_eq!(vector.len(), DIMENSIONS);
+            for (found, wanted) in vector.iter().zip(expected) {
+                assert!((found - wanted as f32).abs() < 1e-5, "{text}: {found} is not {wanted}");
+            }
+            assert!((cosine(&vector, &vector) - 1.0).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn a_text_without_a_known_piece_is_near_nothing() {
+        let nothing = embedder().embed("");
+        assert_eq!(nothing.len(), DIMENSIONS);
+        assert_eq!(cosine(&nothing, &embedder().embed("refund")), 0.0);
+    }
+}

@@ -1,0 +1,346 @@
+//! The knowledge base: documents, their chunks, the index over them, and search.
+//!
+//! Documents are kept by a [`DocumentStore`] and are the truth. The index of each collection is derived from them, stands
+//! on disk, and is made anew where it is missing, corrupt or older than the documents; searches go on with the old one
+//! until the new one is complete.
+
+mod chunk;
+mod collection;
+mod document;
+mod duplicates;
+mod error;
+mod folder;
+mod front_matter;
+mod index;
+mod lexical;
+mod markdown;
+mod passage;
+mod plain_text;
+mod search;
+mod shelf;
+mod source;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+pub use self::{
+    chunk::{Chunk, ChunkOrigin},
+    collection::CollectionName,
+    document::{
+        ChangeOutcome, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore, DocumentStoreError,
+        DocumentSummary, DocumentsSince, NewDocument,
+    },
+    error::KnowledgeError,
+    search::{FoundChunk, Scores, SearchResult},
+    source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
+};
+pub(crate) use self::{
+    passage::{Passage, PassageKind},
+    search::Query,
+};
+use self::{index::CollectionIndex, shelf::Shelf};
+use crate::embedder::Embedder;
+
+/// Up to this many chunks a search takes well under a millisecond and runs where it is called; beyond, on a blocking
+/// thread.
+const INLINE_CHUNKS_MAX: usize = 2_000;
+
+/// The root of documents that were uploaded one by one.
+pub const UPLOADS_ROOT: &str = "uploads";
+
+/// The knowledge base. Clones share it.
+#[derive(Clone)]
+pub struct Knowledge(Arc<Inner>);
+
+struct Inner {
+    shelf: Shelf,
+    documents: Arc<dyn DocumentStore>,
+    embedder: Arc<Embedder>,
+    served: RwLock<Arc<Snapshot>>,
+    /// One refresh at a time.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+/// What is served at one moment.
+#[derive(Debug, Default)]
+struct Snapshot {
+    revision: u64,
+    collections: BTreeMap<CollectionName, Arc<CollectionIndex>>,
+}
+
+/// A collection that is served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionSummary {
+    /// Its name.
+    pub name: CollectionName,
+    /// Documents in it.
+    pub documents: usize,
+    /// Chunks in it, near-duplicates included.
+    pub chunks: usize,
+}
+
+/// What a refresh did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refreshed {
+    /// The knowledge revision that is served now.
+    pub revision: u64,
+    /// The collections whose index was made anew.
+    pub rebuilt: Vec<CollectionName>,
+}
+
+/// What an ingestion came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestReport {
+    /// What became of the documents.
+    pub outcome: ChangeOutcome,
+    /// What was wrong with files, one by one.
+    pub problems: Vec<FileProblem>,
+}
+
+impl Knowledge {
+    /// Opens the knowledge base. `dir` is the folder of the index, made where it is missing. What is there is checked;
+    /// what is missing, corrupt or out of date is made anew from `documents` before this returns.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where documents cannot be read, or an index cannot be written.
+    pub async fn open(
+        dir: &Path,
+        documents: Arc<dyn DocumentStore>,
+        embedder: Arc<Embedder>,
+    ) -> Result<Self, KnowledgeError> {
+        let shelf = Shelf::new(dir);
+        let opened = {
+            let shelf = shelf.clone();
+            blocking(move || Ok(shelf.open())).await?
+        };
+        let knowledge = Self(Arc::new(Inner {
+            shelf,
+            documents,
+            embedder,
+            served: RwLock::new(Arc::new(opened)),
+            refreshing: tokio::sync::Mutex::new(()),
+        }));
+        if !knowledge.follows_the_documents().await? {
+            tracing::warn!("the index was made from other documents, and is made anew");
+            knowledge.serve(Snapshot::default());
+        }
+        knowledge.refresh().await?;
+        Ok(knowledge)
+    }
+
+    /// Searches collections for at most `limit` chunks, best first. A collection that does not exist has no chunks.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the index fails.
+    pub async fn search(
+        &self,
+        question: &str,
+        collections: &[CollectionName],
+        limit: usize,
+    ) -> Result<SearchResult, KnowledgeError> {
+        let snapshot = self.snapshot();
+        let indexes: Vec<Arc<CollectionIndex>> =
+            collections.iter().filter_map(|name| snapshot.collections.get(name).cloned()).collect();
+        let revision = snapshot.revision;
+        let chunks: usize = indexes.iter().map(|index| index.chunks.len()).sum();
+        if chunks <= INLINE_CHUNKS_MAX {
+            return search::search(&indexes, question, limit, &self.0.embedder, revision);
+        }
+        let (question, embedder) = (question.to_owned(), Arc::clone(&self.0.embedder));
+        blocking(move || search::search(&indexes, &question, limit, &embedder, revision)).await
+    }
+
+    /// The collections that are served, by name.
+    #[must_use]
+    pub fn collections(&self) -> Vec<CollectionSummary> {
+        let summary = |index: &Arc<CollectionIndex>| CollectionSummary {
+            name: index.collection.clone(),
+            documents: index.documents.len(),
+            chunks: index.chunks.len(),
+        };
+        self.snapshot().collections.values().map(summary).collect()
+    }
+
+    /// The names of the collections that are served.
+    #[must_use]
+    pub fn collection_names(&self) -> Vec<CollectionName> {
+        self.snapshot().collections.keys().cloned().collect()
+    }
+
+    /// The knowledge revision that is served; 0 where there never was a document.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.snapshot().revision
+    }
+
+    /// Makes the indexes of all collections that have changed anew, and switches to them at once. Searches under way
+    /// end on what they began with.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where documents cannot be read or an index cannot be written; what was served is served on.
+    pub async fn refresh(&self) -> Result<Refreshed, KnowledgeError> {
+        let _one_at_a_time = self.0.refreshing.lock().await;
+        let served = self.snapshot();
+        let now = self.0.documents.revision().await?;
+        let missing = self.0.shelf.missing(&served);
+        if now == served.revision && missing.is_empty() {
+            return Ok(Refreshed { revision: now, rebuilt: Vec::new() });
+        }
+        let since = self.0.documents.since(served.revision).await?;
+        let mut touched: Vec<CollectionName> = missing;
+        touched.extend(since.changed.iter().map(|document| document.document.collection.clone()));
+        touched.extend(since.removed.iter().map(|(_, collection)| collection.clone()));
+        touched.sort();
+        touched.dedup();
+        let all = match (touched.is_empty(), served.revision) {
+            (true, _) => Vec::new(),
+            (false, 0) => since.changed,
+            (false, _) => self.0.documents.since(0).await?.changed,
+        };
+        let (shelf, embedder) = (self.0.shelf.clone(), Arc::clone(&self.0.embedder));
+        let (revision, rebuilt) = (since.revision, touched.clone());
+        let next = blocking(move || shelf.rebuild(&served, touched, all, revision, &embedder)).await?;
+        self.serve(next);
+        Ok(Refreshed { revision, rebuilt })
+    }
+
+    /// Ingests a folder into a collection: its documents are then those of the folder, and what an earlier ingestion of
+    /// the same folder left is removed. Ends when the documents are durable; [`Self::refresh`] serves them.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the folder or the store fails; single files are reported in the result.
+    pub async fn ingest_folder(&self, path: &Path, collection: &CollectionName) -> Result<IngestReport, KnowledgeError> {
+        ingest_folder(self.0.documents.as_ref(), path, collection).await
+    }
+
+    /// Puts files that were sent to us, beside what is there; a file of the same name is replaced.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the store fails; single files are reported in the result.
+    pub async fn put_upload(
+        &self,
+        collection: &CollectionName,
+        files: Vec<SourceFile>,
+    ) -> Result<IngestReport, KnowledgeError> {
+        let ParsedFiles { documents, problems } = parse(collection, UPLOADS_ROOT, files);
+        let changes = DocumentChanges { put: documents, ..DocumentChanges::default() };
+        let outcome = self.0.documents.change(changes).await?;
+        Ok(IngestReport { outcome, problems })
+    }
+
+    /// Removes a document; false where there was none of that id.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the store fails.
+    pub async fn delete(&self, document: DocumentId) -> Result<bool, KnowledgeError> {
+        let changes = DocumentChanges { remove: vec![document], ..DocumentChanges::default() };
+        Ok(self.0.documents.change(changes).await?.removed > 0)
+    }
+
+    /// The last `limit` documents, or the last before `before`, of one collection or of all.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the store fails.
+    pub async fn list(
+        &self,
+        collection: Option<&CollectionName>,
+        limit: usize,
+        before: Option<DocumentId>,
+    ) -> Result<DocumentPage, KnowledgeError> {
+        Ok(self.0.documents.list(collection, limit, before).await?)
+    }
+
+    pub(crate) fn embedder(&self) -> &Embedder {
+        &self.0.embedder
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.0.served.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn serve(&self, snapshot: Snapshot) {
+        *self.0.served.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+
+    /// Whether the index that was opened belongs to these documents: what the last revision changed must be in it.
+    async fn follows_the_documents(&self) -> Result<bool, KnowledgeError> {
+        let served = self.snapshot();
+        if served.revision == 0 {
+            return Ok(true);
+        }
+        if self.0.documents.revision().await? < served.revision {
+            return Ok(false);
+        }
+        let last = self.0.documents.since(served.revision - 1).await?;
+        let indexed = |document: &Document| {
+            served
+                .collections
+                .get(&document.document.collection)
+                .is_none_or(|index| index.documents.contains(&(document.id, document.revision)))
+        };
+        Ok(last.changed.iter().filter(|document| document.revision == served.revision).all(indexed))
+    }
+}
+
+impl std::fmt::Debug for Knowledge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Knowledge").field("served", &self.snapshot()).finish_non_exhaustive()
+    }
+}
+
+/// Ingests a folder into a collection without an index at hand: see [`Knowledge::ingest_folder`].
+///
+/// # Errors
+/// [`KnowledgeError`] where the folder or the store fails; single files are reported in the result.
+pub async fn ingest_folder(
+    documents: &dyn DocumentStore,
+    path: &Path,
+    collection: &CollectionName,
+) -> Result<IngestReport, KnowledgeError> {
+    let (path, name) = (path.to_owned(), collection.clone());
+    let (parsed, root) = blocking(move || {
+        let found = folder::read(&path)?;
+        let root = path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
+        let mut parsed = parse(&name, &root, found.files);
+        parsed.problems.splice(0..0, found.problems);
+        Ok((parsed, root))
+    })
+    .await?;
+    replace_root(documents, collection, root, parsed).await
+}
+
+/// Ingests files that do not stand in a folder, such as those that come with the binary, under a name of their own in
+/// place of a folder: what an earlier ingestion under that name left is removed.
+///
+/// # Errors
+/// [`KnowledgeError`] where the store fails; single files are reported in the result.
+pub async fn ingest_files(
+    documents: &dyn DocumentStore,
+    root: &str,
+    files: Vec<SourceFile>,
+    collection: &CollectionName,
+) -> Result<IngestReport, KnowledgeError> {
+    replace_root(documents, collection, root.to_owned(), parse(collection, root, files)).await
+}
+
+async fn replace_root(
+    documents: &dyn DocumentStore,
+    collection: &CollectionName,
+    root: String,
+    parsed: ParsedFiles,
+) -> Result<IngestReport, KnowledgeError> {
+    let replace_root = Some((collection.clone(), root));
+    let changes = DocumentChanges { put: parsed.documents, remove: Vec::new(), replace_root };
+    let outcome = documents.change(changes).await?;
+    Ok(IngestReport { outcome, problems: parsed.problems })
+}
+
+/// Runs work that blocks or computes for long where that harms nobody.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, KnowledgeError> + Send + 'static,
+) -> Result<T, KnowledgeError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or(Err(KnowledgeError::BrokenOff))
+}

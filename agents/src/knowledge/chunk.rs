@@ -1,0 +1,196 @@
+//! Chunks: what is indexed, found and cited. One for each heading of a document.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::{Map, Value};
+
+use super::{
+    CollectionName, DocumentId, markdown,
+    passage::{self, Passage},
+    plain_text,
+};
+use crate::embedder::Embedder;
+
+/// A chunk longer than this, in bytes, is split between its paragraphs; the embedder reads about as much.
+pub(crate) const CHUNK_BYTES_MAX: usize = 2_000;
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// Markdown.
+    Markdown,
+    /// Text without marks.
+    Plain,
+}
+
+impl Format {
+    /// The format of a file by its name; none where we do not read such files.
+    pub(crate) fn of(path: &str) -> Option<Self> {
+        let (_, extension) = path.rsplit_once('.')?;
+        match extension.to_ascii_lowercase().as_str() {
+            "md" | "markdown" => Some(Self::Markdown),
+            "txt" | "text" => Some(Self::Plain),
+            _ => None,
+        }
+    }
+}
+
+/// What all chunks of a document have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkOrigin {
+    /// The document.
+    pub document_id: DocumentId,
+    /// Its collection.
+    pub collection: CollectionName,
+    /// Its path relative to the ingested folder.
+    pub source: String,
+    /// Its title.
+    pub title: String,
+    /// Its front matter.
+    pub front_matter: Map<String, Value>,
+    pub(crate) format: Format,
+}
+
+/// A part of a document: what stands under one heading, or a piece of it where that is long.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The document it is a part of.
+    pub origin: Arc<ChunkOrigin>,
+    /// The headings above it, without the title, outermost first.
+    pub headings: Vec<String>,
+    /// Its text, as it stands in the document; a link to another document is reduced to its words.
+    pub text: Arc<str>,
+    /// Whether [`Self::passages`] may keep what it has made: bounded by the size of the index.
+    keeps_passages: bool,
+    passages: OnceLock<Arc<[Passage]>>,
+}
+
+impl Chunk {
+    pub(crate) fn new(origin: Arc<ChunkOrigin>, headings: Vec<String>, text: Arc<str>, keeps_passages: bool) -> Self {
+        Self { origin, headings, text, keeps_passages, passages: OnceLock::new() }
+    }
+
+    /// Title and headings above it, outermost first.
+    #[must_use]
+    pub fn heading_path(&self) -> Vec<String> {
+        std::iter::once(&self.origin.title).chain(&self.headings).cloned().collect()
+    }
+
+    /// What is indexed: title, headings and text.
+    pub(crate) fn indexed_text(&self) -> String {
+        format!("{}\n{}\n{}", self.origin.title, self.headings.join(" > "), self.text)
+    }
+
+    /// Its sentences, list items, code blocks and tables, ready to be compared with a question.
+    pub(crate) fn passages(&self, embedder: &Embedder) -> Arc<[Passage]> {
+        let make = || passage::split(&self.text, self.origin.format, embedder).into();
+        if self.keeps_passages { Arc::clone(self.passages.get_or_init(make)) } else { make() }
+    }
+}
+
+/// A part of a document before it is bound to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Section {
+    /// The headings above it, without the title, outermost first.
+    pub(crate) headings: Vec<String>,
+    /// Its text.
+    pub(crate) text: String,
+}
+
+/// Splits the text of a document (without front matter) into sections no longer than [`CHUNK_BYTES_MAX`].
+pub(crate) fn sections(format: Format, title: &str, text: &str) -> Vec<Section> {
+    let mut sections = match format {
+        Format::Markdown => markdown::sections(text),
+        Format::Plain => plain_text::sections(text),
+    };
+    for section in &mut sections {
+        // The title stands in front of every chunk anyway.
+        if section.headings.first().is_some_and(|first| first.eq_ignore_ascii_case(title)) {
+            section.headings.remove(0);
+        }
+    }
+    let had_text = sections.iter().any(|section| !section.text.trim().is_empty());
+    // A heading without text says nothing by itself, unless the document has nothing but headings.
+    sections.retain(|section| !section.text.trim().is_empty() || !had_text && !section.headings.is_empty());
+    sections
+        .into_iter()
+        .flat_map(|section| {
+            let pieces = split_long(&section.text, format);
+            pieces.into_iter().map(move |text| Section { headings: section.headings.clone(), text })
+        })
+        .collect()
+}
+
+/// Splits at the bounds of paragraphs, lists, tables and code blocks; one that is too long by itself at its lines, and
+/// a line that is too long at its words.
+fn split_long(text: &str, format: Format) -> Vec<String> {
+    let text = text.trim();
+    if text.len() <= CHUNK_BYTES_MAX {
+        return vec![text.to_owned()];
+    }
+    let blocks = match format {
+        Format::Markdown => markdown::blocks(text),
+        Format::Plain => plain_text::blocks(text),
+    };
+    let pieces = blocks.into_iter().flat_map(|block| {
+        if block.len() <= CHUNK_BYTES_MAX { vec![block] } else { split_block(block) }
+    });
+    let mut chunks: Vec<String> = Vec::new();
+    for piece in pieces {
+        match chunks.last_mut() {
+            Some(last) if last.len() + piece.len() + 2 <= CHUNK_BYTES_MAX => {
+                last.push_str("\n\n");
+                last.push_str(piece.trim_end());
+            }
+            _ => chunks.push(piece.trim_end().to_owned()),
+        }
+    }
+    chunks
+}
+
+fn split_block(block: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut rest = block;
+    while rest.len() > CHUNK_BYTES_MAX {
+        let window = &rest[..rest.floor_char_boundary(CHUNK_BYTES_MAX)];
+        // A cut in the first half would leave many small pieces.
+        let cut = [window.rfind('\n'), window.rfind(". ").map(|at| at + 1), window.rfind(' ')]
+            .into_iter()
+            .flatten()
+            .find(|at| *at > CHUNK_BYTES_MAX / 2)
+            .unwrap_or(window.len());
+        pieces.push(&rest[..cut]);
+        rest = rest[cut..].trim_start();
+    }
+    if !rest.is_empty() {
+        pieces.push(rest);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_section_is_split_between_paragraphs_and_nothing_is_lost() {
+        let paragraphs: Vec<String> = (0..30).map(|n| format!("Paragraph {n}. {}", "word ".repeat(40).trim())).collect();
+        let text = format!("# T\n\n## H\n\n{}", paragraphs.join("\n\n"));
+        let sections = sections(Format::Markdown, "T", &text);
+        assert!(sections.len() > 2);
+        assert!(sections.iter().all(|section| section.text.len() <= CHUNK_BYTES_MAX && section.headings == ["H"]));
+        let all = sections.iter().map(|section| section.text.as_str()).collect::<Vec<_>>().join("\n\n");
+        assert_eq!(all, paragraphs.join("\n\n"));
+    }
+
+    #[test]
+    fn one_endless_line_is_split_at_character_bounds() {
+        for text in ["é".repeat(9_000), "ab ".repeat(3_000)] {
+            let sections = sections(Format::Plain, "T", &text);
+            assert!(sections.iter().all(|section| section.text.len() <= CHUNK_BYTES_MAX));
+            let kept: usize = sections.iter().map(|s| s.text.chars().filter(|c| !c.is_whitespace()).count()).sum();
+            assert_eq!(kept, text.chars().filter(|c| !c.is_whitespace()).count());
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! From files to documents: what cannot be read is reported file by file and stops nothing else.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{CollectionName, NewDocument, chunk::Format, front_matter, markdown, plain_text};
+
+/// A file larger than this is not ingested.
+pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// A file to ingest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path relative to the ingested folder, with forward slashes.
+    pub path: String,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+}
+
+/// What came of reading files.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ParsedFiles {
+    /// The documents, in the order of the files.
+    pub documents: Vec<NewDocument>,
+    /// What was wrong, file by file.
+    pub problems: Vec<FileProblem>,
+}
+
+/// Something that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileProblem {
+    /// The file, relative to the ingested folder.
+    pub path: String,
+    /// What is wrong.
+    pub reason: String,
+    /// Whether the file was left out; else it was taken in as far as it could be read.
+    pub skipped: bool,
+}
+
+impl fmt::Display for FileProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.skipped { "left out" } else { "taken in, but" };
+        write!(f, "{}: {what}: {}", self.path, self.reason)
+    }
+}
+
+/// Reads files as documents of a collection. `root` names where they came from.
+#[must_use]
+pub fn parse(collection: &CollectionName, root: &str, files: Vec<SourceFile>) -> ParsedFiles {
+    let mut parsed = ParsedFiles::default();
+    for file in files {
+        if let Err(reason) = parse_file(collection, root, &file, &mut parsed) {
+            parsed.problems.push(FileProblem { path: file.path, reason, skipped: true });
+        }
+    }
+    parsed
+}
+
+fn parse_file(
+    collection: &CollectionName,
+    root: &str,
+    file: &SourceFile,
+    parsed: &mut ParsedFiles,
+) -> Result<(), String> {
+    let format = Format::of(&file.path)
+        .ok_or("it is neither markdown (.md, .markdown) nor text (.txt, .text)")?;
+    if file.bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024));
+    }
+    let text = std::str::from_utf8(&file.bytes)
+        .map_err(|error| format!("it is not valid UTF-8: the first wrong byte is number {}", error.valid_up_to() + 1))?;
+    if text.contains('\0') {
+        return Err("it holds a NUL character, so it is no text".into());
+    }
+    let (yaml, body) = match format {
+        Format::Markdown => front_matter::split(text),
+        Format::Plain => (None, text.strip_prefix('\u{feff}').unwrap_or(text)),
+    };
+    if body.trim().is_empty() {
+        return Err("it has no text".into());
+    }
+    let front_matter = match yaml.map(front_matter::parse) {
+        Some(Ok(front_matter)) => front_matter,
+        None => Map::new(),
+        Some(Err(error)) => {
+            let problem = FileProblem { path: file.path.clone(), reason: error.to_string(), skipped: false };
+            parsed.problems.push(problem);
+            Map::new()
+        }
+    };
+    let title = front_matter
+        .get("title")
+        .and_then(Value::as_str)
+        .map(|title| title.trim().to_owned())
+        .filter(|title| !title.is_empty())
+        .or_else(|| match format {
+            Format::Markdown => markdown::title(body),
+            Format::Plain => plain_text::title(body),
+        })
+        .unwrap_or_else(|| title_of_path(&file.path));
+    parsed.documents.push(NewDocument {
+        collection: collection.clone(),
+        root: root.to_owned(),
+        path: file.path.clone(),
+        title,
+        // One kind of line end, so that sections and passages need to know only one.
+        content: body.replace("\r\n", "\n"),
+        front_matter,
+        content_hash: hex(&Sha256::digest(&file.bytes)),
+    });
+    Ok(())
+}
+
+/// `guides/rotating-api-keys.md` is called "Rotating api keys".
+fn title_of_path(path: &str) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace(['-', '_'], " ");
+    let mut chars = stem.trim().chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => path.to_owned(),
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_one(path: &str, bytes: &[u8]) -> ParsedFiles {
+        let collection = CollectionName::parse("billing").unwrap();
+        parse(&collection, "demo", vec![SourceFile { path: path.into(), bytes: bytes.into() }])
+    }
+
+    #[test]
+    fn the_title_comes_from_front_matter_then_heading_then_path() {
+        for (path, text, title) in [
+            ("a.md", "---\ntitle: From matter\n---\n# Heading\n\nx", "From matter"),
+            ("a.md", "# Heading\n\nx", "Heading"),
+            ("guides/rotating-api-keys.md", "text", "Rotating api keys"),
+            ("notes.txt", "Release notes\n\nText.", "Release notes"),
+        ] {
+            assert_eq!(parse_one(path, text.as_bytes()).documents[0].title, title, "{path} {text:?}");
+        }
+    }
+
+    #[test]
+    fn each_file_that_cannot_be_read_is_reported_and_the_others_are_kept() {
+        let collection = CollectionName::parse("billing").unwrap();
+        let file = |path: &str, bytes: &[u8]| SourceFile { path: path.into(), bytes: bytes.into() };
+        let parsed = parse(&collection, "r", vec![
+            file("latin1.md", b"caf\xe9"),
+            file("good.md", b"# Good\n\ntext"),
+            file("picture.png", b"x"),
+            file("empty.md", b"---\ntitle: X\n---\n  \n"),
+            file("binary.txt", b"a\0b"),
+            file("matter.md", b"---\ntags: [a\n---\nkept"),
+        ]);
+        let kept: Vec<&str> = parsed.documents.iter().map(|document| document.path.as_str()).collect();
+        assert_eq!(kept, ["good.md", "matter.md"]);
+        let problems: Vec<(&str, bool)> = parsed.problems.iter().map(|p| (p.path.as_str(), p.skipped)).collect();
+        assert_eq!(problems, [
+            ("latin1.md", true),
+            ("picture.png", true),
+            ("empty.md", true),
+            ("binary.txt", true),
+            ("matter.md", false),
+        ]);
+        assert!(parsed.problems[0].to_string().contains("byte is number 4"), "{}", parsed.problems[0]);
+    }
+}

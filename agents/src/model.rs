@@ -1,0 +1,97 @@
+//! What makes an answer out of what was found. A model streams: it says what it has read, then the answer piece by piece,
+//! then how it ended.
+
+use std::pin::Pin;
+
+use futures_util::Stream;
+use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message};
+
+use crate::{
+    knowledge::SearchResult,
+    turn::{Usage, UsageMeter},
+};
+
+/// The models that an agent file may name.
+pub const NAMES: &[&str] = &["embedded-extractive"];
+
+/// Makes answers.
+pub trait Model: Send + Sync {
+    /// The model's name, as agent files have it.
+    fn name(&self) -> &str;
+
+    /// Answers `task`. Dropping the stream stops the work and closes what is open upstream; `meter` knows at any time
+    /// what was used and whether something is open.
+    fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a>;
+}
+
+/// A model at work. Ends after the first error, or after [`ModelEvent::Finished`], which comes exactly once.
+pub type ModelStream<'a> = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelError>> + Send + 'a>>;
+
+/// What is to be answered, and from what.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelTask<'a> {
+    /// What the user says.
+    pub question: &'a str,
+    /// The agent's prompt, for models that read one.
+    pub prompt: &'a str,
+    /// What was found, best first; a citation names a chunk by its place here.
+    pub found: &'a SearchResult,
+    /// The transcript before the question, oldest first.
+    pub history: &'a [Message],
+}
+
+/// What a model says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ModelEvent {
+    /// The chunks that the answer is made from; once, before the first delta.
+    Read(Vec<ChunkRead>),
+    /// The next piece of the answer.
+    Delta(String),
+    /// The answer is complete.
+    Finished(ModelOutcome),
+}
+
+/// A chunk that an answer is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChunkRead {
+    /// Its place in what was found, from 0.
+    pub chunk: u32,
+    /// Why it was read, for people.
+    pub reason: String,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelOutcome {
+    /// How sure it is; below 0.5 it says itself that there is no answer.
+    pub confidence: Confidence,
+    /// What each `[n]` in the text stands for.
+    pub citations: Vec<Citation>,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// Why a model has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The provider answered with an error, or not at all.
+    #[error("the model provider failed: {reason}")]
+    Upstream {
+        /// What it says, without secrets.
+        reason: String,
+    },
+    /// The stream ended before the answer was complete.
+    #[error("the model stopped before its answer was complete")]
+    CutShort,
+}
+
+impl ModelError {
+    /// The failure as the client sees it.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Upstream { .. } => Failure::new(ErrorCode::UpstreamError, "The model is not available just now."),
+            Self::CutShort => Failure::new(ErrorCode::UpstreamError, "The model stopped in the middle of its answer."),
+        }
+    }
+}

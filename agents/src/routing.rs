@@ -1,0 +1,60 @@
+//! Who answers a message, and what the message wants.
+//!
+//! A message is first looked at by rules that need no learning (attempts to change the rules of the assistant, a message
+//! that is nothing but a greeting), and then compared with the example utterances of all agents.
+
+mod classifier;
+mod injection;
+mod message;
+mod router;
+
+use orchestratai_shared::{AgentId, Confidence, Intent};
+
+pub(crate) use self::message::words;
+pub use self::router::Router;
+
+/// Who answers, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoutingDecision {
+    /// Who answers: the specialist of the main concern, or the orchestrator.
+    pub agent: AgentId,
+    /// What the message wants.
+    pub intent: Intent,
+    /// How probable it is that `agent` is right.
+    pub confidence: Confidence,
+    /// What decided, for people.
+    pub reasoning: String,
+    /// Everybody who was considered, most probable first; where a message has several concerns, all their specialists
+    /// stand in front.
+    pub candidates: Vec<Candidate>,
+}
+
+/// Somebody who might answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// Who.
+    pub agent: AgentId,
+    /// How probable it is that this one is right.
+    pub confidence: Confidence,
+}
+
+/// What kind of direct answer a message needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Case {
+    /// A greeting.
+    Greeting,
+    /// Thanks, or praise.
+    Thanks,
+    /// A goodbye.
+    Farewell,
+    /// A question about the assistant itself.
+    About,
+    /// A wish to talk to a person.
+    Person,
+    /// It does not say what it is about.
+    Vague,
+    /// It is about something that no specialist is for.
+    OutOfScope,
+    /// It tries to change the rules of the assistant, or to have them told.
+    Injection,
+}

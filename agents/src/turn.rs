@@ -1,0 +1,252 @@
+//! One turn as an agent sees it: what it is asked, what it does step by step, what it answers, how it fails.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use orchestratai_shared::{
+    CacheStatus, Citation, Confidence, ErrorCode, Failure, Intent, LogData, LogStatus, Message, MessageContent,
+    SessionId, TurnId,
+};
+use tokio::sync::mpsc;
+
+use crate::{knowledge::KnowledgeError, model::ModelError};
+
+/// Answers turns: an agent at work.
+///
+/// Cancelling is dropping the future: nothing is left running, and what is open upstream closes with it.
+#[async_trait]
+pub trait Responder: Send + Sync {
+    /// Answers one turn. Steps leave through `steps` when they happen, the answer as [`Step::Delta`]s; its text is what
+    /// the deltas since the last [`Step::Reset`] add up to. `meter` is kept up to date while the answer is made.
+    ///
+    /// # Errors
+    /// [`AgentError`] where there is no answer; deltas already sent are then withdrawn by the caller.
+    async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError>;
+}
+
+/// What is to be answered.
+#[derive(Debug, Clone)]
+pub struct TurnRequest {
+    /// The session it belongs to.
+    pub session_id: SessionId,
+    /// The turn.
+    pub turn_id: TurnId,
+    /// What the user says.
+    pub message: MessageContent,
+    /// Whether the semantic cache is to be passed by.
+    pub fresh: bool,
+    /// What the message wants, as routing found.
+    pub intent: Intent,
+    /// The transcript before this message, oldest first; the last few messages of it.
+    pub history: Vec<Message>,
+    /// Whose session it is: nothing is shared across organizations.
+    pub organization: Arc<str>,
+}
+
+/// One thing that an agent does in a turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// A step for people to see.
+    Log {
+        /// What happened, in a few words.
+        title: String,
+        /// How it went.
+        status: LogStatus,
+        /// The kind and data of the step.
+        data: LogData,
+    },
+    /// The next piece of the answer.
+    Delta(String),
+    /// All deltas so far are withdrawn; the answer begins anew.
+    Reset {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// Where steps go: the sending half of a bounded channel, so that a slow taker slows the agent.
+#[derive(Debug, Clone)]
+pub struct Steps(mpsc::Sender<Step>);
+
+impl Steps {
+    /// Sends to `sender`.
+    #[must_use]
+    pub fn new(sender: mpsc::Sender<Step>) -> Self {
+        Self(sender)
+    }
+
+    /// Hands over one step; waits while the channel is full.
+    ///
+    /// # Errors
+    /// [`Gone`] where nobody takes steps any more.
+    pub async fn send(&self, step: Step) -> Result<(), Gone> {
+        self.0.send(step).await.map_err(|_closed| Gone)
+    }
+}
+
+/// Nobody takes the steps of this turn any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("nobody takes the steps of this turn any more")]
+pub struct Gone;
+
+/// A finished answer; its text is what the deltas add up to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// How sure it is; below 0.5 it says itself that the knowledge base has no answer.
+    pub confidence: Confidence,
+    /// What each `[n]` in the text stands for, by rising `index`.
+    pub citations: Vec<Citation>,
+    /// What it took.
+    pub usage: Usage,
+    /// Whether the semantic cache answered.
+    pub cache_status: CacheStatus,
+}
+
+/// Tokens and their price, as the provider reported them.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Usage {
+    /// Tokens; 0 for the embedded model.
+    pub tokens: u64,
+    /// Price in USD.
+    pub cost: f64,
+}
+
+/// What a turn has used so far, readable at any time from outside, also after the turn's future was dropped.
+#[derive(Debug, Default)]
+pub struct UsageMeter {
+    tokens: AtomicU64,
+    cost_nano_usd: AtomicU64,
+    upstream_open: AtomicBool,
+    had_upstream: AtomicBool,
+}
+
+impl UsageMeter {
+    /// Adds what a provider has reported.
+    pub fn add(&self, usage: Usage) {
+        self.tokens.fetch_add(usage.tokens, Ordering::Relaxed);
+        // A price below zero or that is no number becomes 0: `as` saturates.
+        self.cost_nano_usd.fetch_add((usage.cost * 1e9).round() as u64, Ordering::Relaxed);
+    }
+
+    /// Tokens reported so far.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Their price so far, in USD.
+    #[must_use]
+    pub fn cost(&self) -> f64 {
+        self.cost_nano_usd.load(Ordering::Relaxed) as f64 / 1e9
+    }
+
+    /// Notes that a request to a provider is open, until the guard is dropped: with the turn's future, if not before.
+    #[must_use = "the upstream counts as open only as long as the guard lives"]
+    pub fn open_upstream(&self) -> OpenUpstream<'_> {
+        self.had_upstream.store(true, Ordering::Relaxed);
+        self.upstream_open.store(true, Ordering::Relaxed);
+        OpenUpstream(self)
+    }
+
+    /// Whether a request to a provider is open now.
+    #[must_use]
+    pub fn upstream_open(&self) -> bool {
+        self.upstream_open.load(Ordering::Relaxed)
+    }
+
+    /// Whether there ever was one in this turn.
+    #[must_use]
+    pub fn had_upstream(&self) -> bool {
+        self.had_upstream.load(Ordering::Relaxed)
+    }
+}
+
+/// A request to a provider that is under way; see [`UsageMeter::open_upstream`].
+#[derive(Debug)]
+pub struct OpenUpstream<'a>(&'a UsageMeter);
+
+impl Drop for OpenUpstream<'_> {
+    fn drop(&mut self) {
+        self.0.upstream_open.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Why an agent has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// The knowledge base cannot be searched.
+    #[error("the knowledge base cannot be searched")]
+    KnowledgeUnavailable(#[source] KnowledgeError),
+    /// The model failed.
+    #[error("the model failed")]
+    Model(#[source] ModelError),
+    /// It took longer than the agent's limit.
+    #[error("the agent took longer than {} ms", .limit.as_millis())]
+    TimedOut {
+        /// The limit.
+        limit: Duration,
+    },
+    /// More turns wait for the agent than its limit allows.
+    #[error("more turns wait for the agent than it can take")]
+    Overloaded {
+        /// When it makes sense to try again, where that is known.
+        retry_after: Option<Duration>,
+    },
+    /// Nobody takes the steps of the turn any more.
+    #[error("the turn was abandoned")]
+    Abandoned(#[from] Gone),
+}
+
+impl AgentError {
+    /// The failure as the client sees it; causes stay in the log.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::KnowledgeUnavailable(_) => {
+                Failure::new(ErrorCode::InternalError, "The knowledge base cannot be searched just now.")
+            }
+            Self::Model(error) => error.failure(),
+            Self::TimedOut { .. } => Failure::new(ErrorCode::Timeout, "The agent took too long."),
+            Self::Overloaded { .. } => {
+                Failure::new(ErrorCode::Overloaded, "The agent has more to do than it can take. Try again shortly.")
+            }
+            Self::Abandoned(_) => Failure::new(ErrorCode::InternalError, "The turn was abandoned."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meter_knows_what_was_used_and_open_after_the_future_is_dropped() {
+        let meter = UsageMeter::default();
+        let work = async {
+            let _upstream = meter.open_upstream();
+            meter.add(Usage { tokens: 7, cost: 0.001_5 });
+            std::future::pending::<()>().await;
+        };
+        let mut work = Box::pin(work);
+        let waker = std::task::Waker::noop();
+        assert!(std::future::Future::poll(work.as_mut(), &mut std::task::Context::from_waker(waker)).is_pending());
+        assert!(meter.upstream_open());
+        drop(work);
+        assert!(!meter.upstream_open() && meter.had_upstream());
+        assert_eq!(meter.tokens(), 7);
+        assert!((meter.cost() - 0.001_5).abs() < 1e-9);
+    }
+
+    #[tokio::test]
+    async fn a_step_to_nobody_is_an_error_and_no_panic() {
+        let (sender, receiver) = mpsc::channel(1);
+        drop(receiver);
+        assert_eq!(Steps::new(sender).send(Step::Delta("x".into())).await, Err(Gone));
+    }
+}

@@ -1,0 +1,79 @@
+//! The words of a text as the index knows them: letters and digits, lower case, without stop words, stemmed.
+
+use std::cell::RefCell;
+
+use tantivy::tokenizer::{
+    Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
+};
+
+/// Words that say nothing about the subject. Negations are among them: what they turn around is for others to see.
+pub(crate) const STOP_WORDS: [&str; 56] = [
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "do", "does", "did", "can", "could", "i", "me", "my", "we",
+    "our", "you", "your", "it", "its", "this", "that", "of", "to", "in", "on", "at", "for", "from", "by", "with", "and",
+    "or", "not", "no", "if", "as", "so", "what", "which", "who", "when", "where", "how", "why", "will", "would", "should",
+    "there", "have", "has", "had", "am",
+];
+
+/// A word longer than this, in bytes, is no word.
+const WORD_BYTES_MAX: usize = 40;
+
+/// The analyser of the index and of every question to it; the two must be the same.
+pub(crate) fn analyzer() -> TextAnalyzer {
+    TextAnalyzer::builder(SimpleTokenizer::default())
+        .filter(RemoveLongFilter::limit(WORD_BYTES_MAX))
+        .filter(LowerCaser)
+        .filter(StopWordFilter::remove(STOP_WORDS.map(str::to_owned)))
+        .filter(Stemmer::new(Language::English))
+        .build()
+}
+
+thread_local! {
+    // An analyser keeps buffers and wants `&mut`; making one for each text costs more than analysing a question.
+    static ANALYZER: RefCell<TextAnalyzer> = RefCell::new(analyzer());
+}
+
+/// Calls `each` with the words of `text`, in order.
+pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
+    ANALYZER.with_borrow_mut(|analyzer| analyzer.token_stream(text).process(&mut |token| each(&token.text)));
+}
+
+/// The words of `text` without repeats, in the order of their first use.
+pub(crate) fn distinct_words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for_each_word(text, |word| {
+        if !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    });
+    words
+}
+
+/// A number that stands for a word; two words share one only by a rare accident.
+pub(crate) fn word_number(word: &str) -> u32 {
+    // FNV-1a, folded: fixed for all time, unlike the hashers of the standard library.
+    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ (hash >> 32)) as u32
+}
+
+/// The numbers of the words of `text`, sorted, without repeats.
+pub(crate) fn word_numbers(text: &str) -> Vec<u32> {
+    let mut numbers = Vec::new();
+    for_each_word(text, |word| numbers.push(word_number(word)));
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_lowered_stemmed_and_without_stop_words() {
+        assert_eq!(distinct_words("How do I rotate my API keys, and rotating it?"), ["rotat", "api", "key"]);
+        assert_eq!(distinct_words(&"x".repeat(60)), Vec::<String>::new());
+        assert_eq!(distinct_words("LF-4293"), ["lf", "4293"]);
+    }
+}
