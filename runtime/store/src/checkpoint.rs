@@ -3,7 +3,7 @@
 //! SQLite copies the log into the database file inside some commit, once the log is long enough; that commit is then slow.
 //! Here a task does it beside the commits, on a connection of its own. While it copies, commits add to the log, so under
 //! constant load it never reaches the end, and SQLite begins the log anew only when all of it was copied. So when the log
-//! has grown to [`LOG_PAGES_MAX`], the task first copies what it can, then holds the writer while it copies the rest, which
+//! has grown to [`Bounds::log_pages_max`], the task first copies what it can, then holds the writer while it copies the rest, which
 //! is little: the next commit begins the log anew.
 
 use std::{
@@ -28,12 +28,27 @@ use crate::{
     store::Writer,
 };
 
-/// Payload bytes committed after which the log is copied. What lands in the log is some four times as much.
-const COPY_AFTER_BYTES: u64 = 4 << 20;
-/// Commits that have rested in the log for so long are copied however little they are.
-const COPY_AFTER: Duration = Duration::from_secs(5);
-/// Pages in the log from which it is begun anew: 64 MiB.
-const LOG_PAGES_MAX: u64 = 16_384;
+/// When the log is copied, and when it is begun anew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Payload bytes committed after which the log is copied. What lands in the log is some four times as much.
+    pub(crate) copy_after_bytes: u64,
+    /// Commits that have rested in the log for so long are copied however little they are.
+    pub(crate) copy_after: Duration,
+    /// Pages of 4 KiB in the log from which it is begun anew.
+    pub(crate) log_pages_max: u64,
+}
+
+impl Default for Bounds {
+    /// A copy about every 16 MiB of log, which is then begun anew at 64 MiB.
+    fn default() -> Self {
+        Self {
+            copy_after_bytes: 4 << 20,
+            copy_after: Duration::from_secs(5),
+            log_pages_max: 16_384,
+        }
+    }
+}
 
 /// Copies the log into the database file in the background.
 #[derive(Debug)]
@@ -44,6 +59,7 @@ pub(crate) struct Checkpointer {
 
 #[derive(Debug)]
 struct Shared {
+    bounds: Bounds,
     connection: DatabaseConnection,
     writer: Arc<Mutex<Writer>>,
     /// Payload bytes committed since the last copy.
@@ -55,9 +71,10 @@ struct Shared {
 
 impl Checkpointer {
     /// Starts the task.
-    pub(crate) async fn start(path: &Path, writer: Arc<Mutex<Writer>>) -> Result<Self, StoreError> {
+    pub(crate) async fn start(path: &Path, writer: Arc<Mutex<Writer>>, bounds: Bounds) -> Result<Self, StoreError> {
         let connection = dialect::connect(path, Role::Checkpointer, 1).await?;
         let shared = Arc::new(Shared {
+            bounds,
             connection,
             writer,
             bytes: AtomicU64::new(0),
@@ -70,11 +87,12 @@ impl Checkpointer {
 
     /// Takes note of a commit.
     pub(crate) fn committed(&self, bytes: u64, erased: bool) {
+        let limit = self.shared.bounds.copy_after_bytes;
         let before = self.shared.bytes.fetch_add(bytes.max(1), Ordering::Relaxed);
         if erased {
             self.shared.erased.store(true, Ordering::Release);
         }
-        if erased || before < COPY_AFTER_BYTES && before + bytes >= COPY_AFTER_BYTES {
+        if erased || before < limit && before + bytes >= limit {
             self.shared.wake.notify_one();
         }
     }
@@ -108,7 +126,7 @@ impl Drop for Checkpointer {
 
 async fn run(shared: Arc<Shared>) {
     loop {
-        let _ = timeout(COPY_AFTER, shared.wake.notified()).await;
+        let _ = timeout(shared.bounds.copy_after, shared.wake.notified()).await;
         if shared.bytes.swap(0, Ordering::Relaxed) == 0 && !shared.erased.load(Ordering::Acquire) {
             continue;
         }
@@ -133,7 +151,7 @@ impl Shared {
             return emptied;
         }
         let outcome = self.passive().await?;
-        if outcome.log >= LOG_PAGES_MAX {
+        if outcome.log >= self.bounds.log_pages_max {
             // Once more, since the first one may have had much to copy; what is left then is little.
             self.passive().await?;
             let _writer = self.writer.lock().await;
@@ -156,5 +174,48 @@ impl Shared {
             )));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestratai_shared::SessionId;
+
+    use super::*;
+    use crate::{DocumentChanges, NewDocument, Store, StoreSettings};
+
+    #[tokio::test]
+    async fn the_log_stays_bounded_under_constant_load() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bounded.db");
+        let bounds = Bounds {
+            copy_after_bytes: 64 << 10,
+            copy_after: Duration::from_secs(5),
+            log_pages_max: 256,
+        };
+        let store = Store::open_with(&StoreSettings::sqlite(&path), bounds).await.unwrap();
+        let content = "x".repeat(16 << 10);
+        let mut largest = 0;
+        for round in 0..600 {
+            let document = NewDocument {
+                organization: "default".to_owned(),
+                collection: "load".to_owned(),
+                root: "here".to_owned(),
+                path: format!("{}.md", round % 7),
+                title: String::new(),
+                content: content.clone(),
+                front_matter: serde_json::Map::new(),
+                content_hash: SessionId::new().to_string(),
+            };
+            let changes = DocumentChanges {
+                put: vec![document],
+                ..DocumentChanges::default()
+            };
+            store.change_documents(changes).await.unwrap();
+            largest = largest.max(std::fs::metadata(folder.path().join("bounded.db-wal")).unwrap().len());
+        }
+        // 600 documents make some 12 MiB of log; the bound is 1 MiB, and what comes in while it is copied.
+        assert!(largest < 6 << 20, "the log grew to {largest} bytes");
+        store.close().await.unwrap();
     }
 }

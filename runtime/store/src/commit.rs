@@ -11,6 +11,7 @@ use sea_orm::{
     entity::prelude::{DateTimeUtc, TextUuid},
     sea_query::{Alias, Expr, ExprTrait, LockType, OnConflict, Query},
 };
+use tokio::sync::MutexGuard;
 
 use crate::{
     CommitError, Store, StoreError, Write,
@@ -18,6 +19,7 @@ use crate::{
     dialect,
     entity::{erased_session, journal, message, session, signed, turn},
     rows::{ROWS_MAX, change, insert, number, text, text_value, time, time_value, values_list},
+    store::Writer,
 };
 
 /// How long a write goes on asking for the write lock when another process holds it. Each attempt waits up to
@@ -47,56 +49,69 @@ impl Store {
                 Step::Erase(_) => erased = true,
             }
         }
-        self.write(async |transaction| {
-            for step in steps {
-                match step {
-                    Step::Rows(rows) => write_rows(transaction, *rows).await?,
-                    Step::Erase(session_id) => erase(transaction, session_id).await?,
-                }
-            }
-            Ok::<(), CommitError>(())
-        })
-        .await?;
+        let writing = self.begin_write().await?;
+        let written = take_steps(&writing.transaction, steps).await;
+        writing.end(written).await?;
         self.committed(bytes, erased);
         Ok(())
     }
 
-    /// Runs `work` in a transaction that holds the write lock, and commits it where `work` succeeds.
-    pub(crate) async fn write<T, E: From<StoreError>>(
-        &self,
-        work: impl AsyncFnOnce(&DatabaseTransaction) -> Result<T, E>,
-    ) -> Result<T, E> {
+    /// Begins a transaction that holds the write lock, as soon as this process and others let it.
+    pub(crate) async fn begin_write(&self) -> Result<Writing<'_>, StoreError> {
         let mut writer = self.writer().await;
         let give_up_at = Instant::now() + LOCK_PATIENCE;
-        let transaction = loop {
+        loop {
             match dialect::begin_write(writer.connection().await?)
                 .await
                 .map_err(StoreError::from)
             {
-                Ok(transaction) => break transaction,
+                Ok(transaction) => return Ok(Writing { transaction, writer }),
                 Err(StoreError::Busy(_)) if Instant::now() < give_up_at => {}
                 Err(error) => {
                     writer.give_up().await;
-                    return Err(error.into());
+                    return Err(error);
                 }
-            }
-        };
-        match work(&transaction).await {
-            Ok(done) => match transaction.commit().await {
-                Ok(()) => Ok(done),
-                Err(error) => {
-                    writer.give_up().await;
-                    Err(StoreError::from(error).into())
-                }
-            },
-            Err(error) => {
-                if transaction.rollback().await.is_err() {
-                    writer.give_up().await;
-                }
-                Err(error)
             }
         }
     }
+}
+
+/// A transaction that writes. Dropped, it is undone.
+pub(crate) struct Writing<'store> {
+    // Is dropped before the writer is free again.
+    pub(crate) transaction: DatabaseTransaction,
+    writer: MutexGuard<'store, Writer>,
+}
+
+impl Writing<'_> {
+    /// Commits where the work succeeded, else undoes it.
+    pub(crate) async fn end<T, E: From<StoreError>>(self, worked: Result<T, E>) -> Result<T, E> {
+        let Self {
+            transaction,
+            mut writer,
+        } = self;
+        let (ended, answer) = match worked {
+            Ok(done) => match transaction.commit().await {
+                Ok(()) => (true, Ok(done)),
+                Err(error) => (false, Err(StoreError::from(error).into())),
+            },
+            Err(error) => (transaction.rollback().await.is_ok(), Err(error)),
+        };
+        if !ended {
+            writer.give_up().await;
+        }
+        answer
+    }
+}
+
+async fn take_steps(transaction: &DatabaseTransaction, steps: Vec<Step>) -> Result<(), CommitError> {
+    for step in steps {
+        match step {
+            Step::Rows(rows) => write_rows(transaction, *rows).await?,
+            Step::Erase(session_id) => erase(transaction, session_id).await?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes rows to their tables.
@@ -413,5 +428,106 @@ fn role_text(role: MessageRole) -> &'static str {
     match role {
         MessageRole::User => "user",
         MessageRole::Assistant => "assistant",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestratai_shared::ChatSession;
+    use sea_orm::ConnectionTrait;
+
+    use super::*;
+    use crate::StoreSettings;
+
+    fn session(user: &str) -> ChatSession {
+        let now = Timestamp::now();
+        ChatSession {
+            id: SessionId::new(),
+            user_id: Some(user.to_owned()),
+            start_time: now,
+            last_activity: now,
+            total_tokens: 0,
+            total_cost: 0.0,
+            message_count: 0,
+        }
+    }
+
+    fn create(session: &ChatSession) -> Write {
+        Write::CreateSession {
+            session: session.clone(),
+            organization: "default".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_batch_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreSettings::sqlite(&folder.path().join("full.db")))
+            .await
+            .unwrap();
+        let before = session("before");
+        store.commit(vec![create(&before)]).await.unwrap();
+        // SQLite takes its own bound on the file for a full disk, and gives the same error.
+        store
+            .writer()
+            .await
+            .connection()
+            .await
+            .unwrap()
+            .execute_unprepared("PRAGMA max_page_count = 1")
+            .await
+            .unwrap();
+        let large: Vec<ChatSession> = (0..400).map(|_| session(&"x".repeat(4_000))).collect();
+        let error = store.commit(large.iter().map(create).collect()).await.unwrap_err();
+        assert!(
+            matches!(error, CommitError::Store(StoreError::DiskFull(_))),
+            "{error:?}"
+        );
+        assert!(error.is_retryable());
+        assert_eq!(store.session(large[0].id).await.unwrap(), None);
+        assert_eq!(store.session(before.id).await.unwrap(), Some(before));
+
+        // Space was made: the next one goes on a connection that knows no such bound.
+        store.writer().await.give_up().await;
+        store.commit(large.iter().map(create).collect()).await.unwrap();
+        assert_eq!(store.session(large[399].id).await.unwrap().as_ref(), Some(&large[399]));
+    }
+
+    #[test]
+    fn a_commit_can_be_awaited_on_any_thread() {
+        fn is_send(_: impl Send) {}
+        fn check(store: &Store) {
+            is_send(store.commit(vec![]));
+            is_send(store.rehydrate(SessionId::new(), 1));
+            is_send(store.change_documents(crate::DocumentChanges::default()));
+        }
+        let _ = check;
+    }
+
+    #[tokio::test]
+    async fn updates_reach_their_rows_by_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreSettings::sqlite(&folder.path().join("plan.db")))
+            .await
+            .unwrap();
+        for (table, key) in [("sessions", "sessions"), ("turns", "turns")] {
+            let sql = format!(
+                "EXPLAIN QUERY PLAN UPDATE {table} SET organization_id = change.column2 \
+                 FROM (VALUES ('a', 'b'), ('c', 'd')) AS change WHERE {table}.id = change.column1"
+            );
+            let backend = store.readers().get_database_backend();
+            let plan: Vec<String> = store
+                .readers()
+                .query_all_raw(sea_orm::Statement::from_string(backend, sql))
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.try_get_by::<String, _>("detail").unwrap())
+                .collect();
+            assert!(
+                plan.iter().any(|step| step.starts_with(&format!("SEARCH {key} USING"))),
+                "{plan:?}"
+            );
+        }
     }
 }

@@ -17,9 +17,6 @@ use crate::{Durability, StoreError};
 /// How long a statement waits for a lock that another process holds.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Most values that one statement may bind: SQLite's limit is 32,766, PostgreSQL's 65,535.
-pub(crate) const BINDS_MAX: usize = 30_000;
-
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -81,10 +78,8 @@ pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result
 /// Begins a transaction that will write, and takes the write lock at once: one that began as a reader could find, when it
 /// comes to write, that it has read what is no longer so.
 pub(crate) async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
-    let sqlite_transaction_mode = match connection.get_database_backend() {
-        DbBackend::Sqlite => Some(SqliteTransactionMode::Immediate),
-        _ => None,
-    };
+    let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
+    let sqlite_transaction_mode = is_sqlite.then_some(SqliteTransactionMode::Immediate);
     connection
         .begin_with_options(TransactionOptions {
             sqlite_transaction_mode,
@@ -98,27 +93,22 @@ pub(crate) async fn begin_write(connection: &DatabaseConnection) -> Result<Datab
 /// The steps of a turn are four rows or more and most of its bytes; as a table they would be written twice. A filter on
 /// `session_id` reaches the journal's primary key.
 pub(crate) fn create_retrieval_logs(backend: DbBackend) -> &'static str {
-    match backend {
-        DbBackend::Postgres => {
-            "CREATE VIEW retrieval_logs AS \
-             SELECT frame.value #>> '{data,id}' AS id, journal.session_id AS session_id, \
-             frame.value #>> '{data,messageId}' AS message_id, frame.value #>> '{data,type}' AS type, \
-             frame.value #>> '{data,title}' AS title, frame.value #> '{data,data}' AS data, \
-             frame.value #>> '{data,timestamp}' AS created_at, frame.value #>> '{data,status}' AS status \
-             FROM journal CROSS JOIN LATERAL json_array_elements(journal.payload::json) AS frame(value) \
-             WHERE frame.value ->> 'type' = 'retrieval_log'"
-        }
-        // `.type` and `.data` stand before the large parts of a frame, so that the filter reads little of the others.
-        _ => {
-            "CREATE VIEW retrieval_logs AS \
-             SELECT frame.value ->> '$.data.id' AS id, journal.session_id AS session_id, \
-             frame.value ->> '$.data.messageId' AS message_id, frame.value ->> '$.data.type' AS type, \
-             frame.value ->> '$.data.title' AS title, frame.value -> '$.data.data' AS data, \
-             frame.value ->> '$.data.timestamp' AS created_at, frame.value ->> '$.data.status' AS status \
-             FROM journal, json_each(journal.payload) AS frame \
-             WHERE frame.value ->> '$.type' = 'retrieval_log'"
-        }
+    if backend == DbBackend::Postgres {
+        return "CREATE VIEW retrieval_logs AS \
+                SELECT frame.value #>> '{data,id}' AS id, journal.session_id AS session_id, \
+                frame.value #>> '{data,messageId}' AS message_id, frame.value #>> '{data,type}' AS type, \
+                frame.value #>> '{data,title}' AS title, frame.value #> '{data,data}' AS data, \
+                frame.value #>> '{data,timestamp}' AS created_at, frame.value #>> '{data,status}' AS status \
+                FROM journal CROSS JOIN LATERAL json_array_elements(journal.payload::json) AS frame(value) \
+                WHERE frame.value ->> 'type' = 'retrieval_log'";
     }
+    "CREATE VIEW retrieval_logs AS \
+     SELECT frame.value ->> '$.data.id' AS id, journal.session_id AS session_id, \
+     frame.value ->> '$.data.messageId' AS message_id, frame.value ->> '$.data.type' AS type, \
+     frame.value ->> '$.data.title' AS title, frame.value -> '$.data.data' AS data, \
+     frame.value ->> '$.data.timestamp' AS created_at, frame.value ->> '$.data.status' AS status \
+     FROM journal, json_each(journal.payload) AS frame \
+     WHERE frame.value ->> '$.type' = 'retrieval_log'"
 }
 
 /// How far a checkpoint goes.
@@ -196,18 +186,19 @@ impl From<DbErr> for StoreError {
         let Some(cause) = sqlx_error(&error) else {
             return Self::Database(error);
         };
-        let code = match cause {
-            sqlx::Error::Io(io) => {
-                return if io.kind() == std::io::ErrorKind::StorageFull {
-                    Self::DiskFull(error)
-                } else {
-                    Self::Io(error)
-                };
-            }
-            sqlx::Error::PoolTimedOut => return Self::Busy(error),
-            sqlx::Error::Database(cause) => cause.code().and_then(|code| code.parse::<i32>().ok()),
-            _ => None,
-        };
+        if let sqlx::Error::Io(io) = cause {
+            return if io.kind() == std::io::ErrorKind::StorageFull {
+                Self::DiskFull(error)
+            } else {
+                Self::Io(error)
+            };
+        }
+        if matches!(cause, sqlx::Error::PoolTimedOut) {
+            return Self::Busy(error);
+        }
+        let code = cause
+            .as_database_error()
+            .and_then(|cause| cause.code()?.parse::<i32>().ok());
         // https://www.sqlite.org/rescode.html; the low byte is the primary code.
         match code.map(|code| code & 0xff) {
             Some(5 | 6) => Self::Busy(error),
@@ -221,10 +212,11 @@ impl From<DbErr> for StoreError {
 }
 
 fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
-    match error {
-        DbErr::Conn(RuntimeErr::SqlxError(cause))
-        | DbErr::Exec(RuntimeErr::SqlxError(cause))
-        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause),
-        _ => None,
+    if let DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause)) = error
+    {
+        return Some(cause);
     }
+    None
 }

@@ -58,7 +58,7 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process held the write lock for too long.
-    #[error("the database is locked by another process")]
+    #[error("the database is busy: another process holds its lock, or all readers are taken")]
     Busy(#[source] DbErr),
     /// No space is left for the database.
     #[error("no space is left for the database: free some, nothing needs to be restarted")]

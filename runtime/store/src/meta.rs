@@ -36,8 +36,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where it cannot be written.
     pub async fn set_served_revision(&self, revision: u64) -> Result<(), StoreError> {
-        self.write(async |transaction| set(transaction, SERVED_REVISION, &revision.to_string()).await)
-            .await
+        let writing = self.begin_write().await?;
+        let written = set(&writing.transaction, SERVED_REVISION, &revision.to_string()).await;
+        writing.end(written).await
     }
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     Durability, OpenError, StoreError, StoreSettings,
-    checkpoint::Checkpointer,
+    checkpoint::{Bounds, Checkpointer},
     dialect::{self, Role},
     meta,
     migration::Migrator,
@@ -79,6 +79,10 @@ impl Store {
     /// # Errors
     /// [`OpenError`] says what is wrong with which file, and what to do.
     pub async fn open(settings: &StoreSettings) -> Result<Self, OpenError> {
+        Self::open_with(settings, Bounds::default()).await
+    }
+
+    pub(crate) async fn open_with(settings: &StoreSettings, bounds: Bounds) -> Result<Self, OpenError> {
         let path = sqlite_path(&settings.url_or_path)?;
         prepare_file(&path)?;
         let failed = |error: StoreError| open_error(&path, error);
@@ -99,7 +103,9 @@ impl Store {
             .await
             .map_err(|error| failed(error.into()))?;
         let writer = Arc::new(Mutex::new(writer));
-        let checkpointer = Checkpointer::start(&path, Arc::clone(&writer)).await.map_err(failed)?;
+        let checkpointer = Checkpointer::start(&path, Arc::clone(&writer), bounds)
+            .await
+            .map_err(failed)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
@@ -158,7 +164,11 @@ impl Store {
         self.inner.writer.lock().await.give_up().await;
         self.inner.checkpointer.close().await;
         self.inner.readers.close_by_ref().await?;
-        copied
+        match copied {
+            // Another process uses the database, and will copy the log itself.
+            Err(StoreError::Busy(_)) => Ok(()),
+            copied => copied,
+        }
     }
 
     /// The connections that read.
@@ -252,14 +262,7 @@ async fn connect_patiently(writer: &mut Writer) -> Result<&DatabaseConnection, S
 async fn migrate(path: &Path, connection: &DatabaseConnection) -> Result<(bool, String), OpenError> {
     let failed = |error: DbErr| open_error(path, error.into());
     let transaction = dialect::begin_write(connection).await.map_err(failed)?;
-    let applied = Migrator::get_migration_models(&transaction).await;
-    let applied = match applied {
-        Ok(applied) => applied,
-        Err(_) => {
-            Migrator::install(&transaction).await.map_err(failed)?;
-            Vec::new()
-        }
-    };
+    let applied = Migrator::get_migration_models(&transaction).await.map_err(failed)?;
     let known = Migrator::migrations();
     if let Some(newer) = applied
         .iter()

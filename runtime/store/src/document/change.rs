@@ -28,11 +28,10 @@ impl Store {
     /// [`StoreError`]; nothing was changed then.
     pub async fn change_documents(&self, changes: DocumentChanges) -> Result<DocumentsChanged, StoreError> {
         let bytes = changes.put.iter().map(|document| document.content.len() as u64).sum();
-        let changed = self
-            .write(async |transaction| change(transaction, changes).await)
-            .await?;
-        // Text that was removed or replaced should not stay in the log.
-        self.committed(bytes, changed.removed + changed.updated > 0);
+        let writing = self.begin_write().await?;
+        let changed = change(&writing.transaction, changes).await;
+        let changed = writing.end(changed).await?;
+        self.committed(bytes, changed.removed > 0);
         Ok(changed)
     }
 }

@@ -1,0 +1,132 @@
+//! Measures group commits: `cargo run --release -p orchestratai-store --example commit_rate [SECONDS [FOLDER]]`.
+//!
+//! A turn is two appends in two commits: its acceptance, then eight events of some 6 KB with the end. A batch holds so many
+//! turns, each in another of 256 sessions. Prints turns a second, CPU time of the whole process for each turn, and how long
+//! a commit takes. The folder decides which device is measured.
+
+#[path = "../tests/it/conversation.rs"]
+#[allow(dead_code, reason = "shared with the tests")]
+mod conversation;
+
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use conversation::Conversation;
+use hdrhistogram::Histogram;
+use orchestratai_store::{Durability, Store, StoreSettings, Write};
+
+const SESSIONS: usize = 256;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let seconds: f64 = arguments.next().map_or(Ok(3.0), |text| text.parse())?;
+    let folder = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "durability  batch   turns/s  cpu µs/turn  commit p50 ms  p99 ms  log MiB"
+    )?;
+    for durability in [Durability::Full, Durability::Process] {
+        for batch in [1, 16, 100, 256] {
+            let folder = tempfile::tempdir_in(&folder)?;
+            let settings = StoreSettings {
+                durability,
+                ..StoreSettings::sqlite(&folder.path().join("rate.db"))
+            };
+            let figures = runtime.block_on(measure(&settings, batch, Duration::from_secs_f64(seconds)))?;
+            let log = std::fs::metadata(folder.path().join("rate.db-wal")).map_or(0, |log| log.len() >> 20);
+            writeln!(
+                out,
+                "{:<10}  {batch:>5}  {:>8.0}  {:>11.1}  {:>13.2}  {:>6.2}  {log:>7}",
+                format!("{durability:?}").to_lowercase(),
+                figures.turns as f64 / figures.elapsed.as_secs_f64(),
+                figures.cpu.as_secs_f64() * 1e6 / figures.turns as f64,
+                figures.commits.value_at_quantile(0.5) as f64 / 1e3,
+                figures.commits.value_at_quantile(0.99) as f64 / 1e3,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+struct Figures {
+    turns: u64,
+    elapsed: Duration,
+    cpu: Duration,
+    /// In microseconds.
+    commits: Histogram<u64>,
+}
+
+async fn measure(
+    settings: &StoreSettings,
+    batch: usize,
+    at_least: Duration,
+) -> Result<Figures, Box<dyn std::error::Error>> {
+    let store = Store::open(settings).await?;
+    let mut talks: Vec<Conversation> = (0..SESSIONS).map(|_| Conversation::new()).collect();
+    store.commit(talks.iter().map(Conversation::create).collect()).await?;
+    let mut figures = Figures {
+        turns: 0,
+        elapsed: Duration::ZERO,
+        cpu: Duration::ZERO,
+        commits: Histogram::new(3)?,
+    };
+    let mut next = 0;
+    let mut round = 0_u64;
+    while figures.elapsed < at_least {
+        // Making the events is not measured.
+        let mut accepted = Vec::with_capacity(batch);
+        let mut ended = Vec::with_capacity(batch);
+        for _ in 0..batch {
+            let talk = &mut talks[next % SESSIONS];
+            next += 1;
+            let question = talk.accept("How long are webhook deliveries retried before they are given up?");
+            accepted.push(talk.append(vec![question]));
+            let mut rest: Vec<_> = (0..7).map(|_| talk.log(&"step ".repeat(60))).collect();
+            rest.push(talk.complete(&"The answer, sentence by sentence. ".repeat(30), 10, 0.000_1));
+            ended.push(talk.append(rest));
+        }
+        for writes in [accepted, ended] {
+            commit(&store, writes, &mut figures).await?;
+        }
+        figures.turns += batch as u64;
+        round += 1;
+        if round == 1 {
+            // The first batch warms up.
+            figures = Figures {
+                turns: 0,
+                elapsed: Duration::ZERO,
+                cpu: Duration::ZERO,
+                commits: Histogram::new(3)?,
+            };
+        }
+    }
+    Ok(figures)
+}
+
+async fn commit(store: &Store, writes: Vec<Write>, figures: &mut Figures) -> Result<(), Box<dyn std::error::Error>> {
+    let (started, cpu) = (Instant::now(), process_cpu()?);
+    store.commit(writes).await?;
+    let took = started.elapsed();
+    figures.cpu += process_cpu()?.saturating_sub(cpu);
+    figures.elapsed += took;
+    figures.commits.record(u64::try_from(took.as_micros())?)?;
+    Ok(())
+}
+
+/// CPU time of all threads of this process. `schedstat` counts nanoseconds, where `stat` counts ticks of 10 ms.
+fn process_cpu() -> Result<Duration, Box<dyn std::error::Error>> {
+    let mut nanoseconds = 0;
+    for thread in std::fs::read_dir("/proc/self/task")? {
+        let schedstat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += schedstat.split_whitespace().next().unwrap_or("0").parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanoseconds))
+}

@@ -1,0 +1,227 @@
+//! Documents, and two processes that write.
+
+use orchestratai_store::{DocumentChanges, DocumentRoot, NewDocument, Store};
+use serde_json::{Map, json};
+
+use crate::{child, conversation::Conversation, open};
+
+fn document(path: &str, content: &str) -> NewDocument {
+    let mut front_matter = Map::new();
+    front_matter.insert("tags".to_owned(), json!(["a", 1, {"deep": null}]));
+    NewDocument {
+        organization: "default".to_owned(),
+        collection: "technical".to_owned(),
+        root: "/kb".to_owned(),
+        path: path.to_owned(),
+        title: format!("Title of {path}"),
+        content: content.to_owned(),
+        front_matter,
+        content_hash: format!("hash of {content}"),
+    }
+}
+
+fn put(documents: Vec<NewDocument>) -> DocumentChanges {
+    DocumentChanges {
+        put: documents,
+        ..DocumentChanges::default()
+    }
+}
+
+async fn paths(store: &Store, collection: Option<&str>) -> Vec<String> {
+    let page = store.documents("default", collection, 1_000, None).await.unwrap();
+    page.items.into_iter().map(|document| document.path).collect()
+}
+
+#[tokio::test]
+async fn each_change_raises_the_revision_and_is_seen_by_who_asks_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    assert_eq!(store.knowledge_revision().await.unwrap(), 0);
+    let first = store
+        .change_documents(put(vec![document("a.md", "A"), document("b.md", "B")]))
+        .await
+        .unwrap();
+    assert_eq!(
+        (first.revision, first.added, first.updated, first.unchanged),
+        (1, 2, 0, 0)
+    );
+    let again = store
+        .change_documents(put(vec![document("a.md", "A"), document("b.md", "B")]))
+        .await
+        .unwrap();
+    assert_eq!((again.revision, again.unchanged, &again.ids), (1, 2, &first.ids));
+
+    let second = store
+        .change_documents(put(vec![document("b.md", "B2"), document("c.md", "C")]))
+        .await
+        .unwrap();
+    assert_eq!((second.revision, second.added, second.updated), (2, 1, 1));
+    assert_eq!(second.ids[0], first.ids[1]);
+    let since = store.documents_since(1).await.unwrap();
+    assert_eq!(since.revision, 2);
+    assert_eq!(
+        since
+            .changed
+            .iter()
+            .map(|changed| changed.document.content.as_str())
+            .collect::<Vec<_>>(),
+        ["B2", "C"]
+    );
+    assert!(since.removed.is_empty());
+
+    let read = store.document(second.ids[0]).await.unwrap().unwrap();
+    assert_eq!(read.document, document("b.md", "B2"));
+    assert!(read.updated_at >= read.created_at);
+
+    let removal = DocumentChanges {
+        remove: vec![first.ids[0], first.ids[0]],
+        ..DocumentChanges::default()
+    };
+    let third = store.change_documents(removal.clone()).await.unwrap();
+    assert_eq!((third.revision, third.removed), (3, 1));
+    assert_eq!(
+        store.change_documents(removal).await.unwrap().revision,
+        3,
+        "it is not there any more"
+    );
+    let since = store.documents_since(2).await.unwrap();
+    assert_eq!(since.removed, [(first.ids[0], "technical".to_owned())]);
+    assert_eq!(store.document(first.ids[0]).await.unwrap(), None);
+
+    store.set_served_revision(3).await.unwrap();
+    store.set_served_revision(2).await.unwrap();
+    assert_eq!(store.served_revision().await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn replacing_a_root_leaves_other_roots_and_collections() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let elsewhere = NewDocument {
+        root: "/other".to_owned(),
+        ..document("a.md", "other root")
+    };
+    let billing = NewDocument {
+        collection: "billing".to_owned(),
+        ..document("a.md", "billing")
+    };
+    store
+        .change_documents(put(vec![
+            elsewhere,
+            billing,
+            document("a.md", "A"),
+            document("b.md", "B"),
+        ]))
+        .await
+        .unwrap();
+    let root = DocumentRoot {
+        organization: "default".to_owned(),
+        collection: "technical".to_owned(),
+        root: "/kb".to_owned(),
+    };
+    let changes = DocumentChanges {
+        put: vec![
+            document("b.md", "B"),
+            document("c.md", "first"),
+            document("c.md", "last"),
+        ],
+        remove: vec![],
+        replace_root: Some(root),
+    };
+    let outcome = store.change_documents(changes).await.unwrap();
+    assert_eq!((outcome.added, outcome.unchanged, outcome.removed), (1, 1, 1));
+    assert_eq!(outcome.ids[1], outcome.ids[2]);
+    assert_eq!(
+        store.document(outcome.ids[2]).await.unwrap().unwrap().document.content,
+        "last"
+    );
+    let mut technical = paths(&store, Some("technical")).await;
+    technical.sort();
+    assert_eq!(technical, ["a.md", "b.md", "c.md"]);
+    assert_eq!(paths(&store, Some("billing")).await, ["a.md"]);
+    assert_eq!(paths(&store, None).await.len(), 4);
+    assert!(
+        store
+            .documents("somebody else", None, 9, None)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn many_documents_are_changed_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let documents: Vec<NewDocument> = (0..700)
+        .map(|n| document(&format!("{n:04}.md"), &format!("text {n}")))
+        .collect();
+    let outcome = store.change_documents(put(documents)).await.unwrap();
+    assert_eq!(outcome.added, 700);
+    assert_eq!(store.documents_since(0).await.unwrap().changed.len(), 700);
+    let mut read = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.documents("default", None, 64, after).await.unwrap();
+        after = page.items.last().map(|document| document.id);
+        read.extend(page.items.into_iter().map(|document| document.path));
+        if !page.has_more {
+            break;
+        }
+    }
+    assert!(
+        read.iter().map(String::as_str).eq((0..700)
+            .map(|n| format!("{n:04}.md"))
+            .collect::<Vec<_>>()
+            .iter()
+            .map(String::as_str))
+    );
+    let removal = DocumentChanges {
+        remove: outcome.ids,
+        ..DocumentChanges::default()
+    };
+    assert_eq!(store.change_documents(removal).await.unwrap().removed, 700);
+    assert!(paths(&store, None).await.is_empty());
+}
+
+#[test]
+#[ignore = "the second process of another test"]
+fn writes_documents_in_another_process() {
+    let Some(folder) = child::folder() else { return };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = open(&folder).await;
+        for round in 0..40 {
+            let documents = (0..50).map(|n| document(&format!("{n}.md"), &format!("{round} {}", "text ".repeat(400))));
+            store.change_documents(put(documents.collect())).await.unwrap();
+        }
+        store.close().await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn another_process_may_write_documents_while_sessions_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut child = child::start("documents::writes_documents_in_another_process", folder.path());
+    let mut talk = Conversation::new();
+    store.commit(vec![talk.create()]).await.unwrap();
+    let mut beside = 0_u64;
+    let status = loop {
+        let turn = talk.turn("still here?");
+        store.commit(turn.to_vec()).await.unwrap();
+        beside += 1;
+        store
+            .change_documents(put(vec![document("server.md", &beside.to_string())]))
+            .await
+            .unwrap();
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+    };
+    assert!(status.success());
+    assert_eq!(store.knowledge_revision().await.unwrap(), 40 + beside);
+    assert_eq!(paths(&store, None).await.len(), 51);
+    assert_eq!(store.rehydrate(talk.id, 1).await.unwrap().unwrap().last_seq, 5 * beside);
+}

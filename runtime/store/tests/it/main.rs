@@ -1,0 +1,25 @@
+//! The store against real files.
+
+mod child;
+mod conversation;
+mod crash;
+mod documents;
+mod erasure;
+mod journal;
+mod model;
+mod opening;
+mod pages;
+mod view;
+
+use std::path::Path;
+
+use orchestratai_store::{Durability, Store, StoreSettings};
+
+/// Opens the store in a folder. Tests that do not try the loss of power need not wait for the device.
+async fn open(folder: &Path) -> Store {
+    let settings = StoreSettings {
+        durability: Durability::Process,
+        ..StoreSettings::sqlite(&folder.join("orchestratai.db"))
+    };
+    Store::open(&settings).await.expect("the store opens")
+}
