@@ -253,10 +253,6 @@ impl Knowledge {
         Ok(self.0.documents.list(collection, limit, before).await?)
     }
 
-    pub(crate) fn embedder(&self) -> &Embedder {
-        &self.0.embedder
-    }
-
     fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.0.served.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -9,13 +9,17 @@
 //! - [`routing`]: who answers a message;
 //! - [`embedder`]: text to vectors;
 //! - [`knowledge`]: documents, their chunks, the index over them, and search;
+//! - [`cache`]: answers that may be given again;
 //! - [`model`]: what makes an answer out of what was found;
+//! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks.
 
+pub mod cache;
 pub mod definition;
 pub mod embedder;
 pub mod knowledge;
 pub mod model;
 pub mod routing;
+pub mod strategy;
 pub mod turn;
 
 #[cfg(test)]

@@ -1,18 +1,28 @@
 //! What makes an answer out of what was found. A model streams: it says what it has read, then the answer piece by piece,
 //! then how it ended.
 
-use std::pin::Pin;
+mod extractive;
+
+use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
 use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message};
 
+pub use self::extractive::Extractive;
 use crate::{
+    embedder::Embedder,
     knowledge::SearchResult,
     turn::{Usage, UsageMeter},
 };
 
 /// The models that an agent file may name.
-pub const NAMES: &[&str] = &["embedded-extractive"];
+pub const NAMES: &[&str] = &[Extractive::NAME];
+
+/// The model of that name; none where it is not one of [`NAMES`].
+#[must_use]
+pub fn by_name(name: &str, embedder: &Arc<Embedder>) -> Option<Arc<dyn Model>> {
+    (name == Extractive::NAME).then(|| Arc::new(Extractive::new(Arc::clone(embedder))) as Arc<dyn Model>)
+}
 
 /// Makes answers.
 pub trait Model: Send + Sync {

@@ -2,10 +2,24 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::embedder::Embedder;
+use crate::{
+    embedder::Embedder,
+    knowledge::{Query, SearchResult},
+};
 
 /// The compiled-in table, read once for all tests.
 pub(crate) fn embedder() -> &'static Arc<Embedder> {
     static EMBEDDER: OnceLock<Arc<Embedder>> = OnceLock::new();
     EMBEDDER.get_or_init(|| Arc::new(Embedder::embedded()))
+}
+
+/// A search that found nothing.
+pub(crate) fn nothing_found() -> SearchResult {
+    SearchResult {
+        chunks: Vec::new(),
+        collections: Vec::new(),
+        revision: 0,
+        took: std::time::Duration::ZERO,
+        query: Arc::new(Query { vector: Vec::new(), words: Vec::new(), unknown_words: 0 }),
+    }
 }

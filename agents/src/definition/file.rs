@@ -78,14 +78,14 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<ParsedFile, Vec<Problem>>
     if !syntax.is_empty() {
         return Err(findings.into_problems());
     }
-    let parsed = read(&findings, &Table::open(&findings, root.get_ref(), "", 0..0, KEYS), file, text);
+    let parsed = read(&Table::open(&findings, root.get_ref(), "", 0..0, KEYS), file, text);
     match (parsed, findings.into_problems()) {
         (Some(parsed), problems) if problems.is_empty() => Ok(parsed),
         (_, problems) => Err(problems),
     }
 }
 
-fn read(findings: &Findings<'_>, root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
+fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
     let id = read_id(root, file);
     let name = root.text("name");
     let purpose = root.text("purpose");
@@ -111,7 +111,6 @@ fn read(findings: &Findings<'_>, root: &Table<'_>, file: &Path, text: &str) -> O
 
     let version = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     let fallback_places = fallbacks.iter().map(|(_, span)| super::problem::place(text, span.start)).collect();
-    let _ = findings;
     Some(ParsedFile {
         definition: AgentDefinition {
             id: id?,
@@ -208,7 +207,7 @@ fn read_examples(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<Example> {
             (Some(Strategy::PureRag | Strategy::PureCag | Strategy::Hybrid), _, Some(value)) => {
                 group.wrong("case", value.span(), "left out, since only direct answers have cases", None);
             }
-            (_, _, _) => {}
+            (None | Some(_), _, _) => {}
         }
         let _ = group.need("texts");
         let Some(intent) = intent else { continue };

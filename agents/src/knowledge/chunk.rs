@@ -77,11 +77,6 @@ impl Chunk {
         std::iter::once(&self.origin.title).chain(&self.headings).cloned().collect()
     }
 
-    /// What is indexed: title, headings and text.
-    pub(crate) fn indexed_text(&self) -> String {
-        format!("{}\n{}\n{}", self.origin.title, self.headings.join(" > "), self.text)
-    }
-
     /// Its sentences, list items, code blocks and tables, ready to be compared with a question.
     pub(crate) fn passages(&self, embedder: &Embedder) -> Arc<[Passage]> {
         let make = || passage::split(&self.text, self.origin.format, embedder).into();

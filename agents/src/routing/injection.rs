@@ -40,7 +40,7 @@ const PHRASES: &[&str] = &[
 ];
 
 /// How far apart the words of a pattern may stand.
-const REACH: usize = 6;
+const REACH: usize = 8;
 
 /// The words that make `message` an attempt, as a person can recognise them; none where it is no attempt.
 pub(crate) fn find(message: &str) -> Option<String> {

@@ -29,7 +29,7 @@ pub struct Router {
 /// A decision and, where the orchestrator is to answer, how.
 struct Examined {
     decision: RoutingDecision,
-    case: Case,
+    case: Option<Case>,
 }
 
 impl Router {
@@ -47,9 +47,9 @@ impl Router {
         self.examine(message).decision
     }
 
-    /// What kind of direct answer `message` needs, if the orchestrator is to answer it.
+    /// What kind of direct answer `message` needs; none where a specialist is to answer it.
     #[must_use]
-    pub fn case(&self, message: &str) -> Case {
+    pub fn case(&self, message: &str) -> Option<Case> {
         self.examine(message).case
     }
 
@@ -146,7 +146,7 @@ impl Router {
                 reasoning: reason,
                 candidates,
             },
-            case: Case::Vague,
+            case: None,
         }
     }
 
@@ -166,7 +166,7 @@ impl Router {
             reasoning: reason,
             candidates,
         };
-        Examined { decision, case }
+        Examined { decision, case: Some(case) }
     }
 
     /// No specialist is probable enough.
@@ -186,7 +186,7 @@ impl Router {
             reasoning: reason,
             candidates,
         };
-        Examined { decision, case: Case::Vague }
+        Examined { decision, case: Some(Case::Vague) }
     }
 
     /// The message is nothing but a greeting, thanks or a goodbye.
@@ -202,7 +202,10 @@ impl Router {
         let agent = self.agents[0].clone();
         let candidates = vec![self.candidate(0, probability)];
         let confidence = confidence(probability);
-        Examined { decision: RoutingDecision { agent, intent, confidence, reasoning, candidates }, case }
+        Examined {
+            decision: RoutingDecision { agent, intent, confidence, reasoning, candidates },
+            case: Some(case),
+        }
     }
 
     fn candidates(&self, verdict: &Verdict) -> Vec<Candidate> {

@@ -1,0 +1,297 @@
+//! Whether two questions whose vectors are near really ask the same.
+//!
+//! Static vectors see neither negation nor order, and "Team plan" lies near "Business plan". So the questions must have
+//! the same question word, the same words of polarity and direction, the same numbers, and the same named things; and of
+//! every other word that only one of them has, the other must have one that means nearly the same.
+
+use std::fmt;
+
+use crate::{
+    embedder::{Embedder, cosine},
+    words::STOP_WORDS,
+};
+
+/// From this cosine of their vectors on, two single words mean nearly the same.
+const SYNONYMS: f32 = 0.6;
+
+/// Words that turn a meaning around, each with the name of its side; different words of one side are the same.
+const POLARITY: &[(&[&str], &str)] = &[
+    (&["not", "no", "never", "without", "cannot", "cant", "dont", "doesnt", "didnt", "isnt", "arent", "wont", "nobody", "none", "neither", "nor"], "not"),
+    (&["on", "enable", "enabled", "enabling", "activate", "activated"], "on"),
+    (&["off", "disable", "disabled", "disabling", "deactivate", "deactivated"], "off"),
+    (&["add", "adding", "create", "creating", "new", "insert", "make"], "create"),
+    (&["remove", "removing", "delete", "deleting", "erase", "drop", "deleted", "removed", "undo", "restore", "restoring", "recover"], "remove"),
+    (&["upgrade", "upgrading"], "upgrade"),
+    (&["downgrade", "downgrading"], "downgrade"),
+    (&["increase", "raise", "more", "higher", "up"], "more"),
+    (&["decrease", "lower", "reduce", "less", "fewer", "down"], "less"),
+    (&["allow", "permit", "allowed", "permitted", "may"], "allow"),
+    (&["forbid", "block", "deny", "forbidden", "prohibited", "blocked"], "forbid"),
+    (&["before"], "before"),
+    (&["after"], "after"),
+    (&["start", "begin", "open"], "start"),
+    (&["stop", "end", "cancel", "close", "terminate"], "stop"),
+    (&["import", "upload"], "import"),
+    (&["export", "download"], "export"),
+    (&["send", "outgoing", "outbound"], "send"),
+    (&["receive", "incoming", "inbound"], "receive"),
+    (&["old", "previous", "last"], "old"),
+    (&["monthly", "month", "months"], "monthly"),
+    (&["yearly", "annual", "annually", "year", "years"], "yearly"),
+    (&["daily", "day", "days"], "daily"),
+    (&["minimum", "min", "least", "smallest", "cheapest"], "least"),
+    (&["maximum", "max", "most", "largest", "biggest"], "most"),
+    (&["with", "include", "including", "included"], "with"),
+    (&["exclude", "excluding", "except", "excluded"], "except"),
+    (&["lock", "locked"], "lock"),
+    (&["unlock", "unlocked"], "unlock"),
+    (&["all", "every", "everybody", "everyone"], "all"),
+    (&["only", "single"], "only"),
+    (&["failed", "fail", "fails", "failing", "declined"], "failed"),
+    (&["was", "were", "did", "had"], "past"),
+    (&["will", "future"], "future"),
+];
+
+/// Words that ask or are polite, and may differ freely.
+const FILLERS: &[&str] = &[
+    "please", "turn", "switch", "tell", "know", "want", "need", "like", "get", "give", "find", "show", "explain", "help", "possible", "way",
+    "able", "let", "us", "just", "exactly", "actually", "currently", "hi", "hello", "hey", "thanks", "thank", "some",
+    "any", "also", "about", "im", "id", "ive", "whats", "hows", "much", "many", "long", "often", "go", "going", "best",
+    "question", "wondering", "wonder", "steps", "step", "them", "their", "they", "these", "those", "then", "than", "into",
+    "out", "over", "be", "being", "should", "must", "does", "per", "now",
+];
+
+const NUMBERS: &[(&str, &str)] = &[
+    ("two", "2"), ("three", "3"), ("four", "4"), ("five", "5"), ("six", "6"), ("seven", "7"), ("eight", "8"), ("nine", "9"),
+    ("ten", "10"), ("eleven", "11"), ("twelve", "12"), ("twenty", "20"), ("thirty", "30"), ("hundred", "100"),
+    ("thousand", "1000"), ("million", "1000000"), ("first", "1st"), ("second", "2nd"), ("third", "3rd"), ("twice", "2x"),
+    ("half", "0.5"),
+];
+
+/// What a question must have in common with another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Facets {
+    asks: Asks,
+    /// Sides of [`POLARITY`], sorted.
+    polarity: Vec<&'static str>,
+    /// In order: "from 2 to 5" is not "from 5 to 2".
+    numbers: Vec<String>,
+    /// Words with a capital inside of a sentence, or in code; in lower case.
+    names: Vec<String>,
+    /// The other words that say something, in lower case.
+    words: Vec<String>,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    How,
+    Amount,
+    Duration,
+    Frequency,
+    Thing,
+    Time,
+    Place,
+    Person,
+    Reason,
+    YesOrNo,
+    Unsaid,
+}
+
+/// Wherein two questions differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Difference {
+    Asks,
+    Polarity,
+    Numbers,
+    Names,
+    Word(String),
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asks => f.write_str("what it asks for"),
+            Self::Polarity => f.write_str("polarity or direction"),
+            Self::Numbers => f.write_str("a number"),
+            Self::Names => f.write_str("a name"),
+            Self::Word(word) => write!(f, "the word “{word}”"),
+        }
+    }
+}
+
+impl Facets {
+    pub(super) fn of(question: &str) -> Self {
+        let tokens = tokens(question);
+        let mut facets =
+            Self { asks: asks(&tokens), polarity: vec![], numbers: vec![], names: vec![], words: vec![] };
+        for (at, token) in tokens.iter().enumerate() {
+            let word = token.lower.as_str();
+            if let Some((_, side)) = POLARITY.iter().find(|(words, _)| words.contains(&word)) {
+                facets.polarity.push(side);
+            } else if let Some((_, number)) = NUMBERS.iter().find(|(name, _)| *name == word) {
+                facets.numbers.push((*number).to_owned());
+            } else if word.bytes().any(|byte| byte.is_ascii_digit()) {
+                facets.numbers.push(word.replace(',', ""));
+            } else if token.is_name && at > 0 && !STOP_WORDS.contains(&word) {
+                facets.names.push(word.to_owned());
+            } else if !STOP_WORDS.contains(&word) && !FILLERS.contains(&word) {
+                facets.words.push(word.to_owned());
+            }
+        }
+        facets.polarity.sort_unstable();
+        facets.polarity.dedup();
+        facets
+    }
+
+    /// The first difference that matters; none where both ask the same.
+    pub(super) fn differ(&self, other: &Self, embedder: &Embedder) -> Option<Difference> {
+        if self.asks != other.asks {
+            return Some(Difference::Asks);
+        }
+        if self.polarity != other.polarity {
+            return Some(Difference::Polarity);
+        }
+        if self.numbers != other.numbers {
+            return Some(Difference::Numbers);
+        }
+        if !self.has_names_of(other) || !other.has_names_of(self) {
+            return Some(Difference::Names);
+        }
+        let ours = self.words_missing_in(other);
+        let theirs = other.words_missing_in(self);
+        let lonely = ours
+            .iter()
+            .find(|word| !has_synonym(word, &theirs, embedder))
+            .or_else(|| theirs.iter().find(|word| !has_synonym(word, &ours, embedder)));
+        lonely.map(|word| Difference::Word((*word).to_owned()))
+    }
+
+    /// Whether each name of `other` is here too, capital or not.
+    fn has_names_of(&self, other: &Self) -> bool {
+        other.names.iter().all(|name| self.names.contains(name) || self.words.contains(name))
+    }
+
+    fn words_missing_in<'a>(&'a self, other: &Self) -> Vec<&'a str> {
+        let has = |word: &str| other.names.iter().chain(&other.words).any(|known| is_same_word(known, word));
+        self.words.iter().map(String::as_str).filter(|word| !has(word)).collect()
+    }
+}
+
+/// Whether a question begins like the continuation of another, or points at something that it does not name.
+pub(super) fn is_follow_up(question: &str) -> bool {
+    const OPENERS: &[&str] = &["and", "but", "also", "then", "so", "or", "ok", "okay", "yes", "no", "what about", "how about"];
+    const POINTERS: &[&str] = &[
+        "it", "its", "that", "this", "these", "those", "they", "them", "their", "there", "one", "ones", "same", "former",
+        "latter", "other", "instead", "again", "above", "he", "she", "else",
+    ];
+    let words: Vec<String> = tokens(question).into_iter().map(|token| token.lower).collect();
+    let line = words.join(" ");
+    let opens = OPENERS.iter().any(|opener| line == *opener || line.starts_with(&format!("{opener} ")));
+    opens || words.len() < 3 || words.iter().any(|word| POINTERS.contains(&word.as_str()))
+}
+
+struct Token {
+    lower: String,
+    is_name: bool,
+}
+
+fn tokens(question: &str) -> Vec<Token> {
+    let plain = question.replace(['\'', '’'], "");
+    plain
+        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | ',' | '_' | '$' | '%' | '€')))
+        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && c != '$' && c != '%' && c != '€'))
+        .filter(|word| !word.is_empty())
+        .map(|word| Token {
+            lower: word.to_lowercase(),
+            is_name: word.chars().any(char::is_uppercase) || word.contains('_') || word.contains('.'),
+        })
+        .collect()
+}
+
+fn asks(tokens: &[Token]) -> Asks {
+    let word = |at: usize| tokens.get(at).map_or("", |token| token.lower.as_str());
+    for at in 0..tokens.len() {
+        let asked = match (word(at), word(at + 1)) {
+            ("how", "much" | "many" | "large" | "big" | "expensive") => Asks::Amount,
+            ("how", "long" | "soon" | "fast" | "quickly") => Asks::Duration,
+            ("how", "often" | "frequently") => Asks::Frequency,
+            ("how" | "hows", _) => Asks::How,
+            ("what" | "which" | "whats", _) => Asks::Thing,
+            ("when", _) => Asks::Time,
+            ("where", _) => Asks::Place,
+            ("who" | "whom" | "whose", _) => Asks::Person,
+            ("why", _) => Asks::Reason,
+            (_, _) => continue,
+        };
+        return asked;
+    }
+    let is_yes_or_no = ["can", "could", "do", "does", "did", "is", "are", "was", "were", "may", "will", "would", "should", "has", "have", "am"];
+    if is_yes_or_no.contains(&word(0)) { Asks::YesOrNo } else { Asks::Unsaid }
+}
+
+/// Singular and plural, and the forms of a verb.
+fn is_same_word(a: &str, b: &str) -> bool {
+    let stem = |word: &str| {
+        let mut stem = None;
+        crate::words::for_each_word(word, |word| stem = Some(word.to_owned()));
+        stem.unwrap_or_else(|| word.to_owned())
+    };
+    a == b || stem(a) == stem(b)
+}
+
+fn has_synonym(word: &str, others: &[&str], embedder: &Embedder) -> bool {
+    if others.is_empty() {
+        return false;
+    }
+    let vector = embedder.embed(word);
+    others.iter().any(|other| cosine(&embedder.embed(other), &vector) >= SYNONYMS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::embedder;
+
+    #[test]
+    fn questions_that_ask_the_same_agree() {
+        for (a, b) in [
+            ("How do I rotate my API key?", "how can I rotate my api keys"),
+            ("How do I enable SSO?", "How do I turn on SSO?"),
+            ("What does the Team plan cost?", "Please tell me what the team plan costs"),
+            ("How do I cancel my subscription?", "How can I cancel the subscription, please?"),
+        ] {
+            assert_eq!(Facets::of(a).differ(&Facets::of(b), embedder()), None, "{a} / {b}");
+        }
+    }
+
+    #[test]
+    fn questions_that_only_look_alike_differ() {
+        for (a, b) in [
+            ("How do I turn on SSO?", "How do I turn off SSO?"),
+            ("Can I get a refund after 14 days?", "Can I get a refund after 30 days?"),
+            ("What does the Team plan cost?", "What does the Business plan cost?"),
+            ("what does the team plan cost", "what does the business plan cost"),
+            ("How do I add a seat?", "How do I remove a seat?"),
+            ("Is my data encrypted?", "Is my data not encrypted?"),
+            ("How long are events kept?", "Where are events kept?"),
+            ("How do I rotate an API key?", "How do I rotate a webhook secret?"),
+            ("What is the monthly price?", "What is the annual price?"),
+            ("Move from 2 to 5 seats", "Move from 5 to 2 seats"),
+            ("Do you charge VAT?", "Did you charge VAT?"),
+        ] {
+            assert!(Facets::of(a).differ(&Facets::of(b), embedder()).is_some(), "{a} / {b}");
+            assert!(Facets::of(b).differ(&Facets::of(a), embedder()).is_some(), "{b} / {a}");
+        }
+    }
+
+    #[test]
+    fn follow_ups_are_told_from_questions_that_stand_alone() {
+        for follow_up in ["And for the annual plan?", "What about Team?", "How long does it take?", "why?", "Is that all?"] {
+            assert!(is_follow_up(follow_up), "{follow_up}");
+        }
+        for alone in ["How do I rotate my API key?", "What does the Team plan cost per year?"] {
+            assert!(!is_follow_up(alone), "{alone}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The responders: retrieval, semantic cache and model put together, with their fallbacks.
+//!
+//! The order of steps is the same on every path: cache, vector search, documents, then the answer. A citation names a
+//! chunk by its rank in the turn's vector search, also where the answer comes from the cache: what had been found for it
+//! is then shown again, marked as such.
+//!
+//! Where a strategy fails, the next simpler one is tried: Hybrid, Pure RAG, Pure CAG, direct; each step down is a step
+//! for people to see.
+
+mod direct;
+mod evidence;
+mod hybrid;
+mod pure;
+mod specialist;
+mod voice;
+
+use std::{collections::HashMap, sync::Arc};
+
+use orchestratai_shared::AgentId;
+
+use self::{direct::Direct, specialist::Specialist};
+use crate::{
+    cache::SemanticCache,
+    definition::{AgentDefinition, Catalog, Strategy},
+    embedder::Embedder,
+    knowledge::Knowledge,
+    model,
+    routing::Router,
+    turn::Responder,
+};
+
+/// What responders work with; shared by all of them.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// All agents.
+    pub catalog: Arc<Catalog>,
+    /// Decides who answers.
+    pub router: Arc<Router>,
+    /// What can be found.
+    pub knowledge: Knowledge,
+    /// Answers that may be given again.
+    pub cache: Arc<SemanticCache>,
+    /// Text to vectors.
+    pub embedder: Arc<Embedder>,
+}
+
+/// A responder for each agent of the catalog.
+#[must_use]
+pub fn responders(means: &Means) -> HashMap<AgentId, Arc<dyn Responder>> {
+    let agents = means.catalog.agents().iter();
+    agents.map(|agent| (agent.id.clone(), responder(agent, means))).collect()
+}
+
+fn responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {
+    match agent.strategy {
+        Strategy::Direct => Arc::new(Direct::new(agent, means)),
+        Strategy::PureRag | Strategy::PureCag | Strategy::Hybrid => {
+            let model = model::by_name(&agent.model, &means.embedder)
+                .expect("a definition names a known model: its file was checked");
+            Arc::new(Specialist::new(agent, model, means))
+        }
+    }
+}

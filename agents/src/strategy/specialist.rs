@@ -1,0 +1,120 @@
+//! A responder that answers from the knowledge base, with its fallback chain.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use orchestratai_shared::{Confidence, Intent, LogData, LogStatus, QueryAnalysis};
+
+use super::{
+    Means,
+    direct::{self},
+    voice::Voice,
+};
+use crate::{
+    cache::{CacheKey, SemanticCache},
+    definition::{AgentDefinition, Strategy},
+    knowledge::Knowledge,
+    model::Model,
+    turn::{AgentError, Answer, Responder, Steps, TurnRequest, UsageMeter},
+};
+
+/// Answers from the knowledge base by its strategy.
+pub(super) struct Specialist {
+    pub(super) definition: AgentDefinition,
+    pub(super) model: Arc<dyn Model>,
+    pub(super) knowledge: Knowledge,
+    pub(super) cache: Arc<SemanticCache>,
+    /// What is said where nothing can be searched.
+    unavailable: String,
+}
+
+/// One turn at work.
+pub(super) struct Work<'a> {
+    pub(super) request: &'a TurnRequest,
+    pub(super) voice: Voice<'a>,
+    pub(super) meter: &'a UsageMeter,
+}
+
+impl Specialist {
+    pub(super) fn new(agent: &AgentDefinition, model: Arc<dyn Model>, means: &Means) -> Self {
+        Self {
+            definition: agent.clone(),
+            model,
+            knowledge: means.knowledge.clone(),
+            cache: Arc::clone(&means.cache),
+            unavailable: direct::texts(agent, &means.catalog).unavailable,
+        }
+    }
+
+    fn strategy(&self, request: &TurnRequest) -> Strategy {
+        match self.definition.complex_strategy {
+            Some(complex) if request.intent == Intent::ComplexQuestion => complex,
+            Some(_) | None => self.definition.strategy,
+        }
+    }
+
+    async fn attempt(&self, strategy: Strategy, work: &mut Work<'_>) -> Result<Answer, AgentError> {
+        match strategy {
+            Strategy::Hybrid => self.hybrid(work).await,
+            Strategy::PureRag => self.pure_rag(work).await,
+            Strategy::PureCag => self.pure_cag(work).await,
+            Strategy::Direct => direct::say(&mut work.voice, &self.unavailable, 0.0).await,
+        }
+    }
+
+    /// What an answer of this agent is kept under in the cache.
+    pub(super) fn cache_key(&self, request: &TurnRequest, revision: u64) -> CacheKey {
+        CacheKey {
+            organization: Arc::clone(&request.organization),
+            agent: self.definition.id.clone(),
+            agent_version: self.definition.version.clone(),
+            revision,
+            model: self.model.name().to_owned(),
+        }
+    }
+}
+
+#[async_trait]
+impl Responder for Specialist {
+    async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
+        let mut work = Work { request, voice: Voice::new(steps), meter };
+        let mut strategy = self.strategy(request);
+        loop {
+            let error = match self.attempt(strategy, &mut work).await {
+                Ok(answer) => return Ok(answer),
+                Err(error @ (AgentError::Abandoned(_) | AgentError::TimedOut { .. } | AgentError::Overloaded { .. })) => {
+                    return Err(error);
+                }
+                Err(error @ (AgentError::KnowledgeUnavailable(_) | AgentError::Model(_))) => error,
+            };
+            let Some(simpler) = simpler(strategy) else { return Err(error) };
+            tracing::warn!(
+                agent.id = %self.definition.id,
+                error = &error as &(dyn std::error::Error + 'static),
+                "a strategy failed and a simpler one is tried"
+            );
+            let reason = format!("{} failed: {error}. Going on with {}.", strategy.label(), simpler.label());
+            work.voice.withdraw(&reason).await?;
+            let data = QueryAnalysis {
+                intent: request.intent,
+                confidence: Confidence::new(1.0),
+                target_agent: self.definition.id.clone(),
+                reasoning: reason,
+                attempt: None,
+            };
+            let title = format!("Stepped down from {} to {}", strategy.label(), simpler.label());
+            work.voice.log(title, LogStatus::Warning, LogData::Routing(data)).await?;
+            strategy = simpler;
+        }
+    }
+}
+
+/// The next simpler strategy.
+fn simpler(strategy: Strategy) -> Option<Strategy> {
+    match strategy {
+        Strategy::Hybrid => Some(Strategy::PureRag),
+        Strategy::PureRag => Some(Strategy::PureCag),
+        Strategy::PureCag => Some(Strategy::Direct),
+        Strategy::Direct => None,
+    }
+}

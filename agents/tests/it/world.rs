@@ -1,0 +1,71 @@
+//! The demo knowledge base, indexed once for all tests, and what works on it.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use orchestratai_agents::{
+    Embedder,
+    cache::SemanticCache,
+    definition::Catalog,
+    knowledge::{CollectionName, Knowledge, ingest_folder},
+    routing::Router,
+    strategy::{Means, responders},
+    turn::Responder,
+};
+use orchestratai_shared::AgentId;
+
+use crate::memory_store::MemoryStore;
+
+pub(crate) fn embedder() -> Arc<Embedder> {
+    static EMBEDDER: OnceLock<Arc<Embedder>> = OnceLock::new();
+    Arc::clone(EMBEDDER.get_or_init(|| Arc::new(Embedder::embedded())))
+}
+
+pub(crate) fn catalog() -> Arc<Catalog> {
+    static CATALOG: OnceLock<Arc<Catalog>> = OnceLock::new();
+    Arc::clone(CATALOG.get_or_init(|| Arc::new(Catalog::embedded())))
+}
+
+pub(crate) fn router() -> Arc<Router> {
+    static ROUTER: OnceLock<Arc<Router>> = OnceLock::new();
+    Arc::clone(ROUTER.get_or_init(|| Arc::new(Router::new(&catalog(), embedder()))))
+}
+
+pub(crate) fn collection(name: &str) -> CollectionName {
+    CollectionName::parse(name).unwrap()
+}
+
+pub(crate) fn demo_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../config/demo")
+}
+
+/// The knowledge base over the demo documents. The folder lives as long as the process.
+pub(crate) async fn demo() -> Knowledge {
+    static DEMO: tokio::sync::OnceCell<(Knowledge, tempfile::TempDir)> = tokio::sync::OnceCell::const_new();
+    let (knowledge, _) = DEMO
+        .get_or_init(|| async {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Arc::new(MemoryStore::default());
+            for name in ["billing", "technical", "policy"] {
+                let report = ingest_folder(store.as_ref(), &demo_folder().join(name), &collection(name)).await.unwrap();
+                assert!(report.problems.is_empty(), "{:?}", report.problems);
+            }
+            (Knowledge::open(dir.path(), store, embedder()).await.unwrap(), dir)
+        })
+        .await;
+    knowledge.clone()
+}
+
+/// Responders over a knowledge base, with a cache of their own.
+pub(crate) fn crew(knowledge: Knowledge, catalog: Arc<Catalog>) -> HashMap<AgentId, Arc<dyn Responder>> {
+    responders(&Means {
+        catalog,
+        router: router(),
+        knowledge,
+        cache: Arc::new(SemanticCache::new(embedder())),
+        embedder: embedder(),
+    })
+}
