@@ -1,1 +1,26 @@
-//! Placeholder.
+//! HTTP, WebSocket and server-sent events: authentication, validation, and the mapping to the actors' messages.
+//!
+//! What this crate must never know: how a turn is answered, what a session keeps, where anything is stored. It holds no
+//! business rule; what it refuses, it refuses for its form.
+//!
+//! In reading order: what it is told ([`settings`]), the server and its routes ([`server`]), the outermost layer of every
+//! request (`edge`), how things go wrong (`error`), what comes in (`body`, `fields`), the REST endpoints (`rest`), event
+//! streams (`sse`), WebSocket (`websocket`), and the document that describes it all ([`openapi`]).
+
+mod body;
+mod edge;
+mod error;
+mod fields;
+pub mod openapi;
+mod ready;
+mod request_id;
+mod rest;
+pub mod server;
+pub mod settings;
+mod site;
+mod socket;
+mod sse;
+mod websocket;
+
+pub use server::server;
+pub use settings::{Secret, WebSettings};

@@ -1,0 +1,243 @@
+//! The outermost layer: what every request meets first, and every answer last.
+//!
+//! Request id, span, metrics, security headers, the one error shape, compression, and the wall that a panic does not pass.
+
+mod compression;
+mod gate;
+mod headers;
+pub(crate) mod token;
+
+use std::{
+    future::{Ready, ready},
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use actix_http::encoding::Encoder;
+use actix_web::{
+    Error, HttpMessage, HttpResponse, ResponseError,
+    body::{BodySize, BoxBody, EitherBody, MessageBody},
+    dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    error::InternalError,
+    http::{
+        Method, StatusCode,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+use futures_util::{FutureExt, future::LocalBoxFuture};
+use orchestratai_telemetry::Metrics;
+use tracing::Instrument;
+
+pub(crate) use gate::Gate;
+
+use crate::{
+    error::ApiError,
+    request_id::{RequestId, X_REQUEST_ID},
+};
+
+/// The turn that an answer is about.
+pub(crate) const X_TURN_ID: HeaderName = HeaderName::from_static("x-turn-id");
+
+/// Makes the layer for each worker.
+pub(crate) struct Edge {
+    gate: Arc<Gate>,
+    metrics: Metrics,
+}
+
+impl Edge {
+    pub(crate) fn new(gate: Arc<Gate>, metrics: Metrics) -> Self {
+        Self { gate, metrics }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Edge
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<Encoder<B>>>;
+    type Error = Error;
+    type Transform = EdgeService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(EdgeService {
+            service: Rc::new(service),
+            gate: Arc::clone(&self.gate),
+            metrics: self.metrics.clone(),
+        }))
+    }
+}
+
+/// The layer of one worker.
+pub(crate) struct EdgeService<S> {
+    service: Rc<S>,
+    gate: Arc<Gate>,
+    metrics: Metrics,
+}
+
+impl<S, B> Service<ServiceRequest> for EdgeService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<Encoder<B>>>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(service);
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let exchange = Exchange {
+            began: Instant::now(),
+            id: RequestId::of(request.headers()),
+            method: request.method().clone(),
+            takes_gzip: compression::is_taken(request.headers()),
+            is_docs: request.path().starts_with("/api/docs"),
+            metrics: self.metrics.clone(),
+        };
+        let span = tracing::info_span!(
+            "request",
+            request.id = exchange.id.as_str(),
+            http.method = exchange.method.as_str(),
+            http.path = request.path(),
+        );
+        request.extensions_mut().insert(exchange.id.clone());
+        let refusal = self.gate.refusal(request.headers());
+        let service = Rc::clone(&self.service);
+        let work = async move {
+            let answered = match refusal {
+                Some(refusal) => Ok(request.error_response(refusal).map_into_right_body()),
+                // The call itself stands inside the wall too: a service may panic before it gives a future.
+                None => AssertUnwindSafe(async move { service.call(request).await })
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| Err(panicked(panic.as_ref()).into()))
+                    .map(ServiceResponse::map_into_left_body),
+            };
+            match answered {
+                Ok(response) => Ok(exchange.finish(response)),
+                Err(error) => Err(exchange.fail(&error)),
+            }
+        };
+        Box::pin(work.instrument(span))
+    }
+}
+
+/// What is known of one request and its answer.
+struct Exchange {
+    began: Instant,
+    id: RequestId,
+    method: Method,
+    takes_gzip: bool,
+    is_docs: bool,
+    metrics: Metrics,
+}
+
+impl Exchange {
+    fn finish<B: MessageBody + 'static>(
+        &self,
+        response: ServiceResponse<EitherBody<B>>,
+    ) -> ServiceResponse<EitherBody<Encoder<B>>> {
+        let status = response.status();
+        let route = response.request().match_pattern();
+        let error = (status.is_client_error() || status.is_server_error())
+            .then(|| self.error(status, response.response().error()));
+        let status = error.as_ref().map_or(status, ResponseError::status_code);
+        let route = route.as_deref().unwrap_or("unmatched");
+        self.record(route, status, error.as_ref());
+        // A stream lasts as long as its client wants: how long that is says nothing.
+        if error.is_some() || !matches!(response.response().body().size(), BodySize::Stream) {
+            self.metrics
+                .http_ended(self.method.as_str(), route, self.began.elapsed());
+        }
+        response.map_body(|head, body| {
+            self.decorate(head);
+            match (error, body) {
+                (Some(error), _) => EitherBody::right(self.write_error(head, &error)),
+                (None, EitherBody::Left { body }) => EitherBody::left(compression::apply(self.takes_gzip, head, body)),
+                (None, EitherBody::Right { body }) => EitherBody::right(body),
+            }
+        })
+    }
+
+    /// For what failed outside of any route, a panic above all: the request is gone, so the answer is carried by the error.
+    fn fail(&self, error: &Error) -> Error {
+        let api = self.error(error.as_response_error().status_code(), Some(error));
+        let status = api.status_code();
+        self.record("unmatched", status, Some(&api));
+        let response = HttpResponse::new(status).map_body(|head, _: BoxBody| {
+            self.decorate(head);
+            self.write_error(head, &api)
+        });
+        InternalError::from_response(api, response).into()
+    }
+
+    fn error(&self, status: StatusCode, cause: Option<&Error>) -> ApiError {
+        cause
+            .and_then(|cause| cause.as_error::<ApiError>().cloned())
+            .unwrap_or_else(|| ApiError::of_status(status, cause))
+    }
+
+    fn decorate(&self, head: &mut ResponseHead) {
+        head.headers_mut().insert(X_REQUEST_ID, self.id.header());
+        headers::secure(head.headers_mut(), self.is_docs);
+    }
+
+    fn write_error(&self, head: &mut ResponseHead, error: &ApiError) -> BoxBody {
+        head.status = error.status_code();
+        head.reason = None;
+        let headers = head.headers_mut();
+        headers.remove(header::CONTENT_ENCODING);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(seconds) = error.retry_after_seconds() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allow) = error.allow {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if error.status_code() == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if error.names_websocket_version {
+            headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        }
+        if let Some(value) = error.turn_id.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
+            headers.insert(X_TURN_ID, value);
+        }
+        let body = serde_json::to_vec(&error.body(self.id.as_str())).expect("an error body has string keys only");
+        BoxBody::new(body)
+    }
+
+    fn record(&self, route: &str, status: StatusCode, error: Option<&ApiError>) {
+        self.metrics.http_answered(self.method.as_str(), route, status.as_u16());
+        match error {
+            Some(error) if status.is_server_error() => {
+                tracing::warn!(http.route = route, http.status = status.as_u16(), %error, "request failed");
+            }
+            Some(error) => {
+                tracing::debug!(http.route = route, http.status = status.as_u16(), %error, "request refused");
+            }
+            None => tracing::debug!(
+                http.route = route,
+                http.status = status.as_u16(),
+                took_ms = self.began.elapsed().as_secs_f64() * 1e3,
+                "request answered"
+            ),
+        }
+    }
+}
+
+/// Logs a panic, with its words: they are ours, and the client gets none of them.
+fn panicked(panic: &(dyn std::any::Any + Send)) -> ApiError {
+    let words = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no words");
+    tracing::error!(panic = words, "a request handler panicked");
+    ApiError::panicked()
+}

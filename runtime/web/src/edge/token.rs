@@ -1,0 +1,73 @@
+//! Authentication by one token, until there are identities.
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{self, HeaderMap},
+    middleware::Next,
+    web::Data,
+};
+use orchestratai_shared::ErrorCode;
+
+use crate::{error::ApiError, site::Site};
+
+/// What a browser, which cannot set headers on a WebSocket, offers as one more subprotocol.
+pub(crate) const BEARER_SUBPROTOCOL: &str = "bearer.";
+
+/// Lets pass who brings the token, and everybody to the health checks.
+///
+/// # Errors
+/// 401 for everybody else.
+pub(crate) async fn check(
+    site: Data<Site>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let path = request.path();
+    let is_open = path == "/api/health" || path.starts_with("/api/health/");
+    if let Some(token) = &site.settings.token
+        && !is_open
+        && !offered(request.headers()).any(|offered| token.is(offered))
+    {
+        return Err(ApiError::new(ErrorCode::Unauthenticated, "A valid bearer token is needed.").into());
+    }
+    next.call(request).await
+}
+
+/// Every token that the request brings.
+fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let subprotocols = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|offered| offered.trim().strip_prefix(BEARER_SUBPROTOCOL));
+    authorization.into_iter().chain(subprotocols)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_token_comes_as_a_header_or_as_a_subprotocol() {
+        let found = |name, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            offered(&headers).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(found(header::AUTHORIZATION, "bearer abc"), ["abc"]);
+        assert_eq!(
+            found(header::SEC_WEBSOCKET_PROTOCOL, "orchestratai.v1, bearer.abc"),
+            ["abc"]
+        );
+        assert!(found(header::AUTHORIZATION, "Basic abc").is_empty());
+        assert!(found(header::SEC_WEBSOCKET_PROTOCOL, "orchestratai.v1").is_empty());
+    }
+}

@@ -1,0 +1,63 @@
+//! The REST endpoints.
+
+pub(crate) mod agents;
+pub(crate) mod chat;
+pub(crate) mod docs;
+pub(crate) mod health;
+pub(crate) mod knowledge;
+mod page;
+pub(crate) mod route;
+pub(crate) mod session;
+mod upload;
+
+use actix_web::{
+    Resource, Route,
+    guard::{Any, Get, Head},
+    http::StatusCode,
+    web::{self, ServiceConfig},
+};
+
+use crate::error::ApiError;
+
+pub(crate) use page::PageQuery;
+
+pub(crate) fn configure(routes: &mut ServiceConfig) {
+    health::configure(routes);
+    session::configure(routes);
+    chat::configure(routes);
+    agents::configure(routes);
+    knowledge::configure(routes);
+    route::configure(routes);
+    docs::configure(routes);
+}
+
+/// A resource that answers other methods than `allow` with 405 and these.
+pub(crate) fn resource(path: &str, allow: &'static str) -> Resource {
+    web::resource(path).default_service(not_allowed(allow))
+}
+
+/// A route for GET, and for HEAD, which is GET without the body.
+pub(crate) fn get() -> Route {
+    web::route().guard(Any(Get()).or(Head()))
+}
+
+/// Answers 405, and says what is allowed.
+pub(crate) fn not_allowed(allow: &'static str) -> Route {
+    web::to(move || std::future::ready(Err::<&str, _>(ApiError::method_not_allowed(allow))))
+}
+
+/// Answers 404: the address leads nowhere.
+pub(crate) fn nothing_here() -> Route {
+    web::to(|| std::future::ready(Err::<&str, _>(ApiError::of_status(StatusCode::NOT_FOUND, None))))
+}
+
+/// An id in a path.
+///
+/// # Errors
+/// 400 that names it where it is malformed: that is another mistake than an id that nothing has.
+pub(crate) fn path_id<T: std::str::FromStr<Err = orchestratai_shared::Invalid>>(
+    name: &str,
+    raw: &str,
+) -> Result<T, ApiError> {
+    raw.parse().map_err(|invalid| ApiError::invalid_field(name, invalid))
+}

@@ -1,0 +1,283 @@
+//! The knowledge base: search as agents search, and the documents themselves.
+
+use std::error::Error as _;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{self, Data, Path, Payload, ServiceConfig},
+};
+use orchestratai_agents::knowledge::{CollectionName, DocumentId, DocumentSummary, KnowledgeError};
+use orchestratai_shared::{DocumentChunk, ErrorCode, Invalid as InvalidValue, Timestamp};
+use orchestratai_store::StoreError;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{chat::content, get, resource, upload::Upload};
+use crate::{
+    body,
+    error::ApiError,
+    fields::{Fields, parsed, whole},
+    openapi::{BadBody, Busy, Invalid, NotFound, Unexpected},
+    site::Site,
+};
+
+pub(crate) fn configure(routes: &mut ServiceConfig) {
+    routes
+        .service(resource("/api/knowledge/search", "POST").route(web::post().to(search)))
+        .service(
+            resource("/api/knowledge/documents", "GET, HEAD, POST")
+                .route(get().to(list))
+                .route(web::post().to(upload)),
+        )
+        .service(resource("/api/knowledge/documents/{document_id}", "DELETE").route(web::delete().to(delete)));
+}
+
+/// What to search for.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `Fields` reads")]
+pub(crate) struct SearchRequest {
+    /// The question.
+    #[schema(min_length = 1, max_length = 2000, pattern = r"\S", example = "rotate an API key")]
+    query: String,
+    /// Only this collection; all where it is left out.
+    #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$", nullable = false, example = "technical")]
+    collection: Option<String>,
+    /// Chunks at most.
+    #[schema(minimum = 1, maximum = 50, default = 10, nullable = false)]
+    limit: Option<u64>,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SearchAnswer {
+    /// The chunks, best first; `metadata.scores` has what each ranker says of them.
+    chunks: Vec<DocumentChunk>,
+}
+
+/// A document without its text.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DocumentInfo {
+    /// Its id.
+    id: Uuid,
+    /// The collection.
+    #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$")]
+    collection: String,
+    /// Where it came from: the ingested folder, or `uploads`.
+    root: String,
+    /// Its path relative to the root; what citations name.
+    path: String,
+    /// Its title.
+    title: String,
+    /// The knowledge revision that changed it last.
+    revision: u64,
+    /// When it first came.
+    created_at: Timestamp,
+    /// When it was changed last.
+    updated_at: Timestamp,
+}
+
+/// Documents, newest last.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Documents {
+    /// The documents.
+    documents: Vec<DocumentInfo>,
+    /// Whether there are older ones.
+    has_more: bool,
+}
+
+/// What became of an upload.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UploadAnswer {
+    /// The ids of the documents, in the order of the files that were taken in.
+    documents: Vec<Uuid>,
+    /// How many are new.
+    added: usize,
+    /// How many were there with another content.
+    updated: usize,
+    /// How many were there as they are.
+    unchanged: usize,
+    /// What was wrong with files.
+    problems: Vec<UploadProblem>,
+    /// The knowledge revision that answers are taken from now.
+    revision: u64,
+}
+
+/// Something that is wrong with a file.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct UploadProblem {
+    /// The file.
+    path: String,
+    /// What is wrong.
+    reason: String,
+    /// Whether it was left out; else it was taken in as far as it could be read.
+    skipped: bool,
+}
+
+/// Files to take in.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `Upload` reads")]
+pub(crate) struct UploadRequest {
+    /// The collection.
+    #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$", example = "technical")]
+    collection: String,
+    /// Markdown or text, each with its path as filename; a file of the same path is replaced.
+    #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 200)]
+    file: Vec<Vec<u8>>,
+}
+
+/// Searches the knowledge base as agents do.
+///
+/// A collection that does not exist has nothing in it.
+#[utoipa::path(
+    post, path = "/api/knowledge/search", tag = "knowledge",
+    request_body = SearchRequest,
+    responses((status = 200, description = "What was found.", body = SearchAnswer), BadBody, Unexpected)
+)]
+pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+    const LIMIT_DEFAULT: u64 = 10;
+    const LIMIT_MAX: u64 = 50;
+    let mut fields = body::json(&request, payload).await?;
+    let query = fields.required("query", content);
+    let collection: Option<CollectionName> = fields.optional("collection", parsed);
+    let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
+    let query = fields.finish(query)?;
+    let collections = collection.map_or_else(|| site.knowledge.collection_names(), |name| vec![name]);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let found = site.knowledge.search(query.as_str(), &collections, limit).await;
+    let chunks = found.map_err(|error| failed(&error))?.document_chunks(true);
+    Ok(HttpResponse::Ok().json(SearchAnswer { chunks }))
+}
+
+/// Takes in documents.
+///
+/// They are durable, and answers are taken from them, when this answers.
+#[utoipa::path(
+    post, path = "/api/knowledge/documents", tag = "knowledge",
+    request_body(content = UploadRequest, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, description = "What became of each file.", body = UploadAnswer),
+        BadBody, Busy, Unexpected
+    )
+)]
+pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+    let Upload { collection, files } = Upload::read(&request, payload).await?;
+    let report = site.knowledge.put_upload(&collection, files).await;
+    let report = report.map_err(|error| failed(&error))?;
+    let outcome = report.outcome;
+    if outcome.ids.is_empty() {
+        let named = report
+            .problems
+            .into_iter()
+            .map(|problem| InvalidValue::new(problem.reason).at(problem.path));
+        return Err(ApiError::invalid(named.collect()));
+    }
+    let served = site.knowledge.refresh().await.map_err(|error| failed(&error))?;
+    Ok(HttpResponse::Created().json(UploadAnswer {
+        documents: outcome.ids.into_iter().map(|id| id.0).collect(),
+        added: outcome.added,
+        updated: outcome.updated,
+        unchanged: outcome.unchanged,
+        problems: report
+            .problems
+            .into_iter()
+            .map(|problem| UploadProblem {
+                path: problem.path,
+                reason: problem.reason,
+                skipped: problem.skipped,
+            })
+            .collect(),
+        revision: served.revision,
+    }))
+}
+
+/// The documents of one collection, or of all.
+///
+/// The page ends with the newest document, or with the one before `before`.
+#[utoipa::path(
+    get, path = "/api/knowledge/documents", tag = "knowledge",
+    params(
+        ("collection" = Option<String>, Query, description = "Only this collection.", pattern = "^[a-z][a-z0-9_-]{0,63}$", nullable = false),
+        ("limit" = Option<u64>, Query, description = "Documents at most.", minimum = 1, maximum = 200, nullable = false),
+        ("before" = Option<Uuid>, Query, description = "Only documents older than this one.", nullable = false)
+    ),
+    responses((status = 200, description = "A page.", body = Documents), Invalid, Unexpected)
+)]
+pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    const LIMIT_DEFAULT: u64 = 50;
+    const LIMIT_MAX: u64 = 200;
+    let mut fields = Fields::of_query(request.query_string(), &["collection", "limit", "before"]);
+    let collection: Option<CollectionName> = fields.optional("collection", parsed);
+    let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
+    let before = fields.optional("before", parsed).map(|DocumentUuid(id)| DocumentId(id));
+    fields.finish(Some(()))?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let page = site.knowledge.list(collection.as_ref(), limit, before).await;
+    let page = page.map_err(|error| failed(&error))?;
+    Ok(HttpResponse::Ok().json(Documents {
+        documents: page.items.into_iter().map(info).collect(),
+        has_more: page.has_more,
+    }))
+}
+
+/// Removes a document. Answers are no longer taken from it when this answers.
+#[utoipa::path(
+    delete, path = "/api/knowledge/documents/{document_id}", tag = "knowledge",
+    params(("document_id" = Uuid, Path, description = "The document.")),
+    responses((status = 204, description = "It is removed."), Invalid, NotFound, Busy, Unexpected)
+)]
+pub(crate) async fn delete(site: Data<Site>, path: Path<String>) -> Result<HttpResponse, ApiError> {
+    let DocumentUuid(id) = super::path_id("document_id", &path)?;
+    if !site
+        .knowledge
+        .delete(DocumentId(id))
+        .await
+        .map_err(|error| failed(&error))?
+    {
+        return Err(ApiError::not_found("document"));
+    }
+    site.knowledge.refresh().await.map_err(|error| failed(&error))?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// A document's id as text has it: in the one spelling that all ids have.
+struct DocumentUuid(Uuid);
+
+impl std::str::FromStr for DocumentUuid {
+    type Err = InvalidValue;
+
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        text.parse::<orchestratai_shared::MessageId>().map(|id| Self(id.0))
+    }
+}
+
+fn info(summary: DocumentSummary) -> DocumentInfo {
+    DocumentInfo {
+        id: summary.id.0,
+        collection: summary.collection.to_string(),
+        root: summary.root,
+        path: summary.path,
+        title: summary.title,
+        revision: summary.revision,
+        created_at: summary.created_at,
+        updated_at: summary.updated_at,
+    }
+}
+
+/// What a client is told where the knowledge base fails; the log has the rest.
+fn failed(error: &KnowledgeError) -> ApiError {
+    match error.source().and_then(|cause| cause.downcast_ref::<StoreError>()) {
+        Some(StoreError::UnknownCursor) => ApiError::invalid_field("before", InvalidValue::new("names no document")),
+        Some(cause) if cause.is_retryable() => {
+            tracing::error!(error = %error, cause = %cause, "the documents cannot be reached");
+            ApiError::new(ErrorCode::Overloaded, "The documents cannot be reached just now.")
+        }
+        Some(_) | None => {
+            tracing::error!(error = %error, source = ?error.source(), "the knowledge base failed");
+            ApiError::new(ErrorCode::InternalError, "The knowledge base failed.")
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Sessions, and what was said in them.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header,
+    web::{self, Data, Path, ServiceConfig},
+};
+use bytes::{BufMut, Bytes, BytesMut};
+use orchestratai_shared::{ChatSession, LogId, Message, MessageId, RetrievalLog, SessionId, Timestamp};
+use orchestratai_store::EventsPage;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{PageQuery, get, path_id, resource};
+use crate::{
+    error::ApiError,
+    fields::{Fields, whole},
+    openapi::{Busy, DurableEvent, Invalid, NotFound, Unexpected},
+    site::Site,
+    sse,
+};
+
+pub(crate) fn configure(routes: &mut ServiceConfig) {
+    let only_get = |path: &str| resource(path, "GET, HEAD");
+    routes
+        .service(resource("/api/session", "POST").route(web::post().to(create)))
+        .service(
+            resource("/api/session/{session_id}", "GET, HEAD, DELETE")
+                .route(get().to(read))
+                .route(web::delete().to(erase)),
+        )
+        .service(only_get("/api/session/{session_id}/messages").route(get().to(messages)))
+        .service(only_get("/api/session/{session_id}/logs").route(get().to(logs)))
+        .service(only_get("/api/session/{session_id}/events").route(get().to(events)));
+}
+
+/// A session that was made.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SessionCreated {
+    /// Its id.
+    session_id: SessionId,
+    /// When it was made.
+    created_at: Timestamp,
+}
+
+/// Messages of a session, newest last.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Messages {
+    /// The messages.
+    messages: Vec<Message>,
+    /// Whether there are older ones.
+    has_more: bool,
+}
+
+/// Steps of a session's turns, newest last.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Logs {
+    /// The steps.
+    logs: Vec<RetrievalLog>,
+    /// Whether there are older ones.
+    has_more: bool,
+}
+
+/// Durable events of a session, oldest first. Describes what is written from the journal's own text.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the answer is put together from stored text")]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Events {
+    /// The events.
+    events: Vec<DurableEvent>,
+    /// The `seq` of the session's last event; 0 where it has none.
+    last_seq: u64,
+}
+
+/// Begins a session.
+///
+/// Nobody has to: a message to an unknown session begins one with that id.
+#[utoipa::path(
+    post, path = "/api/session", tag = "sessions",
+    responses(
+        (status = 201, description = "The session, which is stored.", body = SessionCreated,
+         headers(("location" = String, description = "The address of the session."))),
+        Busy, Unexpected
+    )
+)]
+pub(crate) async fn create(site: Data<Site>) -> Result<HttpResponse, ApiError> {
+    let session = site.gateway.create_session(None).await?;
+    Ok(HttpResponse::Created()
+        .insert_header((header::LOCATION, format!("/api/session/{}", session.id)))
+        .json(SessionCreated {
+            session_id: session.id,
+            created_at: session.start_time,
+        }))
+}
+
+/// A session with its totals.
+#[utoipa::path(
+    get, path = "/api/session/{session_id}", tag = "sessions",
+    params(("session_id" = SessionId, Path, description = "The session.")),
+    responses((status = 200, description = "The session.", body = ChatSession), Invalid, NotFound, Unexpected)
+)]
+pub(crate) async fn read(site: Data<Site>, path: Path<String>) -> Result<HttpResponse, ApiError> {
+    let session = site.gateway.session(session_id(&path)?).await?;
+    Ok(HttpResponse::Ok().json(session.ok_or_else(no_session)?))
+}
+
+/// Erases a session: its messages, its steps, its journal.
+///
+/// Whoever follows it is disconnected. Its id may be used again, and begins an empty session then.
+#[utoipa::path(
+    delete, path = "/api/session/{session_id}", tag = "sessions",
+    params(("session_id" = SessionId, Path, description = "The session.")),
+    responses((status = 204, description = "It is erased."), Invalid, NotFound, Busy, Unexpected)
+)]
+pub(crate) async fn erase(site: Data<Site>, path: Path<String>) -> Result<HttpResponse, ApiError> {
+    if site.gateway.erase_session(session_id(&path)?).await? {
+        Ok(HttpResponse::NoContent().finish())
+    } else {
+        Err(no_session())
+    }
+}
+
+/// The messages of a session.
+///
+/// The page ends with the newest message, or with the one before `before`.
+#[utoipa::path(
+    get, path = "/api/session/{session_id}/messages", tag = "sessions",
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("limit" = Option<u64>, Query, description = "Messages at most.", minimum = 1, maximum = 200, nullable = false),
+        ("before" = Option<MessageId>, Query, description = "Only messages older than this one.", nullable = false)
+    ),
+    responses((status = 200, description = "A page.", body = Messages), Invalid, NotFound, Unexpected)
+)]
+pub(crate) async fn messages(
+    site: Data<Site>,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let session_id = session_id(&path)?;
+    let query = PageQuery::<MessageId>::of(request.query_string())?;
+    let page = site.gateway.messages(session_id, query.limit, query.before).await?;
+    let page = page.ok_or_else(no_session)?;
+    Ok(HttpResponse::Ok().json(Messages {
+        messages: page.items,
+        has_more: page.has_more,
+    }))
+}
+
+/// The steps of a session's turns.
+///
+/// The page ends with the newest step, or with the one before `before`.
+#[utoipa::path(
+    get, path = "/api/session/{session_id}/logs", tag = "sessions",
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("limit" = Option<u64>, Query, description = "Steps at most.", minimum = 1, maximum = 200, nullable = false),
+        ("before" = Option<LogId>, Query, description = "Only steps older than this one.", nullable = false)
+    ),
+    responses((status = 200, description = "A page.", body = Logs), Invalid, NotFound, Unexpected)
+)]
+pub(crate) async fn logs(site: Data<Site>, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let session_id = session_id(&path)?;
+    let query = PageQuery::<LogId>::of(request.query_string())?;
+    let page = site.gateway.logs(session_id, query.limit, query.before).await?;
+    let page = page.ok_or_else(no_session)?;
+    Ok(HttpResponse::Ok().json(Logs {
+        logs: page.items,
+        has_more: page.has_more,
+    }))
+}
+
+/// The durable events of a session after `after_seq`, oldest first.
+///
+/// With `Accept: text/event-stream` the answer is a stream that goes on with what happens: durable events with their `seq`
+/// as `id`, transient ones without; `Last-Event-ID` then stands before `after_seq`.
+#[utoipa::path(
+    get, path = "/api/session/{session_id}/events", tag = "sessions",
+    params(
+        ("session_id" = SessionId, Path, description = "The session."),
+        ("after_seq" = Option<u64>, Query, description = "The last `seq` that the client has.", minimum = 0, nullable = false),
+        ("limit" = Option<u64>, Query, description = "Events at most; not for a stream.", minimum = 1, maximum = 1000, nullable = false)
+    ),
+    responses(
+        (status = 200, description = "Events.", content((Events = "application/json"), (String = "text/event-stream"))),
+        Invalid, NotFound, Busy, Unexpected
+    )
+)]
+pub(crate) async fn events(
+    site: Data<Site>,
+    path: Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    const LIMIT_DEFAULT: u64 = 100;
+    const LIMIT_MAX: u64 = 1_000;
+    let session_id = session_id(&path)?;
+    let mut fields = Fields::of_query(request.query_string(), &["after_seq", "limit"]);
+    let after_seq = fields.optional("after_seq", whole(0, u64::MAX)).unwrap_or(0);
+    let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
+    fields.finish(Some(()))?;
+    if sse::is_wanted(request.headers()) {
+        return sse::session(&site, &request, session_id, after_seq).await;
+    }
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let page = site.gateway.events(session_id, after_seq, limit).await?;
+    let body = events_body(&page.ok_or_else(no_session)?);
+    Ok(HttpResponse::Ok().content_type("application/json").body(body))
+}
+
+/// Puts stored frames between brackets: they are JSON already.
+fn events_body(page: &EventsPage) -> Bytes {
+    let bytes: usize = page.frames.iter().map(|frame| frame.text.len() + 1).sum();
+    let mut body = BytesMut::with_capacity(bytes + 64);
+    body.put_slice(b"{\"events\":[");
+    for (index, frame) in page.frames.iter().enumerate() {
+        if index > 0 {
+            body.put_u8(b',');
+        }
+        body.put_slice(frame.text.as_bytes());
+    }
+    body.put_slice(format!("],\"lastSeq\":{}}}", page.last_seq).as_bytes());
+    body.freeze()
+}
+
+fn session_id(raw: &str) -> Result<SessionId, ApiError> {
+    path_id("session_id", raw)
+}
+
+pub(crate) fn no_session() -> ApiError {
+    ApiError::not_found("session")
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestratai_store::StoredFrame;
+
+    use super::*;
+
+    #[test]
+    fn stored_frames_become_one_document() {
+        let page = |texts: &[&'static str]| EventsPage {
+            frames: texts
+                .iter()
+                .zip(1..)
+                .map(|(text, seq)| StoredFrame {
+                    seq,
+                    text: (*text).into(),
+                })
+                .collect(),
+            last_seq: 7,
+        };
+        assert_eq!(&events_body(&page(&[]))[..], br#"{"events":[],"lastSeq":7}"#);
+        assert_eq!(
+            &events_body(&page(&[r#"{"seq":1}"#, r#"{"seq":2}"#]))[..],
+            br#"{"events":[{"seq":1},{"seq":2}],"lastSeq":7}"#
+        );
+    }
+}

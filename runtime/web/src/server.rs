@@ -1,0 +1,99 @@
+//! The HTTP server and its routes.
+
+use std::{io, net::TcpListener, sync::Arc};
+
+use actix_cors::Cors;
+use actix_web::{
+    App, HttpServer,
+    dev::Server,
+    http::{Method, header},
+    middleware::{Condition, from_fn},
+    web::{Data, ServiceConfig},
+};
+use orchestratai_actors::Gateway;
+use orchestratai_agents::knowledge::Knowledge;
+use orchestratai_telemetry::Metrics;
+
+use crate::{
+    edge::{Edge, Gate, X_TURN_ID, token},
+    openapi,
+    request_id::X_REQUEST_ID,
+    rest,
+    settings::WebSettings,
+    site::Site,
+    socket, sse, websocket,
+};
+
+/// Bytes of a response that are kept for a client before its body is asked for more.
+const WRITE_BUFFER_BYTES: usize = 32 * 1024;
+
+/// Serves on `listener`, which is bound already. The server runs once the result is polled; it handles no signals, and
+/// stops by its handle: `gateway.drain` first, so that clients are told and turns end.
+///
+/// # Errors
+/// Where the listener's address cannot be read, or the listener cannot be taken over.
+pub fn server(
+    gateway: Gateway,
+    knowledge: Knowledge,
+    metrics: Metrics,
+    settings: WebSettings,
+    listener: TcpListener,
+) -> io::Result<Server> {
+    let guards_host = settings.token.is_none() && listener.local_addr()?.ip().is_loopback();
+    let gate = Arc::new(Gate::new(settings.cors_origins.clone(), guards_host));
+    let workers = settings.workers;
+    let stall_max = settings.socket_stall_max;
+    let site = Data::new(Site {
+        gateway,
+        knowledge,
+        metrics,
+        settings,
+        openapi: openapi::document(),
+        open_connections: Arc::default(),
+    });
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(site.clone())
+            .configure(|routes| configure(routes, site.settings.websocket_echo))
+            .default_service(rest::nothing_here())
+            // The last one wrapped is the first one met.
+            .wrap(Condition::new(site.settings.token.is_some(), from_fn(token::check)))
+            .wrap(cors(&gate))
+            .wrap(Edge::new(Arc::clone(&gate), site.metrics.clone()))
+    })
+    .on_connect(move |io, data| socket::accepted(io, data, stall_max))
+    .tcp_nodelay(true)
+    .h1_write_buffer_size(WRITE_BUFFER_BYTES)
+    // A session that waits for its last turns may keep its sockets; `Gateway::drain` has ended the others by then.
+    .shutdown_timeout(2)
+    .disable_signals();
+    if let Some(workers) = workers {
+        server = server.workers(workers);
+    }
+    Ok(server.listen(listener)?.run())
+}
+
+/// Every route.
+fn configure(routes: &mut ServiceConfig, websocket_echo: bool) {
+    rest::configure(routes);
+    sse::configure(routes);
+    websocket::configure(routes, websocket_echo);
+}
+
+/// What browsers are told about other sites. Whether one may call is the gate's decision, made before this.
+fn cors(gate: &Arc<Gate>) -> Cors {
+    let gate = Arc::clone(gate);
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| gate.allows(origin)))
+        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
+        .allowed_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("last-event-id"),
+            X_REQUEST_ID,
+        ])
+        .expose_headers([X_REQUEST_ID, X_TURN_ID, header::RETRY_AFTER])
+        .max_age(3_600)
+}

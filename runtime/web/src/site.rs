@@ -1,0 +1,64 @@
+//! What every handler may reach.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+use orchestratai_actors::{Gateway, Refusal};
+use orchestratai_agents::knowledge::Knowledge;
+use orchestratai_telemetry::{Live, Metrics, Transport};
+
+use crate::{error::ApiError, settings::WebSettings};
+
+/// The server's parts, one for all workers.
+pub(crate) struct Site {
+    pub(crate) gateway: Gateway,
+    pub(crate) knowledge: Knowledge,
+    pub(crate) metrics: Metrics,
+    pub(crate) settings: WebSettings,
+    /// The OpenAPI document as JSON.
+    pub(crate) openapi: Bytes,
+    pub(crate) open_connections: Arc<AtomicUsize>,
+}
+
+impl Site {
+    /// Takes one of the places for WebSockets and event streams.
+    ///
+    /// # Errors
+    /// 503 where all are taken, or where the server is about to stop.
+    pub(crate) fn take_place(&self, transport: Transport) -> Result<Place, ApiError> {
+        if self.gateway.is_draining() {
+            return Err(busy("The server is about to stop."));
+        }
+        let taken = Arc::clone(&self.open_connections);
+        let before = taken.fetch_add(1, Ordering::Relaxed);
+        // One too many for a moment is given back by the drop of `place`.
+        let place = Place {
+            taken,
+            _live: self.metrics.connection(transport),
+        };
+        if before >= self.settings.connections_max {
+            return Err(busy("Too many connections are open."));
+        }
+        Ok(place)
+    }
+}
+
+fn busy(message: &str) -> ApiError {
+    Refusal::overloaded(message, std::time::Duration::from_secs(2)).into()
+}
+
+/// One of the places for connections that stay open; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Place {
+    taken: Arc<AtomicUsize>,
+    _live: Live,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(1, Ordering::Relaxed);
+    }
+}

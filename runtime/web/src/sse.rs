@@ -1,0 +1,63 @@
+//! Server-sent events: the answer of one turn, or all that happens in a session.
+
+pub(crate) mod chat;
+mod event;
+mod feed;
+mod follower;
+mod position;
+mod session;
+
+use actix_web::{
+    HttpResponse, HttpResponseBuilder,
+    http::header::{self, HeaderMap},
+    web::ServiceConfig,
+};
+
+pub(crate) use session::session;
+
+pub(crate) fn configure(routes: &mut ServiceConfig) {
+    chat::configure(routes);
+}
+
+/// Whether the client asks for a stream: only if `Accept` names the type itself.
+pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(header::ACCEPT)
+        .filter_map(|accept| accept.to_str().ok())
+        .flat_map(|accept| accept.split(','))
+        .any(|range| {
+            let kind = range.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("text/event-stream")
+        })
+}
+
+/// Begins the answer. It must pass proxies as it is made, so nginx is told not to gather it.
+fn response() -> HttpResponseBuilder {
+    let mut response = HttpResponse::Ok();
+    response
+        .content_type("text/event-stream")
+        .insert_header((header::HeaderName::from_static("x-accel-buffering"), "no"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_the_type_itself_asks_for_a_stream() {
+        let wanted = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+            is_wanted(&headers)
+        };
+        assert!(wanted("text/event-stream"));
+        assert!(wanted("application/json, Text/Event-Stream;q=0.5"));
+        assert!(!wanted("*/*"));
+        assert!(!wanted("text/*"));
+        assert!(!wanted("application/json"));
+        assert!(!is_wanted(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,341 @@
+//! One WebSocket of a client that follows a session.
+//!
+//! This actor is the body of an HTTP response: while the client reads nothing it stands still, timers included. So it holds
+//! no policy. The session judges liveness and overflow, by credits and by the socket's second handle; this file only passes
+//! on, in both directions.
+
+use std::{
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture};
+use actix_http::ws::Codec;
+use actix_web::{
+    Error,
+    web::{Data, Payload},
+};
+use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
+use bytes::Bytes;
+use bytestring::ByteString;
+use futures_util::{Stream, stream};
+use orchestratai_actors::{CloseReason, Cut, Frame, LinkError, Publish, Refusal, SessionLink, Subscription};
+use orchestratai_shared::{
+    ClientMessageId, ErrorCode, Failure, SessionId, Signal, SignalBody, Timestamp,
+    command::{ClientCommand, CommandError},
+    event::{ErrorSignal, Pong},
+};
+
+use super::{
+    decoder::{Limits, Received, Violation},
+    farewell::Farewell,
+    handshake::Wish,
+    inbound::Inbound,
+    outflow::{Body, Outflow},
+    rate::Rate,
+};
+use crate::{
+    ready::Ready,
+    site::{Place, Site},
+    socket::Connected,
+};
+
+const LIMITS: Limits = Limits {
+    message_bytes_max: 64 * 1024,
+    dropped_bytes_max: 1024 * 1024,
+    binary: false,
+};
+
+/// How often a session that is gone is looked for in a row, and how long between.
+const RESUBSCRIPTIONS_MAX: u32 = 5;
+const RESUBSCRIPTION_PAUSE: Duration = Duration::from_millis(100);
+
+const ALIVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Close codes that are ours to choose: our own, RFC 6455's, its registry's.
+const RATE_LIMITED: u16 = 4029;
+const INTERNAL_ERROR: u16 = 1011;
+const TRY_AGAIN_LATER: u16 = 1013;
+
+/// One socket and its place in a session.
+pub(super) struct Connection {
+    site: Data<Site>,
+    wish: Wish,
+    socket: Option<Connected>,
+    payload: Option<Payload>,
+    outflow: Rc<Outflow>,
+    farewell: Farewell,
+    rate: Rate,
+    alive_at: Instant,
+    /// Subscriptions in a row that led to nothing.
+    resubscriptions: u32,
+    /// Whether the next frame is the `session_ready` of a subscription.
+    awaits_ready: bool,
+    _place: Place,
+}
+
+impl Connection {
+    /// The body of the response that the connection is.
+    pub(super) fn start(
+        site: Data<Site>,
+        place: Place,
+        wish: Wish,
+        socket: Option<Connected>,
+        payload: Payload,
+    ) -> impl Stream<Item = Result<Bytes, Error>> {
+        let (now, outflow) = (Instant::now(), Rc::new(Outflow::default()));
+        let connection = Self {
+            wish,
+            payload: Some(payload),
+            outflow: Rc::clone(&outflow),
+            farewell: Farewell::new(socket.clone(), site.metrics.clone()),
+            rate: Rate::new(site.settings.frames_per_second, site.settings.frames_burst, now),
+            alive_at: now,
+            resubscriptions: 0,
+            awaits_ready: true,
+            socket: socket.clone(),
+            site,
+            _place: place,
+        };
+        let context = WebsocketContext::with_codec(connection, stream::pending(), Codec::new());
+        Body::new(context, outflow, socket)
+    }
+
+    /// Asks for the session. Nothing else is done until it has answered, so that frames stay in order.
+    fn subscribe(&mut self, context: &mut WebsocketContext<Self>) {
+        self.awaits_ready = true;
+        let gateway = self.site.gateway.clone();
+        let subscription = Subscription {
+            session_id: self.wish.session_id,
+            after_seq: self.wish.after_seq,
+            epoch: self.wish.epoch.clone(),
+            subscriber: context.address().recipient(),
+            cut: self.socket.clone().map(|socket| Arc::new(socket) as Arc<dyn Cut>),
+        };
+        let pause = RESUBSCRIPTION_PAUSE * self.resubscriptions;
+        let answer = async move {
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+            gateway.subscribe(subscription).await
+        };
+        context.wait(answer.into_actor(self).map(Self::subscribed));
+    }
+
+    fn subscribed(answer: Result<SessionLink, Refusal>, connection: &mut Self, context: &mut WebsocketContext<Self>) {
+        match answer {
+            Ok(link) => {
+                connection.wish.session_id = Some(link.session_id());
+                connection.outflow.link.replace(Some(link));
+            }
+            Err(refusal) => {
+                let code = match refusal.failure.code {
+                    ErrorCode::Overloaded if connection.site.gateway.is_draining() => CloseReason::Draining.code(),
+                    ErrorCode::Overloaded | ErrorCode::RateLimited | ErrorCode::Timeout => TRY_AGAIN_LATER,
+                    ErrorCode::ValidationError
+                    | ErrorCode::Unauthenticated
+                    | ErrorCode::Forbidden
+                    | ErrorCode::NotFound
+                    | ErrorCode::MethodNotAllowed
+                    | ErrorCode::Conflict
+                    | ErrorCode::PayloadTooLarge
+                    | ErrorCode::UnsupportedMediaType
+                    | ErrorCode::InternalError
+                    | ErrorCode::UpstreamError => INTERNAL_ERROR,
+                };
+                connection.refuse(refusal.failure, None, context);
+                connection.farewell.say(code, "the session cannot be followed", context);
+            }
+        }
+    }
+
+    /// The session actor is gone. The client keeps its connection, and has what it missed from the new one.
+    fn resubscribe(&mut self, context: &mut WebsocketContext<Self>) {
+        self.outflow.forget();
+        self.resubscriptions += 1;
+        if self.resubscriptions > RESUBSCRIPTIONS_MAX {
+            self.farewell
+                .say(INTERNAL_ERROR, "the session cannot be followed", context);
+        } else {
+            self.subscribe(context);
+        }
+    }
+
+    fn pass_on(&mut self, frames: Vec<Frame>, context: &mut WebsocketContext<Self>) {
+        for frame in frames {
+            if self.awaits_ready {
+                self.awaits_ready = false;
+                self.begin(&frame.text);
+            }
+            if frame.seq.is_some() {
+                self.wish.after_seq = self.wish.after_seq.max(frame.seq);
+                self.resubscriptions = 0;
+            }
+            self.outflow.note(frame.bytes());
+            context.text(frame.text);
+        }
+    }
+
+    /// Notes from where on nothing may be missed, be it that the client asked for no past, or that it has none.
+    fn begin(&mut self, ready: &str) {
+        self.wish.epoch = None;
+        if let Some(ready) = Ready::read(ready)
+            && (self.wish.after_seq.is_none() || !ready.recovered)
+        {
+            self.wish.after_seq = Some(ready.last_seq);
+        }
+    }
+
+    fn obey(&mut self, text: &ByteString, context: &mut WebsocketContext<Self>) {
+        let command = match ClientCommand::parse(text) {
+            Ok(command) => command,
+            Err(error) => {
+                let client_message_id = match &error {
+                    CommandError::InvalidFields { client_message_id, .. } => *client_message_id,
+                    CommandError::NotAnObject(_) | CommandError::UnknownType(_) => None,
+                };
+                let failure = Failure::new(ErrorCode::ValidationError, error.to_string());
+                return self.refuse(failure, client_message_id, context);
+            }
+        };
+        let (passed, client_message_id) = {
+            let link = self.outflow.link.borrow();
+            let link = link.as_ref();
+            match command {
+                ClientCommand::SendMessage {
+                    client_message_id,
+                    content,
+                    fresh,
+                } => (
+                    link.map(|link| link.send_message(client_message_id, content, fresh)),
+                    Some(client_message_id),
+                ),
+                ClientCommand::Cancel { turn_id } => (link.map(|link| link.cancel(turn_id)), None),
+                ClientCommand::Ack { seq: _ } => (Some(Ok(())), None),
+                ClientCommand::Ping => {
+                    self.say(SignalBody::Pong(Pong {}), context);
+                    (Some(Ok(())), None)
+                }
+                ClientCommand::ResolveApproval { approval_id, .. } => {
+                    let failure = Failure::new(
+                        ErrorCode::NotFound,
+                        format!("No approval {approval_id} is waiting for a decision."),
+                    );
+                    self.refuse(failure, None, context);
+                    (Some(Ok(())), None)
+                }
+            }
+        };
+        match passed {
+            Some(Ok(())) => {}
+            Some(Err(LinkError::Refused(refusal))) => self.refuse(refusal.failure, client_message_id, context),
+            Some(Err(LinkError::Gone)) | None => {
+                let failure = Failure::new(
+                    ErrorCode::Overloaded,
+                    "The session is being started anew; send it again.",
+                );
+                self.refuse(failure, client_message_id, context);
+                self.resubscribe(context);
+            }
+        }
+    }
+
+    fn refuse(
+        &self,
+        failure: Failure,
+        client_message_id: Option<ClientMessageId>,
+        context: &mut WebsocketContext<Self>,
+    ) {
+        let error = ErrorSignal {
+            code: failure.code,
+            message: failure.message,
+            retryable: failure.retryable,
+            client_message_id,
+        };
+        self.say(SignalBody::Error(error), context);
+    }
+
+    fn say(&self, body: SignalBody, context: &mut WebsocketContext<Self>) {
+        let signal = Signal {
+            // Only a new session that was refused has no id; nothing will ever be said about the one made here.
+            session_id: self.wish.session_id.unwrap_or_else(SessionId::new),
+            turn_id: None,
+            at: Timestamp::now(),
+            body,
+        };
+        context.text(serde_json::to_string(&signal).expect("a signal has string keys only"));
+    }
+
+    /// Tells the session that the client lives. Any frame says so, but frames may come thick: only what answers a ping is
+    /// told at once.
+    fn alive(&mut self, now: Instant, is_answer: bool) {
+        if !is_answer && now.duration_since(self.alive_at) < ALIVE_EVERY {
+            return;
+        }
+        self.alive_at = now;
+        if let Some(link) = &*self.outflow.link.borrow() {
+            link.alive();
+        }
+    }
+}
+
+impl Actor for Connection {
+    type Context = WebsocketContext<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        if let Some(payload) = self.payload.take() {
+            <Self as StreamHandler<Result<Received, Violation>>>::add_stream(Inbound::new(payload, LIMITS), context);
+        }
+        self.subscribe(context);
+    }
+}
+
+impl Handler<Publish> for Connection {
+    type Result = ();
+
+    fn handle(&mut self, publish: Publish, context: &mut Self::Context) {
+        if !self.farewell.is_open() {
+            return;
+        }
+        match publish {
+            Publish::Frames(frames) => self.pass_on(frames, context),
+            Publish::Ping => context.ping(b""),
+            Publish::Close(reason) => {
+                self.outflow.forget();
+                self.farewell.say(reason.code(), reason.text(), context);
+            }
+            Publish::Gone => self.resubscribe(context),
+        }
+    }
+}
+
+impl StreamHandler<Result<Received, Violation>> for Connection {
+    fn handle(&mut self, received: Result<Received, Violation>, context: &mut Self::Context) {
+        let received = match received {
+            Ok(Received::Close(code)) => return self.farewell.answer(code, context),
+            Err(violation) => return self.farewell.fail(violation, context),
+            Ok(_) if !self.farewell.is_open() => return,
+            Ok(received) => received,
+        };
+        let now = Instant::now();
+        self.alive(now, received == Received::Pong);
+        if !self.rate.admits(now) {
+            return self.farewell.say(RATE_LIMITED, "too many frames", context);
+        }
+        match received {
+            Received::Text(text) => self.obey(&text, context),
+            Received::TooLong => {
+                let words = format!("A message must be at most {} bytes long.", LIMITS.message_bytes_max);
+                self.refuse(Failure::new(ErrorCode::PayloadTooLarge, words), None, context);
+            }
+            Received::Ping(payload) => context.pong(&payload),
+            Received::Pong | Received::Fragment | Received::Binary(_) | Received::Close(_) => {}
+        }
+    }
+}
+
+/// What the context would decode by itself. It is given nothing to decode; see [`super::decoder`].
+impl StreamHandler<Result<Message, ProtocolError>> for Connection {
+    fn handle(&mut self, _: Result<Message, ProtocolError>, _: &mut Self::Context) {}
+}

@@ -1,0 +1,92 @@
+//! The handshake, and what a client wishes in it.
+
+use actix_http::ws::{HandshakeError, verify_handshake};
+use actix_web::{HttpRequest, HttpResponseBuilder};
+use actix_web_actors::ws;
+use orchestratai_shared::{ErrorCode, Invalid, SessionId};
+
+use crate::{
+    error::ApiError,
+    fields::{Fields, parsed, text, whole},
+};
+
+/// The one subprotocol. A client that offers none speaks it all the same.
+const SUBPROTOCOL: &str = "orchestratai.v1";
+
+/// Which session a client wishes to follow, and from where.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wish {
+    /// A new one where it is left out.
+    pub(crate) session_id: Option<SessionId>,
+    /// The last `seq` that the client has.
+    pub(crate) after_seq: Option<u64>,
+    /// The epoch that the client knows.
+    pub(crate) epoch: Option<String>,
+}
+
+impl Wish {
+    /// Reads it from the query.
+    pub(crate) fn of(query: &str) -> Result<Self, ApiError> {
+        let mut fields = Fields::of_query(query, &["session_id", "after_seq", "epoch"]);
+        let wish = Self {
+            session_id: fields.optional("session_id", parsed),
+            after_seq: fields.optional("after_seq", whole(0, u64::MAX)),
+            epoch: fields.optional("epoch", text),
+        };
+        if wish.session_id.is_none() && wish.after_seq.is_some() {
+            let _: Option<()> = fields.keep("after_seq", Err(Invalid::new("needs session_id")));
+        }
+        fields.finish(Some(wish))
+    }
+}
+
+/// Judges the handshake, and begins the answer to it.
+///
+/// # Errors
+/// What is wrong with it, in the shape of every other error.
+pub(crate) fn accept(request: &HttpRequest) -> Result<HttpResponseBuilder, ApiError> {
+    verify_handshake(request.head())
+        .and_then(|()| ws::handshake_with_protocols(request, &[SUBPROTOCOL]))
+        .map_err(|error| {
+            let names_websocket_version = matches!(
+                error,
+                HandshakeError::NoVersionHeader | HandshakeError::UnsupportedVersion
+            );
+            ApiError {
+                names_websocket_version,
+                ..ApiError::new(
+                    ErrorCode::ValidationError,
+                    format!("This address takes WebSocket handshakes of version 13 only: {error}."),
+                )
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+    #[test]
+    fn a_wish_is_read_from_the_query() {
+        let wish = Wish::of(&format!("session_id={ID}&after_seq=7&epoch=e%201&later=1")).unwrap();
+        assert_eq!(wish.session_id, Some(ID.parse().unwrap()));
+        assert_eq!(wish.after_seq, Some(7));
+        assert_eq!(wish.epoch.as_deref(), Some("e 1"));
+        assert!(Wish::of("").unwrap().session_id.is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_wished_is_named() {
+        for (query, field) in [
+            ("session_id=1", "session_id"),
+            ("session_id=", "session_id"),
+            ("after_seq=1", "after_seq"),
+            (&format!("session_id={ID}&after_seq=-1"), "after_seq"),
+            (&format!("session_id={ID}&session_id={ID}"), "session_id"),
+        ] {
+            assert_eq!(Wish::of(query).unwrap_err().details[0].field, field, "{query}");
+        }
+    }
+}
