@@ -1,2 +1,46 @@
-//! Placeholder.
-fn main() {}
+//! The binary: command line, configuration, wiring, start-up and shutdown. It knows every other crate and holds no logic
+//! of theirs.
+//!
+//! In reading order: [`arguments`] and [`settings`] say what is wanted, [`commands`] does it, [`failure`] is how it ends
+//! where it does not succeed. What the commands stand on: [`data_dir`] (the folder and who has it), [`house`] (database,
+//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`knowledge_watch`], [`signals`]; and
+//! [`chat`], the terminal client.
+
+mod arguments;
+mod build_info;
+mod chat;
+mod commands;
+mod data_dir;
+mod demo;
+mod documents;
+mod failure;
+mod house;
+mod knowledge_watch;
+mod settings;
+mod signals;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::Parser;
+
+use crate::{arguments::Arguments, failure::Chain};
+
+/// Gives less memory away between the threads of many small actors than the system's allocator does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match commands::run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if failure.is_worth_telling() {
+                // Where not even this can be written, the exit code is all that is left to say.
+                let _ = writeln!(io::stderr(), "orchestratai: {}", Chain(&failure));
+            }
+            failure.exit_code()
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The command line: each flag has one definition, for parsing, help and completions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use orchestratai_shared::{MessageContent, SessionId};
+
+use crate::{build_info, settings::Overrides};
+
+/// Several AI agents in front of people: see, steer and trust what they do.
+#[derive(Debug, Parser)]
+#[command(
+    name = "orchestratai",
+    version = build_info::VERSION,
+    after_help = "Start with `orchestratai serve` in one terminal and `orchestratai chat` in another.\n\
+                  Exit codes: 0 success, 1 failure, 2 wrong use or configuration."
+)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the server
+    Serve(ServeArguments),
+    /// Talk with the agents of a running server
+    Chat(ChatArguments),
+    /// Take documents into the knowledge base, beside a running server or without one
+    Ingest(IngestArguments),
+    /// Search the knowledge base as the agents would
+    Search(SearchArguments),
+    /// List the agents
+    Agents(ConfigurationArguments),
+    /// Say what is wrong with the configuration, or what every setting is
+    CheckConfig(ConfigurationArguments),
+    /// Print the OpenAPI 3.1 document
+    Openapi,
+    /// Print a completion script
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+    /// Ask a server whether it lives: exit code 0 if so
+    #[command(hide = true)]
+    Healthcheck {
+        /// Where it listens
+        #[arg(long, default_value = "http://127.0.0.1:8000")]
+        url: String,
+    },
+}
+
+/// Which configuration, and which data.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ConfigurationArguments {
+    /// Read settings from this TOML file, over the defaults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Keep the data in this folder [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+impl ConfigurationArguments {
+    /// What they set over the other layers.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides {
+            data_dir: self.data_dir.clone(),
+            ..Overrides::default()
+        }
+    }
+}
+
+/// How to serve.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServeArguments {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
+    /// Listen on this address; beyond loopback only with auth.token [default: 127.0.0.1]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Listen on this port; 0 takes a free one [default: 8000]
+    #[arg(long)]
+    pub(crate) port: Option<String>,
+    /// Do not load the demo knowledge base into a new database
+    #[arg(long)]
+    pub(crate) no_demo: bool,
+}
+
+impl ServeArguments {
+    /// What they set over the other layers.
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides {
+            host: self.host.clone(),
+            port: self.port.clone(),
+            no_demo: self.no_demo,
+            ..self.configuration.overrides()
+        }
+    }
+}
+
+/// With whom to talk.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ChatArguments {
+    /// The server: ws://HOST:PORT or http://HOST:PORT
+    #[arg(long, default_value = "ws://127.0.0.1:8000")]
+    pub(crate) url: String,
+    /// Go on with this session instead of a new one
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<SessionId>,
+    /// The server's auth.token
+    #[arg(long, env = "ORCHESTRATAI__AUTH__TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+}
+
+/// What to take in.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct IngestArguments {
+    /// A folder of Markdown and text files, or one such file
+    pub(crate) path: PathBuf,
+    /// The collection that they belong to: agents read collections
+    #[arg(long, value_name = "NAME")]
+    pub(crate) collection: String,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
+}
+
+/// What to search.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SearchArguments {
+    /// What to look for
+    #[arg(value_parser = |text: &str| MessageContent::parse(text))]
+    pub(crate) query: MessageContent,
+    /// Only in this collection; may be given several times [default: all]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) collection: Vec<String>,
+    /// How many chunks at most
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
+    pub(crate) limit: u8,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_help_of_every_command_is_as_written_here() {
+        let mut command = Arguments::command().term_width(100);
+        let mut help = command.render_long_help().to_string();
+        command.build();
+        for sub in command
+            .get_subcommands_mut()
+            .filter(|sub| !["help"].contains(&sub.get_name()))
+        {
+            help += &format!("\n=== {}\n{}", sub.get_name().to_owned(), sub.render_help());
+        }
+        let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+        insta::assert_snapshot!(help);
+    }
+
+    #[test]
+    fn the_definition_of_the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_token_from_the_environment_is_not_shown_in_the_help() {
+        let mut command = Arguments::command();
+        let chat = command.find_subcommand_mut("chat").unwrap();
+        assert!(
+            chat.render_long_help()
+                .to_string()
+                .contains("[env: ORCHESTRATAI__AUTH__TOKEN]")
+        );
+    }
+}

@@ -1,0 +1,126 @@
+//! `orchestratai ingest`: takes documents in, beside a running server or without one.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use orchestratai_agents::{
+    Embedder,
+    knowledge::{CollectionName, FileProblem, IngestReport, ingest_folder},
+};
+use orchestratai_store::Store;
+use tokio::time::sleep;
+
+use crate::{
+    arguments::IngestArguments,
+    data_dir::{DataDir, Holder},
+    documents::StoredDocuments,
+    failure::CommandFailure,
+    house::{open_knowledge, open_store},
+    settings::Settings,
+};
+
+/// How long a running server may take until it answers from what was ingested.
+const SERVED_WITHIN: Duration = Duration::from_secs(120);
+const ASK_EVERY: Duration = Duration::from_millis(20);
+
+/// Takes in a folder or a file. When it returns, a running server answers from it.
+///
+/// # Errors
+/// Where nothing could be taken in, or the server does not follow in time.
+pub(crate) fn run(arguments: &IngestArguments) -> Result<(), CommandFailure> {
+    let settings = super::settings(&arguments.configuration)?;
+    let collection = CollectionName::parse(&arguments.collection)
+        .map_err(|invalid| CommandFailure::Usage(format!("--collection {:?} {invalid}", arguments.collection)))?;
+    super::block_on(ingest(&settings, &arguments.path, &collection))
+}
+
+async fn ingest(settings: &Settings, path: &Path, collection: &CollectionName) -> Result<(), CommandFailure> {
+    let began = Instant::now();
+    let data = DataDir::open(&settings.store.data_dir)?;
+    let store = open_store(settings).await?;
+    let documents = StoredDocuments::new(store.clone());
+    let report = ingest_folder(&documents, path, collection)
+        .await
+        .map_err(|error| CommandFailure::because(format!("{} cannot be ingested", path.display()), error))?;
+    let served_by = serve(&data, &store, &documents, report.outcome.revision).await?;
+    tell(&report, collection, served_by, began.elapsed())?;
+    let skipped = report.problems.iter().filter(|problem| problem.skipped).count();
+    if report.outcome.ids.is_empty() && skipped > 0 {
+        return Err(CommandFailure::plain("no document could be taken in"));
+    }
+    Ok(())
+}
+
+/// Who serves the new revision.
+enum ServedBy {
+    /// A running server, already.
+    Server,
+    /// The next one: the index is made.
+    Index,
+}
+
+/// Waits until a running server serves `revision`, or makes the index where there is none.
+async fn serve(
+    data: &DataDir,
+    store: &Store,
+    documents: &StoredDocuments,
+    revision: u64,
+) -> Result<ServedBy, CommandFailure> {
+    let began = Instant::now();
+    loop {
+        if let Some(_lock) = data.try_lock(Holder::Command)? {
+            let embedder = Arc::new(Embedder::embedded());
+            open_knowledge(data, documents, &embedder).await?;
+            return Ok(ServedBy::Index);
+        }
+        let failed = |error| CommandFailure::because("the database cannot be read", error);
+        if data.is_served() && store.served_revision().await.map_err(failed)? >= revision {
+            return Ok(ServedBy::Server);
+        }
+        if began.elapsed() > SERVED_WITHIN {
+            return Err(CommandFailure::plain(format!(
+                "the documents are stored, but the running server does not yet answer from them after {} s: see its log",
+                SERVED_WITHIN.as_secs()
+            )));
+        }
+        sleep(ASK_EVERY).await;
+    }
+}
+
+fn tell(report: &IngestReport, collection: &CollectionName, served_by: ServedBy, took: Duration) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    for problem in &report.problems {
+        writeln!(err, "{problem}")?;
+    }
+    let outcome = &report.outcome;
+    let skipped = report
+        .problems
+        .iter()
+        .filter(|problem: &&FileProblem| problem.skipped)
+        .count();
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "{collection}: {} documents: {} new, {} changed, {} as they were; {} removed; {skipped} files left out",
+        outcome.ids.len(),
+        outcome.added,
+        outcome.updated,
+        outcome.unchanged,
+        outcome.removed,
+    )?;
+    let by = match served_by {
+        ServedBy::Server => "the running server answers from it",
+        ServedBy::Index => "the index is made",
+    };
+    writeln!(
+        out,
+        "revision {}: {by}, after {:.1} s",
+        outcome.revision,
+        took.as_secs_f64()
+    )?;
+    out.flush()
+}

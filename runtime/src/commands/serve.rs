@@ -1,0 +1,279 @@
+//! `orchestratai serve`: wires the parts together, serves, and stops in good order.
+
+use std::{
+    env, fs,
+    io::{self, Write},
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread::available_parallelism,
+    time::Instant,
+};
+
+use orchestratai_actors::{DoubleTexting, Gateway, Parts, SessionSettings};
+use orchestratai_agents::{
+    Embedder,
+    cache::SemanticCache,
+    definition::Catalog,
+    knowledge::Knowledge,
+    routing::Router,
+    strategy::{Means, responders},
+};
+use orchestratai_store::{DEFAULT_ORGANIZATION, Store};
+use orchestratai_telemetry::{Metrics, init_tracing};
+use orchestratai_web::{Secret, WebSettings};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::{
+    arguments::ServeArguments,
+    build_info::BUILD,
+    data_dir::DataDir,
+    demo,
+    documents::StoredDocuments,
+    failure::{Chain, CommandFailure},
+    house::{load_agents, open_knowledge, open_store},
+    knowledge_watch::KnowledgeWatch,
+    settings::{self, Settings, quantity::show_duration},
+    signals::Signals,
+};
+
+/// Connections that may wait to be accepted: what a thousand clients that come at once need.
+const BACKLOG: i32 = 1_024;
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Where it cannot start; the reason is for people.
+pub(crate) fn run(arguments: &ServeArguments) -> Result<(), CommandFailure> {
+    let file = arguments.configuration.config.as_deref();
+    let settings = Settings::load(file, env::vars_os(), &arguments.overrides())?;
+    init_tracing(&settings.telemetry).map_err(|error| CommandFailure::because("logging cannot start", error))?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
+    let listener = bind(settings.server.address)?; // Before slow work, so that a taken port is told at once.
+    actix_rt::System::new().block_on(serve(settings, listener))
+}
+
+/// Takes the port.
+fn bind(address: SocketAddr) -> Result<TcpListener, CommandFailure> {
+    let bind = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?; // A restart must not wait for the connections of the one before it.
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(socket.into())
+    };
+    bind().map_err(|error| {
+        let what = match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("{address} is taken by another program; choose another port with --port")
+            }
+            _ => format!("cannot listen on {address}"),
+        };
+        CommandFailure::because(what, error)
+    })
+}
+
+async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandFailure> {
+    let began = Instant::now();
+    let mut signals = Signals::new().map_err(|error| CommandFailure::because("signals cannot be handled", error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| CommandFailure::because("the port cannot be used", error))?;
+    let catalog = Arc::new(load_agents(&settings)?);
+    let data = DataDir::open(&settings.store.data_dir)?;
+    let _lock = data.lock_for_server()?;
+    mark_demo(&settings, &data)?;
+    let store = open_store(&settings).await?;
+    let documents = StoredDocuments::new(store.clone());
+    let embedder = Arc::new(Embedder::embedded());
+    let knowledge = open_knowledge(&data, &documents, &embedder).await?;
+    let metrics = Metrics::new(&BUILD);
+    let mut watch = KnowledgeWatch::new(knowledge.clone(), store.clone(), metrics.clone());
+
+    let gateway = start_actors(&settings, &store, &catalog, &knowledge, embedder, &metrics, &watch);
+    let server = orchestratai_web::server(
+        gateway.clone(),
+        knowledge.clone(),
+        metrics,
+        web_settings(&settings),
+        listener,
+    )
+    .map_err(|error| CommandFailure::because(format!("cannot serve on {address}"), error))?;
+    let handle = server.handle();
+    let mut serving = actix_rt::spawn(server);
+    say(&format!("listening on http://{address}"));
+
+    // From here on clients are answered, and told to wait until the rest is there.
+    load_demo(&data, &documents).await?;
+    let failed = |error| CommandFailure::because("the knowledge base cannot be served", error);
+    watch.look().await.map_err(failed)?;
+    gateway.set_ready();
+    match gateway.resume_interrupted().await {
+        Ok(0) => {}
+        Ok(sessions) => tracing::warn!(sessions, "turns that were cut off are taken up again"),
+        Err(refusal) => {
+            return Err(CommandFailure::because(
+                "turns that were cut off cannot be taken up again",
+                refusal,
+            ));
+        }
+    }
+    let watching = actix_rt::spawn(watch.follow());
+    tell(&settings, &data, &store, &catalog, &knowledge, began);
+
+    tokio::select! {
+        signal = signals.next() => tracing::info!(signal, drain = show_duration(settings.server.drain), "stopping: waiting for running turns"),
+        ended = &mut serving => {
+            let why = match ended {
+                Ok(Ok(())) => "it ended by itself".to_owned(),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            return Err(CommandFailure::plain(format!("the server has ended: {why}")));
+        }
+    }
+    tokio::select! {
+        () = gateway.drain(settings.server.drain) => {}
+        signal = signals.next() => {
+            tracing::warn!(signal, "ending at once; turns under way are taken up again at the next start");
+            std::process::exit(1);
+        }
+    }
+    tokio::select! {
+        () = handle.stop(true) => {}
+        _ = signals.next() => handle.stop(false).await,
+    }
+    watching.abort();
+    if let Err(error) = store.close().await {
+        tracing::warn!(error = %Chain(&error), "the database was closed with its log not copied; the next start does it");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Notes that the demo is to be loaded, before the database is made: a crash between the two must not lose it.
+fn mark_demo(settings: &Settings, data: &DataDir) -> Result<(), CommandFailure> {
+    if settings.knowledge.demo && !settings.database().exists() {
+        let failed = |error| CommandFailure::because("the data cannot be kept", error);
+        fs::write(data.demo_mark(), "").map_err(failed)?;
+    }
+    Ok(())
+}
+
+async fn load_demo(data: &DataDir, documents: &StoredDocuments) -> Result<(), CommandFailure> {
+    let mark = data.demo_mark();
+    if !mark.exists() {
+        return Ok(());
+    }
+    let failed = |error| CommandFailure::because("the demo knowledge base cannot be loaded", error);
+    let count = demo::load(documents).await.map_err(failed)?;
+    tracing::info!(documents = count, "the demo knowledge base is loaded");
+    fs::remove_file(&mark)
+        .map_err(|error| CommandFailure::because(format!("{} cannot be removed", mark.display()), error))
+}
+
+fn start_actors(
+    settings: &Settings,
+    store: &Store,
+    catalog: &Arc<Catalog>,
+    knowledge: &Knowledge,
+    embedder: Arc<Embedder>,
+    metrics: &Metrics,
+    watch: &KnowledgeWatch,
+) -> Gateway {
+    let router = Arc::new(Router::new(catalog, Arc::clone(&embedder)));
+    let means = Means {
+        catalog: Arc::clone(catalog),
+        router: Arc::clone(&router),
+        knowledge: knowledge.clone(),
+        cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
+        embedder,
+    };
+    orchestratai_actors::start(Parts {
+        store: store.clone(),
+        catalog: Arc::clone(catalog),
+        router,
+        responders: responders(&means),
+        metrics: metrics.clone(),
+        settings: session_settings(settings),
+        shards: count_or_cores(settings.actors.shards),
+        organization: DEFAULT_ORGANIZATION.into(),
+        probes: vec![watch.probe()],
+    })
+}
+
+fn session_settings(settings: &Settings) -> SessionSettings {
+    let (session, limits) = (&settings.session, &settings.limits);
+    SessionSettings {
+        double_texting: match session.double_texting {
+            settings::DoubleTexting::Enqueue => DoubleTexting::Enqueue,
+            settings::DoubleTexting::Interrupt => DoubleTexting::Interrupt,
+            settings::DoubleTexting::Reject => DoubleTexting::Reject,
+        },
+        queue_max: session.queue_max as usize,
+        idle_after: session.idle_after,
+        transcript_messages: session.transcript_messages as usize,
+        turn_max: session.turn_max,
+        subscriber_window_bytes: usize::try_from(limits.subscriber_window).unwrap_or(usize::MAX),
+        slow_client_after: limits.slow_client_after,
+        heartbeat: limits.heartbeat,
+        live_sessions_max: limits.live_sessions_max as usize,
+        turns_in_flight: limits.turns_in_flight as usize,
+    }
+}
+
+fn web_settings(settings: &Settings) -> WebSettings {
+    let limits = &settings.limits;
+    WebSettings {
+        token: settings.auth.token.as_ref().map(|token| Secret::new(token.expose())),
+        cors_origins: settings.cors.origins.clone(),
+        workers: Some(count_or_cores(settings.server.workers)),
+        connections_max: limits.connections_max as usize,
+        frames_per_second: limits.frames_per_second,
+        frames_burst: limits.frames_burst,
+        socket_stall_max: limits.socket_stall_max,
+        websocket_echo: settings.conformance.websocket_echo,
+    }
+}
+
+/// A number, where 0 stands for one to each core.
+fn count_or_cores(count: u32) -> usize {
+    if count == 0 {
+        available_parallelism().map_or(1, Into::into)
+    } else {
+        count as usize
+    }
+}
+
+/// Says what is used, in the log and to whoever started it.
+fn tell(settings: &Settings, data: &DataDir, store: &Store, catalog: &Catalog, knowledge: &Knowledge, began: Instant) {
+    let collections = knowledge.collections();
+    let chunks: usize = collections.iter().map(|collection| collection.chunks).sum();
+    tracing::info!(
+        ready_after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        data = %data.path().display(),
+        database = %store.path().display(),
+        durability = ?settings.store.durability,
+        agents = catalog.agents().len(),
+        authentication = settings.auth.token.is_some(),
+        version = BUILD.version,
+        commit = BUILD.commit,
+        "ready"
+    );
+    say(&format!(
+        "ready: {} agents, {} collections with {chunks} chunks, data in {}\n\
+         talk with `orchestratai chat`; the API describes itself at /api/docs",
+        catalog.agents().len(),
+        collections.len(),
+        data.path().display(),
+    ));
+}
+
+/// Tells whoever started the server; one who does not listen is none of its business.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}

@@ -1,0 +1,230 @@
+//! Joins what the agents want of documents with the store that keeps them.
+
+use async_trait::async_trait;
+use orchestratai_agents::knowledge::{
+    ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
+    DocumentStoreError, DocumentSummary, DocumentsSince, NewDocument,
+};
+use orchestratai_store as store;
+use orchestratai_store::{DEFAULT_ORGANIZATION, Store};
+
+/// How many documents are read at once where a list is read to its end.
+const PAGE: usize = 1_000;
+
+/// The documents of the one organization that there is.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredDocuments {
+    store: Store,
+}
+
+impl StoredDocuments {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl DocumentStore for StoredDocuments {
+    async fn revision(&self) -> Result<u64, DocumentStoreError> {
+        self.store.knowledge_revision().await.map_err(DocumentStoreError::new)
+    }
+
+    async fn since(&self, revision: u64) -> Result<DocumentsSince, DocumentStoreError> {
+        let since = self
+            .store
+            .documents_since(revision)
+            .await
+            .map_err(DocumentStoreError::new)?;
+        let changed = since
+            .changed
+            .into_iter()
+            .filter(|document| document.document.organization == DEFAULT_ORGANIZATION);
+        Ok(DocumentsSince {
+            revision: since.revision,
+            changed: changed.map(document).collect::<Result<_, _>>()?,
+            removed: (since.removed.into_iter())
+                .map(|(id, name)| Ok((DocumentId(id.0), collection(&name)?)))
+                .collect::<Result<_, DocumentStoreError>>()?,
+        })
+    }
+
+    async fn change(&self, changes: DocumentChanges) -> Result<ChangeOutcome, DocumentStoreError> {
+        let changes = store::DocumentChanges {
+            put: changes.put.into_iter().map(stored).collect(),
+            remove: changes.remove.into_iter().map(|id| store::DocumentId(id.0)).collect(),
+            replace_root: changes.replace_root.map(|(collection, root)| store::DocumentRoot {
+                organization: DEFAULT_ORGANIZATION.into(),
+                collection: collection.to_string(),
+                root,
+            }),
+        };
+        let changed = self
+            .store
+            .change_documents(changes)
+            .await
+            .map_err(DocumentStoreError::new)?;
+        Ok(ChangeOutcome {
+            revision: changed.revision,
+            ids: changed.ids.into_iter().map(|id| DocumentId(id.0)).collect(),
+            added: changed.added,
+            updated: changed.updated,
+            unchanged: changed.unchanged,
+            removed: changed.removed,
+        })
+    }
+
+    /// Reads the list from its beginning, since the store pages forward; summaries are small, and lists are asked for by
+    /// people.
+    async fn list(
+        &self,
+        collection: Option<&CollectionName>,
+        limit: usize,
+        before: Option<DocumentId>,
+    ) -> Result<DocumentPage, DocumentStoreError> {
+        let name = collection.map(CollectionName::as_str);
+        let (mut last, mut has_more, mut after) = (std::collections::VecDeque::new(), false, None);
+        loop {
+            let page = self
+                .store
+                .documents(DEFAULT_ORGANIZATION, name, PAGE, after)
+                .await
+                .map_err(DocumentStoreError::new)?;
+            after = page.items.last().map(|document| document.id);
+            for document in page.items {
+                if before.is_some_and(|before| document.id.0 >= before.0) {
+                    return page_of(last, has_more);
+                }
+                last.push_back(document);
+                if last.len() > limit {
+                    last.pop_front();
+                    has_more = true;
+                }
+            }
+            if !page.has_more {
+                return page_of(last, has_more);
+            }
+        }
+    }
+}
+
+fn page_of(
+    documents: impl IntoIterator<Item = store::DocumentSummary>,
+    has_more: bool,
+) -> Result<DocumentPage, DocumentStoreError> {
+    let items = documents.into_iter().map(summary).collect::<Result<_, _>>()?;
+    Ok(DocumentPage { items, has_more })
+}
+
+fn stored(document: NewDocument) -> store::NewDocument {
+    store::NewDocument {
+        organization: DEFAULT_ORGANIZATION.into(),
+        collection: document.collection.to_string(),
+        root: document.root,
+        path: document.path,
+        title: document.title,
+        content: document.content,
+        front_matter: document.front_matter,
+        content_hash: document.content_hash,
+    }
+}
+
+fn document(stored: store::Document) -> Result<Document, DocumentStoreError> {
+    let document = stored.document;
+    Ok(Document {
+        id: DocumentId(stored.id.0),
+        document: NewDocument {
+            collection: collection(&document.collection)?,
+            root: document.root,
+            path: document.path,
+            title: document.title,
+            content: document.content,
+            front_matter: document.front_matter,
+            content_hash: document.content_hash,
+        },
+        revision: stored.revision,
+    })
+}
+
+fn summary(stored: store::DocumentSummary) -> Result<DocumentSummary, DocumentStoreError> {
+    Ok(DocumentSummary {
+        id: DocumentId(stored.id.0),
+        collection: collection(&stored.collection)?,
+        root: stored.root,
+        path: stored.path,
+        title: stored.title,
+        revision: stored.revision,
+        created_at: stored.created_at,
+        updated_at: stored.updated_at,
+    })
+}
+
+/// A name that was a good one when it was stored.
+fn collection(name: &str) -> Result<CollectionName, DocumentStoreError> {
+    CollectionName::parse(name)
+        .map_err(|invalid| DocumentStoreError::new(format!("the stored collection {name:?} {invalid}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestratai_store::StoreSettings;
+
+    use super::*;
+
+    fn new(path: &str, text: &str) -> NewDocument {
+        NewDocument {
+            collection: CollectionName::parse("billing").unwrap(),
+            root: "r".into(),
+            path: path.into(),
+            title: path.into(),
+            content: text.into(),
+            front_matter: serde_json::Map::new(),
+            content_hash: text.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn documents_come_back_as_they_were_put_and_lists_page_from_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreSettings::sqlite(&folder.path().join("x.db")))
+            .await
+            .unwrap();
+        let documents = StoredDocuments::new(store);
+        let put: Vec<_> = (0..5).map(|n| new(&format!("{n}.md"), &format!("text {n}"))).collect();
+        let outcome = documents
+            .change(DocumentChanges {
+                put: put.clone(),
+                ..Default::default()
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            (outcome.added, outcome.revision),
+            (5, documents.revision().await.unwrap())
+        );
+
+        let since = documents.since(0).await.unwrap();
+        let mut back: Vec<_> = since.changed.into_iter().map(|document| document.document).collect();
+        back.sort_by(|a, b| a.path.cmp(&b.path));
+        assert_eq!(back, put);
+
+        let all = documents.list(None, 10, None).await.unwrap();
+        assert_eq!((all.items.len(), all.has_more), (5, false));
+        let last = documents.list(None, 2, None).await.unwrap();
+        assert_eq!((last.items.as_slice(), last.has_more), (&all.items[3..], true));
+        let before = documents.list(None, 2, Some(last.items[0].id)).await.unwrap();
+        assert_eq!((before.items.as_slice(), before.has_more), (&all.items[1..3], true));
+        let first = documents.list(None, 2, Some(before.items[0].id)).await.unwrap();
+        assert_eq!((first.items.as_slice(), first.has_more), (&all.items[..1], false));
+
+        let removed = DocumentChanges {
+            remove: vec![all.items[0].id],
+            ..Default::default()
+        };
+        assert_eq!(documents.change(removed).await.unwrap().removed, 1);
+        let since = documents.since(outcome.revision).await.unwrap();
+        assert_eq!(
+            since.removed,
+            [(all.items[0].id, CollectionName::parse("billing").unwrap())]
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! What every command that works on the data stands on: the database, the agents and the knowledge base.
+
+use std::sync::Arc;
+
+use orchestratai_agents::{Embedder, definition::Catalog, knowledge::Knowledge};
+use orchestratai_store::{Durability, Store, StoreSettings};
+
+use crate::{
+    data_dir::DataDir,
+    documents::StoredDocuments,
+    failure::CommandFailure,
+    settings::{self, Settings},
+};
+
+/// Opens the database, and makes it where there is none.
+pub(crate) async fn open_store(settings: &Settings) -> Result<Store, CommandFailure> {
+    let settings = StoreSettings {
+        url_or_path: settings.database().to_string_lossy().into_owned(),
+        durability: match settings.store.durability {
+            settings::Durability::Full => Durability::Full,
+            settings::Durability::Process => Durability::Process,
+        },
+        readers: settings.store.readers,
+    };
+    Store::open(&settings)
+        .await
+        .map_err(|error| CommandFailure::because("the database cannot be opened", error))
+}
+
+/// Reads the agents: those of the configured folder, or the ones that come with the binary.
+pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure> {
+    match &settings.agents.dir {
+        None => Ok(Catalog::embedded()),
+        Some(dir) => Catalog::load(dir).map_err(|errors| CommandFailure::Usage(errors.to_string())),
+    }
+}
+
+/// Opens the knowledge base over the documents of the database.
+pub(crate) async fn open_knowledge(
+    data: &DataDir,
+    documents: &StoredDocuments,
+    embedder: &Arc<Embedder>,
+) -> Result<Knowledge, CommandFailure> {
+    Knowledge::open(&data.index(), Arc::new(documents.clone()), Arc::clone(embedder))
+        .await
+        .map_err(|error| CommandFailure::because("the knowledge base cannot be opened", error))
+}

@@ -1,0 +1,111 @@
+//! Follows the documents: what another process ingests is answered from within a moment.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
+use orchestratai_agents::knowledge::{Knowledge, KnowledgeError};
+use orchestratai_store::Store;
+use orchestratai_telemetry::Metrics;
+
+use crate::failure::Chain;
+
+/// How often the revision is looked at: one read of one row.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Keeps the index at the documents' revision, and says which one is served.
+pub(crate) struct KnowledgeWatch {
+    knowledge: Knowledge,
+    store: Store,
+    metrics: Metrics,
+    /// What was told last; `None`: nothing yet.
+    told: Option<u64>,
+    fails: Arc<AtomicBool>,
+}
+
+impl KnowledgeWatch {
+    pub(crate) fn new(knowledge: Knowledge, store: Store, metrics: Metrics) -> Self {
+        Self {
+            knowledge,
+            store,
+            metrics,
+            told: None,
+            fails: Arc::default(),
+        }
+    }
+
+    /// How it is doing, for `/api/health/services`.
+    pub(crate) fn probe(&self) -> Probe {
+        let (fails, knowledge) = (Arc::clone(&self.fails), self.knowledge.clone());
+        Box::new(move || {
+            let fails = fails.load(Ordering::Relaxed);
+            let revision = knowledge.revision();
+            ServiceHealth {
+                name: "knowledge".into(),
+                state: if fails {
+                    ServiceState::Degraded
+                } else {
+                    ServiceState::Up
+                },
+                detail: fails.then(|| format!("the index cannot be brought up to date; revision {revision} is served")),
+            }
+        })
+    }
+
+    /// Brings the index up to date and says which revision is served.
+    ///
+    /// # Errors
+    /// Where documents or index cannot be read or written; what was served is served on.
+    pub(crate) async fn look(&mut self) -> Result<(), KnowledgeError> {
+        let refreshed = self.knowledge.refresh().await?;
+        if self.told == Some(refreshed.revision) {
+            return Ok(());
+        }
+        let collections = self.knowledge.collections();
+        self.metrics.knowledge_served(
+            refreshed.revision,
+            collections
+                .iter()
+                .map(|collection| (collection.name.as_str(), collection.chunks)),
+        );
+        if let Err(error) = self.store.set_served_revision(refreshed.revision).await {
+            // It is told again at the next look: an `ingest` that waits for it must not wait in vain.
+            tracing::warn!(error = %Chain(&error), "the served knowledge revision cannot be noted");
+            return Ok(());
+        }
+        let chunks: usize = collections.iter().map(|collection| collection.chunks).sum();
+        tracing::info!(
+            knowledge.revision = refreshed.revision,
+            knowledge.collections = collections.len(),
+            knowledge.chunks = chunks,
+            "the knowledge base is served"
+        );
+        self.told = Some(refreshed.revision);
+        Ok(())
+    }
+
+    /// Looks again and again, for as long as it is polled.
+    pub(crate) async fn follow(mut self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            match self.look().await {
+                Ok(()) => {
+                    if self.fails.swap(false, Ordering::Relaxed) {
+                        tracing::info!("the knowledge base is up to date again");
+                    }
+                }
+                Err(error) => {
+                    // Once for each time that it begins to fail, not five times a second.
+                    if !self.fails.swap(true, Ordering::Relaxed) {
+                        tracing::error!(error = %Chain(&error), "the knowledge base cannot be brought up to date");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,392 @@
+//! The configuration: read in layers, checked as a whole, and then trusted.
+//!
+//! In reading order:
+//! - [`layers`]: the defaults, a file, the environment, the command line;
+//! - [`reader`]: typed values, and what is wrong with them;
+//! - [`problem`]: how that is told;
+//! - [`quantity`]: durations and sizes as people write them;
+//! - [`secret`]: what must not be read by accident.
+
+#[cfg(test)]
+mod documents;
+pub(crate) mod layers;
+pub(crate) mod problem;
+pub(crate) mod quantity;
+mod reader;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use orchestratai_telemetry::{LogFormat, TracingSettings};
+
+pub(crate) use layers::Overrides;
+pub(crate) use problem::Problems;
+pub(crate) use reader::ReadValue;
+pub(crate) use secret::Secret;
+
+use layers::{Layers, Raw};
+use reader::{Reader, text};
+
+/// The whole configuration. Every value is within its bounds.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) server: ServerSettings,
+    pub(crate) auth: AuthSettings,
+    pub(crate) cors: CorsSettings,
+    pub(crate) session: SessionSettings,
+    pub(crate) limits: LimitSettings,
+    pub(crate) actors: ActorSettings,
+    pub(crate) store: StoreSettings,
+    pub(crate) knowledge: KnowledgeSettings,
+    pub(crate) agents: AgentSettings,
+    pub(crate) telemetry: TracingSettings,
+    pub(crate) conformance: ConformanceSettings,
+    /// Every value as it was read, with its place.
+    pub(crate) read: Vec<ReadValue>,
+    /// What was set and has no effect, in sentences.
+    pub(crate) notices: Vec<String>,
+}
+
+/// Where to listen, and how to stop.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerSettings {
+    pub(crate) address: SocketAddr,
+    pub(crate) drain: Duration,
+    /// 0: one for each core.
+    pub(crate) workers: u32,
+}
+
+/// Who gets in.
+#[derive(Debug, Clone)]
+pub(crate) struct AuthSettings {
+    pub(crate) token: Option<Secret>,
+}
+
+/// Whose pages may call.
+#[derive(Debug, Clone)]
+pub(crate) struct CorsSettings {
+    pub(crate) origins: Vec<String>,
+}
+
+/// Habits of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct SessionSettings {
+    pub(crate) double_texting: DoubleTexting,
+    pub(crate) queue_max: u32,
+    pub(crate) idle_after: Duration,
+    pub(crate) transcript_messages: u32,
+    pub(crate) turn_max: Duration,
+}
+
+/// What happens to a message that arrives while a turn runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DoubleTexting {
+    Enqueue,
+    Interrupt,
+    Reject,
+}
+
+/// Bounds of what is kept and taken in.
+#[derive(Debug, Clone)]
+pub(crate) struct LimitSettings {
+    pub(crate) turns_in_flight: u32,
+    pub(crate) live_sessions_max: u32,
+    pub(crate) connections_max: u32,
+    /// In bytes.
+    pub(crate) subscriber_window: u64,
+    pub(crate) slow_client_after: Duration,
+    pub(crate) heartbeat: Duration,
+    pub(crate) frames_per_second: u32,
+    pub(crate) frames_burst: u32,
+    pub(crate) socket_stall_max: Duration,
+}
+
+/// How the actors are spread.
+#[derive(Debug, Clone)]
+pub(crate) struct ActorSettings {
+    /// 0: one for each core.
+    pub(crate) shards: u32,
+}
+
+/// Where the data is kept, and how safe.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreSettings {
+    pub(crate) data_dir: PathBuf,
+    /// `sqlite:PATH`; `None`: in `data_dir`.
+    pub(crate) url: Option<String>,
+    pub(crate) durability: Durability,
+    pub(crate) readers: u32,
+}
+
+/// What an acknowledged commit survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Durability {
+    Full,
+    Process,
+}
+
+/// What the knowledge base begins with.
+#[derive(Debug, Clone)]
+pub(crate) struct KnowledgeSettings {
+    pub(crate) demo: bool,
+}
+
+/// Where agents are defined.
+#[derive(Debug, Clone)]
+pub(crate) struct AgentSettings {
+    /// `None`: the ones that are compiled in.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What is there for conformance tests only.
+#[derive(Debug, Clone)]
+pub(crate) struct ConformanceSettings {
+    pub(crate) websocket_echo: bool,
+}
+
+impl Settings {
+    /// Reads all layers: the defaults, then `file`, then `environment`, then `flags`.
+    ///
+    /// # Errors
+    /// Every problem there is, not only the first.
+    pub(crate) fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        flags: &Overrides,
+    ) -> Result<Self, Problems> {
+        let mut layers = Layers::defaults();
+        if let Some(file) = file {
+            layers.add_file(file);
+        }
+        layers.add_environment(environment);
+        layers.add_flags(flags);
+        Self::read(Reader::new(layers)).map_err(Problems)
+    }
+
+    fn read(mut reader: Reader) -> Result<Self, Vec<problem::Problem>> {
+        let r = &mut reader;
+        let settings = Self {
+            server: read_server(r),
+            auth: AuthSettings { token: read_token(r) },
+            cors: CorsSettings {
+                origins: read_origins(r),
+            },
+            session: read_session(r),
+            limits: read_limits(r),
+            actors: ActorSettings {
+                shards: r.integer("actors.shards", 0..=1_024),
+            },
+            store: read_store(r),
+            knowledge: KnowledgeSettings {
+                demo: r.boolean("knowledge.demo"),
+            },
+            agents: AgentSettings {
+                dir: read_agents_dir(r),
+            },
+            telemetry: read_telemetry(r),
+            conformance: ConformanceSettings {
+                websocket_echo: r.boolean("conformance.websocket_echo"),
+            },
+            read: Vec::new(),
+            notices: Vec::new(),
+        };
+        if reader.is_sound() {
+            settings.check(&mut reader);
+        }
+        let (read, notices) = reader.finish()?;
+        Ok(Self {
+            read,
+            notices,
+            ..settings
+        })
+    }
+
+    /// What cannot be seen from one value alone.
+    fn check(&self, reader: &mut Reader) {
+        let address = self.server.address;
+        if !address.ip().is_loopback() && self.auth.token.is_none() {
+            reader.refuse(
+                "server.host",
+                format!(
+                    "server.host {} can be reached from other machines, and auth.token is not set; set the token \
+                     (for example ORCHESTRATAI__AUTH__TOKEN=\"$(openssl rand -hex 32)\"), or listen on 127.0.0.1",
+                    address.ip()
+                ),
+            );
+        }
+        if self.limits.frames_burst < self.limits.frames_per_second {
+            reader.refuse(
+                "limits.frames_burst",
+                "limits.frames_burst is less than limits.frames_per_second: the rate could never be reached",
+            );
+        }
+    }
+
+    /// The database file.
+    pub(crate) fn database(&self) -> PathBuf {
+        match &self.store.url {
+            Some(url) => PathBuf::from(url.strip_prefix(SQLITE).unwrap_or(url)),
+            None => self.store.data_dir.join("orchestratai.db"),
+        }
+    }
+}
+
+const SQLITE: &str = "sqlite:";
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3_600);
+const TENTH: Duration = Duration::from_millis(100);
+
+fn read_server(r: &mut Reader) -> ServerSettings {
+    let ip = r.value(
+        "server.host",
+        "an IP address such as 127.0.0.1, 0.0.0.0 or ::1, or localhost",
+        |raw| match text(raw)? {
+            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            address => address.parse().ok(),
+        },
+    );
+    let port = r.integer("server.port", 0..=u32::from(u16::MAX));
+    ServerSettings {
+        address: SocketAddr::new(
+            ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+            u16::try_from(port).expect("the range is that of a u16"),
+        ),
+        drain: r.duration("server.drain", Duration::ZERO..=HOUR),
+        workers: r.integer("server.workers", 0..=1_024),
+    }
+}
+
+fn read_token(r: &mut Reader) -> Option<Secret> {
+    let is_base64url = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
+    let token = r.value(
+        "auth.token",
+        "empty, or 32 to 512 of A-Z, a-z, 0-9, - and _",
+        |raw| match text(raw)? {
+            "" => Some(None),
+            token if (32..=512).contains(&token.len()) && token.bytes().all(is_base64url) => {
+                Some(Some(Secret::new(token)))
+            }
+            _ => None,
+        },
+    );
+    token.flatten()
+}
+
+fn read_origins(r: &mut Reader) -> Vec<String> {
+    let allowed = "a list of origins such as http://localhost:3000, or [\"*\"]";
+    let origins = r.value("cors.origins", allowed, |raw| {
+        let origins: Vec<String> = match raw {
+            Raw::List(origins) => origins.clone(),
+            Raw::Text(text) => text
+                .split(',')
+                .map(|part| part.trim().to_owned())
+                .filter(|part| !part.is_empty())
+                .collect(),
+            Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => return None,
+        };
+        (origins == ["*"] || origins.iter().all(|origin| is_origin(origin))).then_some(origins)
+    });
+    origins.unwrap_or_default()
+}
+
+/// Whether a text is an origin as browsers send it: scheme, host, maybe a port, and nothing after it.
+fn is_origin(text: &str) -> bool {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    host.is_some_and(|host| {
+        !host.is_empty()
+            && host
+                .bytes()
+                .all(|c| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c))
+    })
+}
+
+fn read_session(r: &mut Reader) -> SessionSettings {
+    let policies = [
+        ("enqueue", DoubleTexting::Enqueue),
+        ("interrupt", DoubleTexting::Interrupt),
+        ("reject", DoubleTexting::Reject),
+    ];
+    SessionSettings {
+        double_texting: r.choice("session.double_texting", &policies),
+        queue_max: r.integer("session.queue_max", 0..=1_000),
+        idle_after: r.duration("session.idle_after", TENTH..=24 * HOUR),
+        transcript_messages: r.integer("session.transcript_messages", 0..=1_000),
+        turn_max: r.duration("session.turn_max", SECOND..=HOUR),
+    }
+}
+
+fn read_limits(r: &mut Reader) -> LimitSettings {
+    LimitSettings {
+        turns_in_flight: r.integer("limits.turns_in_flight", 1..=1_000_000),
+        live_sessions_max: r.integer("limits.live_sessions_max", 16..=10_000_000),
+        connections_max: r.integer("limits.connections_max", 1..=1_000_000),
+        subscriber_window: r.size("limits.subscriber_window", 4 << 10..=16 << 20),
+        slow_client_after: r.duration("limits.slow_client_after", TENTH..=10 * MINUTE),
+        heartbeat: r.duration("limits.heartbeat", SECOND..=10 * MINUTE),
+        frames_per_second: r.integer("limits.frames_per_second", 1..=1_000_000),
+        frames_burst: r.integer("limits.frames_burst", 1..=1_000_000),
+        socket_stall_max: r.duration("limits.socket_stall_max", SECOND..=10 * MINUTE),
+    }
+}
+
+fn read_store(r: &mut Reader) -> StoreSettings {
+    let data_dir = r.value("store.data_dir", "a path", |raw| {
+        text(raw).filter(|text| !text.is_empty()).map(PathBuf::from)
+    });
+    // Another database is an error and no notice: whoever names one expects the data there, and would find it lost with
+    // this machine.
+    let url = r.value("store.url", "empty, or sqlite:PATH", |raw| match text(raw)? {
+        "" => Some(None),
+        url => url
+            .strip_prefix(SQLITE)
+            .filter(|path| !path.is_empty() && *path != ":memory:")
+            .map(|_| Some(url.to_owned())),
+    });
+    StoreSettings {
+        data_dir: data_dir.unwrap_or_default(),
+        url: url.flatten(),
+        durability: r.choice(
+            "store.durability",
+            &[("full", Durability::Full), ("process", Durability::Process)],
+        ),
+        readers: r.integer("store.readers", 1..=64),
+    }
+}
+
+fn read_agents_dir(r: &mut Reader) -> Option<PathBuf> {
+    let dir = r.value("agents.dir", "empty, or a path", |raw| match text(raw)? {
+        "" => Some(None),
+        dir => Some(Some(PathBuf::from(dir))),
+    });
+    dir.flatten()
+}
+
+fn read_telemetry(r: &mut Reader) -> TracingSettings {
+    let format = r.choice(
+        "telemetry.log_format",
+        &[("human", LogFormat::Human), ("json", LogFormat::Json)],
+    );
+    let filter = r.value(
+        "telemetry.log_filter",
+        "a filter such as info or warn,orchestratai_web=debug",
+        |raw| {
+            let settings = TracingSettings {
+                format,
+                filter: text(raw)?.to_owned(),
+            };
+            settings.check().is_ok().then_some(settings.filter)
+        },
+    );
+    TracingSettings {
+        format,
+        filter: filter.unwrap_or_default(),
+    }
+}

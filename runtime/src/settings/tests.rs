@@ -1,0 +1,200 @@
+//! The layers, the checks, and what they say.
+
+use std::{ffi::OsString, fs};
+
+use super::*;
+
+const TOKEN: &str = "a-token_of_43_characters_0123456789abcdefgh";
+
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    variables
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+fn load(file: Option<&str>, variables: &[(&str, &str)], flags: &Overrides) -> Result<Settings, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("my.toml");
+    if let Some(text) = file {
+        fs::write(&path, text).unwrap();
+    }
+    let file = file.map(|_| path.as_path());
+    let shown_folder = format!("{}/", folder.path().display());
+    Settings::load(file, environment(variables), flags)
+        .map_err(|problems| problems.to_string().replace(&shown_folder, ""))
+}
+
+/// What is said about a configuration that is not valid.
+#[track_caller]
+fn refused(file: &str, variables: &[(&str, &str)]) -> String {
+    load(Some(file), variables, &Overrides::default()).expect_err("the configuration must be refused")
+}
+
+#[test]
+fn a_later_layer_wins_over_an_earlier_one() {
+    let port = |file: Option<&str>, variables: &[(&str, &str)], flag: Option<&str>| {
+        let flags = Overrides {
+            port: flag.map(Into::into),
+            ..Overrides::default()
+        };
+        load(file, variables, &flags).unwrap().server.address.port()
+    };
+    let file = Some("[server]\nport = 8001");
+    let variable: &[_] = &[("ORCHESTRATAI__SERVER__PORT", "8002")];
+    assert_eq!(port(None, &[], None), 8000);
+    assert_eq!(port(file, &[], None), 8001);
+    assert_eq!(port(file, variable, None), 8002);
+    assert_eq!(port(file, variable, Some("8003")), 8003);
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_place_its_value_and_what_is_allowed() {
+    let file = "# mine\n\
+                [server]\nport = 99999\ndrain = \"20\"\n\
+                [session]\ndouble_texting = \"queue\"\nidle_aftr = \"5m\"\n\
+                [cors]\norigins = [\"http://localhost:3000/\"]\n\
+                [limits]\nturns_in_flight = 0\nheartbeat = 20\n\
+                [telemetry]\nlog_filter = \"web=loud\"\n";
+    let variables = [
+        ("ORCHESTRATAI__STORE__DURABILTY", "process"),
+        ("ORCHESTRATAI__KNOWLEDGE__DEMO", "perhaps"),
+        ("ORCHESTRATAI_AUTH_TOKEN", TOKEN),
+    ];
+    insta::assert_snapshot!(refused(file, &variables), @r#""#);
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_its_lines() {
+    insta::assert_snapshot!(refused("[server]\nport = = 1\n[auth\n", &[]), @"");
+    let missing = Settings::load(Some(Path::new("/nowhere/x.toml")), [], &Overrides::default()).unwrap_err();
+    insta::assert_snapshot!(missing, @"");
+}
+
+#[test]
+fn an_unknown_key_names_the_nearest_even_from_another_section() {
+    insta::assert_snapshot!(refused("port = 1\n[serve]\nport = 1\n[auth]\ndurability = \"full\"", &[]), @"");
+}
+
+#[test]
+fn nobody_gets_in_by_default() {
+    let host = |host: &str, token: &str| {
+        let flags = Overrides {
+            host: Some(host.into()),
+            ..Overrides::default()
+        };
+        load(None, &[("ORCHESTRATAI__AUTH__TOKEN", token)], &flags)
+    };
+    for loopback in ["127.0.0.1", "127.8.0.1", "::1", "localhost"] {
+        assert!(
+            host(loopback, "").unwrap().server.address.ip().is_loopback(),
+            "{loopback}"
+        );
+    }
+    for beyond in ["0.0.0.0", "::", "192.0.2.7"] {
+        let said = host(beyond, "").expect_err(beyond);
+        assert!(
+            said.contains("auth.token is not set") && said.contains("--host"),
+            "{said}"
+        );
+        assert!(host(beyond, TOKEN).is_ok());
+    }
+}
+
+#[test]
+fn a_token_is_long_and_of_plain_characters() {
+    let with = |token: &str| load(None, &[("ORCHESTRATAI__AUTH__TOKEN", token)], &Overrides::default());
+    assert_eq!(with(TOKEN).unwrap().auth.token.unwrap().expose(), TOKEN);
+    for bad in [
+        "short",
+        &"a".repeat(31),
+        &"a".repeat(513),
+        &format!("{TOKEN}="),
+        &format!("{TOKEN} "),
+    ] {
+        let said = with(bad).expect_err(bad);
+        assert!(said.contains("auth.token is (secret)") && !said.contains(bad), "{said}");
+    }
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let url = "sqlite:/srv/secret-place.db";
+    let settings = load(
+        Some(&format!("[auth]\ntoken = \"{TOKEN}\"")),
+        &[("DATABASE_URL", url)],
+        &Overrides::default(),
+    )
+    .unwrap();
+    let shown = format!("{settings:?} {:?}", settings.read);
+    assert!(!shown.contains(TOKEN));
+    let token = settings.read.iter().find(|value| value.key == "auth.token").unwrap();
+    assert_eq!(token.shown, "(secret)");
+    // Nor where a secret stands in the wrong place.
+    for file in [
+        format!("token = \"{TOKEN}\""),
+        format!("[auth]\ntokn = \"{TOKEN}\""),
+        format!("[auth]\ntoken = [\"{TOKEN}\"]"),
+        format!("[auth]\ntoken = {TOKEN}"),
+        format!("auth = \"{TOKEN}\""),
+    ] {
+        let said = refused(&file, &[]);
+        assert!(!said.contains(TOKEN), "{said}");
+    }
+}
+
+#[test]
+fn the_names_that_people_expect_work_or_say_that_they_do_not() {
+    let settings = load(
+        None,
+        &[
+            ("DATABASE_URL", "sqlite:/srv/chat.db"),
+            ("CORS_ORIGINS", "https://a.example, https://b.example:8443"),
+            ("REDIS_URL", "redis://:hidden@cache:6379"),
+            ("OPENAI_API_KEY", "hidden"),
+            ("OLLAMA_HOST", ""),
+        ],
+        &Overrides::default(),
+    )
+    .unwrap();
+    assert_eq!(settings.database(), Path::new("/srv/chat.db"));
+    assert_eq!(settings.cors.origins, ["https://a.example", "https://b.example:8443"]);
+    assert_eq!(settings.notices.len(), 2, "{:?}", settings.notices);
+    assert!(settings.notices.iter().all(|notice| !notice.contains("hidden")));
+
+    let postgres = refused("", &[("DATABASE_URL", "postgres://me:hidden@db/chat")]);
+    insta::assert_snapshot!(postgres, @"");
+    let twice = refused(
+        "",
+        &[
+            ("CORS_ORIGINS", "*"),
+            ("ORCHESTRATAI__CORS__ORIGINS", "https://a.example"),
+        ],
+    );
+    insta::assert_snapshot!(twice, @"");
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    let others = [
+        ("ORCHESTRATAI_PORT", "tcp://10.0.0.1:8000"),
+        ("ORCHESTRATAI_SERVICE_HOST", "10.0.0.1"),
+        ("ORCHESTRATAI_TOKEN", "for the composition"),
+        ("PORT", "1"),
+    ];
+    assert!(load(None, &others, &Overrides::default()).is_ok());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_variable_that_is_no_text_is_a_problem_and_no_panic() {
+    use std::os::unix::ffi::OsStringExt;
+    let bytes = OsString::from_vec(vec![0xff, 0xfe]);
+    let said = Settings::load(
+        None,
+        [("ORCHESTRATAI__SERVER__HOST".into(), bytes)],
+        &Overrides::default(),
+    )
+    .unwrap_err();
+    assert!(said.to_string().contains("server.host is not UTF-8"), "{said}");
+}
