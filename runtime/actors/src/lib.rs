@@ -1,1 +1,34 @@
-//! Placeholder.
+//! Who does what when: the actors, and all concurrency of the runtime.
+//!
+//! A message's way: [`Gateway`] → `SessionRegistry` → `Session` → `JournalWriter` (commit, then publish) →
+//! `Orchestrator` → `Agent` → back to the `Session`, event by event. The decisions of a session are pure
+//! ([`session::core`], [`session::turn`]); the actors perform them.
+//!
+//! This crate knows no HTTP and no WebSocket: a subscriber is a `Recipient<Publish>`, and how its socket is cut is a
+//! [`Cut`].
+//!
+//! In reading order: [`session`], `registry`, `orchestrator`, `agent`, `journal`, `shard`, `admission`, [`gateway`],
+//! `link`, [`publish`], `start`.
+
+mod admission;
+mod agent;
+pub mod gateway;
+mod health;
+mod journal;
+mod link;
+mod orchestrator;
+pub mod publish;
+pub mod refusal;
+mod registry;
+pub mod session;
+mod shard;
+mod start;
+
+pub use gateway::{Accepted, Gateway, Submission, Subscription, TurnRecord};
+pub use health::{Probe, ServiceHealth, ServiceState};
+pub use link::{LinkError, SessionLink};
+pub use publish::{CloseReason, Cut, Frame, Publish};
+pub use refusal::{CancelRefusal, Refusal};
+pub use session::core::DoubleTexting;
+pub use shard::SessionSettings;
+pub use start::{Parts, start};

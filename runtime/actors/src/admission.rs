@@ -1,0 +1,101 @@
+//! Admission control: how many turns this process takes on at once. What is not admitted is refused at the door, before
+//! it stands in any queue; so the queues behind the door are bounded by what was admitted.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use orchestratai_telemetry::{Live, Metrics, RefusalReason};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::refusal::Refusal;
+
+/// Room for one turn, held until the turn has ended.
+pub(crate) struct TurnPermit {
+    _permit: Option<OwnedSemaphorePermit>,
+    in_flight: Arc<AtomicUsize>,
+    _counted: Live,
+}
+
+impl Drop for TurnPermit {
+    fn drop(&mut self) {
+        self.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The door.
+#[derive(Clone)]
+pub(crate) struct Admission {
+    turns: Arc<Semaphore>,
+    draining: Arc<AtomicBool>,
+    in_flight: Arc<AtomicUsize>,
+    metrics: Metrics,
+}
+
+impl Admission {
+    /// A door that lets `turns_max` turns in at once.
+    pub(crate) fn new(turns_max: usize, metrics: Metrics) -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(turns_max)),
+            draining: Arc::default(),
+            in_flight: Arc::default(),
+            metrics,
+        }
+    }
+
+    /// Lets one turn in, or says why not.
+    pub(crate) fn admit(&self) -> Result<TurnPermit, Refusal> {
+        if self.is_draining() {
+            self.metrics.admission_refused(RefusalReason::Draining);
+            return Err(Refusal::overloaded(
+                "The server is about to stop and takes no new messages.",
+                RETRY_AFTER,
+            ));
+        }
+        match Arc::clone(&self.turns).try_acquire_owned() {
+            Ok(permit) => Ok(self.permit(Some(permit))),
+            Err(_) => {
+                self.metrics.admission_refused(RefusalReason::Turns);
+                Err(Refusal::overloaded(
+                    "The server has as many turns under way as it can take.",
+                    RETRY_AFTER,
+                ))
+            }
+        }
+    }
+
+    /// Lets a turn in that was accepted before a restart: it was promised, so it is never refused.
+    pub(crate) fn admit_promised(&self) -> TurnPermit {
+        self.permit(None)
+    }
+
+    /// Lets no new turn in any more.
+    pub(crate) fn close(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether no new turn is let in any more.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Turns that have not ended.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    fn permit(&self, permit: Option<OwnedSemaphorePermit>) -> TurnPermit {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        TurnPermit {
+            _permit: permit,
+            in_flight: Arc::clone(&self.in_flight),
+            _counted: self.metrics.turn_in_flight(),
+        }
+    }
+}
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);

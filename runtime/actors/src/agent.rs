@@ -1,0 +1,184 @@
+//! The agent actor: one for each agent definition and shard. It lets as many turns run at once as its definition allows,
+//! keeps a bounded number waiting, and reports to each turn's session what the responder does.
+
+pub(crate) mod board;
+
+use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+
+use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use futures_util::FutureExt;
+use orchestratai_agents::{
+    definition::Limits,
+    turn::{Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
+};
+use orchestratai_shared::{ErrorCode, Failure};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::session::{
+    core::Run,
+    messages::{AgentReport, RunEnd},
+    turn::Receipt,
+};
+use board::Tally;
+
+/// Answers turns with one responder.
+pub(crate) struct Agent {
+    limits: Limits,
+    responder: Arc<dyn Responder>,
+    tally: Arc<Tally>,
+    running: usize,
+    waiting: VecDeque<RunTurn>,
+}
+
+/// Lets the agent work at a turn. Answered by [`AgentReport`]s, the last of which bears the end.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct RunTurn {
+    /// The run.
+    pub(crate) run: Run,
+    /// What is to be answered.
+    pub(crate) request: TurnRequest,
+    /// Cancelled when the turn is to be stopped.
+    pub(crate) stop: CancellationToken,
+    /// Whom to report to.
+    pub(crate) session: Recipient<AgentReport>,
+}
+
+/// Steps that may wait for their session; a responder that is faster waits.
+const STEPS_WAITING_MAX: usize = 64;
+
+impl Agent {
+    pub(crate) fn new(limits: Limits, responder: Arc<dyn Responder>, tally: Arc<Tally>) -> Self {
+        Self {
+            limits,
+            responder,
+            tally,
+            running: 0,
+            waiting: VecDeque::new(),
+        }
+    }
+
+    fn start_next(&mut self, ctx: &mut Context<Self>) {
+        while self.running < self.limits.concurrency {
+            let Some(run) = self.waiting.pop_front() else { return };
+            self.running += 1;
+            let (responder, tally, timeout) = (
+                Arc::clone(&self.responder),
+                Arc::clone(&self.tally),
+                self.limits.timeout,
+            );
+            let work = async move {
+                let _running = tally.begin();
+                tokio::time::timeout(timeout, work(&run, responder.as_ref(), &tally))
+                    .await
+                    .unwrap_or_else(|_elapsed| report_end(&run, Vec::new(), timed_out()))
+                    .deliver(&run.session)
+                    .await;
+            };
+            ctx.spawn(Box::pin(work).into_actor(self).map(|(), agent, ctx| {
+                agent.running -= 1;
+                agent.start_next(ctx);
+            }));
+        }
+    }
+}
+
+impl Actor for Agent {
+    type Context = Context<Self>;
+}
+
+impl Handler<RunTurn> for Agent {
+    type Result = ();
+
+    fn handle(&mut self, run: RunTurn, ctx: &mut Self::Context) {
+        if self.running >= self.limits.concurrency && self.waiting.len() >= self.limits.queue {
+            let full = Failure::new(ErrorCode::Overloaded, "The agent has more to do than it can take.");
+            let report = report_end(&run, Vec::new(), Err(full));
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a run ends once, and runs are bounded by turn permits"
+            )]
+            run.session.do_send(report);
+            return;
+        }
+        self.waiting.push_back(run);
+        self.start_next(ctx);
+    }
+}
+
+/// Runs the responder, passes on what it does as it does it, and gives the last report.
+async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentReport {
+    let (sender, mut receiver) = mpsc::channel(STEPS_WAITING_MAX);
+    let (steps, meter) = (Steps::new(sender), UsageMeter::default());
+    let mut gathered = Vec::new();
+    // A panic ends this turn and no other.
+    let mut answer = Box::pin(AssertUnwindSafe(responder.answer(&run.request, &steps, &meter)).catch_unwind());
+    let outcome = loop {
+        tokio::select! {
+            // First of all the stop; then the responder, so that what it does without waiting goes out as one report.
+            biased;
+            () = run.stop.cancelled() => break None,
+            outcome = &mut answer => break Some(outcome),
+            _ = receiver.recv_many(&mut gathered, STEPS_WAITING_MAX) => {
+                let report = AgentReport { run: run.run, steps: std::mem::take(&mut gathered), end: None };
+                report.deliver(&run.session).await;
+            }
+        }
+    };
+    let (asked, was_open) = (Instant::now(), meter.upstream_open());
+    // Dropping the responder's future closes what it has open upstream.
+    drop(answer);
+    let Some(outcome) = outcome else {
+        tally.billed(meter.tokens(), meter.cost());
+        let receipt = Receipt {
+            upstream_closed_ms: was_open.then(|| u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            tokens_billed: meter.tokens(),
+        };
+        return AgentReport {
+            run: run.run,
+            steps: Vec::new(),
+            end: Some(RunEnd::Stopped(receipt)),
+        };
+    };
+    while let Ok(step) = receiver.try_recv() {
+        gathered.push(step);
+    }
+    let outcome = match outcome {
+        Ok(Ok(answer)) => {
+            tally.answered(&answer);
+            Ok(answer)
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(turn.id = %run.run.turn_id, error = %error, "an agent failed");
+            tally.billed(meter.tokens(), meter.cost());
+            Err(error.failure())
+        }
+        Err(_panic) => {
+            tracing::error!(turn.id = %run.run.turn_id, "an agent panicked");
+            tally.billed(meter.tokens(), meter.cost());
+            Err(Failure::new(ErrorCode::InternalError, "The agent failed unexpectedly."))
+        }
+    };
+    report_end(run, gathered, outcome)
+}
+
+fn report_end(run: &RunTurn, steps: Vec<Step>, outcome: Result<Answer, Failure>) -> AgentReport {
+    AgentReport {
+        run: run.run,
+        steps,
+        end: Some(RunEnd::Finished(outcome)),
+    }
+}
+
+fn timed_out() -> Result<Answer, Failure> {
+    Err(Failure::new(ErrorCode::Timeout, "The agent took too long."))
+}
+
+impl AgentReport {
+    /// Waits until the session has taken it in: a session that is busy slows its agents, and no queue grows. A session
+    /// that is gone has taken the turn with it: its successor begins the turn anew.
+    async fn deliver(self, session: &Recipient<AgentReport>) {
+        let _ = session.send(self).await;
+    }
+}

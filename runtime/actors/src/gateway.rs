@@ -1,0 +1,547 @@
+//! The way in for everything outside: finds the session's shard, admits turns, and reads what is stored.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actix::{Recipient, dev::SendError};
+use orchestratai_agents::routing::{Router, RoutingDecision};
+use orchestratai_shared::{
+    Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, Event, LogId, Message, MessageContent, MessageId,
+    RetrievalLog, SessionId, TurnId, event::TurnCancelled,
+};
+use orchestratai_store::{EventsPage, Page, Store, StoreError, TurnRow};
+use tokio::sync::oneshot;
+
+use crate::{
+    admission::Admission,
+    agent::board::AgentBoard,
+    health::{Probe, ServiceHealth, ServiceState},
+    link::SessionLink,
+    publish::{Cut, Publish},
+    refusal::{CancelRefusal, Refusal},
+    registry::{Dispatch, Resume},
+    session::{
+        messages::{CancelReply, Command, Drain, Submit, SubmitReply, Subscribe},
+        subscriber::ConnectionId,
+    },
+    shard::shard_of,
+};
+
+/// A user's message on its way in.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The session; created where it is unknown.
+    pub session_id: SessionId,
+    /// The idempotency key.
+    pub client_message_id: ClientMessageId,
+    /// What is said.
+    pub content: MessageContent,
+    /// Passes by the semantic cache.
+    pub fresh: bool,
+}
+
+/// What became of a submission, after its commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Accepted {
+    /// The turn that answers it.
+    pub turn_id: TurnId,
+    /// The user's message in the transcript.
+    pub message_id: MessageId,
+    /// The `seq` of `message_accepted`.
+    pub seq: u64,
+    /// Whether the same key had been accepted before; nothing was appended then.
+    pub repeated: bool,
+}
+
+/// Everything durable that a turn said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnRecord {
+    /// The session.
+    pub session_id: SessionId,
+    /// The turn.
+    pub turn_id: TurnId,
+    /// Its events in order, from `message_accepted` to the terminal one.
+    pub events: Vec<Arc<Event>>,
+}
+
+/// A wish to follow a session.
+pub struct Subscription {
+    /// Which; a new one where it is left out. Created where it is unknown.
+    pub session_id: Option<SessionId>,
+    /// The last `seq` that the client has; without it nothing of the past is sent.
+    pub after_seq: Option<u64>,
+    /// The epoch that the client knows; checked only where it is given.
+    pub epoch: Option<String>,
+    /// Where to publish.
+    pub subscriber: Recipient<Publish>,
+    /// How to cut the transport.
+    pub cut: Option<Arc<dyn Cut>>,
+}
+
+/// The way in for everything outside: cheap to clone, usable from any thread.
+#[derive(Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+/// What all clones of a gateway share.
+pub(crate) struct Inner {
+    pub(crate) shards: Vec<ShardHandle>,
+    pub(crate) store: Store,
+    pub(crate) router: Arc<Router>,
+    pub(crate) board: AgentBoard,
+    pub(crate) admission: Admission,
+    pub(crate) journal_fails: Arc<AtomicBool>,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) is_ready: AtomicBool,
+    pub(crate) connections: AtomicU64,
+}
+
+/// The kept handles on one shard's registry.
+pub(crate) struct ShardHandle {
+    pub(crate) dispatch: Recipient<Dispatch>,
+    pub(crate) resume: Recipient<Resume>,
+    pub(crate) drain: Recipient<Drain>,
+}
+
+/// How often a command is tried on a session that ends while it is asked.
+const TRIES_MAX: u32 = 20;
+/// How long one waits before the next try.
+const RETRY_AFTER: Duration = Duration::from_millis(25);
+/// Events that are read at once when a turn is read back from the journal.
+const TURN_PAGE_EVENTS: usize = 512;
+/// Bytes that are read at once when a turn is read back from the journal.
+const TURN_PAGE_BYTES: usize = 1 << 20;
+/// When clients may come back after a drain.
+const RECONNECT_AFTER: Duration = Duration::from_secs(2);
+
+impl Gateway {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Makes a session, or gives the one that has this id already. It is stored before this returns.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the journal cannot be reached.
+    pub async fn create_session(&self, id: Option<SessionId>) -> Result<ChatSession, Refusal> {
+        let id = id.unwrap_or_else(SessionId::new);
+        self.ask(id, true, |reply| Command::Describe { reply })
+            .await?
+            .ok_or_else(unreachable_session)
+    }
+
+    /// A session with its totals; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn session(&self, id: SessionId) -> Result<Option<ChatSession>, Refusal> {
+        self.inner.store.session(id).await.map_err(|error| unreadable(&error))
+    }
+
+    /// Erases a session with all it has; `false` where there is none.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the journal cannot be written.
+    pub async fn erase_session(&self, id: SessionId) -> Result<bool, Refusal> {
+        match self.ask(id, false, |reply| Command::Erase { reply }).await? {
+            Some(outcome) => outcome.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// A page of a session's transcript, newest last; `None` where there is no such session.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read, or `before` is no message of this session.
+    pub async fn messages(
+        &self,
+        id: SessionId,
+        limit: usize,
+        before: Option<MessageId>,
+    ) -> Result<Option<Page<Message>>, Refusal> {
+        if self.session(id).await?.is_none() {
+            return Ok(None);
+        }
+        self.inner
+            .store
+            .messages(id, limit, before)
+            .await
+            .map(Some)
+            .map_err(|error| unreadable(&error))
+    }
+
+    /// A page of a session's retrieval logs, newest last; `None` where there is no such session.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read, or `before` is no log of this session.
+    pub async fn logs(
+        &self,
+        id: SessionId,
+        limit: usize,
+        before: Option<LogId>,
+    ) -> Result<Option<Page<RetrievalLog>>, Refusal> {
+        if self.session(id).await?.is_none() {
+            return Ok(None);
+        }
+        self.inner
+            .store
+            .logs(id, limit, before)
+            .await
+            .map(Some)
+            .map_err(|error| unreadable(&error))
+    }
+
+    /// Durable events after `after_seq`, oldest first, as the journal keeps them; `None` where there is no such session.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn events(&self, id: SessionId, after_seq: u64, limit: usize) -> Result<Option<EventsPage>, Refusal> {
+        self.inner
+            .store
+            .events_after(id, after_seq, limit, usize::MAX)
+            .await
+            .map_err(|error| unreadable(&error))
+    }
+
+    /// Takes a message in. Answers after the commit of its `message_accepted`.
+    ///
+    /// # Errors
+    /// [`Refusal`] where there is no room, the key was used for another message, or the journal cannot be written.
+    pub async fn submit(&self, submission: Submission) -> Result<Accepted, Refusal> {
+        let Submission {
+            session_id,
+            client_message_id,
+            content,
+            fresh,
+        } = submission;
+        // Refused here already, so that an overload costs no trip to another thread.
+        drop(self.inner.admission.admit()?);
+        let answer = self.ask(session_id, true, |reply| {
+            let permit = self
+                .inner
+                .admission
+                .admit()
+                .unwrap_or_else(|_| self.inner.admission.admit_promised());
+            let (content, reply) = (content.clone(), SubmitReply::Caller(reply));
+            Command::Submit(Submit {
+                client_message_id,
+                content,
+                fresh,
+                permit,
+                reply,
+            })
+        });
+        answer.await?.unwrap_or_else(|| Err(unreachable_session()))
+    }
+
+    /// Waits for the end of a turn and gives all of it; at once where it has ended. `None` where there is no such turn.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn turn_record(&self, turn_id: TurnId) -> Result<Option<TurnRecord>, Refusal> {
+        match self.find_turn(turn_id).await? {
+            Some(row) => self.turn_record_in(row.session_id, turn_id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Self::turn_record`], for those who know the session: it spares a look-up.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn turn_record_in(&self, session_id: SessionId, turn_id: TurnId) -> Result<Option<TurnRecord>, Refusal> {
+        for _ in 0..TRIES_MAX {
+            let ended = self
+                .ask(session_id, false, |reply| Command::AwaitTurn { turn_id, reply })
+                .await?;
+            if let Some(Some(events)) = ended {
+                return Ok(Some(TurnRecord {
+                    session_id,
+                    turn_id,
+                    events,
+                }));
+            }
+            match self.find_turn(turn_id).await? {
+                Some(row) if row.ended_seq.is_some() => return self.read_turn(row).await.map(Some),
+                Some(_) => tokio::time::sleep(RETRY_AFTER).await,
+                None => return Ok(None),
+            }
+        }
+        Err(unreachable_session())
+    }
+
+    /// What is known of a turn; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn find_turn(&self, turn_id: TurnId) -> Result<Option<TurnRow>, Refusal> {
+        self.inner.store.turn(turn_id).await.map_err(|error| unreadable(&error))
+    }
+
+    /// Stops a turn and gives its receipt, after the commit.
+    ///
+    /// # Errors
+    /// [`CancelRefusal`] where there is no such turn, or it has ended.
+    pub async fn cancel(&self, turn_id: TurnId) -> Result<TurnCancelled, CancelRefusal> {
+        let row = self.find_turn(turn_id).await?.ok_or(CancelRefusal::Unknown)?;
+        if row.ended_seq.is_some() {
+            return Err(CancelRefusal::Ended);
+        }
+        let answer = self.ask(row.session_id, false, |reply| Command::Cancel {
+            turn_id: Some(turn_id),
+            reply: CancelReply::Caller(reply),
+        });
+        match answer.await? {
+            // It was open a moment ago: it has ended since.
+            Some(Err(CancelRefusal::Unknown)) => Err(CancelRefusal::Ended),
+            Some(answer) => answer,
+            None => Err(CancelRefusal::Unknown),
+        }
+    }
+
+    /// Follows a session: `session_ready`, then what was missed, then what happens, all through `subscriber`, in order.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the session cannot be had.
+    pub async fn subscribe(&self, subscription: Subscription) -> Result<SessionLink, Refusal> {
+        let Subscription {
+            session_id,
+            after_seq,
+            epoch,
+            subscriber,
+            cut,
+        } = subscription;
+        let session_id = session_id.unwrap_or_else(SessionId::new);
+        let connection = ConnectionId(self.inner.connections.fetch_add(1, Ordering::Relaxed));
+        let session = self.ask(session_id, true, |reply| {
+            Command::Subscribe(Subscribe {
+                connection,
+                after_seq,
+                epoch: epoch.clone(),
+                subscriber: subscriber.clone(),
+                cut: cut.clone(),
+                reply,
+            })
+        });
+        let session = session.await?.ok_or_else(unreachable_session)?;
+        Ok(SessionLink::new(
+            session_id,
+            connection,
+            session,
+            self.inner.admission.clone(),
+        ))
+    }
+
+    /// The agents, with status and counters.
+    #[must_use]
+    pub fn agents(&self) -> Vec<Agent> {
+        self.inner.board.agents()
+    }
+
+    /// One agent, with status and counters.
+    #[must_use]
+    pub fn agent(&self, id: &AgentId) -> Option<Agent> {
+        self.inner.board.agent(id)
+    }
+
+    /// Who would answer this, and why; nothing is stored.
+    #[must_use]
+    pub fn route(&self, content: &MessageContent) -> RoutingDecision {
+        self.inner.router.route(content.as_str())
+    }
+
+    /// Names the journal's lineage.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        self.inner.store.epoch()
+    }
+
+    /// How each part is doing.
+    pub async fn services(&self) -> Vec<ServiceHealth> {
+        let detail = match self.inner.store.ping().await {
+            Err(error) => Some((ServiceState::Down, error.to_string())),
+            Ok(()) if self.inner.journal_fails.load(Ordering::Relaxed) => Some((
+                ServiceState::Degraded,
+                "the last commit failed; nothing of it is stored".to_owned(),
+            )),
+            Ok(()) => None,
+        };
+        let (state, detail) = detail.map_or((ServiceState::Up, None), |(state, detail)| (state, Some(detail)));
+        let journal = ServiceHealth {
+            name: "journal".into(),
+            state,
+            detail,
+        };
+        std::iter::once(journal)
+            .chain(self.inner.probes.iter().map(|probe| probe()))
+            .collect()
+    }
+
+    /// Whether all that an answer needs is there.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.inner.is_ready.load(Ordering::Acquire)
+    }
+
+    /// Says that all that an answer needs is there.
+    pub fn set_ready(&self) {
+        self.inner.is_ready.store(true, Ordering::Release);
+    }
+
+    /// Whether the server is about to stop.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.inner.admission.is_draining()
+    }
+
+    /// Takes up again the turns that were cut off when the process ended last; gives the number of their sessions.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn resume_interrupted(&self) -> Result<usize, Refusal> {
+        let sessions = self
+            .inner
+            .store
+            .sessions_with_open_turns()
+            .await
+            .map_err(|error| unreadable(&error))?;
+        for session_id in &sessions {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "one for each interrupted session, once in a process's life"
+            )]
+            self.shard(*session_id).resume.do_send(Resume(*session_id));
+        }
+        Ok(sessions.len())
+    }
+
+    /// Stops in good order: takes in nothing new, tells subscribers to come back later, waits up to `limit` for what is
+    /// under way, then closes the subscribers. What has not ended by then is taken up again at the next start.
+    pub async fn drain(&self, limit: Duration) {
+        self.inner.admission.close();
+        self.tell_all(Drain {
+            close: false,
+            reconnect_after: RECONNECT_AFTER,
+        });
+        let began = Instant::now();
+        while self.inner.admission.in_flight() > 0 && began.elapsed() < limit {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.tell_all(Drain {
+            close: true,
+            reconnect_after: RECONNECT_AFTER,
+        });
+    }
+
+    fn tell_all(&self, drain: Drain) {
+        for shard in &self.inner.shards {
+            #[expect(clippy::disallowed_methods, reason = "twice in a process's life")]
+            shard.drain.do_send(drain);
+        }
+    }
+
+    fn shard(&self, session_id: SessionId) -> &ShardHandle {
+        &self.inner.shards[shard_of(session_id, self.inner.shards.len())]
+    }
+
+    /// Asks a session, wherever it is; `None` where there is no such session. A session that ends before it answers is
+    /// asked again: every command may be repeated.
+    async fn ask<T>(
+        &self,
+        session_id: SessionId,
+        create: bool,
+        command: impl Fn(oneshot::Sender<T>) -> Command,
+    ) -> Result<Option<T>, Refusal> {
+        for _ in 0..TRIES_MAX {
+            let (reply, answer) = oneshot::channel();
+            let (refused, mut refusal) = oneshot::channel();
+            let dispatch = Dispatch {
+                session_id,
+                create,
+                command: command(reply),
+                refused,
+            };
+            match self.shard(session_id).dispatch.try_send(dispatch) {
+                Ok(()) => {}
+                Err(SendError::Full(_)) => {
+                    return Err(Refusal::overloaded(
+                        "The server has more to do than it can take.",
+                        Duration::from_secs(1),
+                    ));
+                }
+                Err(SendError::Closed(_)) => return Err(unreachable_session()),
+            }
+            if let Ok(answer) = answer.await {
+                return Ok(Some(answer));
+            }
+            match refusal.try_recv() {
+                Ok(Some(refusal)) => return Err(refusal),
+                Ok(None) => return Ok(None),
+                Err(_ended) => tokio::time::sleep(RETRY_AFTER).await,
+            }
+        }
+        Err(unreachable_session())
+    }
+
+    /// A turn that has ended, from the journal.
+    async fn read_turn(&self, row: TurnRow) -> Result<TurnRecord, Refusal> {
+        let ended_seq = row.ended_seq.unwrap_or(row.accepted_seq);
+        let (mut events, mut after_seq) = (Vec::new(), row.accepted_seq - 1);
+        while after_seq < ended_seq {
+            let page = self
+                .inner
+                .store
+                .events_after(row.session_id, after_seq, TURN_PAGE_EVENTS, TURN_PAGE_BYTES)
+                .await;
+            let frames = page
+                .map_err(|error| unreadable(&error))?
+                .map(|page| page.frames)
+                .unwrap_or_default();
+            let Some(last) = frames.last() else { break };
+            after_seq = last.seq;
+            for frame in frames.iter().filter(|frame| frame.seq <= ended_seq) {
+                let event: Event = serde_json::from_str(&frame.text).map_err(|error| {
+                    tracing::error!(session.id = %row.session_id, seq = frame.seq, %error, "a stored event cannot be read");
+                    Refusal::new(ErrorCode::InternalError, "A stored event cannot be read.")
+                })?;
+                if event.turn_id == Some(row.id) {
+                    events.push(Arc::new(event));
+                }
+            }
+        }
+        Ok(TurnRecord {
+            session_id: row.session_id,
+            turn_id: row.id,
+            events,
+        })
+    }
+}
+
+fn unreachable_session() -> Refusal {
+    Refusal::overloaded("The session cannot be reached just now.", Duration::from_secs(1))
+}
+
+fn unreadable(error: &StoreError) -> Refusal {
+    match error {
+        StoreError::UnknownCursor => Refusal::new(
+            ErrorCode::ValidationError,
+            "before names nothing in this session to page from",
+        ),
+        StoreError::Busy(_)
+        | StoreError::DiskFull(_)
+        | StoreError::Corrupt(_)
+        | StoreError::Io(_)
+        | StoreError::Conflict(_)
+        | StoreError::Database(_)
+        | StoreError::Unreadable { .. } => {
+            tracing::error!(error = %error, source = ?std::error::Error::source(error), "the store cannot be read");
+            Refusal::new(ErrorCode::InternalError, "The store cannot be read just now.")
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The orchestrator: decides who answers, and knows the agents of its shard.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
+
+use actix::{Actor, Addr, Context, Handler};
+use orchestratai_agents::{
+    definition::{AgentDefinition, Catalog},
+    routing::Router,
+    turn::Responder,
+};
+use orchestratai_shared::{AgentId, ErrorCode, Failure};
+use orchestratai_telemetry::{ActorKind, Metrics};
+
+use crate::{
+    agent::{Agent, RunTurn, board::AgentBoard},
+    session::messages::{AgentReport, Route, Routed, RunEnd},
+};
+
+/// What every shard's orchestrator works with.
+#[derive(Clone)]
+pub(crate) struct Crew {
+    /// The agents' definitions.
+    pub(crate) catalog: Arc<Catalog>,
+    /// Decides who answers.
+    pub(crate) router: Arc<Router>,
+    /// What answers, by agent.
+    pub(crate) responders: Arc<HashMap<AgentId, Arc<dyn Responder>>>,
+    /// Status and counters, shared by all shards.
+    pub(crate) board: AgentBoard,
+}
+
+/// Routes messages to the agents of one shard.
+pub(crate) struct Orchestrator {
+    crew: Crew,
+    agents: HashMap<AgentId, Addr<Agent>>,
+    metrics: Metrics,
+}
+
+impl Orchestrator {
+    pub(crate) fn new(crew: Crew, metrics: Metrics) -> Self {
+        Self {
+            crew,
+            agents: HashMap::new(),
+            metrics,
+        }
+    }
+
+    /// The agent's address; an agent that is gone is started anew.
+    fn agent(&mut self, id: &AgentId) -> Option<&Addr<Agent>> {
+        if self.agents.get(id).is_some_and(|agent| !agent.connected()) {
+            tracing::error!(agent.id = %id, "an agent actor was gone and is started anew");
+            self.metrics.actor_restarted(ActorKind::Agent);
+            self.agents.remove(id);
+        }
+        if !self.agents.contains_key(id) {
+            let limits = self.crew.catalog.agent(id)?.limits.clone();
+            let responder = Arc::clone(self.crew.responders.get(id)?);
+            let tally = Arc::clone(self.crew.board.tally(id)?);
+            self.agents
+                .insert(id.clone(), Agent::new(limits, responder, tally).start());
+        }
+        self.agents.get(id)
+    }
+}
+
+impl Actor for Orchestrator {
+    type Context = Context<Self>;
+}
+
+impl Handler<Route> for Orchestrator {
+    type Result = ();
+
+    fn handle(&mut self, route: Route, _: &mut Self::Context) {
+        let crew = &self.crew;
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| crew.router.route(route.request.content.as_str())));
+        let decision = match decided {
+            Ok(decision) => {
+                let fallbacks = crew
+                    .catalog
+                    .agent(&decision.agent)
+                    .map(|agent: &AgentDefinition| agent.fallbacks.clone());
+                Ok((decision, fallbacks.unwrap_or_default()))
+            }
+            Err(_panic) => {
+                tracing::error!(turn.id = %route.request.run.turn_id, "routing panicked");
+                Err(Failure::new(
+                    ErrorCode::InternalError,
+                    "The message could not be routed.",
+                ))
+            }
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one answer to one question, and questions are bounded by turn permits"
+        )]
+        route.session.do_send(Routed {
+            run: route.request.run,
+            decision,
+        });
+    }
+}
+
+/// Lets one agent work at a turn. Answered by [`AgentReport`]s to the session.
+#[derive(actix::Message)]
+#[rtype(result = "()")]
+pub(crate) struct Dispatch {
+    /// Which agent.
+    pub(crate) agent: AgentId,
+    /// At what.
+    pub(crate) run: RunTurn,
+}
+
+impl Handler<Dispatch> for Orchestrator {
+    type Result = ();
+
+    fn handle(&mut self, dispatch: Dispatch, _: &mut Self::Context) {
+        let Some(agent) = self.agent(&dispatch.agent) else {
+            let unknown = Failure::new(
+                ErrorCode::InternalError,
+                format!("There is no agent {}.", dispatch.agent),
+            );
+            let end = Some(RunEnd::Finished(Err(unknown)));
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a run ends once, and runs are bounded by turn permits"
+            )]
+            dispatch.run.session.do_send(AgentReport {
+                run: dispatch.run.run,
+                steps: Vec::new(),
+                end,
+            });
+            return;
+        };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one message for each run, and runs are bounded by turn permits"
+        )]
+        agent.do_send(dispatch.run);
+    }
+}

@@ -1,0 +1,175 @@
+//! The vocabulary of a session: what it can be asked and told.
+
+use std::sync::Arc;
+
+use actix::{Message, Recipient};
+use orchestratai_agents::{
+    routing::RoutingDecision,
+    turn::{Answer, Step},
+};
+use orchestratai_shared::{
+    AgentId, ChatSession, ClientMessageId, Event, Failure, MessageContent, TurnId, event::TurnCancelled,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    core::{Run, RunRequest},
+    subscriber::ConnectionId,
+    turn::Receipt,
+};
+use crate::{
+    admission::TurnPermit,
+    publish::{Cut, Publish},
+    refusal::{CancelRefusal, Refusal},
+};
+
+/// What comes from outside. A reply that is dropped unanswered means that the session actor ended first: whoever asked
+/// asks its successor, which is safe, since every command is idempotent.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) enum Command {
+    /// Takes a user message as a new turn.
+    Submit(Submit),
+    /// Stops a turn.
+    Cancel {
+        /// Which; the one at the head where it is left out.
+        turn_id: Option<TurnId>,
+        /// Whom to answer.
+        reply: CancelReply,
+    },
+    /// Begins to follow the session.
+    Subscribe(Subscribe),
+    /// Follows it no more.
+    Leave(ConnectionId),
+    /// Bytes have been handed to the socket.
+    Credit(ConnectionId, usize),
+    /// The client has given a sign of life.
+    Alive(ConnectionId),
+    /// Waits for the end of an open turn. Answered with `None` where no open turn has that id.
+    AwaitTurn {
+        /// Which.
+        turn_id: TurnId,
+        /// Given the turn's events, all of them, after its end is durable.
+        reply: oneshot::Sender<Option<Vec<Arc<Event>>>>,
+    },
+    /// Says what the session's totals are.
+    Describe {
+        /// Given the totals.
+        reply: oneshot::Sender<ChatSession>,
+    },
+    /// Erases the session: stops what runs, removes all it has, closes its subscribers.
+    Erase {
+        /// Answered after the commit.
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
+}
+
+/// Takes a user message as a new turn. Answered after the commit, never before.
+pub(crate) struct Submit {
+    /// The idempotency key: the same key is accepted once.
+    pub(crate) client_message_id: ClientMessageId,
+    /// What is said.
+    pub(crate) content: MessageContent,
+    /// Passes by the semantic cache.
+    pub(crate) fresh: bool,
+    /// Room for one more turn in this process, given back when the turn ends.
+    pub(crate) permit: TurnPermit,
+    /// Whom to answer.
+    pub(crate) reply: SubmitReply,
+}
+
+/// Whom a submission is answered to.
+pub(crate) enum SubmitReply {
+    /// Somebody who waits.
+    Caller(oneshot::Sender<Result<crate::gateway::Accepted, Refusal>>),
+    /// A subscriber: it gets `message_accepted` like all others, and a refusal as an `error` frame.
+    Subscriber(ConnectionId),
+}
+
+/// Whom a cancellation is answered to.
+pub(crate) enum CancelReply {
+    /// Somebody who waits.
+    Caller(oneshot::Sender<Result<TurnCancelled, CancelRefusal>>),
+    /// A subscriber: it gets `turn_cancelled` like all others, and a refusal as an `error` frame.
+    Subscriber(ConnectionId),
+}
+
+/// Begins to follow the session.
+pub(crate) struct Subscribe {
+    /// Names the subscriber.
+    pub(crate) connection: ConnectionId,
+    /// The last `seq` that the client has.
+    pub(crate) after_seq: Option<u64>,
+    /// The epoch that the client knows.
+    pub(crate) epoch: Option<String>,
+    /// Where to publish; kept, and the only handle that the session uses.
+    pub(crate) subscriber: Recipient<Publish>,
+    /// How to cut the transport.
+    pub(crate) cut: Option<Arc<dyn Cut>>,
+    /// Given the session's own address, on which the subscriber keeps its one handle.
+    pub(crate) reply: oneshot::Sender<Recipient<Command>>,
+}
+
+/// From the journal writer: what became of the one append of this session that was under way.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Committed(pub(crate) Result<(), crate::journal::CommitFailed>);
+
+/// From the orchestrator: who answers, or why nobody can.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Routed {
+    /// The run that was asked for.
+    pub(crate) run: Run,
+    /// The decision and the chosen agent's fallbacks.
+    pub(crate) decision: Result<(RoutingDecision, Vec<AgentId>), Failure>,
+}
+
+/// From an agent: what it did since the last report, in order.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct AgentReport {
+    /// Its run.
+    pub(crate) run: Run,
+    /// The steps it took.
+    pub(crate) steps: Vec<Step>,
+    /// How the run ended, in the last report.
+    pub(crate) end: Option<RunEnd>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) enum RunEnd {
+    /// By itself.
+    Finished(Result<Answer, Failure>),
+    /// It was stopped.
+    Stopped(Receipt),
+}
+
+/// To the orchestrator: who answers this? Answered by [`Routed`].
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Route {
+    /// The question.
+    pub(crate) request: RunRequest,
+    /// Whom to answer.
+    pub(crate) session: Recipient<Routed>,
+}
+
+/// From the sweep: look after subscribers and time limits, and end yourself if nobody needs you.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Sweep {
+    /// Sessions that have been idle for this long end themselves.
+    pub(crate) idle_after: std::time::Duration,
+}
+
+/// From the gateway: the server stops. Tells subscribers to come back later; with `close`, closes them.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Drain {
+    /// Whether subscribers are closed now.
+    pub(crate) close: bool,
+    /// When clients may come back.
+    pub(crate) reconnect_after: std::time::Duration,
+}

@@ -1,0 +1,357 @@
+//! The state machine of one turn, as a pure function: no clock, no I/O, no actor.
+//!
+//! ```text
+//! Accepted ──Begin──▶ Routing ──Routed──▶ Running{agent} ──Finished──▶ Completed
+//!    │                   │                  │  ▲  │
+//!    │                   │            Failed└──┘  └─Failed, no fallback left──▶ Failed
+//!    │                   │     (next fallback)
+//!    └──────Cancel───────┴──▶ Cancelled ◀──Stopped── Stopping{agent} ◀──Cancel── Running
+//! ```
+//!
+//! `Expire` ends any state that waits for somebody else; `GiveUp` ends a turn that was interrupted too often.
+
+use orchestratai_agents::routing::RoutingDecision;
+use orchestratai_shared::{AgentId, ErrorCode, Failure};
+
+/// Where one turn stands. The last three are terminal: nothing leads out of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TurnState {
+    /// Taken in; waits for its commit and for the turns before it.
+    Accepted,
+    /// The orchestrator decides who answers.
+    Routing,
+    /// An agent works on it.
+    Running {
+        /// Who works on it.
+        agent: AgentId,
+        /// Who may take over if this one fails, next first.
+        fallbacks: Vec<AgentId>,
+    },
+    /// It is to be stopped; the agent's receipt is outstanding.
+    Stopping {
+        /// Whose receipt.
+        agent: AgentId,
+    },
+    /// It ended with an answer.
+    Completed,
+    /// It ended without an answer.
+    Failed,
+    /// It was stopped.
+    Cancelled,
+}
+
+/// What can happen to a turn.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TurnInput {
+    /// Its commit is durable, and the turns before it have ended.
+    Begin,
+    /// The orchestrator has decided.
+    Routed {
+        /// What was decided, and why.
+        decision: RoutingDecision,
+        /// Who may take over if the chosen agent fails, next first.
+        fallbacks: Vec<AgentId>,
+    },
+    /// The orchestrator could not decide.
+    RoutingFailed(Failure),
+    /// The agent took a step or said something.
+    Progressed,
+    /// The agent is done.
+    Finished,
+    /// The agent failed.
+    AgentFailed(Failure),
+    /// Somebody wants it stopped.
+    Cancel,
+    /// The agent has stopped, and says what was billed.
+    Stopped(Receipt),
+    /// Whoever was waited for did not answer in time.
+    Expire,
+    /// It was interrupted as often as is allowed.
+    GiveUp,
+}
+
+/// What the caller does next, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TurnEffect {
+    /// Ask the orchestrator.
+    Route,
+    /// Record who answers and why.
+    RecordRouting(RoutingDecision),
+    /// Record that one agent failed and the next takes over, and withdraw what the first has said.
+    RecordFallback {
+        /// Who failed.
+        from: AgentId,
+        /// Who takes over.
+        to: AgentId,
+        /// Why.
+        failure: Failure,
+    },
+    /// Let the agent work.
+    RunAgent(AgentId),
+    /// Keep what the agent said.
+    Keep,
+    /// Close whatever the agent has open, at once.
+    StopAgent,
+    /// Record the answer and end.
+    RecordCompleted(AgentId),
+    /// Record the failure and end.
+    RecordFailed(Failure),
+    /// Record the receipt and end.
+    RecordCancelled(Receipt),
+}
+
+/// What stopping a turn has cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// From the request to stop until the upstream was closed, in milliseconds; `None` where none was open.
+    pub upstream_closed_ms: Option<u64>,
+    /// Tokens that the provider bills all the same.
+    pub tokens_billed: u64,
+}
+
+/// An input that cannot happen in this state; the turn is unchanged.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{input:?} cannot happen to a turn that is {from:?}")]
+pub struct IllegalTransition {
+    /// The state.
+    pub from: TurnState,
+    /// The input.
+    pub input: TurnInput,
+}
+
+impl TurnState {
+    /// Takes one step. The caller performs the effects in order.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] where `input` cannot happen now: a late or repeated message, to be dropped.
+    pub fn step(&self, input: TurnInput) -> Result<(Self, Vec<TurnEffect>), IllegalTransition> {
+        use TurnEffect as E;
+        use TurnInput as I;
+        use TurnState as S;
+        Ok(match (self, input) {
+            (S::Accepted, I::Begin) => (S::Routing, vec![E::Route]),
+            (S::Accepted | S::Routing, I::Cancel) => (S::Cancelled, vec![E::RecordCancelled(Receipt::default())]),
+            (S::Accepted, I::GiveUp) => (S::Failed, vec![E::RecordFailed(interrupted_too_often())]),
+
+            (S::Routing, I::Routed { decision, fallbacks }) => {
+                let agent = decision.agent.clone();
+                let fallbacks = fallbacks.into_iter().filter(|fallback| *fallback != agent).collect();
+                let effects = vec![E::RecordRouting(decision), E::RunAgent(agent.clone())];
+                (S::Running { agent, fallbacks }, effects)
+            }
+            (S::Routing, I::RoutingFailed(failure)) => (S::Failed, vec![E::RecordFailed(failure)]),
+            (S::Routing, I::Expire) => (S::Failed, vec![E::RecordFailed(timed_out())]),
+
+            (S::Running { .. }, I::Progressed) => (self.clone(), vec![E::Keep]),
+            (S::Running { agent, .. }, I::Finished) => (S::Completed, vec![E::RecordCompleted(agent.clone())]),
+            (S::Running { agent, fallbacks }, I::AgentFailed(failure)) => match fallbacks.split_first() {
+                Some((next, rest)) => {
+                    let fallback = E::RecordFallback {
+                        from: agent.clone(),
+                        to: next.clone(),
+                        failure,
+                    };
+                    let running = S::Running {
+                        agent: next.clone(),
+                        fallbacks: rest.to_vec(),
+                    };
+                    (running, vec![fallback, E::RunAgent(next.clone())])
+                }
+                None => (S::Failed, vec![E::RecordFailed(failure)]),
+            },
+            (S::Running { .. }, I::Expire) => (S::Failed, vec![E::StopAgent, E::RecordFailed(timed_out())]),
+            (S::Running { agent, .. }, I::Cancel) => (S::Stopping { agent: agent.clone() }, vec![E::StopAgent]),
+
+            // What the agent says after the request to stop is not kept: stop stops.
+            (S::Stopping { .. }, I::Progressed | I::Cancel) => (self.clone(), vec![]),
+            (S::Stopping { .. }, I::Stopped(receipt)) => (S::Cancelled, vec![E::RecordCancelled(receipt)]),
+            // It ended by itself just before it heard of the stop, or never answers: there is nothing more to wait for.
+            (S::Stopping { .. }, I::Finished | I::AgentFailed(_) | I::Expire) => {
+                (S::Cancelled, vec![E::RecordCancelled(Receipt::default())])
+            }
+
+            (
+                S::Accepted
+                | S::Routing
+                | S::Running { .. }
+                | S::Stopping { .. }
+                | S::Completed
+                | S::Failed
+                | S::Cancelled,
+                input,
+            ) => {
+                return Err(IllegalTransition {
+                    from: self.clone(),
+                    input,
+                });
+            }
+        })
+    }
+
+    /// Whether nothing leads out of it.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Self::Completed | Self::Failed | Self::Cancelled => true,
+            Self::Accepted | Self::Routing | Self::Running { .. } | Self::Stopping { .. } => false,
+        }
+    }
+
+    /// The state's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Routing => "routing",
+            Self::Running { .. } => "running",
+            Self::Stopping { .. } => "stopping",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl TurnInput {
+    /// The input's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Routed { .. } => "routed",
+            Self::RoutingFailed(_) => "routing_failed",
+            Self::Progressed => "progressed",
+            Self::Finished => "finished",
+            Self::AgentFailed(_) => "agent_failed",
+            Self::Cancel => "cancel",
+            Self::Stopped(_) => "stopped",
+            Self::Expire => "expire",
+            Self::GiveUp => "give_up",
+        }
+    }
+}
+
+fn timed_out() -> Failure {
+    Failure::new(ErrorCode::Timeout, "The answer took too long.")
+}
+
+fn interrupted_too_often() -> Failure {
+    Failure::new(
+        ErrorCode::InternalError,
+        "The turn was interrupted too often and has been given up.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestratai_shared::{Confidence, Intent};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decision(agent: &str) -> RoutingDecision {
+        RoutingDecision {
+            agent: AgentId::parse(agent).unwrap(),
+            intent: Intent::DomainQuestion,
+            confidence: Confidence::new(0.9),
+            reasoning: "because".into(),
+            candidates: vec![],
+        }
+    }
+
+    fn inputs() -> Vec<TurnInput> {
+        let failure = Failure::new(ErrorCode::UpstreamError, "away");
+        vec![
+            TurnInput::Begin,
+            TurnInput::Routed {
+                decision: decision("billing"),
+                fallbacks: vec![AgentId::orchestrator()],
+            },
+            TurnInput::RoutingFailed(failure.clone()),
+            TurnInput::Progressed,
+            TurnInput::Finished,
+            TurnInput::AgentFailed(failure),
+            TurnInput::Cancel,
+            TurnInput::Stopped(Receipt {
+                upstream_closed_ms: Some(1),
+                tokens_billed: 2,
+            }),
+            TurnInput::Expire,
+            TurnInput::GiveUp,
+        ]
+    }
+
+    fn ends(effect: &TurnEffect) -> bool {
+        match effect {
+            TurnEffect::RecordCompleted(_) | TurnEffect::RecordFailed(_) | TurnEffect::RecordCancelled(_) => true,
+            TurnEffect::Route
+            | TurnEffect::RecordRouting(_)
+            | TurnEffect::RecordFallback { .. }
+            | TurnEffect::RunAgent(_)
+            | TurnEffect::Keep
+            | TurnEffect::StopAgent => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_turn_ends_exactly_once_whatever_happens(choices in prop::collection::vec(0..10usize, 1..40)) {
+            let (mut state, mut terminal_records) = (TurnState::Accepted, 0);
+            for choice in choices {
+                let was_terminal = state.is_terminal();
+                match state.step(inputs()[choice].clone()) {
+                    Ok((next, effects)) => {
+                        prop_assert!(!was_terminal, "{state:?} was left");
+                        terminal_records += effects.iter().filter(|effect| ends(effect)).count();
+                        prop_assert_eq!(next.is_terminal(), effects.iter().any(ends));
+                        state = next;
+                    }
+                    Err(refused) => prop_assert_eq!(refused.from, state.clone()),
+                }
+            }
+            prop_assert_eq!(terminal_records, usize::from(state.is_terminal()));
+        }
+
+        #[test]
+        fn a_cancelled_turn_starts_nothing_new(choices in prop::collection::vec(0..10usize, 1..40)) {
+            let (mut state, mut cancelled) = (TurnState::Accepted, false);
+            for choice in choices {
+                let input = inputs()[choice].clone();
+                if let Ok((next, effects)) = state.step(input.clone()) {
+                    cancelled |= input == TurnInput::Cancel;
+                    let starts = effects.iter().any(|e| matches!(e, TurnEffect::Route | TurnEffect::RunAgent(_) | TurnEffect::Keep));
+                    prop_assert!(!(cancelled && starts), "{state:?} {input:?} {effects:?}");
+                    state = next;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_agent_gives_way_to_its_fallbacks_and_then_the_turn_fails() {
+        let fallbacks = vec![AgentId::parse("policy").unwrap(), AgentId::orchestrator()];
+        let mut state = TurnState::Routing;
+        let mut ran = vec![];
+        let mut inputs = vec![TurnInput::Routed {
+            decision: decision("billing"),
+            fallbacks,
+        }];
+        inputs.extend(vec![
+            TurnInput::AgentFailed(Failure::new(
+                ErrorCode::UpstreamError,
+                "away"
+            ));
+            3
+        ]);
+        for input in inputs {
+            let (next, effects) = state.step(input).unwrap();
+            ran.extend(effects.into_iter().filter_map(|effect| match effect {
+                TurnEffect::RunAgent(agent) => Some(agent.to_string()),
+                _ => None,
+            }));
+            state = next;
+        }
+        assert_eq!(ran, ["billing", "policy", "orchestrator"]);
+        assert_eq!(state, TurnState::Failed);
+    }
+}

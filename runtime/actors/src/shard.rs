@@ -1,0 +1,113 @@
+//! A shard: one arbiter with its sessions, its orchestrator and its agents. A session lives on the shard that its id
+//! hashes to, and its turns run there too, so that a turn crosses threads only at its ends.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Addr;
+use orchestratai_shared::{Agent, SessionId};
+use orchestratai_store::Store;
+use orchestratai_telemetry::Metrics;
+
+use crate::{
+    admission::Admission,
+    agent::board::AgentBoard,
+    journal::JournalWriter,
+    orchestrator::Orchestrator,
+    session::{
+        core::{DoubleTexting, Policy},
+        subscriber::SubscriberLimits,
+    },
+};
+
+/// The limits and habits of sessions, as they are configured.
+#[derive(Debug, Clone)]
+pub struct SessionSettings {
+    /// What happens to a message that arrives while a turn runs.
+    pub double_texting: DoubleTexting,
+    /// Turns that may wait behind the running one.
+    pub queue_max: usize,
+    /// A session without subscribers ends itself after it has been idle for this long.
+    pub idle_after: Duration,
+    /// Messages of the past that an agent is shown.
+    pub transcript_messages: usize,
+    /// How long an attempt at a turn may take.
+    pub turn_max: Duration,
+    /// Bytes that may be on their way to a subscriber.
+    pub subscriber_window_bytes: usize,
+    /// How long a subscriber may take in nothing of what was sent before it is cut off.
+    pub slow_client_after: Duration,
+    /// How long a subscriber may be silent before it is asked for a sign of life.
+    pub heartbeat: Duration,
+    /// Live sessions of the whole process; beyond three quarters of it idle ones are passivated earlier.
+    pub live_sessions_max: usize,
+    /// Turns of the whole process that may be under way.
+    pub turns_in_flight: usize,
+}
+
+impl SessionSettings {
+    /// How often a turn is begun before it is given up, the first time included.
+    pub const ATTEMPTS_MAX: u32 = 3;
+
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
+            double_texting: self.double_texting,
+            queue_max: self.queue_max,
+            attempts_max: Self::ATTEMPTS_MAX,
+        }
+    }
+
+    pub(crate) fn subscriber_limits(&self) -> SubscriberLimits {
+        SubscriberLimits {
+            window_bytes: self.subscriber_window_bytes,
+            slow_after: self.slow_client_after,
+            heartbeat: self.heartbeat,
+        }
+    }
+
+    /// How often sessions are looked through: often enough for the shortest of their time limits.
+    pub(crate) fn sweep_every(&self) -> Duration {
+        let shortest = self
+            .slow_client_after
+            .min(self.heartbeat)
+            .min(self.idle_after)
+            .min(self.turn_max);
+        (shortest / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
+    }
+}
+
+/// What the sessions of one shard share.
+pub(crate) struct Shard {
+    /// The sessions' limits.
+    pub(crate) settings: SessionSettings,
+    /// Live sessions that this shard may have.
+    pub(crate) live_sessions_max: usize,
+    /// For reading; all writing goes through `journal`.
+    pub(crate) store: Store,
+    /// The one writer.
+    pub(crate) journal: Addr<JournalWriter>,
+    /// The shard's orchestrator.
+    pub(crate) orchestrator: Addr<Orchestrator>,
+    /// Room for turns.
+    pub(crate) admission: Admission,
+    /// Status and counters of the agents.
+    pub(crate) board: AgentBoard,
+    /// Metrics.
+    pub(crate) metrics: Metrics,
+    /// Whom new sessions belong to.
+    pub(crate) organization: Arc<str>,
+}
+
+impl Shard {
+    /// The agents as the `session_ready` of one session shows them.
+    pub(crate) fn agents(&self) -> Vec<Agent> {
+        self.board.agents()
+    }
+}
+
+/// Which of `shards` a session lives on. Ids may be chosen by clients, so all of their bits are mixed.
+pub(crate) fn shard_of(session_id: SessionId, shards: usize) -> usize {
+    let (high, low) = session_id.0.as_u64_pair();
+    // Multiplying by the golden ratio spreads the bits upwards (Knuth, The Art of Computer Programming 3, 6.4).
+    let mixed = (high ^ low).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    usize::try_from(mixed >> 32).unwrap_or(0) % shards.max(1)
+}

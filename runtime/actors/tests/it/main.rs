@@ -1,0 +1,2 @@
+//! Tests of the actors from outside.
+mod simulation;

@@ -1,0 +1,34 @@
+//! How a history breaks a promise.
+
+use orchestratai_shared::{ClientMessageId, TurnId};
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Violation {
+    /// A durable event reached a client before the journal had it.
+    PublishedBeforeCommit { seq: u64 },
+    /// The journal's numbers have a gap or a repeat.
+    SeqBroken { expected: u64, found: u64 },
+    /// A turn has ended twice.
+    EndedTwice { turn: TurnId },
+    /// An accepted turn never ended.
+    NeverEnded { turn: TurnId },
+    /// One key was accepted twice.
+    AcceptedTwice { key: ClientMessageId },
+    /// A delta left before an event that was made earlier.
+    DeltaBeforeItsStep { wanted: u64, seen: u64 },
+    /// A turn said something after it was told to stop, or after its end.
+    SpokeAfterItsEnd { turn: TurnId },
+    /// A turn was begun more often than is allowed.
+    BegunTooOften { turn: TurnId, times: u32 },
+    /// A client has other durable events than the journal.
+    ClientDiffers { client: usize, at: usize },
+    /// The answer is not what the agent said.
+    AnswerDiffers { turn: TurnId },
+    /// A delta does not go on where the one before ended.
+    DeltaOutOfPlace { offset: u64, expected: usize },
+    /// A new attempt was begun before its record was durable.
+    UnrecordedAttempt { turn: TurnId },
+    /// The history did not come to rest.
+    Restless,
+}
