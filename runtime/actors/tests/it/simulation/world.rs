@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use orchestratai_actors::session::{
-    core::{Context, DoubleTexting, Effect, Input, Key, Policy, Recovered, Reply, ReplyTo, Run, SessionCore},
-    outbox::{Outgoing, OutgoingKind},
-    turn::{Receipt, TurnInput, TurnState},
+use orchestratai_actors::{
+    Frame,
+    session::{
+        core::{Context, DoubleTexting, Effect, Input, Key, Policy, Recovered, Reply, ReplyTo, Run, SessionCore},
+        outbox::{AnswerMark, Outgoing, OutgoingKind},
+        turn::{Receipt, TurnInput, TurnState},
+    },
 };
 use orchestratai_agents::{
     routing::RoutingDecision,
@@ -17,7 +20,8 @@ use orchestratai_agents::{
 };
 use orchestratai_shared::{
     AgentId, CacheStatus, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event, EventBody, Failure, Intent,
-    LogData, LogStatus, MessageContent, SessionId, Signal, Timestamp, TurnId,
+    LogData, LogStatus, MessageContent, MessageId, SessionId, Signal, SignalBody, Timestamp, TurnId,
+    event::MessageDelta,
 };
 use orchestratai_store::JournalEntry;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -75,7 +79,7 @@ struct SimSession {
 type RunOrder = (TurnId, u32, u32);
 
 enum Waiting {
-    Submit(ClientMessageId),
+    Submit,
     Cancel(TurnId),
 }
 
@@ -84,6 +88,8 @@ struct TurnLedger {
     begun: u32,
     ended: bool,
     cancel_asked: bool,
+    /// What had been withdrawn and said when the stop was asked for: nothing beyond may leave.
+    said_at_cancel: Option<(u32, usize)>,
     /// What the agent has said since it was last withdrawn, as far as the core took it.
     said: String,
     /// How often that was withdrawn in this attempt.
@@ -278,7 +284,7 @@ impl World {
     }
 
     fn submit_with(&mut self, at: usize, client_message_id: ClientMessageId, content: MessageContent) -> Checked {
-        let reply_to = self.sessions[at].expect_reply(Waiting::Submit(client_message_id));
+        let reply_to = self.sessions[at].expect_reply(Waiting::Submit);
         self.give(
             at,
             Input::Submit {
@@ -311,6 +317,7 @@ impl World {
         )?;
         if let Some(ledger) = self.sessions[at].turns.get_mut(&turn_id) {
             ledger.cancel_asked = true;
+            ledger.said_at_cancel = Some((ledger.withdrawn, ledger.said.len()));
         }
         Ok(())
     }
@@ -711,11 +718,37 @@ impl World {
 
     /// What a session would do that does not heed the stop.
     fn speak_after_the_end(&mut self, at: usize, run: Run) -> Checked {
-        let session = &self.sessions[at];
-        match session.turns.get(&run.turn_id) {
-            Some(ledger) if ledger.cancel_asked => Err(Violation::SpokeAfterItsEnd { turn: run.turn_id }),
-            Some(_) | None => Ok(()),
-        }
+        let (message_id, now) = (MessageId(run.turn_id.0), Timestamp::from_millis(self.now_ms));
+        let session = &mut self.sessions[at];
+        let Some(ledger) = session.turns.get(&run.turn_id).filter(|ledger| ledger.cancel_asked) else {
+            return Ok(());
+        };
+        let mark = AnswerMark {
+            message_id,
+            withdrawn: ledger.withdrawn,
+            bytes: ledger.said.len() + 4,
+        };
+        let body = SignalBody::MessageDelta(MessageDelta {
+            message_id,
+            offset: 0,
+            delta: "more".into(),
+        });
+        let signal = Signal {
+            session_id: session.id,
+            turn_id: Some(run.turn_id),
+            at: now,
+            body,
+        };
+        let text = serde_json::to_string(&signal).expect("a signal is JSON");
+        let frame = Frame {
+            seq: None,
+            text: text.into(),
+        };
+        session.publish(&Outgoing {
+            frame,
+            turn_id: Some(run.turn_id),
+            kind: OutgoingKind::Delta(mark),
+        })
     }
 
     fn check_at_rest(&self) -> Checked {
@@ -821,7 +854,7 @@ impl SimSession {
         self.wanted.clear();
         for ledger in self.turns.values_mut() {
             // Whoever asked for the stop had no receipt, and asks again if it still matters.
-            ledger.cancel_asked = false;
+            (ledger.cancel_asked, ledger.said_at_cancel) = (false, None);
         }
     }
 
@@ -898,7 +931,15 @@ impl SimSession {
 
     fn publish_event(&mut self, seq: u64) -> Checked {
         match self.journal.iter().find(|event| event.seq == seq).cloned() {
-            Some(event) => self.client.take_event(&event),
+            Some(event) => {
+                if let EventBody::MessageCompleted(completed) = &event.body
+                    && self.client.answer(completed.message.id) != Some(completed.message.content.as_str())
+                {
+                    let turn = event.turn_id.expect("every durable event of today belongs to a turn");
+                    return Err(Violation::AnswerDiffers { turn });
+                }
+                self.client.take_event(&event)
+            }
             None => Err(Violation::PublishedBeforeCommit { seq }),
         }
     }
@@ -909,6 +950,10 @@ impl SimSession {
         }
         let signal: Signal = serde_json::from_str(&item.frame.text).expect("a signal is JSON");
         if let (OutgoingKind::Delta(mark), Some(turn_id)) = (item.kind, signal.turn_id) {
+            let said_at_cancel = self.turns.get(&turn_id).and_then(|ledger| ledger.said_at_cancel);
+            if said_at_cancel.is_some_and(|said| (mark.withdrawn, mark.bytes) > said) {
+                return Err(Violation::SpokeAfterItsEnd { turn: turn_id });
+            }
             let wanted = self.wanted.get(&(turn_id, mark.withdrawn)).into_iter().flatten();
             // What was said up to this byte was said after these events.
             let wanted = wanted
@@ -935,17 +980,17 @@ impl SimSession {
 
     fn take_reply(&mut self, to: ReplyTo, reply: &Reply) {
         match (self.waiting.remove(&to), reply) {
-            (Some(Waiting::Submit(_)), Reply::Accepted { seq, .. }) => {
+            (Some(Waiting::Submit), Reply::Accepted { seq, .. }) => {
                 assert!(
                     *seq <= self.journal.len() as u64,
                     "an acceptance was confirmed before its commit"
                 );
             }
-            (Some(Waiting::Submit(_)), Reply::Repeated { key, .. }) => {
+            (Some(Waiting::Submit), Reply::Repeated { key, .. }) => {
                 let journal = self.journal.len() as u64;
                 assert!(key.accepted_seq <= journal && key.ended_seq.is_none_or(|seq| seq <= journal));
             }
-            (Some(Waiting::Submit(_)), Reply::Refused(_)) => {}
+            (Some(Waiting::Submit), Reply::Refused(_)) => {}
             (Some(Waiting::Cancel(turn_id)), Reply::Cancelled(_)) => {
                 assert!(
                     self.turns.get(&turn_id).is_some_and(|ledger| ledger.ended),
