@@ -5,6 +5,7 @@
 //! what turns a meaning around; see [`agreement`].
 
 mod agreement;
+mod lexicon;
 
 use std::{
     collections::HashMap,
@@ -69,7 +70,7 @@ pub struct Lookup {
 /// Gives the time since some fixed moment.
 type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 
-/// The semantic cache, in this process. A look-up takes some 10 µs among 1,000 entries.
+/// The semantic cache, in this process. A look-up takes one embedding, and one dot product for each entry of its key.
 pub struct SemanticCache {
     embedder: Arc<Embedder>,
     clock: Clock,
@@ -105,7 +106,11 @@ impl SemanticCache {
 
     /// An empty cache that takes the time from `clock`, which gives the time since some fixed moment.
     pub fn with_clock(embedder: Arc<Embedder>, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
-        Self { embedder, clock: Box::new(clock), state: Mutex::default() }
+        Self {
+            embedder,
+            clock: Box::new(clock),
+            state: Mutex::default(),
+        }
     }
 
     /// Looks for an answer to `question`.
@@ -147,7 +152,10 @@ impl SemanticCache {
         match refused {
             Some((similarity, reason)) => state.report(None, reason, Some(similarity)),
             None => {
-                let nearest = group.iter().map(|entry| cosine(&entry.vector, &vector)).reduce(f32::max);
+                let nearest = group
+                    .iter()
+                    .map(|entry| cosine(&entry.vector, &vector))
+                    .reduce(f32::max);
                 let reason = if nearest.is_some() {
                     "No question that was answered before is near enough."
                 } else {
@@ -181,7 +189,14 @@ impl SemanticCache {
         state.drop_expired(&key, now);
         let group = state.groups.entry(key).or_default();
         group.retain(|entry| entry.question != question);
-        group.push(Entry { question: question.into(), vector, facets, answer: Arc::new(answer), stored_at: now, used });
+        group.push(Entry {
+            question: question.into(),
+            vector,
+            facets,
+            answer: Arc::new(answer),
+            stored_at: now,
+            used,
+        });
         state.size = state.groups.values().map(Vec::len).sum();
         while state.size > ENTRIES_MAX {
             state.drop_least_used();
@@ -197,10 +212,18 @@ impl fmt::Debug for SemanticCache {
 
 impl State {
     fn report(&self, answer: Option<Arc<CachedAnswer>>, reason: String, similarity: Option<f32>) -> Lookup {
-        let hit_rate = if self.lookups == 0 { 0.0 } else { self.hits as f64 / self.lookups as f64 };
+        let hit_rate = if self.lookups == 0 {
+            0.0
+        } else {
+            self.hits as f64 / self.lookups as f64
+        };
         let rounded = |value: f64| (value * 1_000.0).round() / 1_000.0;
         let log = CacheLookup {
-            status: if answer.is_some() { CacheOutcome::Hit } else { CacheOutcome::Miss },
+            status: if answer.is_some() {
+                CacheOutcome::Hit
+            } else {
+                CacheOutcome::Miss
+            },
             hit_rate: rounded(hit_rate),
             size: self.size as u64,
             reason: Some(reason),
@@ -266,7 +289,11 @@ mod tests {
     fn answer(text: &str) -> CachedAnswer {
         CachedAnswer {
             pieces: vec![text.into()],
-            outcome: ModelOutcome { confidence: Confidence::new(0.9), citations: vec![], usage: Usage::default() },
+            outcome: ModelOutcome {
+                confidence: Confidence::new(0.9),
+                citations: vec![],
+                usage: Usage::default(),
+            },
             found: testing::nothing_found(),
             read: vec![],
         }
@@ -281,8 +308,14 @@ mod tests {
         let cache = SemanticCache::new(Arc::clone(testing::embedder()));
         cache.store(key(), "How do I turn on single sign-on?", answer("on"));
         cache.store(key(), "How much does the Team plan cost?", answer("team"));
-        assert_eq!(found(&cache, &key(), "How do I turn on single sign-on?").as_deref(), Some("on"));
-        assert_eq!(found(&cache, &key(), "how can I turn on single sign-on").as_deref(), Some("on"));
+        assert_eq!(
+            found(&cache, &key(), "How do I turn on single sign-on?").as_deref(),
+            Some("on")
+        );
+        assert_eq!(
+            found(&cache, &key(), "how can I turn on single sign-on").as_deref(),
+            Some("on")
+        );
         assert_eq!(found(&cache, &key(), "How do I turn off single sign-on?"), None);
         assert_eq!(found(&cache, &key(), "How much does the Business plan cost?"), None);
         assert_eq!(found(&cache, &key(), "how much does the business plan cost"), None);
@@ -295,11 +328,23 @@ mod tests {
         let question = "How do I turn on single sign-on?";
         cache.store(key(), question, answer("on"));
         for other in [
-            CacheKey { organization: "other".into(), ..key() },
-            CacheKey { agent: AgentId::parse("policy").unwrap(), ..key() },
-            CacheKey { agent_version: "v2".into(), ..key() },
+            CacheKey {
+                organization: "other".into(),
+                ..key()
+            },
+            CacheKey {
+                agent: AgentId::parse("policy").unwrap(),
+                ..key()
+            },
+            CacheKey {
+                agent_version: "v2".into(),
+                ..key()
+            },
             CacheKey { revision: 8, ..key() },
-            CacheKey { model: "other".into(), ..key() },
+            CacheKey {
+                model: "other".into(),
+                ..key()
+            },
         ] {
             assert_eq!(found(&cache, &other, question), None, "{other:?}");
         }

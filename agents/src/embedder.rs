@@ -57,8 +57,14 @@ mod tests {
     #[test]
     fn the_table_gives_the_vectors_it_was_published_with() {
         for (text, expected) in [
-            ("How do I rotate my API key?", [-0.105_334, 0.009_471, 0.026_957, 0.154_456]),
-            ("refund the invoice, please", [-0.070_184, 0.021_806, -0.198_633, 0.042_057]),
+            (
+                "How do I rotate my API key?",
+                [-0.105_334, 0.009_471, 0.026_957, 0.154_456],
+            ),
+            (
+                "refund the invoice, please",
+                [-0.070_184, 0.021_806, -0.198_633, 0.042_057],
+            ),
         ] {
             let vector = embedder().embed(text);
             assert_eq!(vector.len(), DIMENSIONS);

@@ -12,6 +12,7 @@ mod error;
 mod folder;
 mod front_matter;
 mod index;
+mod ingest;
 mod lexical;
 mod markdown;
 mod passage;
@@ -34,18 +35,18 @@ pub use self::{
         DocumentSummary, DocumentsSince, NewDocument,
     },
     error::KnowledgeError,
+    ingest::{IngestReport, ingest_files, ingest_folder},
     search::{FoundChunk, Scores, SearchResult},
     source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
 };
+use self::{index::CollectionIndex, shelf::Shelf};
 pub(crate) use self::{
     passage::{Passage, PassageKind},
     search::Query,
 };
-use self::{index::CollectionIndex, shelf::Shelf};
 use crate::embedder::Embedder;
 
-/// Up to this many chunks a search takes well under a millisecond and runs where it is called; beyond, on a blocking
-/// thread.
+/// Up to this many chunks a search runs where it is called; beyond, on a blocking thread.
 const INLINE_CHUNKS_MAX: usize = 2_000;
 
 /// The root of documents that were uploaded one by one.
@@ -91,15 +92,6 @@ pub struct Refreshed {
     pub rebuilt: Vec<CollectionName>,
 }
 
-/// What an ingestion came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IngestReport {
-    /// What became of the documents.
-    pub outcome: ChangeOutcome,
-    /// What was wrong with files, one by one.
-    pub problems: Vec<FileProblem>,
-}
-
 impl Knowledge {
     /// Opens the knowledge base. `dir` is the folder of the index, made where it is missing. What is there is checked;
     /// what is missing, corrupt or out of date is made anew from `documents` before this returns.
@@ -142,8 +134,10 @@ impl Knowledge {
         limit: usize,
     ) -> Result<SearchResult, KnowledgeError> {
         let snapshot = self.snapshot();
-        let indexes: Vec<Arc<CollectionIndex>> =
-            collections.iter().filter_map(|name| snapshot.collections.get(name).cloned()).collect();
+        let indexes: Vec<Arc<CollectionIndex>> = collections
+            .iter()
+            .filter_map(|name| snapshot.collections.get(name).cloned())
+            .collect();
         let revision = snapshot.revision;
         let chunks: usize = indexes.iter().map(|index| index.chunks.len()).sum();
         if chunks <= INLINE_CHUNKS_MAX {
@@ -187,11 +181,19 @@ impl Knowledge {
         let now = self.0.documents.revision().await?;
         let missing = self.0.shelf.missing(&served);
         if now == served.revision && missing.is_empty() {
-            return Ok(Refreshed { revision: now, rebuilt: Vec::new() });
+            return Ok(Refreshed {
+                revision: now,
+                rebuilt: Vec::new(),
+            });
         }
         let since = self.0.documents.since(served.revision).await?;
         let mut touched: Vec<CollectionName> = missing;
-        touched.extend(since.changed.iter().map(|document| document.document.collection.clone()));
+        touched.extend(
+            since
+                .changed
+                .iter()
+                .map(|document| document.document.collection.clone()),
+        );
         touched.extend(since.removed.iter().map(|(_, collection)| collection.clone()));
         touched.sort();
         touched.dedup();
@@ -212,7 +214,11 @@ impl Knowledge {
     ///
     /// # Errors
     /// [`KnowledgeError`] where the folder or the store fails; single files are reported in the result.
-    pub async fn ingest_folder(&self, path: &Path, collection: &CollectionName) -> Result<IngestReport, KnowledgeError> {
+    pub async fn ingest_folder(
+        &self,
+        path: &Path,
+        collection: &CollectionName,
+    ) -> Result<IngestReport, KnowledgeError> {
         ingest_folder(self.0.documents.as_ref(), path, collection).await
     }
 
@@ -226,7 +232,10 @@ impl Knowledge {
         files: Vec<SourceFile>,
     ) -> Result<IngestReport, KnowledgeError> {
         let ParsedFiles { documents, problems } = parse(collection, UPLOADS_ROOT, files);
-        let changes = DocumentChanges { put: documents, ..DocumentChanges::default() };
+        let changes = DocumentChanges {
+            put: documents,
+            ..DocumentChanges::default()
+        };
         let outcome = self.0.documents.change(changes).await?;
         Ok(IngestReport { outcome, problems })
     }
@@ -236,7 +245,10 @@ impl Knowledge {
     /// # Errors
     /// [`KnowledgeError`] where the store fails.
     pub async fn delete(&self, document: DocumentId) -> Result<bool, KnowledgeError> {
-        let changes = DocumentChanges { remove: vec![document], ..DocumentChanges::default() };
+        let changes = DocumentChanges {
+            remove: vec![document],
+            ..DocumentChanges::default()
+        };
         Ok(self.0.documents.change(changes).await?.removed > 0)
     }
 
@@ -277,66 +289,27 @@ impl Knowledge {
                 .get(&document.document.collection)
                 .is_none_or(|index| index.documents.contains(&(document.id, document.revision)))
         };
-        Ok(last.changed.iter().filter(|document| document.revision == served.revision).all(indexed))
+        Ok(last
+            .changed
+            .iter()
+            .filter(|document| document.revision == served.revision)
+            .all(indexed))
     }
 }
 
 impl std::fmt::Debug for Knowledge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Knowledge").field("served", &self.snapshot()).finish_non_exhaustive()
+        f.debug_struct("Knowledge")
+            .field("served", &self.snapshot())
+            .finish_non_exhaustive()
     }
-}
-
-/// Ingests a folder into a collection without an index at hand: see [`Knowledge::ingest_folder`].
-///
-/// # Errors
-/// [`KnowledgeError`] where the folder or the store fails; single files are reported in the result.
-pub async fn ingest_folder(
-    documents: &dyn DocumentStore,
-    path: &Path,
-    collection: &CollectionName,
-) -> Result<IngestReport, KnowledgeError> {
-    let (path, name) = (path.to_owned(), collection.clone());
-    let (parsed, root) = blocking(move || {
-        let found = folder::read(&path)?;
-        let root = path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
-        let mut parsed = parse(&name, &root, found.files);
-        parsed.problems.splice(0..0, found.problems);
-        Ok((parsed, root))
-    })
-    .await?;
-    replace_root(documents, collection, root, parsed).await
-}
-
-/// Ingests files that do not stand in a folder, such as those that come with the binary, under a name of their own in
-/// place of a folder: what an earlier ingestion under that name left is removed.
-///
-/// # Errors
-/// [`KnowledgeError`] where the store fails; single files are reported in the result.
-pub async fn ingest_files(
-    documents: &dyn DocumentStore,
-    root: &str,
-    files: Vec<SourceFile>,
-    collection: &CollectionName,
-) -> Result<IngestReport, KnowledgeError> {
-    replace_root(documents, collection, root.to_owned(), parse(collection, root, files)).await
-}
-
-async fn replace_root(
-    documents: &dyn DocumentStore,
-    collection: &CollectionName,
-    root: String,
-    parsed: ParsedFiles,
-) -> Result<IngestReport, KnowledgeError> {
-    let replace_root = Some((collection.clone(), root));
-    let changes = DocumentChanges { put: parsed.documents, remove: Vec::new(), replace_root };
-    let outcome = documents.change(changes).await?;
-    Ok(IngestReport { outcome, problems: parsed.problems })
 }
 
 /// Runs work that blocks or computes for long where that harms nobody.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, KnowledgeError> + Send + 'static,
 ) -> Result<T, KnowledgeError> {
-    tokio::task::spawn_blocking(work).await.unwrap_or(Err(KnowledgeError::BrokenOff))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(KnowledgeError::BrokenOff))
 }

@@ -1,6 +1,7 @@
 //! What makes an answer out of what was found. A model streams: it says what it has read, then the answer piece by piece,
 //! then how it ended.
 
+mod choice;
 mod extractive;
 
 use std::{pin::Pin, sync::Arc};
@@ -101,7 +102,10 @@ impl ModelError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Upstream { .. } => Failure::new(ErrorCode::UpstreamError, "The model is not available just now."),
-            Self::CutShort => Failure::new(ErrorCode::UpstreamError, "The model stopped in the middle of its answer."),
+            Self::CutShort => Failure::new(
+                ErrorCode::UpstreamError,
+                "The model stopped in the middle of its answer.",
+            ),
         }
     }
 }

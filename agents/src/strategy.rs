@@ -48,7 +48,9 @@ pub struct Means {
 #[must_use]
 pub fn responders(means: &Means) -> HashMap<AgentId, Arc<dyn Responder>> {
     let agents = means.catalog.agents().iter();
-    agents.map(|agent| (agent.id.clone(), responder(agent, means))).collect()
+    agents
+        .map(|agent| (agent.id.clone(), responder(agent, means)))
+        .collect()
 }
 
 fn responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {

@@ -20,6 +20,10 @@ pub(crate) fn nothing_found() -> SearchResult {
         collections: Vec::new(),
         revision: 0,
         took: std::time::Duration::ZERO,
-        query: Arc::new(Query { vector: Vec::new(), words: Vec::new(), unknown_words: 0 }),
+        query: Arc::new(Query {
+            vector: Vec::new(),
+            words: Vec::new(),
+            unknown_words: 0,
+        }),
     }
 }

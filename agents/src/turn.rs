@@ -131,7 +131,8 @@ impl UsageMeter {
     pub fn add(&self, usage: Usage) {
         self.tokens.fetch_add(usage.tokens, Ordering::Relaxed);
         // A price below zero or that is no number becomes 0: `as` saturates.
-        self.cost_nano_usd.fetch_add((usage.cost * 1e9).round() as u64, Ordering::Relaxed);
+        self.cost_nano_usd
+            .fetch_add((usage.cost * 1e9).round() as u64, Ordering::Relaxed);
     }
 
     /// Tokens reported so far.
@@ -208,14 +209,16 @@ impl AgentError {
     #[must_use]
     pub fn failure(&self) -> Failure {
         match self {
-            Self::KnowledgeUnavailable(_) => {
-                Failure::new(ErrorCode::InternalError, "The knowledge base cannot be searched just now.")
-            }
+            Self::KnowledgeUnavailable(_) => Failure::new(
+                ErrorCode::InternalError,
+                "The knowledge base cannot be searched just now.",
+            ),
             Self::Model(error) => error.failure(),
             Self::TimedOut { .. } => Failure::new(ErrorCode::Timeout, "The agent took too long."),
-            Self::Overloaded { .. } => {
-                Failure::new(ErrorCode::Overloaded, "The agent has more to do than it can take. Try again shortly.")
-            }
+            Self::Overloaded { .. } => Failure::new(
+                ErrorCode::Overloaded,
+                "The agent has more to do than it can take. Try again shortly.",
+            ),
             Self::Abandoned(_) => Failure::new(ErrorCode::InternalError, "The turn was abandoned."),
         }
     }
@@ -230,7 +233,10 @@ mod tests {
         let meter = UsageMeter::default();
         let work = async {
             let _upstream = meter.open_upstream();
-            meter.add(Usage { tokens: 7, cost: 0.001_5 });
+            meter.add(Usage {
+                tokens: 7,
+                cost: 0.001_5,
+            });
             std::future::pending::<()>().await;
         };
         let mut work = Box::pin(work);

@@ -8,10 +8,10 @@ use tantivy::tokenizer::{
 
 /// Words that say nothing about the subject. Negations are among them: what they turn around is for others to see.
 pub(crate) const STOP_WORDS: [&str; 56] = [
-    "a", "an", "the", "is", "are", "was", "were", "be", "been", "do", "does", "did", "can", "could", "i", "me", "my", "we",
-    "our", "you", "your", "it", "its", "this", "that", "of", "to", "in", "on", "at", "for", "from", "by", "with", "and",
-    "or", "not", "no", "if", "as", "so", "what", "which", "who", "when", "where", "how", "why", "will", "would", "should",
-    "there", "have", "has", "had", "am",
+    "a", "an", "the", "is", "are", "was", "were", "be", "been", "do", "does", "did", "can", "could", "i", "me", "my",
+    "we", "our", "you", "your", "it", "its", "this", "that", "of", "to", "in", "on", "at", "for", "from", "by", "with",
+    "and", "or", "not", "no", "if", "as", "so", "what", "which", "who", "when", "where", "how", "why", "will", "would",
+    "should", "there", "have", "has", "had", "am",
 ];
 
 /// A word longer than this, in bytes, is no word.
@@ -72,7 +72,10 @@ mod tests {
 
     #[test]
     fn words_are_lowered_stemmed_and_without_stop_words() {
-        assert_eq!(distinct_words("How do I rotate my API keys, and rotating it?"), ["rotat", "api", "key"]);
+        assert_eq!(
+            distinct_words("How do I rotate my API keys, and rotating it?"),
+            ["rotat", "api", "key"]
+        );
         assert_eq!(distinct_words(&"x".repeat(60)), Vec::<String>::new());
         assert_eq!(distinct_words("LF-4293"), ["lf", "4293"]);
     }

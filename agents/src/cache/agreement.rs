@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::lexicon::{Meaning, meaning};
 use crate::{
     embedder::{Embedder, cosine},
     words::STOP_WORDS,
@@ -14,65 +15,11 @@ use crate::{
 /// From this cosine of their vectors on, two single words mean nearly the same.
 const SYNONYMS: f32 = 0.6;
 
-/// Words that turn a meaning around, each with the name of its side; different words of one side are the same.
-const POLARITY: &[(&[&str], &str)] = &[
-    (&["not", "no", "never", "without", "cannot", "cant", "dont", "doesnt", "didnt", "isnt", "arent", "wont", "nobody", "none", "neither", "nor"], "not"),
-    (&["on", "enable", "enabled", "enabling", "activate", "activated"], "on"),
-    (&["off", "disable", "disabled", "disabling", "deactivate", "deactivated"], "off"),
-    (&["add", "adding", "create", "creating", "new", "insert", "make"], "create"),
-    (&["remove", "removing", "delete", "deleting", "erase", "drop", "deleted", "removed", "undo", "restore", "restoring", "recover"], "remove"),
-    (&["upgrade", "upgrading"], "upgrade"),
-    (&["downgrade", "downgrading"], "downgrade"),
-    (&["increase", "raise", "more", "higher", "up"], "more"),
-    (&["decrease", "lower", "reduce", "less", "fewer", "down"], "less"),
-    (&["allow", "permit", "allowed", "permitted", "may"], "allow"),
-    (&["forbid", "block", "deny", "forbidden", "prohibited", "blocked"], "forbid"),
-    (&["before"], "before"),
-    (&["after"], "after"),
-    (&["start", "begin", "open"], "start"),
-    (&["stop", "end", "cancel", "close", "terminate"], "stop"),
-    (&["import", "upload"], "import"),
-    (&["export", "download"], "export"),
-    (&["send", "outgoing", "outbound"], "send"),
-    (&["receive", "incoming", "inbound"], "receive"),
-    (&["old", "previous", "last"], "old"),
-    (&["monthly", "month", "months"], "monthly"),
-    (&["yearly", "annual", "annually", "year", "years"], "yearly"),
-    (&["daily", "day", "days"], "daily"),
-    (&["minimum", "min", "least", "smallest", "cheapest"], "least"),
-    (&["maximum", "max", "most", "largest", "biggest"], "most"),
-    (&["with", "include", "including", "included"], "with"),
-    (&["exclude", "excluding", "except", "excluded"], "except"),
-    (&["lock", "locked"], "lock"),
-    (&["unlock", "unlocked"], "unlock"),
-    (&["all", "every", "everybody", "everyone"], "all"),
-    (&["only", "single"], "only"),
-    (&["failed", "fail", "fails", "failing", "declined"], "failed"),
-    (&["was", "were", "did", "had"], "past"),
-    (&["will", "future"], "future"),
-];
-
-/// Words that ask or are polite, and may differ freely.
-const FILLERS: &[&str] = &[
-    "please", "turn", "switch", "tell", "know", "want", "need", "like", "get", "give", "find", "show", "explain", "help", "possible", "way",
-    "able", "let", "us", "just", "exactly", "actually", "currently", "hi", "hello", "hey", "thanks", "thank", "some",
-    "any", "also", "about", "im", "id", "ive", "whats", "hows", "much", "many", "long", "often", "go", "going", "best",
-    "question", "wondering", "wonder", "steps", "step", "them", "their", "they", "these", "those", "then", "than", "into",
-    "out", "over", "be", "being", "should", "must", "does", "per", "now",
-];
-
-const NUMBERS: &[(&str, &str)] = &[
-    ("two", "2"), ("three", "3"), ("four", "4"), ("five", "5"), ("six", "6"), ("seven", "7"), ("eight", "8"), ("nine", "9"),
-    ("ten", "10"), ("eleven", "11"), ("twelve", "12"), ("twenty", "20"), ("thirty", "30"), ("hundred", "100"),
-    ("thousand", "1000"), ("million", "1000000"), ("first", "1st"), ("second", "2nd"), ("third", "3rd"), ("twice", "2x"),
-    ("half", "0.5"),
-];
-
 /// What a question must have in common with another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facets {
     asks: Asks,
-    /// Sides of [`POLARITY`], sorted.
+    /// Sides of [`Meaning::Side`], sorted.
     polarity: Vec<&'static str>,
     /// In order: "from 2 to 5" is not "from 5 to 2".
     numbers: Vec<String>,
@@ -123,20 +70,23 @@ impl fmt::Display for Difference {
 impl Facets {
     pub(super) fn of(question: &str) -> Self {
         let tokens = tokens(question);
-        let mut facets =
-            Self { asks: asks(&tokens), polarity: vec![], numbers: vec![], names: vec![], words: vec![] };
+        let mut facets = Self {
+            asks: asks(&tokens),
+            polarity: vec![],
+            numbers: vec![],
+            names: vec![],
+            words: vec![],
+        };
         for (at, token) in tokens.iter().enumerate() {
             let word = token.lower.as_str();
-            if let Some((_, side)) = POLARITY.iter().find(|(words, _)| words.contains(&word)) {
-                facets.polarity.push(side);
-            } else if let Some((_, number)) = NUMBERS.iter().find(|(name, _)| *name == word) {
-                facets.numbers.push((*number).to_owned());
-            } else if word.bytes().any(|byte| byte.is_ascii_digit()) {
-                facets.numbers.push(word.replace(',', ""));
-            } else if token.is_name && at > 0 && !STOP_WORDS.contains(&word) {
-                facets.names.push(word.to_owned());
-            } else if !STOP_WORDS.contains(&word) && !FILLERS.contains(&word) {
-                facets.words.push(word.to_owned());
+            match meaning(word) {
+                Some(Meaning::Side(side)) => facets.polarity.push(side),
+                Some(Meaning::Number(number)) => facets.numbers.push(number.to_owned()),
+                Some(Meaning::Filler) => {}
+                None if word.bytes().any(|byte| byte.is_ascii_digit()) => facets.numbers.push(word.replace(',', "")),
+                None if STOP_WORDS.contains(&word) => {}
+                None if token.is_name && at > 0 => facets.names.push(word.to_owned()),
+                None => facets.words.push(word.to_owned()),
             }
         }
         facets.polarity.sort_unstable();
@@ -169,26 +119,38 @@ impl Facets {
 
     /// Whether each name of `other` is here too, capital or not.
     fn has_names_of(&self, other: &Self) -> bool {
-        other.names.iter().all(|name| self.names.contains(name) || self.words.contains(name))
+        other
+            .names
+            .iter()
+            .all(|name| self.names.contains(name) || self.words.contains(name))
     }
 
     fn words_missing_in<'a>(&'a self, other: &Self) -> Vec<&'a str> {
-        let has = |word: &str| other.names.iter().chain(&other.words).any(|known| is_same_word(known, word));
-        self.words.iter().map(String::as_str).filter(|word| !has(word)).collect()
+        let has = |word: &str| {
+            other
+                .names
+                .iter()
+                .chain(&other.words)
+                .any(|known| is_same_word(known, word))
+        };
+        self.words
+            .iter()
+            .map(String::as_str)
+            .filter(|word| !has(word))
+            .collect()
     }
 }
 
 /// Whether a question begins like the continuation of another, or points at something that it does not name.
 pub(super) fn is_follow_up(question: &str) -> bool {
-    const OPENERS: &[&str] = &["and", "but", "also", "then", "so", "or", "ok", "okay", "yes", "no", "what about", "how about"];
-    const POINTERS: &[&str] = &[
-        "it", "its", "that", "this", "these", "those", "they", "them", "their", "there", "one", "ones", "same", "former",
-        "latter", "other", "instead", "again", "above", "he", "she", "else",
-    ];
+    const OPENERS: &str = "and but also then so or ok okay yes no";
+    const POINTERS: &str = "it its that this these those they them their there one ones same former latter other instead \
+                            again above he she else";
+    let is_one_of = |list: &str, word: &str| list.split_ascii_whitespace().any(|known| known == word);
     let words: Vec<String> = tokens(question).into_iter().map(|token| token.lower).collect();
-    let line = words.join(" ");
-    let opens = OPENERS.iter().any(|opener| line == *opener || line.starts_with(&format!("{opener} ")));
-    opens || words.len() < 3 || words.iter().any(|word| POINTERS.contains(&word.as_str()))
+    let opens = words.first().is_some_and(|first| is_one_of(OPENERS, first))
+        || matches!(words.as_slice(), [first, second, ..] if matches!(first.as_str(), "what" | "how") && second == "about");
+    opens || words.len() < 3 || words.iter().any(|word| is_one_of(POINTERS, word))
 }
 
 struct Token {
@@ -226,8 +188,12 @@ fn asks(tokens: &[Token]) -> Asks {
         };
         return asked;
     }
-    let is_yes_or_no = ["can", "could", "do", "does", "did", "is", "are", "was", "were", "may", "will", "would", "should", "has", "have", "am"];
-    if is_yes_or_no.contains(&word(0)) { Asks::YesOrNo } else { Asks::Unsaid }
+    let openers = "can could do does did is are was were may will would should has have am";
+    if openers.split(' ').any(|opener| opener == word(0)) {
+        Asks::YesOrNo
+    } else {
+        Asks::Unsaid
+    }
 }
 
 /// Singular and plural, and the forms of a verb.
@@ -245,7 +211,9 @@ fn has_synonym(word: &str, others: &[&str], embedder: &Embedder) -> bool {
         return false;
     }
     let vector = embedder.embed(word);
-    others.iter().any(|other| cosine(&embedder.embed(other), &vector) >= SYNONYMS)
+    others
+        .iter()
+        .any(|other| cosine(&embedder.embed(other), &vector) >= SYNONYMS)
 }
 
 #[cfg(test)]
@@ -258,8 +226,14 @@ mod tests {
         for (a, b) in [
             ("How do I rotate my API key?", "how can I rotate my api keys"),
             ("How do I enable SSO?", "How do I turn on SSO?"),
-            ("What does the Team plan cost?", "Please tell me what the team plan costs"),
-            ("How do I cancel my subscription?", "How can I cancel the subscription, please?"),
+            (
+                "What does the Team plan cost?",
+                "Please tell me what the team plan costs",
+            ),
+            (
+                "How do I cancel my subscription?",
+                "How can I cancel the subscription, please?",
+            ),
         ] {
             assert_eq!(Facets::of(a).differ(&Facets::of(b), embedder()), None, "{a} / {b}");
         }
@@ -278,6 +252,7 @@ mod tests {
             ("How do I rotate an API key?", "How do I rotate a webhook secret?"),
             ("What is the monthly price?", "What is the annual price?"),
             ("Move from 2 to 5 seats", "Move from 5 to 2 seats"),
+            ("How do I delete a workspace?", "How do I undo deleting a workspace?"),
             ("Do you charge VAT?", "Did you charge VAT?"),
         ] {
             assert!(Facets::of(a).differ(&Facets::of(b), embedder()).is_some(), "{a} / {b}");
@@ -287,7 +262,13 @@ mod tests {
 
     #[test]
     fn follow_ups_are_told_from_questions_that_stand_alone() {
-        for follow_up in ["And for the annual plan?", "What about Team?", "How long does it take?", "why?", "Is that all?"] {
+        for follow_up in [
+            "And for the annual plan?",
+            "What about Team?",
+            "How long does it take?",
+            "why?",
+            "Is that all?",
+        ] {
             assert!(is_follow_up(follow_up), "{follow_up}");
         }
         for alone in ["How do I rotate my API key?", "What does the Team plan cost per year?"] {

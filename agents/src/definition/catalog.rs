@@ -17,7 +17,10 @@ use super::{
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 const EMBEDDED: [(&str, &str); 4] = [
-    ("orchestrator.toml", include_str!("../../../config/agents/orchestrator.toml")),
+    (
+        "orchestrator.toml",
+        include_str!("../../../config/agents/orchestrator.toml"),
+    ),
     ("billing.toml", include_str!("../../../config/agents/billing.toml")),
     ("technical.toml", include_str!("../../../config/agents/technical.toml")),
     ("policy.toml", include_str!("../../../config/agents/policy.toml")),
@@ -34,7 +37,9 @@ impl Catalog {
     /// The four agents that come with the binary.
     #[must_use]
     pub fn embedded() -> Self {
-        let files = EMBEDDED.iter().map(|(name, text)| (PathBuf::from(name), Ok((*text).to_owned())));
+        let files = EMBEDDED
+            .iter()
+            .map(|(name, text)| (PathBuf::from(name), Ok((*text).to_owned())));
         Self::from_files(Path::new("config/agents"), files.collect())
             .expect("the compiled-in agent files are valid: a test reads them")
     }
@@ -124,15 +129,27 @@ impl Catalog {
 }
 
 fn check_references(dir: &Path, parsed: &[(PathBuf, ParsedFile)], ids: &[String], problems: &mut Vec<Problem>) {
-    let whole = |message: &str| Problem { file: dir.into(), place: None, message: message.into(), nearest: None };
+    let whole = |message: &str| Problem {
+        file: dir.into(),
+        place: None,
+        message: message.into(),
+        nearest: None,
+    };
     if !ids.iter().any(|id| id == AgentId::ORCHESTRATOR) {
-        problems.push(whole("there is no `orchestrator.toml`; it answers what no other agent is for"));
+        problems.push(whole(
+            "there is no `orchestrator.toml`; it answers what no other agent is for",
+        ));
     }
     for (path, file) in parsed {
         let definition = &file.definition;
         if definition.id.as_str() == AgentId::ORCHESTRATOR && definition.strategy != Strategy::Direct {
             let message = "`strategy` of the orchestrator must be direct".to_owned();
-            problems.push(Problem { file: path.clone(), place: None, message, nearest: None });
+            problems.push(Problem {
+                file: path.clone(),
+                place: None,
+                message,
+                nearest: None,
+            });
         }
         for (fallback, place) in definition.fallbacks.iter().zip(&file.fallback_places) {
             if !ids.iter().any(|id| id == fallback.as_str()) {

@@ -14,8 +14,21 @@ use super::{
 use crate::{knowledge::CollectionName, model, routing::Case};
 
 const KEYS: &[&str] = &[
-    "id", "name", "purpose", "color", "strategy", "complex_strategy", "model", "prompt", "keywords", "collections",
-    "tools", "fallbacks", "limits", "examples", "direct",
+    "id",
+    "name",
+    "purpose",
+    "color",
+    "strategy",
+    "complex_strategy",
+    "model",
+    "prompt",
+    "keywords",
+    "collections",
+    "tools",
+    "fallbacks",
+    "limits",
+    "examples",
+    "direct",
 ];
 
 const COLORS: &[(&str, AgentColor)] = &[
@@ -53,7 +66,15 @@ const CASES: &[(&str, Case)] = &[
 ];
 
 const DIRECT_KEYS: &[&str] = &[
-    "greeting", "thanks", "farewell", "about", "person", "vague", "out_of_scope", "injection", "unavailable",
+    "greeting",
+    "thanks",
+    "farewell",
+    "about",
+    "person",
+    "vague",
+    "out_of_scope",
+    "injection",
+    "unavailable",
 ];
 
 /// A definition, and where its references to other agents stand, for checks that need all files.
@@ -71,11 +92,12 @@ pub(crate) struct ParsedFile {
 pub(crate) fn parse(file: &Path, text: &str) -> Result<ParsedFile, Vec<Problem>> {
     let findings = Findings::new(file, text);
     let (root, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
+    // One broken line makes the parser stumble over those after it: only the first place is sure to be wrong.
+    if let Some(error) = syntax
+        .iter()
+        .min_by_key(|error| error.span().map_or(0, |span| span.start))
+    {
         findings.add(error.span().unwrap_or(0..0), error.message().trim(), None);
-    }
-    // What follows a broken line is read as far as that makes sense, but a key that was lost in it is not missing.
-    if !syntax.is_empty() {
         return Err(findings.into_problems());
     }
     let parsed = read(&Table::open(&findings, root.get_ref(), "", 0..0, KEYS), file, text);
@@ -96,12 +118,21 @@ fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
         let known = model::NAMES.contains(&model.as_str());
         if !known {
             let must = format!("one of {}", model::NAMES.join(", "));
-            root.wrong("model", span.clone(), &must, nearest(model, model::NAMES.iter().copied()));
+            root.wrong(
+                "model",
+                span.clone(),
+                &must,
+                nearest(model, model::NAMES.iter().copied()),
+            );
         }
         known
     });
     let prompt = root.text("prompt");
-    let keywords = root.texts("keywords").into_iter().map(|(word, _)| word.to_lowercase()).collect();
+    let keywords = root
+        .texts("keywords")
+        .into_iter()
+        .map(|(word, _)| word.to_lowercase())
+        .collect();
     let collections = read_collections(root, strategy);
     let fallbacks = read_fallbacks(root, id.as_ref());
     let limits = read_limits(root);
@@ -109,8 +140,15 @@ fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
     let direct = read_direct(root, strategy);
     let tools = root.texts("tools").into_iter().map(|(tool, _)| tool).collect();
 
-    let version = Sha256::digest(text).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let fallback_places = fallbacks.iter().map(|(_, span)| super::problem::place(text, span.start)).collect();
+    let version = Sha256::digest(text)
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let fallback_places = fallbacks
+        .iter()
+        .map(|(_, span)| super::problem::place(text, span.start))
+        .collect();
     Some(ParsedFile {
         definition: AgentDefinition {
             id: id?,
@@ -136,7 +174,10 @@ fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
 
 fn read_id(root: &Table<'_>, file: &Path) -> Option<AgentId> {
     let (text, span) = root.text("id")?;
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = file
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
     match AgentId::parse(&text) {
         Err(invalid) => {
             root.wrong("id", span, invalid.to_string().trim_start_matches("must be "), None);
@@ -155,12 +196,22 @@ fn read_collections(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<Collect
     let texts = root.texts("collections");
     if texts.is_empty() && strategy.is_some_and(|strategy| strategy != Strategy::Direct) {
         let span = root.get("collections").map_or(0..0, toml::Spanned::span);
-        root.wrong("collections", span, "at least one collection, since the strategy reads the knowledge base", None);
+        root.wrong(
+            "collections",
+            span,
+            "at least one collection, since the strategy reads the knowledge base",
+            None,
+        );
     }
     let parse = |(text, span): (String, _)| match CollectionName::parse(&text) {
         Ok(name) => Some(name),
         Err(invalid) => {
-            root.wrong("collections", span, invalid.to_string().trim_start_matches("must be "), None);
+            root.wrong(
+                "collections",
+                span,
+                invalid.to_string().trim_start_matches("must be "),
+                None,
+            );
             None
         }
     };
@@ -171,7 +222,12 @@ fn read_fallbacks(root: &Table<'_>, own: Option<&AgentId>) -> Vec<(AgentId, std:
     let mut fallbacks: Vec<(AgentId, std::ops::Range<usize>)> = Vec::new();
     for (text, span) in root.texts("fallbacks") {
         match AgentId::parse(&text) {
-            Err(invalid) => root.wrong("fallbacks", span, invalid.to_string().trim_start_matches("must be "), None),
+            Err(invalid) => root.wrong(
+                "fallbacks",
+                span,
+                invalid.to_string().trim_start_matches("must be "),
+                None,
+            ),
             Ok(id) if Some(&id) == own => root.wrong("fallbacks", span, "other agents, not the agent itself", None),
             Ok(id) if fallbacks.iter().any(|(known, _)| *known == id) => {
                 root.wrong("fallbacks", span, "a list without repeats", None);
@@ -205,13 +261,23 @@ fn read_examples(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<Example> {
                 let _ = group.need("case");
             }
             (Some(Strategy::PureRag | Strategy::PureCag | Strategy::Hybrid), _, Some(value)) => {
-                group.wrong("case", value.span(), "left out, since only direct answers have cases", None);
+                group.wrong(
+                    "case",
+                    value.span(),
+                    "left out, since only direct answers have cases",
+                    None,
+                );
             }
             (None | Some(_), _, _) => {}
         }
         let _ = group.need("texts");
         let Some(intent) = intent else { continue };
-        examples.extend(group.texts("texts").into_iter().map(|(text, _)| Example { text, intent, case }));
+        examples.extend(
+            group
+                .texts("texts")
+                .into_iter()
+                .map(|(text, _)| Example { text, intent, case }),
+        );
     }
     if examples.is_empty() && root.get("examples").is_none() {
         let _ = root.need("examples");
@@ -224,7 +290,10 @@ fn read_direct(root: &Table<'_>, strategy: Option<Strategy>) -> Option<DirectTex
         root.need("direct")?;
     }
     let direct = root.table("direct", DIRECT_KEYS)?;
-    let texts: Vec<Option<String>> = DIRECT_KEYS.iter().map(|key| direct.text(key).map(|(text, _)| text)).collect();
+    let texts: Vec<Option<String>> = DIRECT_KEYS
+        .iter()
+        .map(|key| direct.text(key).map(|(text, _)| text))
+        .collect();
     let mut texts = texts.into_iter();
     let mut next = || texts.next().flatten();
     // In the order of `DIRECT_KEYS`.

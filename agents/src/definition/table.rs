@@ -18,12 +18,21 @@ pub(crate) struct Findings<'a> {
 
 impl<'a> Findings<'a> {
     pub(crate) fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, found: RefCell::default() }
+        Self {
+            file,
+            text,
+            found: RefCell::default(),
+        }
     }
 
     pub(crate) fn add(&self, span: Range<usize>, message: impl Into<String>, nearest: Option<String>) {
         let place = Some(place(self.text, span.start));
-        let problem = Problem { file: self.file.into(), place, message: message.into(), nearest };
+        let problem = Problem {
+            file: self.file.into(),
+            place,
+            message: message.into(),
+            nearest,
+        };
         self.found.borrow_mut().push((span.start, problem));
     }
 
@@ -62,7 +71,12 @@ impl<'a> Table<'a> {
                 findings.add(key.span(), message, nearest(name, known.iter().copied()));
             }
         }
-        Self { findings, table, prefix, span }
+        Self {
+            findings,
+            table,
+            prefix,
+            span,
+        }
     }
 
     /// The value of a key that may be left out.
@@ -74,14 +88,19 @@ impl<'a> Table<'a> {
     pub(crate) fn need(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
         let value = self.get(key);
         if value.is_none() {
-            self.findings.add(self.span.clone(), format!("the key `{}{key}` is missing", self.prefix), None);
+            self.findings.add(
+                self.span.clone(),
+                format!("the key `{}{key}` is missing", self.prefix),
+                None,
+            );
         }
         value
     }
 
     /// Notes that the value of `key` is not as it must be.
     pub(crate) fn wrong(&self, key: &str, span: Range<usize>, must: &str, nearest: Option<String>) {
-        self.findings.add(span, format!("`{}{key}` must be {must}", self.prefix), nearest);
+        self.findings
+            .add(span, format!("`{}{key}` must be {must}", self.prefix), nearest);
     }
 
     /// A text that is not blank.
@@ -130,7 +149,12 @@ impl<'a> Table<'a> {
         }
         let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
         let must = format!("one of {}", names.join(", "));
-        self.wrong(key, value.span(), &must, found.and_then(|found| nearest(found, names.iter().copied())));
+        self.wrong(
+            key,
+            value.span(),
+            &must,
+            found.and_then(|found| nearest(found, names.iter().copied())),
+        );
         None
     }
 
@@ -152,7 +176,7 @@ impl<'a> Table<'a> {
     /// A table inside this one, opened with its own keys.
     pub(crate) fn table(&self, key: &str, known: &[&str]) -> Option<Table<'a>> {
         let value = self.get(key)?;
-        self.open_inner(format!("{key}."), value, known)
+        self.open_inner(key, value, known)
     }
 
     /// The tables of an array of tables, each opened with its own keys.
@@ -162,13 +186,16 @@ impl<'a> Table<'a> {
             self.wrong(key, value.span(), &format!("written as [[{key}]]"), None);
             return Vec::new();
         };
-        array.iter().filter_map(|item| self.open_inner(format!("{key}."), item, known)).collect()
+        array
+            .iter()
+            .filter_map(|item| self.open_inner(key, item, known))
+            .collect()
     }
 
-    fn open_inner(&self, name: String, value: &'a Spanned<DeValue<'a>>, known: &[&str]) -> Option<Table<'a>> {
-        let prefix = format!("{}{name}", self.prefix);
+    fn open_inner(&self, key: &str, value: &'a Spanned<DeValue<'a>>, known: &[&str]) -> Option<Table<'a>> {
+        let prefix = format!("{}{key}.", self.prefix);
         let Some(table) = value.get_ref().as_table() else {
-            self.wrong(name.trim_end_matches('.'), value.span(), "a table", None);
+            self.wrong(key, value.span(), "a table", None);
             return None;
         };
         Some(Self::open(self.findings, table, prefix, value.span(), known))

@@ -68,19 +68,32 @@ pub struct Chunk {
 
 impl Chunk {
     pub(crate) fn new(origin: Arc<ChunkOrigin>, headings: Vec<String>, text: Arc<str>, keeps_passages: bool) -> Self {
-        Self { origin, headings, text, keeps_passages, passages: OnceLock::new() }
+        Self {
+            origin,
+            headings,
+            text,
+            keeps_passages,
+            passages: OnceLock::new(),
+        }
     }
 
     /// Title and headings above it, outermost first.
     #[must_use]
     pub fn heading_path(&self) -> Vec<String> {
-        std::iter::once(&self.origin.title).chain(&self.headings).cloned().collect()
+        std::iter::once(&self.origin.title)
+            .chain(&self.headings)
+            .cloned()
+            .collect()
     }
 
     /// Its sentences, list items, code blocks and tables, ready to be compared with a question.
     pub(crate) fn passages(&self, embedder: &Embedder) -> Arc<[Passage]> {
         let make = || passage::split(&self.text, self.origin.format, embedder).into();
-        if self.keeps_passages { Arc::clone(self.passages.get_or_init(make)) } else { make() }
+        if self.keeps_passages {
+            Arc::clone(self.passages.get_or_init(make))
+        } else {
+            make()
+        }
     }
 }
 
@@ -101,7 +114,11 @@ pub(crate) fn sections(format: Format, title: &str, text: &str) -> Vec<Section> 
     };
     for section in &mut sections {
         // The title stands in front of every chunk anyway.
-        if section.headings.first().is_some_and(|first| first.eq_ignore_ascii_case(title)) {
+        if section
+            .headings
+            .first()
+            .is_some_and(|first| first.eq_ignore_ascii_case(title))
+        {
             section.headings.remove(0);
         }
     }
@@ -112,7 +129,10 @@ pub(crate) fn sections(format: Format, title: &str, text: &str) -> Vec<Section> 
         .into_iter()
         .flat_map(|section| {
             let pieces = split_long(&section.text, format);
-            pieces.into_iter().map(move |text| Section { headings: section.headings.clone(), text })
+            pieces.into_iter().map(move |text| Section {
+                headings: section.headings.clone(),
+                text,
+            })
         })
         .collect()
 }
@@ -129,7 +149,11 @@ fn split_long(text: &str, format: Format) -> Vec<String> {
         Format::Plain => plain_text::blocks(text),
     };
     let pieces = blocks.into_iter().flat_map(|block| {
-        if block.len() <= CHUNK_BYTES_MAX { vec![block] } else { split_block(block) }
+        if block.len() <= CHUNK_BYTES_MAX {
+            vec![block]
+        } else {
+            split_block(block)
+        }
     });
     let mut chunks: Vec<String> = Vec::new();
     for piece in pieces {
@@ -150,11 +174,15 @@ fn split_block(block: &str) -> Vec<&str> {
     while rest.len() > CHUNK_BYTES_MAX {
         let window = &rest[..rest.floor_char_boundary(CHUNK_BYTES_MAX)];
         // A cut in the first half would leave many small pieces.
-        let cut = [window.rfind('\n'), window.rfind(". ").map(|at| at + 1), window.rfind(' ')]
-            .into_iter()
-            .flatten()
-            .find(|at| *at > CHUNK_BYTES_MAX / 2)
-            .unwrap_or(window.len());
+        let cut = [
+            window.rfind('\n'),
+            window.rfind(". ").map(|at| at + 1),
+            window.rfind(' '),
+        ]
+        .into_iter()
+        .flatten()
+        .find(|at| *at > CHUNK_BYTES_MAX / 2)
+        .unwrap_or(window.len());
         pieces.push(&rest[..cut]);
         rest = rest[cut..].trim_start();
     }
@@ -170,12 +198,22 @@ mod tests {
 
     #[test]
     fn a_long_section_is_split_between_paragraphs_and_nothing_is_lost() {
-        let paragraphs: Vec<String> = (0..30).map(|n| format!("Paragraph {n}. {}", "word ".repeat(40).trim())).collect();
+        let paragraphs: Vec<String> = (0..30)
+            .map(|n| format!("Paragraph {n}. {}", "word ".repeat(40).trim()))
+            .collect();
         let text = format!("# T\n\n## H\n\n{}", paragraphs.join("\n\n"));
         let sections = sections(Format::Markdown, "T", &text);
         assert!(sections.len() > 2);
-        assert!(sections.iter().all(|section| section.text.len() <= CHUNK_BYTES_MAX && section.headings == ["H"]));
-        let all = sections.iter().map(|section| section.text.as_str()).collect::<Vec<_>>().join("\n\n");
+        assert!(
+            sections
+                .iter()
+                .all(|section| section.text.len() <= CHUNK_BYTES_MAX && section.headings == ["H"])
+        );
+        let all = sections
+            .iter()
+            .map(|section| section.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n\n");
         assert_eq!(all, paragraphs.join("\n\n"));
     }
 
@@ -184,7 +222,10 @@ mod tests {
         for text in ["é".repeat(9_000), "ab ".repeat(3_000)] {
             let sections = sections(Format::Plain, "T", &text);
             assert!(sections.iter().all(|section| section.text.len() <= CHUNK_BYTES_MAX));
-            let kept: usize = sections.iter().map(|s| s.text.chars().filter(|c| !c.is_whitespace()).count()).sum();
+            let kept: usize = sections
+                .iter()
+                .map(|s| s.text.chars().filter(|c| !c.is_whitespace()).count())
+                .sum();
             assert_eq!(kept, text.chars().filter(|c| !c.is_whitespace()).count());
         }
     }

@@ -19,7 +19,9 @@ impl CollectionName {
         if starts_well && text.len() <= 64 && text.chars().all(is_plain) {
             Ok(Self(text.into()))
         } else {
-            Err(Invalid::new("must be a lower-case letter followed by at most 63 of a-z, 0-9, _ and -"))
+            Err(Invalid::new(
+                "must be a lower-case letter followed by at most 63 of a-z, 0-9, _ and -",
+            ))
         }
     }
 

@@ -22,11 +22,16 @@ pub(crate) fn fold<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Option<u32>>
     let mut folded = Vec::new();
     for (at, text) in (0_u32..).zip(texts) {
         let print = Fingerprint::of(text);
-        let mut candidates: Vec<usize> =
-            print.prefix().iter().flat_map(|run| by_run.get(run).into_iter().flatten().copied()).collect();
+        let mut candidates: Vec<usize> = print
+            .prefix()
+            .iter()
+            .flat_map(|run| by_run.get(run).into_iter().flatten().copied())
+            .collect();
         candidates.sort_unstable();
         candidates.dedup();
-        let original = candidates.into_iter().find(|candidate| shown[*candidate].1.is_like(&print));
+        let original = candidates
+            .into_iter()
+            .find(|candidate| shown[*candidate].1.is_like(&print));
         if let Some(original) = original {
             folded.push(Some(shown[original].0));
             continue;
@@ -48,23 +53,36 @@ struct Fingerprint {
 
 impl Fingerprint {
     fn of(text: &str) -> Self {
-        let words: Vec<String> =
-            text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+        let words: Vec<String> = text
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_lowercase)
+            .collect();
         let codes: Vec<u64> = words.iter().map(|word| u64::from(word_number(word))).collect();
         let mut runs: Vec<u64> = codes
             .windows(RUN.min(codes.len()).max(1))
-            .map(|run| run.iter().fold(run.len() as u64, |hash, code| (hash ^ code).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)))
+            .map(|run| {
+                run.iter().fold(run.len() as u64, |hash, code| {
+                    (hash ^ code).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)
+                })
+            })
             .collect();
         runs.sort_unstable();
         runs.dedup();
-        let numbers = words.into_iter().filter(|word| word.bytes().any(|byte| byte.is_ascii_digit())).collect();
+        let numbers = words
+            .into_iter()
+            .filter(|word| word.bytes().any(|byte| byte.is_ascii_digit()))
+            .collect();
         Self { runs, numbers }
     }
 
     /// The runs of which two fingerprints must share one if they are alike.
     fn prefix(&self) -> &[u64] {
         let must_share = (ALIKE * self.runs.len() as f64).ceil() as usize;
-        &self.runs[..self.runs.len().min(self.runs.len() + 1 - must_share.min(self.runs.len()))]
+        &self.runs[..self
+            .runs
+            .len()
+            .min(self.runs.len() + 1 - must_share.min(self.runs.len()))]
     }
 
     fn is_like(&self, other: &Self) -> bool {
@@ -94,8 +112,12 @@ mod tests {
     use super::*;
 
     fn long(last: &str) -> String {
-        (0..120).map(|n| ["alpha", "beta", "gamma", "delta", "epsilon"][n * n % 5].to_owned() + &"x".repeat(n % 17)).collect::<Vec<_>>().join(" ")
-            + " " + last
+        (0..120)
+            .map(|n| ["alpha", "beta", "gamma", "delta", "epsilon"][n * n % 5].to_owned() + &"x".repeat(n % 17))
+            .collect::<Vec<_>>()
+            .join(" ")
+            + " "
+            + last
     }
 
     #[test]
@@ -113,13 +135,23 @@ mod tests {
             String::new(),
         ];
         let folded = fold(texts.iter().map(String::as_str));
-        assert_eq!(folded, [None, None, Some(0), Some(0), None, None, Some(1), None, None, None]);
+        assert_eq!(
+            folded,
+            [None, None, Some(0), Some(0), None, None, Some(1), None, None, None]
+        );
     }
 
     #[test]
     fn the_prefix_filter_misses_no_pair() {
         // Each text is the one before with one more word changed; compared with all pairs, the slow way.
-        let words: Vec<String> = (0..150).map(|n| format!("w{}", "abcdefghij".chars().nth(n % 10).unwrap().to_string().repeat(n / 10 + 1))).collect();
+        let words: Vec<String> = (0..150)
+            .map(|n| {
+                format!(
+                    "w{}",
+                    "abcdefghij".chars().nth(n % 10).unwrap().to_string().repeat(n / 10 + 1)
+                )
+            })
+            .collect();
         let texts: Vec<String> = (0..40)
             .map(|changed| {
                 let mut words = words.clone();

@@ -30,7 +30,10 @@ pub(crate) struct FolderFiles {
 /// # Errors
 /// [`KnowledgeError::Folder`] where `folder` itself cannot be read.
 pub(crate) fn read(folder: &Path) -> Result<FolderFiles, KnowledgeError> {
-    let fail = |reason: String| KnowledgeError::Folder { path: folder.into(), reason };
+    let fail = |reason: String| KnowledgeError::Folder {
+        path: folder.into(),
+        reason,
+    };
     let root = folder.canonicalize().map_err(|error| fail(error.to_string()))?;
     if !root.is_dir() {
         return Err(fail("it is not a folder".into()));
@@ -50,7 +53,9 @@ fn walk(root: &Path, folder: &Path, above: &mut Vec<PathBuf>, found: &mut Folder
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     for path in paths {
-        let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        let is_hidden = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if is_hidden {
             continue;
         }
@@ -87,20 +92,34 @@ impl FolderFiles {
         match fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)) {
             Err(error) => self.skip(root, path, error.to_string()),
             Ok(_) if bytes.len() as u64 > FILE_BYTES_MAX => {
-                self.skip(root, path, format!("it is larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024));
+                self.skip(
+                    root,
+                    path,
+                    format!("it is larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024),
+                );
             }
-            Ok(_) => self.files.push(SourceFile { path: relative(root, path), bytes }),
+            Ok(_) => self.files.push(SourceFile {
+                path: relative(root, path),
+                bytes,
+            }),
         }
     }
 
     fn skip(&mut self, root: &Path, path: &Path, reason: String) {
-        self.problems.push(FileProblem { path: relative(root, path), reason, skipped: true });
+        self.problems.push(FileProblem {
+            path: relative(root, path),
+            reason,
+            skipped: true,
+        });
     }
 }
 
 fn relative(root: &Path, path: &Path) -> String {
     let relative = path.strip_prefix(root).unwrap_or(path);
-    let parts: Vec<_> = relative.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let parts: Vec<_> = relative
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
     parts.join("/")
 }
 
@@ -119,7 +138,11 @@ mod tests {
         for path in ["a.md", "b/c/deep.txt", ".hidden.md", ".git/x.md", "b/picture.png"] {
             fs::write(root.join(path), "text").unwrap();
         }
-        fs::write(root.join("large.md"), vec![b'x'; usize::try_from(FILE_BYTES_MAX).unwrap() + 1]).unwrap();
+        fs::write(
+            root.join("large.md"),
+            vec![b'x'; usize::try_from(FILE_BYTES_MAX).unwrap() + 1],
+        )
+        .unwrap();
         std::os::unix::fs::symlink(outside.path(), root.join("out")).unwrap();
         std::os::unix::fs::symlink(outside.path().join("secret.md"), root.join("out.md")).unwrap();
         std::os::unix::fs::symlink(root, root.join("b/loop")).unwrap();

@@ -27,7 +27,10 @@ pub(crate) enum FrontMatterError {
 /// Splits a document into front matter and text. The whole is text where it does not begin with front matter.
 pub(crate) fn split(document: &str) -> (Option<&str>, &str) {
     let document = document.strip_prefix('\u{feff}').unwrap_or(document);
-    let Some(after) = ["---\n", "---\r\n"].iter().find_map(|fence| document.strip_prefix(fence)) else {
+    let Some(after) = ["---\n", "---\r\n"]
+        .iter()
+        .find_map(|fence| document.strip_prefix(fence))
+    else {
         return (None, document);
     };
     let mut at = 0;
@@ -76,13 +79,15 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, saphyr_parser::Span), ScanError>>
     fn mapping(&mut self, depth: usize) -> Result<Map<String, Value>, FrontMatterError> {
         let mut map = Map::new();
         loop {
-            let key = match self.next()? {
-                Event::MappingEnd => return Ok(map),
-                event => self.value(event, depth)?,
-            };
-            let key = match key {
+            let event = self.next()?;
+            if event == Event::MappingEnd {
+                return Ok(map);
+            }
+            let key = match self.value(event, depth)? {
                 Value::String(key) => key,
-                other => other.to_string(),
+                key @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    key.to_string()
+                }
             };
             let event = self.next()?;
             let value = self.value(event, depth)?;
@@ -100,10 +105,11 @@ impl<'a, I: Iterator<Item = Result<(Event<'a>, saphyr_parser::Span), ScanError>>
             Event::SequenceStart(..) => {
                 let mut items = Vec::new();
                 loop {
-                    match self.next()? {
-                        Event::SequenceEnd => return Ok(Value::Array(items)),
-                        event => items.push(self.value(event, depth + 1)?),
+                    let event = self.next()?;
+                    if event == Event::SequenceEnd {
+                        return Ok(Value::Array(items));
                     }
+                    items.push(self.value(event, depth + 1)?);
                 }
             }
             Event::Alias(_) => Err(FrontMatterError::Alias),
@@ -129,7 +135,9 @@ fn scalar(text: Cow<'_, str>, style: ScalarStyle) -> Value {
         "false" | "False" | "FALSE" => return Value::Bool(false),
         _ => {}
     }
-    let looks_numeric = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+    let looks_numeric = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
     if looks_numeric {
         if let Ok(whole) = text.parse::<i64>() {
             return Value::from(whole);

@@ -4,11 +4,7 @@
 //! `manifest.json`, which names format, embedder and the checksum of every other file. Nothing is flushed to the device
 //! by force: the index is derived, and what a loss of power tears fails its checksum and is made anew.
 
-use std::{
-    fs,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -99,8 +95,12 @@ pub(crate) fn build(
     folder: &Path,
 ) -> Result<(), KnowledgeError> {
     // The same documents give the same index, in whatever order they come.
-    documents.sort_by(|a, b| (&a.document.path, &a.document.root, a.id).cmp(&(&b.document.path, &b.document.root, b.id)));
-    let mut table = ChunkTable { documents: Vec::new(), chunks: Vec::new() };
+    documents
+        .sort_by(|a, b| (&a.document.path, &a.document.root, a.id).cmp(&(&b.document.path, &b.document.root, b.id)));
+    let mut table = ChunkTable {
+        documents: Vec::new(),
+        chunks: Vec::new(),
+    };
     for (number, Document { id, document, revision }) in (0_u32..).zip(documents) {
         // A document put by hand has whatever path it was given.
         let format = Format::of(&document.path).unwrap_or(Format::Plain);
@@ -127,14 +127,23 @@ pub(crate) fn build(
     let texts: Vec<String> = table.chunks.iter().map(|chunk| table.indexed_text(chunk)).collect();
     let vectors = embed_all(&texts, embedder);
     // A chunk that is folded is never found; its words must not count as rare or frequent either.
-    let searchable = table.chunks.iter().zip(&texts).map(|(chunk, text)| if chunk.folded.is_some() { "" } else { text });
+    let searchable = table
+        .chunks
+        .iter()
+        .zip(&texts)
+        .map(|(chunk, text)| if chunk.folded.is_some() { "" } else { text });
     let text_files = lexical::build(searchable).map_err(full_text(collection))?;
     write(collection, folder, &table, &vectors, text_files)
 }
 
 impl ChunkTable {
     fn indexed_text(&self, chunk: &ChunkRow) -> String {
-        format!("{}\n{}\n{}", self.documents[chunk.document as usize].title, chunk.headings.join(" > "), chunk.text)
+        format!(
+            "{}\n{}\n{}",
+            self.documents[chunk.document as usize].title,
+            chunk.headings.join(" > "),
+            chunk.text
+        )
     }
 }
 
@@ -165,9 +174,16 @@ fn write(
     let table_json = serde_json::to_vec(table).expect("rows of plain texts and numbers have a JSON form");
     let mut files = vec![
         (CHUNKS.to_owned(), table_json),
-        (VECTORS.to_owned(), vectors.iter().flat_map(|value| value.to_le_bytes()).collect()),
+        (
+            VECTORS.to_owned(),
+            vectors.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        ),
     ];
-    files.extend(text_files.into_iter().map(|(name, bytes)| (format!("{TEXT}/{name}"), bytes)));
+    files.extend(
+        text_files
+            .into_iter()
+            .map(|(name, bytes)| (format!("{TEXT}/{name}"), bytes)),
+    );
     let text_folder = folder.join(TEXT);
     fs::create_dir_all(&text_folder).map_err(io(&text_folder))?;
     let mut manifest = Manifest {
@@ -180,7 +196,10 @@ fn write(
     for (name, bytes) in files {
         let path = folder.join(&name);
         fs::write(&path, &bytes).map_err(io(&path))?;
-        manifest.files.push(ManifestFile { name, sha256: hex(&Sha256::digest(&bytes)) });
+        manifest.files.push(ManifestFile {
+            name,
+            sha256: hex(&Sha256::digest(&bytes)),
+        });
     }
     // Last, so that a folder with a manifest is a complete one.
     let path = folder.join(MANIFEST);
@@ -194,10 +213,13 @@ impl CollectionIndex {
     /// # Errors
     /// [`KnowledgeError::Corrupt`] where anything is not as it was written, or was written by another version.
     pub(crate) fn open(collection: &CollectionName, folder: &Path) -> Result<Self, KnowledgeError> {
-        let corrupt = |reason: String| KnowledgeError::Corrupt { collection: collection.clone(), reason };
+        let corrupt = |reason: String| KnowledgeError::Corrupt {
+            collection: collection.clone(),
+            reason,
+        };
         let read = |name: &str| fs::read(folder.join(name)).map_err(|error| corrupt(format!("{name}: {error}")));
-        let manifest: Manifest = serde_json::from_slice(&read(MANIFEST)?)
-            .map_err(|error| corrupt(format!("{MANIFEST}: {error}")))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&read(MANIFEST)?).map_err(|error| corrupt(format!("{MANIFEST}: {error}")))?;
         if manifest.format != FORMAT || manifest.embedder != Embedder::NAME {
             return Err(corrupt(format!(
                 "it was written in format {} for {}, and this version reads format {FORMAT} for {}",
@@ -213,7 +235,10 @@ impl CollectionIndex {
         for file in &manifest.files {
             let bytes = read(&file.name)?;
             if hex(&Sha256::digest(&bytes)) != file.sha256 {
-                return Err(corrupt(format!("{} does not have the checksum it was written with", file.name)));
+                return Err(corrupt(format!(
+                    "{} does not have the checksum it was written with",
+                    file.name
+                )));
             }
             match file.name.as_str() {
                 CHUNKS => table = Some(bytes),
@@ -227,7 +252,12 @@ impl CollectionIndex {
         };
         let table: ChunkTable =
             serde_json::from_slice(&table).map_err(|error| corrupt(format!("{CHUNKS}: {error}")))?;
-        let vectors: Vec<f32> = vectors.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let vectors: Vec<f32> = vectors
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect();
         let lexical = Lexical::open(&folder.join(TEXT)).map_err(full_text(collection))?;
         let chunks = table.chunks.len();
         if chunks != manifest.chunks || vectors.len() != chunks * DIMENSIONS || lexical.len() != chunks as u64 {
@@ -237,7 +267,11 @@ impl CollectionIndex {
     }
 
     fn bind(collection: &CollectionName, table: ChunkTable, vectors: Vec<f32>, lexical: Lexical) -> Option<Self> {
-        let documents = table.documents.iter().map(|row| (DocumentId(row.id), row.revision)).collect();
+        let documents = table
+            .documents
+            .iter()
+            .map(|row| (DocumentId(row.id), row.revision))
+            .collect();
         let origins: Vec<Arc<ChunkOrigin>> = table
             .documents
             .into_iter()
@@ -259,10 +293,22 @@ impl CollectionIndex {
             .into_iter()
             .map(|row| {
                 let origin = Arc::clone(origins.get(row.document as usize)?);
-                Some(Arc::new(Chunk::new(origin, row.headings, row.text.into(), keeps_passages)))
+                Some(Arc::new(Chunk::new(
+                    origin,
+                    row.headings,
+                    row.text.into(),
+                    keeps_passages,
+                )))
             })
             .collect();
-        Some(Self { collection: collection.clone(), chunks: chunks?, folded, vectors, lexical, documents })
+        Some(Self {
+            collection: collection.clone(),
+            chunks: chunks?,
+            folded,
+            vectors,
+            lexical,
+            documents,
+        })
     }
 
     /// The vector of a chunk.
@@ -273,7 +319,10 @@ impl CollectionIndex {
 
 pub(super) fn full_text(collection: &CollectionName) -> impl FnOnce(tantivy::TantivyError) -> KnowledgeError {
     let collection = collection.clone();
-    move |source| KnowledgeError::FullText { collection, source: Box::new(source) }
+    move |source| KnowledgeError::FullText {
+        collection,
+        source: Box::new(source),
+    }
 }
 
 pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> KnowledgeError {

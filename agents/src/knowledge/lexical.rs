@@ -10,8 +10,8 @@ use tantivy::{
     directory::{Directory as _, MmapDirectory, RamDirectory},
     fieldnorm::FieldNormReader,
     postings::Postings as _,
-    tokenizer::TokenizerManager,
     schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions},
+    tokenizer::TokenizerManager,
 };
 
 use crate::words::analyzer;
@@ -46,8 +46,9 @@ pub(crate) struct KnownWord {
 
 fn schema() -> (Schema, Field) {
     let mut schema = Schema::builder();
-    let indexing =
-        TextFieldIndexing::default().set_tokenizer(ANALYZER).set_index_option(IndexRecordOption::WithFreqs);
+    let indexing = TextFieldIndexing::default()
+        .set_tokenizer(ANALYZER)
+        .set_index_option(IndexRecordOption::WithFreqs);
     let field = schema.add_text_field("text", TextOptions::default().set_indexing_options(indexing));
     (schema.build(), field)
 }
@@ -107,7 +108,14 @@ impl Lexical {
             let length = FieldNormReader::id_to_fieldnorm(u8::try_from(id).unwrap_or(u8::MAX));
             K1 * (1.0 - B + B * length as f32 / average)
         });
-        Ok(Self { field, postings, lengths, chunks, norms, _index: index })
+        Ok(Self {
+            field,
+            postings,
+            lengths,
+            chunks,
+            norms,
+            _index: index,
+        })
     }
 
     /// How many chunks it holds.
@@ -118,8 +126,12 @@ impl Lexical {
     /// Looks a word up; none where no chunk has it.
     pub(crate) fn word(&self, word: &str) -> tantivy::Result<Option<KnownWord>> {
         let term = Term::from_field_text(self.field, word);
-        let Some(info) = self.postings.get_term_info(&term)? else { return Ok(None) };
-        let postings = self.postings.read_postings_from_terminfo(&info, IndexRecordOption::WithFreqs)?;
+        let Some(info) = self.postings.get_term_info(&term)? else {
+            return Ok(None);
+        };
+        let postings = self
+            .postings
+            .read_postings_from_terminfo(&info, IndexRecordOption::WithFreqs)?;
         let with = f64::from(info.doc_freq);
         let without = self.chunks as f64 - with;
         let idf = (1.0 + (without + 0.5) / (with + 0.5)).ln() as f32;
@@ -149,6 +161,8 @@ impl Lexical {
 
 impl std::fmt::Debug for Lexical {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lexical").field("chunks", &self.chunks).finish_non_exhaustive()
+        f.debug_struct("Lexical")
+            .field("chunks", &self.chunks)
+            .finish_non_exhaustive()
     }
 }

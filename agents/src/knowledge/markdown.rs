@@ -92,14 +92,22 @@ pub(crate) fn title(text: &str) -> Option<String> {
     let mut title: Option<String> = None;
     for event in Parser::new_ext(text, options()) {
         match (event, &mut title) {
-            (Event::Start(Tag::Heading { level: HeadingLevel::H1, .. }), None) => title = Some(String::new()),
+            (
+                Event::Start(Tag::Heading {
+                    level: HeadingLevel::H1,
+                    ..
+                }),
+                None,
+            ) => title = Some(String::new()),
             (Event::Text(words) | Event::Code(words), Some(title)) => title.push_str(&words),
             (Event::End(TagEnd::Heading(_)), Some(_)) => break,
             (_, Some(_)) => {}
             (_, None) => return None,
         }
     }
-    title.map(|title| title.trim().to_owned()).filter(|title| !title.is_empty())
+    title
+        .map(|title| title.trim().to_owned())
+        .filter(|title| !title.is_empty())
 }
 
 /// The blocks of the outermost level as text.
@@ -116,17 +124,26 @@ pub(crate) fn outline(text: &str) -> Vec<Block> {
         match event {
             Event::Start(tag) => {
                 if depth == 0 {
-                    blocks.push(Block { kind: kind_of(&tag), range });
+                    blocks.push(Block {
+                        kind: kind_of(&tag),
+                        range,
+                    });
                 } else if depth == 1
                     && matches!(tag, Tag::Item)
-                    && let Some(Block { kind: BlockKind::List { items, .. }, .. }) = blocks.last_mut()
+                    && let Some(Block {
+                        kind: BlockKind::List { items, .. },
+                        ..
+                    }) = blocks.last_mut()
                 {
                     items.push(range);
                 }
                 depth += 1;
             }
             Event::End(_) => depth = depth.saturating_sub(1),
-            Event::Rule | Event::Html(_) if depth == 0 => blocks.push(Block { kind: BlockKind::Other, range }),
+            Event::Rule | Event::Html(_) if depth == 0 => blocks.push(Block {
+                kind: BlockKind::Other,
+                range,
+            }),
             Event::Text(_)
             | Event::Code(_)
             | Event::InlineMath(_)
@@ -148,7 +165,10 @@ fn kind_of(tag: &Tag<'_>) -> BlockKind {
     if matches!(tag, Tag::Paragraph | Tag::Heading { .. }) {
         BlockKind::Paragraph
     } else if let Tag::List(first) = tag {
-        BlockKind::List { ordered: first.is_some(), items: Vec::new() }
+        BlockKind::List {
+            ordered: first.is_some(),
+            items: Vec::new(),
+        }
     } else if matches!(tag, Tag::CodeBlock(_)) {
         BlockKind::Code
     } else if matches!(tag, Tag::Table(_)) {
@@ -236,13 +256,14 @@ mod tests {
     fn there_is_one_section_for_each_heading() {
         check("", &[]);
         check("only text", &[(&[], "only text")]);
-        check("before\n\n# A\n\na\n\n## B\n\nb\n\n# C\n\nc", &[
-            (&[], "before"),
-            (&["A"], "a"),
-            (&["A", "B"], "b"),
-            (&["C"], "c"),
-        ]);
-        check("## Deep first\n\nx\n\n# Then high\n\ny", &[(&["Deep first"], "x"), (&["Then high"], "y")]);
+        check(
+            "before\n\n# A\n\na\n\n## B\n\nb\n\n# C\n\nc",
+            &[(&[], "before"), (&["A"], "a"), (&["A", "B"], "b"), (&["C"], "c")],
+        );
+        check(
+            "## Deep first\n\nx\n\n# Then high\n\ny",
+            &[(&["Deep first"], "x"), (&["Then high"], "y")],
+        );
         check("A\n=\n\na\n\nB\n-\n\nb", &[(&["A"], "a"), (&["A", "B"], "b")]);
         check("## `lf keys` *now*\n\nx", &[(&["lf keys now"], "x")]);
         check("### C\n\nc\n\n### D\n\nd", &[(&["C"], "c"), (&["D"], "d")]);
@@ -259,8 +280,14 @@ mod tests {
 
     #[test]
     fn links_to_other_documents_are_reduced_to_their_words() {
-        check("See [the *trial*](trial.md#x) and ![a lamp](lamp.png).", &[(&[], "See the trial and a lamp.")]);
-        check("Go to [the page](https://x.example).", &[(&[], "Go to [the page](https://x.example).")]);
+        check(
+            "See [the *trial*](trial.md#x) and ![a lamp](lamp.png).",
+            &[(&[], "See the trial and a lamp.")],
+        );
+        check(
+            "Go to [the page](https://x.example).",
+            &[(&[], "Go to [the page](https://x.example).")],
+        );
         check("Use `[a](b)` so.", &[(&[], "Use `[a](b)` so.")]);
     }
 

@@ -7,10 +7,7 @@ use super::{
     markdown::{self, BlockKind},
     plain_text,
 };
-use crate::{
-    embedder::Embedder,
-    words::word_numbers,
-};
+use crate::{embedder::Embedder, words::word_numbers};
 
 /// A numbered list up to this many bytes is one passage: its steps belong together.
 const STEPS_BYTES_MAX: usize = 1_400;
@@ -51,7 +48,14 @@ impl Passage {
         let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
         let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
         let quantised = vector.iter().map(|value| (value / scale).round() as i8).collect();
-        Self { kind, words: word_numbers(&text[range.clone()]), range, block, vector: quantised, scale }
+        Self {
+            kind,
+            words: word_numbers(&text[range.clone()]),
+            range,
+            block,
+            vector: quantised,
+            scale,
+        }
     }
 
     /// The cosine to a vector of unit length.
@@ -73,7 +77,10 @@ pub(crate) fn split(text: &str, format: Format, embedder: &Embedder) -> Vec<Pass
         Format::Markdown => markdown_pieces(text),
         Format::Plain => plain_pieces(text),
     };
-    pieces.into_iter().map(|(kind, range, block)| Passage::new(kind, text, range, block, embedder)).collect()
+    pieces
+        .into_iter()
+        .map(|(kind, range, block)| Passage::new(kind, text, range, block, embedder))
+        .collect()
 }
 
 type Piece = (PassageKind, Range<usize>, usize);
@@ -92,7 +99,11 @@ fn markdown_pieces(text: &str) -> Vec<Piece> {
                 pieces.push((PassageKind::Steps, range, number));
             }
             BlockKind::List { items, .. } => {
-                pieces.extend(items.into_iter().map(|item| (PassageKind::Item, trimmed(text, item), number)));
+                pieces.extend(
+                    items
+                        .into_iter()
+                        .map(|item| (PassageKind::Item, trimmed(text, item), number)),
+                );
             }
         }
     }
@@ -141,9 +152,10 @@ fn sentences(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usiz
             chars.next();
         }
         let after = &part[end..];
-        let begins = after.trim_start().chars().next().is_none_or(|next| {
-            next.is_uppercase() || next.is_numeric() || !next.is_alphanumeric() || !next.is_ascii()
-        });
+        let begins =
+            after.trim_start().chars().next().is_none_or(|next| {
+                next.is_uppercase() || next.is_numeric() || !next.is_alphanumeric() || !next.is_ascii()
+            });
         let spaced = after.is_empty() || after.starts_with(char::is_whitespace) || !c.is_ascii();
         if spaced && begins && !(c == '.' && is_abbreviation(&part[start..at])) {
             bounds.push(start..end);
@@ -154,14 +166,21 @@ fn sentences(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usiz
         bounds.push(start..part.len());
     }
     let base = range.start;
-    bounds.into_iter().map(move |bound| base + bound.start..base + bound.end)
+    bounds
+        .into_iter()
+        .map(move |bound| base + bound.start..base + bound.end)
 }
 
 fn is_abbreviation(before: &str) -> bool {
     const KNOWN: &[&str] = &[
-        "e.g", "i.e", "etc", "vs", "mr", "mrs", "ms", "dr", "no", "nr", "approx", "inc", "ltd", "co", "cf", "b.v", "st", "fig",
+        "e.g", "i.e", "etc", "vs", "mr", "mrs", "ms", "dr", "no", "nr", "approx", "inc", "ltd", "co", "cf", "b.v",
+        "st", "fig",
     ];
-    let word = before.rsplit(|c: char| c.is_whitespace() || c == '(').next().unwrap_or_default().to_lowercase();
+    let word = before
+        .rsplit(|c: char| c.is_whitespace() || c == '(')
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
     // A number before the stop ("1.") begins a list; a single letter is an initial.
     KNOWN.contains(&word.as_str()) || (word.chars().count() == 1 && word.chars().all(char::is_alphabetic))
 }
@@ -180,26 +199,36 @@ mod tests {
     #[test]
     fn sentences_end_where_a_reader_would_say_so() {
         use PassageKind::Sentence;
-        check("One. Two! Is it three? Yes", Format::Plain, &[
-            (Sentence, "One."),
-            (Sentence, "Two!"),
-            (Sentence, "Is it three?"),
-            (Sentence, "Yes"),
-        ]);
-        check("It costs $1.50 e.g. for Lanternfish B.V. in v2.6 of `a. B`.", Format::Markdown, &[(
-            Sentence,
+        check(
+            "One. Two! Is it three? Yes",
+            Format::Plain,
+            &[
+                (Sentence, "One."),
+                (Sentence, "Two!"),
+                (Sentence, "Is it three?"),
+                (Sentence, "Yes"),
+            ],
+        );
+        check(
             "It costs $1.50 e.g. for Lanternfish B.V. in v2.6 of `a. B`.",
-        )]);
-        check("He said \"stop.\" Then left.", Format::Markdown, &[
-            (Sentence, "He said \"stop.\""),
-            (Sentence, "Then left."),
-        ]);
-        check("Über alles. Éclair. 你好。再见。", Format::Markdown, &[
-            (Sentence, "Über alles."),
-            (Sentence, "Éclair."),
-            (Sentence, "你好。"),
-            (Sentence, "再见。"),
-        ]);
+            Format::Markdown,
+            &[(Sentence, "It costs $1.50 e.g. for Lanternfish B.V. in v2.6 of `a. B`.")],
+        );
+        check(
+            "He said \"stop.\" Then left.",
+            Format::Markdown,
+            &[(Sentence, "He said \"stop.\""), (Sentence, "Then left.")],
+        );
+        check(
+            "Über alles. Éclair. 你好。再见。",
+            Format::Markdown,
+            &[
+                (Sentence, "Über alles."),
+                (Sentence, "Éclair."),
+                (Sentence, "你好。"),
+                (Sentence, "再见。"),
+            ],
+        );
     }
 
     #[test]
@@ -208,15 +237,19 @@ mod tests {
         let table = "| a | b |\n| --- | --- |\n| 1. X | 2 |";
         let steps = "1. Open it.\n2. Close it.";
         let text = format!("Do this:\n\n{steps}\n\n- one. Two\n- three\n\n{code}\n\n{table}\n\n---\n\nEnd.");
-        check(&text, Format::Markdown, &[
-            (PassageKind::Sentence, "Do this:"),
-            (PassageKind::Steps, steps),
-            (PassageKind::Item, "- one. Two"),
-            (PassageKind::Item, "- three"),
-            (PassageKind::Code, code),
-            (PassageKind::Table, table),
-            (PassageKind::Sentence, "End."),
-        ]);
+        check(
+            &text,
+            Format::Markdown,
+            &[
+                (PassageKind::Sentence, "Do this:"),
+                (PassageKind::Steps, steps),
+                (PassageKind::Item, "- one. Two"),
+                (PassageKind::Item, "- three"),
+                (PassageKind::Code, code),
+                (PassageKind::Table, table),
+                (PassageKind::Sentence, "End."),
+            ],
+        );
     }
 
     #[test]

@@ -20,8 +20,16 @@ pub(crate) fn sections(text: &str) -> Vec<Section> {
                 is_open = false;
             }
             Some(Heading::FirstLine(heading)) => {
-                let headings = underlined.iter().map(String::as_str).chain([heading]).map(str::to_owned).collect();
-                sections.push(Section { headings, text: body.clone() });
+                let headings = underlined
+                    .iter()
+                    .map(String::as_str)
+                    .chain([heading])
+                    .map(str::to_owned)
+                    .collect();
+                sections.push(Section {
+                    headings,
+                    text: body.clone(),
+                });
                 is_open = false;
                 continue;
             }
@@ -36,7 +44,10 @@ pub(crate) fn sections(text: &str) -> Vec<Section> {
                 last.text.push_str(&body);
             }
             _ => {
-                sections.push(Section { headings: underlined.iter().cloned().collect(), text: body });
+                sections.push(Section {
+                    headings: underlined.iter().cloned().collect(),
+                    text: body,
+                });
                 is_open = true;
             }
         }
@@ -93,7 +104,9 @@ fn paragraphs(text: &str) -> Vec<String> {
 }
 
 fn split_heading(paragraph: &str) -> (Option<Heading<'_>>, String) {
-    let Some((first, rest)) = paragraph.split_once('\n') else { return (None, paragraph.to_owned()) };
+    let Some((first, rest)) = paragraph.split_once('\n') else {
+        return (None, paragraph.to_owned());
+    };
     let (second, after) = rest.split_once('\n').unwrap_or((rest, ""));
     let second = second.trim();
     let is_underline = second.len() >= 3 && (second.bytes().all(|b| b == b'=') || second.bytes().all(|b| b == b'-'));
@@ -110,7 +123,10 @@ fn split_heading(paragraph: &str) -> (Option<Heading<'_>>, String) {
 fn is_heading_like(line: &str) -> bool {
     let line = line.trim();
     line.len() <= HEADING_BYTES_MAX
-        && line.chars().next().is_some_and(|first| first.is_uppercase() || first.is_numeric())
+        && line
+            .chars()
+            .next()
+            .is_some_and(|first| first.is_uppercase() || first.is_numeric())
         && !line.ends_with(['.', ',', ';', '!', '?', '-'])
         && line.split_whitespace().count() <= 12
 }
@@ -132,17 +148,26 @@ mod tests {
     fn sections_follow_underlined_headings_and_short_first_lines() {
         check("", &[]);
         check("One.\n\nTwo.", &[(&[], "One.\n\nTwo.")]);
-        check("Top\n===\n\nA.\n\nNext\n----\nB.\r\n\r\nC.", &[(&["Top"], "A."), (&["Next"], "B.\n\nC.")]);
-        check("New: a thing\nIt does this.\n\nFixed\nThat one.", &[
-            (&["New: a thing"], "It does this."),
-            (&["Fixed"], "That one."),
-        ]);
-        check("a wrapped line that\ngoes on here.", &[(&[], "a wrapped line that\ngoes on here.")]);
+        check(
+            "Top\n===\n\nA.\n\nNext\n----\nB.\r\n\r\nC.",
+            &[(&["Top"], "A."), (&["Next"], "B.\n\nC.")],
+        );
+        check(
+            "New: a thing\nIt does this.\n\nFixed\nThat one.",
+            &[(&["New: a thing"], "It does this."), (&["Fixed"], "That one.")],
+        );
+        check(
+            "a wrapped line that\ngoes on here.",
+            &[(&[], "a wrapped line that\ngoes on here.")],
+        );
     }
 
     #[test]
     fn the_title_is_a_first_line_by_itself() {
-        assert_eq!(title("Release notes, October\n\nText.").as_deref(), Some("Release notes, October"));
+        assert_eq!(
+            title("Release notes, October\n\nText.").as_deref(),
+            Some("Release notes, October")
+        );
         assert_eq!(title("Title\n=====\n\nText.").as_deref(), Some("Title"));
         assert_eq!(title("This is a sentence.\n\nText."), None);
     }
@@ -151,6 +176,11 @@ mod tests {
     fn paragraphs_without_heading_are_put_together_up_to_a_bound() {
         let text = vec!["word ".repeat(60).trim().to_owned() + "."; 10].join("\n\n");
         let sections = sections(&text);
-        assert!(sections.len() >= 4 && sections.iter().all(|section| section.text.len() <= PARAGRAPHS_BYTES_MAX));
+        assert!(
+            sections.len() >= 4
+                && sections
+                    .iter()
+                    .all(|section| section.text.len() <= PARAGRAPHS_BYTES_MAX)
+        );
     }
 }

@@ -21,8 +21,8 @@ use crate::{
 
 /// Weight of BM25 in the fused score.
 const LEXICAL_WEIGHT: f32 = 0.5;
-/// The fused score at which a chunk is as likely to answer as not, and how quickly that changes around it. Fitted on
-/// questions with and without an answer in the demo knowledge base.
+/// The fused score at which a chunk is as likely to answer as not, and how quickly that changes around it. Set by hand
+/// between the best scores of questions with and without an answer (`tests/it/questions.rs`), not fitted.
 const SIMILARITY_MIDDLE: f32 = 0.62;
 const SIMILARITY_WIDTH: f32 = 0.11;
 
@@ -88,7 +88,11 @@ pub(crate) struct Query {
 /// -1..=1; `bm25` and `reachable` (the largest score that the question can reach) in the index's own unit, 0 or more.
 /// Gives `cosine` where the question has no known word.
 fn fused_score(cosine: f32, bm25: f32, reachable: f32, weight: f32) -> f32 {
-    if reachable > 0.0 { cosine + weight * bm25 / reachable } else { cosine }
+    if reachable > 0.0 {
+        cosine + weight * bm25 / reachable
+    } else {
+        cosine
+    }
 }
 
 /// Searches collections; `limit` chunks at most, best first.
@@ -133,19 +137,38 @@ pub(crate) fn search(
             if is_full {
                 best.pop();
             }
-            best.insert(place, (at, chunk, Scores { cosine, bm25, bm25_reachable: reachable, fused }));
+            best.insert(
+                place,
+                (
+                    at,
+                    chunk,
+                    Scores {
+                        cosine,
+                        bm25,
+                        bm25_reachable: reachable,
+                        fused,
+                    },
+                ),
+            );
         }
     }
     // A text without any known word or word piece resembles nothing, whatever comes first.
     best.retain(|(_, _, scores)| scores.fused > 0.0);
     let chunks = best
         .into_iter()
-        .map(|(at, chunk, scores)| FoundChunk { chunk: Arc::clone(&indexes[at].chunks[chunk]), scores })
+        .map(|(at, chunk, scores)| FoundChunk {
+            chunk: Arc::clone(&indexes[at].chunks[chunk]),
+            scores,
+        })
         .collect();
     let query = Query {
         vector,
         unknown_words: known.iter().filter(|idf| idf.is_none()).count(),
-        words: words.iter().zip(&known).filter_map(|(word, idf)| Some((word_number(word), (*idf)?))).collect(),
+        words: words
+            .iter()
+            .zip(&known)
+            .filter_map(|(word, idf)| Some((word_number(word), (*idf)?)))
+            .collect(),
     };
     Ok(SearchResult {
         chunks,
@@ -160,13 +183,20 @@ impl SearchResult {
     /// The chunks as clients see them; `id` is the rank. With `scores`, the metadata has what each ranker says.
     #[must_use]
     pub fn document_chunks(&self, scores: bool) -> Vec<DocumentChunk> {
-        (0_u32..).zip(&self.chunks).map(|(rank, found)| found.document_chunk(rank, scores)).collect()
+        (0_u32..)
+            .zip(&self.chunks)
+            .map(|(rank, found)| found.document_chunk(rank, scores))
+            .collect()
     }
 
     /// The names of the collections, joined by commas.
     #[must_use]
     pub fn collection_names(&self) -> String {
-        self.collections.iter().map(CollectionName::as_str).collect::<Vec<_>>().join(",")
+        self.collections
+            .iter()
+            .map(CollectionName::as_str)
+            .collect::<Vec<_>>()
+            .join(",")
     }
 }
 
@@ -181,7 +211,12 @@ impl FoundChunk {
         metadata.insert("collection".into(), Value::from(origin.collection.as_str()));
         metadata.insert("documentId".into(), Value::from(origin.document_id.0.to_string()));
         if with_scores {
-            let Scores { cosine, bm25, bm25_reachable, fused } = self.scores;
+            let Scores {
+                cosine,
+                bm25,
+                bm25_reachable,
+                fused,
+            } = self.scores;
             metadata.insert(
                 "scores".into(),
                 json!({"cosine": cosine, "bm25": bm25, "bm25Reachable": bm25_reachable, "fused": fused}),

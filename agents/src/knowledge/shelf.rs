@@ -50,9 +50,14 @@ impl Shelf {
                 return Snapshot::default();
             }
         };
-        let mut snapshot = Snapshot { revision: current.revision, collections: BTreeMap::new() };
+        let mut snapshot = Snapshot {
+            revision: current.revision,
+            collections: BTreeMap::new(),
+        };
         for (name, folder) in current.collections {
-            let Ok(name) = CollectionName::parse(&name) else { continue };
+            let Ok(name) = CollectionName::parse(&name) else {
+                continue;
+            };
             match CollectionIndex::open(&name, &self.dir.join(name.as_str()).join(folder)) {
                 Ok(index) => {
                     snapshot.collections.insert(name, Arc::new(index));
@@ -69,7 +74,10 @@ impl Shelf {
     /// The collections that are named as current but are not served.
     pub(super) fn missing(&self, served: &Snapshot) -> Vec<CollectionName> {
         let current = self.read_current().ok().flatten().unwrap_or_default();
-        let names = current.collections.into_keys().filter_map(|name| CollectionName::parse(&name).ok());
+        let names = current
+            .collections
+            .into_keys()
+            .filter_map(|name| CollectionName::parse(&name).ok());
         names.filter(|name| !served.collections.contains_key(name)).collect()
     }
 
@@ -84,16 +92,23 @@ impl Shelf {
     ) -> Result<Snapshot, KnowledgeError> {
         let mut by_collection: BTreeMap<CollectionName, Vec<Document>> = BTreeMap::new();
         for document in documents {
-            by_collection.entry(document.document.collection.clone()).or_default().push(document);
+            by_collection
+                .entry(document.document.collection.clone())
+                .or_default()
+                .push(document);
         }
         let mut current = self.read_current().ok().flatten().unwrap_or_default();
         let mut collections = served.collections.clone();
-        current.collections.retain(|name, _| collections.keys().any(|served| served.as_str() == name));
+        current
+            .collections
+            .retain(|name, _| collections.keys().any(|served| served.as_str() == name));
         current.revision = revision;
         for name in touched {
             collections.remove(&name);
             current.collections.remove(name.as_str());
-            let Some(documents) = by_collection.remove(&name) else { continue };
+            let Some(documents) = by_collection.remove(&name) else {
+                continue;
+            };
             let began = std::time::Instant::now();
             let folder = self.free_folder(&name, revision);
             let path = self.dir.join(name.as_str()).join(&folder);
@@ -117,7 +132,9 @@ impl Shelf {
 
     fn read_current(&self) -> Result<Option<Current>, String> {
         match fs::read(self.dir.join(CURRENT)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| error.to_string()),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| error.to_string()),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.to_string()),
         }
@@ -141,12 +158,15 @@ impl Shelf {
             attempt => format!("{revision}-{attempt}"),
         });
         let mut free = names.skip_while(|name| dir.join(name).exists());
-        free.next().unwrap_or_else(|| format!("{revision}-{}", uuid::Uuid::new_v4()))
+        free.next()
+            .unwrap_or_else(|| format!("{revision}-{}", uuid::Uuid::new_v4()))
     }
 
     /// Removes index folders that are not current. A file that somebody has open stays readable until it is closed.
     fn remove_unused(&self, current: &Current) {
-        let Ok(collections) = fs::read_dir(&self.dir) else { return };
+        let Ok(collections) = fs::read_dir(&self.dir) else {
+            return;
+        };
         for collection in collections.filter_map(Result::ok).filter(|entry| entry.path().is_dir()) {
             let name = collection.file_name().to_string_lossy().into_owned();
             // Only folders that we can have made.
@@ -154,11 +174,14 @@ impl Shelf {
                 continue;
             }
             let used = current.collections.get(&name);
-            let Ok(folders) = fs::read_dir(collection.path()) else { continue };
+            let Ok(folders) = fs::read_dir(collection.path()) else {
+                continue;
+            };
             for folder in folders.filter_map(Result::ok) {
                 let folder_name = folder.file_name().to_string_lossy().into_owned();
                 let is_ours = folder_name.starts_with(|first: char| first.is_ascii_digit());
-                if is_ours && Some(&folder_name) != used
+                if is_ours
+                    && Some(&folder_name) != used
                     && let Err(error) = fs::remove_dir_all(folder.path())
                 {
                     tracing::warn!(folder = %folder.path().display(), %error, "an old index cannot be removed");

@@ -52,7 +52,11 @@ pub fn parse(collection: &CollectionName, root: &str, files: Vec<SourceFile>) ->
     let mut parsed = ParsedFiles::default();
     for file in files {
         if let Err(reason) = parse_file(collection, root, &file, &mut parsed) {
-            parsed.problems.push(FileProblem { path: file.path, reason, skipped: true });
+            parsed.problems.push(FileProblem {
+                path: file.path,
+                reason,
+                skipped: true,
+            });
         }
     }
     parsed
@@ -64,13 +68,16 @@ fn parse_file(
     file: &SourceFile,
     parsed: &mut ParsedFiles,
 ) -> Result<(), String> {
-    let format = Format::of(&file.path)
-        .ok_or("it is neither markdown (.md, .markdown) nor text (.txt, .text)")?;
+    let format = Format::of(&file.path).ok_or("it is neither markdown (.md, .markdown) nor text (.txt, .text)")?;
     if file.bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024));
     }
-    let text = std::str::from_utf8(&file.bytes)
-        .map_err(|error| format!("it is not valid UTF-8: the first wrong byte is number {}", error.valid_up_to() + 1))?;
+    let text = std::str::from_utf8(&file.bytes).map_err(|error| {
+        format!(
+            "it is not valid UTF-8: the first wrong byte is number {}",
+            error.valid_up_to() + 1
+        )
+    })?;
     if text.contains('\0') {
         return Err("it holds a NUL character, so it is no text".into());
     }
@@ -85,7 +92,11 @@ fn parse_file(
         Some(Ok(front_matter)) => front_matter,
         None => Map::new(),
         Some(Err(error)) => {
-            let problem = FileProblem { path: file.path.clone(), reason: error.to_string(), skipped: false };
+            let problem = FileProblem {
+                path: file.path.clone(),
+                reason: error.to_string(),
+                skipped: false,
+            };
             parsed.problems.push(problem);
             Map::new()
         }
@@ -116,7 +127,10 @@ fn parse_file(
 /// `guides/rotating-api-keys.md` is called "Rotating api keys".
 fn title_of_path(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem).replace(['-', '_'], " ");
+    let stem = name
+        .rsplit_once('.')
+        .map_or(name, |(stem, _)| stem)
+        .replace(['-', '_'], " ");
     let mut chars = stem.trim().chars();
     match chars.next() {
         Some(first) => first.to_uppercase().chain(chars).collect(),
@@ -135,7 +149,14 @@ mod tests {
 
     fn parse_one(path: &str, bytes: &[u8]) -> ParsedFiles {
         let collection = CollectionName::parse("billing").unwrap();
-        parse(&collection, "demo", vec![SourceFile { path: path.into(), bytes: bytes.into() }])
+        parse(
+            &collection,
+            "demo",
+            vec![SourceFile {
+                path: path.into(),
+                bytes: bytes.into(),
+            }],
+        )
     }
 
     #[test]
@@ -146,32 +167,50 @@ mod tests {
             ("guides/rotating-api-keys.md", "text", "Rotating api keys"),
             ("notes.txt", "Release notes\n\nText.", "Release notes"),
         ] {
-            assert_eq!(parse_one(path, text.as_bytes()).documents[0].title, title, "{path} {text:?}");
+            assert_eq!(
+                parse_one(path, text.as_bytes()).documents[0].title,
+                title,
+                "{path} {text:?}"
+            );
         }
     }
 
     #[test]
     fn each_file_that_cannot_be_read_is_reported_and_the_others_are_kept() {
         let collection = CollectionName::parse("billing").unwrap();
-        let file = |path: &str, bytes: &[u8]| SourceFile { path: path.into(), bytes: bytes.into() };
-        let parsed = parse(&collection, "r", vec![
-            file("latin1.md", b"caf\xe9"),
-            file("good.md", b"# Good\n\ntext"),
-            file("picture.png", b"x"),
-            file("empty.md", b"---\ntitle: X\n---\n  \n"),
-            file("binary.txt", b"a\0b"),
-            file("matter.md", b"---\ntags: [a\n---\nkept"),
-        ]);
+        let file = |path: &str, bytes: &[u8]| SourceFile {
+            path: path.into(),
+            bytes: bytes.into(),
+        };
+        let parsed = parse(
+            &collection,
+            "r",
+            vec![
+                file("latin1.md", b"caf\xe9"),
+                file("good.md", b"# Good\n\ntext"),
+                file("picture.png", b"x"),
+                file("empty.md", b"---\ntitle: X\n---\n  \n"),
+                file("binary.txt", b"a\0b"),
+                file("matter.md", b"---\ntags: [a\n---\nkept"),
+            ],
+        );
         let kept: Vec<&str> = parsed.documents.iter().map(|document| document.path.as_str()).collect();
         assert_eq!(kept, ["good.md", "matter.md"]);
         let problems: Vec<(&str, bool)> = parsed.problems.iter().map(|p| (p.path.as_str(), p.skipped)).collect();
-        assert_eq!(problems, [
-            ("latin1.md", true),
-            ("picture.png", true),
-            ("empty.md", true),
-            ("binary.txt", true),
-            ("matter.md", false),
-        ]);
-        assert!(parsed.problems[0].to_string().contains("byte is number 4"), "{}", parsed.problems[0]);
+        assert_eq!(
+            problems,
+            [
+                ("latin1.md", true),
+                ("picture.png", true),
+                ("empty.md", true),
+                ("binary.txt", true),
+                ("matter.md", false),
+            ]
+        );
+        assert!(
+            parsed.problems[0].to_string().contains("byte is number 4"),
+            "{}",
+            parsed.problems[0]
+        );
     }
 }

@@ -14,6 +14,7 @@ use super::{Case, message::words};
 use crate::{
     definition::{Catalog, Example},
     embedder::{Embedder, cosine},
+    words::for_each_word,
 };
 
 /// How sharply the smooth maximum prefers the nearest example, on the scale of a cosine.
@@ -43,7 +44,7 @@ struct Known {
 pub(crate) struct Classifier {
     agents: usize,
     known: Vec<Known>,
-    /// The agents that a keyword speaks for.
+    /// The agents that a keyword speaks for, by the word's stem.
     keywords: HashMap<String, Vec<usize>>,
     /// What most examples of each agent want.
     usual_intents: Vec<Intent>,
@@ -90,10 +91,19 @@ impl Classifier {
                 case: example.case,
             }));
             for keyword in &agent.keywords {
-                keywords.entry(keyword.clone()).or_default().push(index);
+                let agents = keywords.entry(stem(keyword)).or_default();
+                if !agents.contains(&index) {
+                    agents.push(index);
+                }
             }
         }
-        let mut classifier = Self { agents: catalog.agents().len(), known, keywords, usual_intents, weights: START };
+        let mut classifier = Self {
+            agents: catalog.agents().len(),
+            known,
+            keywords,
+            usual_intents,
+            weights: START,
+        };
         classifier.weights = classifier.fit();
         classifier
     }
@@ -103,14 +113,22 @@ impl Classifier {
         let nearness: Vec<f32> = self.known.iter().map(|known| cosine(&known.vector, vector)).collect();
         let keywords = self.keywords_in(message);
         let features = self.features(&nearness, &keywords, None);
-        Verdict { probabilities: self.weights.probabilities(&features), nearness, keywords }
+        Verdict {
+            probabilities: self.weights.probabilities(&features),
+            nearness,
+            keywords,
+        }
     }
 
     /// The nearest example of an agent; none where it has no examples.
     pub(crate) fn nearest(&self, verdict: &Verdict, agent: usize) -> Option<Nearest<'_>> {
         let (at, cosine) = self.nearest_first(verdict, agent).next()?;
         let known = &self.known[at];
-        Some(Nearest { text: &known.text, cosine, case: known.case })
+        Some(Nearest {
+            text: &known.text,
+            cosine,
+            case: known.case,
+        })
     }
 
     /// What messages like this one want of the agent, as its nearest examples say.
@@ -124,7 +142,10 @@ impl Classifier {
                 None => votes.push((intent, vote)),
             }
         }
-        votes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(intent, _)| intent)
+        votes
+            .into_iter()
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(intent, _)| intent)
     }
 
     /// The kind of direct answer that messages like this one need, as the nearest examples of the agent say.
@@ -138,7 +159,10 @@ impl Classifier {
                 None => votes.push((case, vote)),
             }
         }
-        votes.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).map(|(case, _)| case)
+        votes
+            .into_iter()
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(case, _)| case)
     }
 
     /// What most examples of the agent want.
@@ -166,7 +190,7 @@ impl Classifier {
     fn keywords_in(&self, message: &str) -> Vec<Vec<String>> {
         let mut found = vec![Vec::new(); self.agents];
         for word in words(message) {
-            for &agent in self.keywords.get(&word).into_iter().flatten() {
+            for &agent in self.keywords.get(&stem(&word)).into_iter().flatten() {
                 if !found[agent].contains(&word) {
                     found[agent].push(word.clone());
                 }
@@ -212,8 +236,15 @@ impl Classifier {
             .iter()
             .enumerate()
             .map(|(at, known)| {
-                let nearness: Vec<f32> = self.known.iter().map(|other| cosine(&other.vector, &known.vector)).collect();
-                (self.features(&nearness, &self.keywords_in(&known.text), Some(at)), known.agent)
+                let nearness: Vec<f32> = self
+                    .known
+                    .iter()
+                    .map(|other| cosine(&other.vector, &known.vector))
+                    .collect();
+                (
+                    self.features(&nearness, &self.keywords_in(&known.text), Some(at)),
+                    known.agent,
+                )
             })
             .collect();
         let mut counts = vec![0.0_f32; self.agents];
@@ -246,7 +277,13 @@ impl Classifier {
 
 impl Weights {
     fn probabilities(&self, features: &[Features]) -> Vec<f32> {
-        let score = |features: &Features| features.iter().zip(&self.0).map(|(feature, weight)| feature * weight).sum();
+        let score = |features: &Features| {
+            features
+                .iter()
+                .zip(&self.0)
+                .map(|(feature, weight)| feature * weight)
+                .sum()
+        };
         let scores: Vec<f32> = features.iter().map(score).collect();
         let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let mut probabilities: Vec<f32> = scores.iter().map(|score| (score - highest).exp()).collect();
@@ -256,8 +293,18 @@ impl Weights {
     }
 }
 
+/// Singular and plural, and the forms of a verb, are one keyword.
+fn stem(word: &str) -> String {
+    let mut stem = None;
+    for_each_word(word, |word| stem = Some(word.to_owned()));
+    stem.unwrap_or_else(|| word.to_owned())
+}
 
 fn usual_intent(examples: &[Example]) -> Intent {
     let count = |intent: Intent| examples.iter().filter(|example| example.intent == intent).count();
-    examples.iter().map(|example| example.intent).max_by_key(|intent| count(*intent)).unwrap_or(Intent::DomainQuestion)
+    examples
+        .iter()
+        .map(|example| example.intent)
+        .max_by_key(|intent| count(*intent))
+        .unwrap_or(Intent::DomainQuestion)
 }

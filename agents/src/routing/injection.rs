@@ -4,39 +4,138 @@
 use super::message::words;
 
 /// Words that set rules aside, with a rule word near by.
-const SET_ASIDE: &[&str] = &["ignore", "disregard", "forget", "override", "bypass", "circumvent", "drop", "skip", "break"];
+const SET_ASIDE: &[&str] = &[
+    "ignore",
+    "disregard",
+    "forget",
+    "override",
+    "bypass",
+    "circumvent",
+    "drop",
+    "skip",
+    "break",
+];
 const RULES: &[&str] = &[
-    "instruction", "instructions", "prompt", "prompts", "rules", "guidelines", "guardrails", "directives", "restrictions",
-    "filters", "constraints", "programming", "training",
+    "instruction",
+    "instructions",
+    "prompt",
+    "prompts",
+    "rules",
+    "guidelines",
+    "guardrails",
+    "directives",
+    "restrictions",
+    "filters",
+    "constraints",
+    "programming",
+    "training",
 ];
 /// Says that the rules are those of the assistant and not, say, the rules of a workflow.
 const OF_THE_ASSISTANT: &[&str] = &[
-    "your", "previous", "prior", "above", "earlier", "preceding", "initial", "original", "system", "safety", "hidden",
-    "secret", "foregoing",
+    "your",
+    "previous",
+    "prior",
+    "above",
+    "earlier",
+    "preceding",
+    "initial",
+    "original",
+    "system",
+    "safety",
+    "hidden",
+    "secret",
+    "foregoing",
 ];
 
 /// Words that have something told.
 const TELL: &[&str] = &[
-    "reveal", "show", "print", "repeat", "output", "display", "tell", "give", "leak", "expose", "dump", "recite", "what",
-    "write", "share", "paste", "return", "list", "describe", "translate", "summarise", "summarize",
+    "reveal",
+    "show",
+    "print",
+    "repeat",
+    "output",
+    "display",
+    "tell",
+    "give",
+    "leak",
+    "expose",
+    "dump",
+    "recite",
+    "what",
+    "write",
+    "share",
+    "paste",
+    "return",
+    "list",
+    "describe",
+    "translate",
+    "summarise",
+    "summarize",
 ];
 const SECRETS: &[[&str; 2]] = &[
-    ["system", "prompt"], ["system", "message"], ["system", "instructions"], ["hidden", "prompt"],
-    ["hidden", "instructions"], ["secret", "prompt"], ["secret", "instructions"], ["initial", "prompt"],
-    ["initial", "instructions"], ["original", "prompt"], ["original", "instructions"], ["internal", "instructions"],
-    ["internal", "prompt"], ["internal", "rules"], ["your", "prompt"], ["your", "instructions"], ["your", "programming"],
-    ["your", "guidelines"], ["confidential", "configuration"], ["developer", "message"], ["previous", "instructions"],
+    ["system", "prompt"],
+    ["system", "message"],
+    ["system", "instructions"],
+    ["hidden", "prompt"],
+    ["hidden", "instructions"],
+    ["secret", "prompt"],
+    ["secret", "instructions"],
+    ["initial", "prompt"],
+    ["initial", "instructions"],
+    ["original", "prompt"],
+    ["original", "instructions"],
+    ["internal", "instructions"],
+    ["internal", "prompt"],
+    ["internal", "rules"],
+    ["your", "prompt"],
+    ["your", "instructions"],
+    ["your", "programming"],
+    ["your", "guidelines"],
+    ["confidential", "configuration"],
+    ["developer", "message"],
+    ["previous", "instructions"],
 ];
 
 /// Phrases that are an attempt by themselves.
 const PHRASES: &[&str] = &[
-    "developer mode", "dan mode", "do anything now", "jailbreak", "jailbroken", "you are dan", "unrestricted ai",
-    "uncensored", "no restrictions", "without restrictions", "without any restrictions", "pretend you have no",
-    "pretend you are", "pretend to be", "you are no longer", "you have no rules", "you have no limits", "act as if you",
-    "act as an evil", "act as an unrestricted", "from now on you", "new instructions", "god mode", "sudo mode",
-    "everything you were told", "what you were told", "system override", "admin override", "im start", "end of prompt",
-    "begin new prompt", "roleplay as", "role play as", "repeat the text above", "repeat everything above",
-    "repeat the words above", "you must obey", "obey me",
+    "developer mode",
+    "dan mode",
+    "do anything now",
+    "jailbreak",
+    "jailbroken",
+    "you are dan",
+    "unrestricted ai",
+    "uncensored",
+    "no restrictions",
+    "without restrictions",
+    "without any restrictions",
+    "pretend you have no",
+    "pretend you are",
+    "pretend to be",
+    "you are no longer",
+    "you have no rules",
+    "you have no limits",
+    "act as if you",
+    "act as an evil",
+    "act as an unrestricted",
+    "from now on you",
+    "new instructions",
+    "god mode",
+    "sudo mode",
+    "everything you were told",
+    "what you were told",
+    "system override",
+    "admin override",
+    "im start",
+    "end of prompt",
+    "begin new prompt",
+    "roleplay as",
+    "role play as",
+    "repeat the text above",
+    "repeat everything above",
+    "repeat the words above",
+    "you must obey",
+    "obey me",
 ];
 
 /// How far apart the words of a pattern may stand.
@@ -60,7 +159,11 @@ pub(crate) fn find(message: &str) -> Option<String> {
             }
         }
         if is(TELL, start) {
-            let secret = |at: &usize| SECRETS.iter().any(|[a, b]| words[*at] == *a && words.get(at + 1).is_some_and(|w| w == b));
+            let secret = |at: &usize| {
+                SECRETS
+                    .iter()
+                    .any(|[a, b]| words[*at] == *a && words.get(at + 1).is_some_and(|w| w == b))
+            };
             if let Some(at) = reach.clone().find(secret) {
                 return Some(format!("{} … {} {}", words[start], words[at], words[at + 1]));
             }

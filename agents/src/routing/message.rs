@@ -2,23 +2,88 @@
 
 /// Words that greet or are polite, and say nothing about what a message wants.
 const PLEASANTRIES: &[&str] = &[
-    "hi", "hello", "hey", "hiya", "howdy", "greetings", "good", "morning", "afternoon", "evening", "day", "dear", "team",
-    "there", "all", "everyone", "everybody", "folks", "guys", "support", "sir", "madam", "please", "thanks", "thank", "you",
-    "hola", "bonjour", "hallo", "guten", "tag", "moin", "ciao", "servus", "again",
+    "hi",
+    "hello",
+    "hey",
+    "hiya",
+    "howdy",
+    "greetings",
+    "good",
+    "morning",
+    "afternoon",
+    "evening",
+    "day",
+    "dear",
+    "team",
+    "there",
+    "all",
+    "everyone",
+    "everybody",
+    "folks",
+    "guys",
+    "support",
+    "sir",
+    "madam",
+    "please",
+    "thanks",
+    "thank",
+    "you",
+    "hola",
+    "bonjour",
+    "hallo",
+    "guten",
+    "tag",
+    "moin",
+    "ciao",
+    "servus",
+    "again",
 ];
 
 /// Words that open a greeting; only after one of them are the others taken for pleasantries.
 const OPENERS: &[&str] = &[
-    "hi", "hello", "hey", "hiya", "howdy", "greetings", "good", "dear", "thanks", "thank", "hola", "bonjour", "hallo",
-    "guten", "moin", "ciao", "servus",
+    "hi",
+    "hello",
+    "hey",
+    "hiya",
+    "howdy",
+    "greetings",
+    "good",
+    "dear",
+    "thanks",
+    "thank",
+    "hola",
+    "bonjour",
+    "hallo",
+    "guten",
+    "moin",
+    "ciao",
+    "servus",
 ];
 
 /// Phrases of small talk that may follow a greeting.
 const SMALL_TALK: &[&str] = &[
-    "how are you doing today", "how are you doing", "how are you today", "how are you", "how is it going", "hows it going",
-    "hope you are well", "i hope you are well", "hope you are doing well", "i hope you are doing well", "nice to meet you",
-    "quick question", "i have a quick question", "i have a question", "sorry to bother you", "for your help",
-    "for the quick answer", "for your answer", "in advance", "so much", "very much", "a lot",
+    "how are you doing today",
+    "how are you doing",
+    "how are you today",
+    "how are you",
+    "how is it going",
+    "hows it going",
+    "hope you are well",
+    "i hope you are well",
+    "hope you are doing well",
+    "i hope you are doing well",
+    "nice to meet you",
+    "quick question",
+    "i have a quick question",
+    "i have a question",
+    "sorry to bother you",
+    "for your help",
+    "for the quick answer",
+    "for your answer",
+    "in advance",
+    "so much",
+    "very much",
+    "a lot",
 ];
 
 /// At most this many concerns are looked at.
@@ -27,7 +92,11 @@ const CONCERNS_MAX: usize = 6;
 /// The words of a text: letters and digits of any script, in lower case, without apostrophes.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let plain = text.replace(['\'', '’'], "");
-    plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
+    plain
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
 }
 
 /// What a message says after its greeting, as a part of the message; empty where it says nothing more.
@@ -55,7 +124,10 @@ pub(crate) fn after_greeting(message: &str) -> &str {
 /// could stand alone. The whole message where it has but one.
 pub(crate) fn concerns(message: &str) -> Vec<&str> {
     let mut concerns = Vec::new();
-    for sentence in message.split_inclusive(['?', '!', ';', '\n']).flat_map(split_at_full_stops) {
+    for sentence in message
+        .split_inclusive(['?', '!', ';', '\n'])
+        .flat_map(split_at_full_stops)
+    {
         split_at_conjunctions(sentence, &mut concerns);
     }
     // A fragment of a word or two says nothing by itself.
@@ -67,15 +139,32 @@ pub(crate) fn concerns(message: &str) -> Vec<&str> {
 /// Whether a message asks for several things, a comparison or a procedure with conditions.
 pub(crate) fn is_complex(message: &str) -> bool {
     const SIGNS: &[&str] = &[
-        "compare", "comparison", "difference between", "step by step", "in which order", "pros and cons", "trade off",
-        "advantages and", "as well as", "on the one hand", "versus", "in detail", "walk me through", "explain how",
+        "compare",
+        "comparison",
+        "difference between",
+        "step by step",
+        "in which order",
+        "pros and cons",
+        "trade off",
+        "advantages and",
+        "as well as",
+        "on the one hand",
+        "versus",
+        "in detail",
+        "walk me through",
+        "explain how",
     ];
     let words = words(message);
     let spaced = format!(" {} ", words.join(" "));
     let questions = message.matches('?').count();
     let asked = words
         .iter()
-        .filter(|word| matches!(word.as_str(), "how" | "what" | "which" | "when" | "where" | "why" | "who"))
+        .filter(|word| {
+            matches!(
+                word.as_str(),
+                "how" | "what" | "which" | "when" | "where" | "why" | "who"
+            )
+        })
         .count();
     questions >= 2
         || SIGNS.iter().any(|sign| spaced.contains(&format!(" {sign} ")))
@@ -88,7 +177,15 @@ fn split_at_full_stops(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn split_at_conjunctions<'a>(sentence: &'a str, concerns: &mut Vec<&'a str>) {
-    const JOINS: &[&str] = &[" and also ", " and ", ", also ", " also, ", " plus ", " but ", ", then "];
+    const JOINS: &[&str] = &[
+        " and also ",
+        " and ",
+        ", also ",
+        " also, ",
+        " plus ",
+        " but ",
+        ", then ",
+    ];
     let lower = sentence.to_ascii_lowercase();
     for join in JOINS {
         for (at, _) in lower.match_indices(join) {
@@ -124,7 +221,9 @@ fn leading_phrase(text: &str, phrase: &str) -> Option<usize> {
     for wanted in phrase.split(' ') {
         rest = skip_marks(rest);
         // "how's" and "I'm" are taken as one word.
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_alphanumeric() && c != '\'' && c != '’')
+            .unwrap_or(rest.len());
         if rest[..end].replace(['\'', '’'], "").to_lowercase() != wanted {
             return None;
         }
@@ -160,7 +259,10 @@ mod tests {
             concerns("My invoice is wrong and the API returns an error"),
             ["My invoice is wrong", "the API returns an error"]
         );
-        assert_eq!(concerns("How do I rotate keys and secrets?"), ["How do I rotate keys and secrets?"]);
+        assert_eq!(
+            concerns("How do I rotate keys and secrets?"),
+            ["How do I rotate keys and secrets?"]
+        );
         assert_eq!(concerns("I was charged twice. Where is my data stored?").len(), 2);
         assert_eq!(concerns("hm"), ["hm"]);
     }

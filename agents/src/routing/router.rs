@@ -18,7 +18,8 @@ const CONCERN: f32 = 0.6;
 /// A message whose nearest example is further away than this, and that uses no keyword, resembles nothing we know.
 const RESEMBLES: f32 = 0.35;
 
-/// Decides who answers, by example utterances. Made once and shared; a decision takes some 20 µs and no lock.
+/// Decides who answers, by example utterances. Made once and shared; a decision takes no lock and
+/// no I/O: one embedding, and one dot product for each example.
 #[derive(Debug)]
 pub struct Router {
     agents: Vec<AgentId>,
@@ -33,12 +34,16 @@ struct Examined {
 }
 
 impl Router {
-    /// Learns from the examples of the catalog, in some 10 ms.
+    /// Learns from the examples of the catalog; compares each of them with each.
     #[must_use]
     pub fn new(catalog: &Catalog, embedder: Arc<Embedder>) -> Self {
         let agents = catalog.agents().iter().map(|agent| agent.id.clone()).collect();
         let classifier = Classifier::new(catalog, &embedder);
-        Self { agents, embedder, classifier }
+        Self {
+            agents,
+            embedder,
+            classifier,
+        }
     }
 
     /// Decides who answers `message`. Any text is a message; nothing is kept.
@@ -67,14 +72,22 @@ impl Router {
         let uses_keyword = verdict.keywords.iter().any(|words| !words.is_empty());
         if !uses_keyword && self.classifier.nearest_of_all(&verdict) < RESEMBLES {
             let reason = "It resembles no example of any agent and uses none of their words.".to_owned();
-            let case = if message::words(rest).len() < 4 { Case::Vague } else { Case::OutOfScope };
+            let case = if message::words(rest).len() < 4 {
+                Case::Vague
+            } else {
+                Case::OutOfScope
+            };
             return self.own(case, 0.8, reason, Intent::SimpleChat);
         }
         if best == 0 {
             return self.by_orchestrator(&verdict, rest);
         }
         let parts = message::concerns(rest);
-        let concerns = if parts.len() > 1 { self.concerns(&parts, &verdict) } else { Vec::new() };
+        let concerns = if parts.len() > 1 {
+            self.concerns(&parts, &verdict)
+        } else {
+            Vec::new()
+        };
         if concerns.len() < 2 && verdict.probabilities[best] < PROBABLE {
             return self.unsure(&verdict, best);
         }
@@ -154,7 +167,11 @@ impl Router {
     fn by_orchestrator(&self, verdict: &Verdict, text: &str) -> Examined {
         let case = self.classifier.case(verdict, 0).unwrap_or(Case::Vague);
         // A long message is not vague only because a vague example comes nearest.
-        let case = if case == Case::Vague && message::words(text).len() > 9 { Case::OutOfScope } else { case };
+        let case = if case == Case::Vague && message::words(text).len() > 9 {
+            Case::OutOfScope
+        } else {
+            case
+        };
         let intent = self.classifier.intent(verdict, 0).unwrap_or(Intent::SimpleChat);
         let mut reason = self.resemblance(verdict, 0);
         self.add_runner_up(&mut reason, verdict, 0);
@@ -166,7 +183,10 @@ impl Router {
             reasoning: reason,
             candidates,
         };
-        Examined { decision, case: Some(case) }
+        Examined {
+            decision,
+            case: Some(case),
+        }
     }
 
     /// No specialist is probable enough.
@@ -186,7 +206,10 @@ impl Router {
             reasoning: reason,
             candidates,
         };
-        Examined { decision, case: Some(Case::Vague) }
+        Examined {
+            decision,
+            case: Some(Case::Vague),
+        }
     }
 
     /// The message is nothing but a greeting, thanks or a goodbye.
@@ -195,7 +218,12 @@ impl Router {
         let thanks = words.iter().any(|word| word.starts_with("thank"));
         let case = if thanks { Case::Thanks } else { Case::Greeting };
         let what = if thanks { "thanks" } else { "a greeting" };
-        self.own(case, 0.98, format!("It is {what} and nothing more."), Intent::SimpleChat)
+        self.own(
+            case,
+            0.98,
+            format!("It is {what} and nothing more."),
+            Intent::SimpleChat,
+        )
     }
 
     fn own(&self, case: Case, probability: f32, reasoning: String, intent: Intent) -> Examined {
@@ -203,7 +231,13 @@ impl Router {
         let candidates = vec![self.candidate(0, probability)];
         let confidence = confidence(probability);
         Examined {
-            decision: RoutingDecision { agent, intent, confidence, reasoning, candidates },
+            decision: RoutingDecision {
+                agent,
+                intent,
+                confidence,
+                reasoning,
+                candidates,
+            },
             case: Some(case),
         }
     }
@@ -211,18 +245,26 @@ impl Router {
     fn candidates(&self, verdict: &Verdict) -> Vec<Candidate> {
         let mut order: Vec<usize> = (0..self.agents.len()).collect();
         order.sort_by(|a, b| verdict.probabilities[*b].total_cmp(&verdict.probabilities[*a]));
-        order.into_iter().map(|at| self.candidate(at, verdict.probabilities[at])).collect()
+        order
+            .into_iter()
+            .map(|at| self.candidate(at, verdict.probabilities[at]))
+            .collect()
     }
 
     fn candidate(&self, at: usize, probability: f32) -> Candidate {
-        Candidate { agent: self.agents[at].clone(), confidence: confidence(probability) }
+        Candidate {
+            agent: self.agents[at].clone(),
+            confidence: confidence(probability),
+        }
     }
 
     /// What speaks for the agent, in words.
     fn resemblance(&self, verdict: &Verdict, agent: usize) -> String {
         let mut reason = match self.classifier.nearest(verdict, agent) {
             Some(nearest) => {
-                let what = nearest.case.map_or(String::new(), |case| format!(", {}", case_label(case)));
+                let what = nearest
+                    .case
+                    .map_or(String::new(), |case| format!(", {}", case_label(case)));
                 format!(
                     "It resembles “{}” ({}{what}; cosine {:.2}).",
                     nearest.text, self.agents[agent], nearest.cosine
@@ -231,9 +273,17 @@ impl Router {
             None => format!("{} has no examples to compare it with.", self.agents[agent]),
         };
         if !verdict.keywords[agent].is_empty() {
-            let words: Vec<String> =
-                verdict.keywords[agent].iter().take(5).map(|word| format!("“{word}”")).collect();
-            let _ = write!(reason, " Words that speak for {}: {}.", self.agents[agent], words.join(", "));
+            let words: Vec<String> = verdict.keywords[agent]
+                .iter()
+                .take(5)
+                .map(|word| format!("“{word}”"))
+                .collect();
+            let _ = write!(
+                reason,
+                " Words that speak for {}: {}.",
+                self.agents[agent],
+                words.join(", ")
+            );
         }
         reason
     }
@@ -243,7 +293,11 @@ impl Router {
             .filter(|at| *at != best)
             .max_by(|a, b| verdict.probabilities[*a].total_cmp(&verdict.probabilities[*b]));
         if let Some(second) = second {
-            let _ = write!(reason, " Runner-up: {} ({:.2}).", self.agents[second], verdict.probabilities[second]);
+            let _ = write!(
+                reason,
+                " Runner-up: {} ({:.2}).",
+                self.agents[second], verdict.probabilities[second]
+            );
         }
     }
 
@@ -254,7 +308,9 @@ impl Router {
 }
 
 fn most_probable(probabilities: &[f32]) -> usize {
-    (0..probabilities.len()).max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b])).unwrap_or(0)
+    (0..probabilities.len())
+        .max_by(|a, b| probabilities[*a].total_cmp(&probabilities[*b]))
+        .unwrap_or(0)
 }
 
 fn confidence(probability: f32) -> Confidence {

@@ -20,7 +20,10 @@ pub(super) struct Direct {
 
 impl Direct {
     pub(super) fn new(agent: &AgentDefinition, means: &Means) -> Self {
-        Self { texts: texts(agent, &means.catalog), router: Arc::clone(&means.router) }
+        Self {
+            texts: texts(agent, &means.catalog),
+            router: Arc::clone(&means.router),
+        }
     }
 }
 
@@ -47,8 +50,10 @@ pub(super) fn texts(agent: &AgentDefinition, catalog: &Catalog) -> DirectTexts {
         [one] => (*one).to_owned(),
         [others @ .., last] => format!("{} and {last}", others.join(", ")),
     };
-    let agents: Vec<String> =
-        catalog.specialists().map(|agent| format!("- {}: {}", agent.name, agent.purpose)).collect();
+    let agents: Vec<String> = catalog
+        .specialists()
+        .map(|agent| format!("- {}: {}", agent.name, agent.purpose))
+        .collect();
     let agents = agents.join("\n");
     let fill = |text: &String| text.replace("{agents}", &agents).replace("{names}", &names);
     DirectTexts {

@@ -26,7 +26,11 @@ pub(super) async fn show_found(voice: &Voice<'_>, found: &SearchResult, origin: 
         Origin::Cache => format!("From the cache: {count} {chunks} found before in {collection}"),
         Origin::Both => format!("Found {count} {chunks} in {collection}, with those of the cached answer"),
     };
-    let status = if count == 0 { LogStatus::Warning } else { LogStatus::Success };
+    let status = if count == 0 {
+        LogStatus::Warning
+    } else {
+        LogStatus::Success
+    };
     let latency = match origin {
         Origin::Search | Origin::Both => found.took.as_secs_f64() * 1_000.0,
         Origin::Cache => 0.0,
@@ -61,5 +65,14 @@ pub(super) async fn show_read(voice: &Voice<'_>, found: &SearchResult, read: &[C
         1 => (format!("Read {}", documents[0].source), LogStatus::Success),
         count => (format!("Read {count} chunks"), LogStatus::Success),
     };
-    voice.log(title, status, LogData::Documents(DocumentsRead { documents, revision: found.revision })).await
+    voice
+        .log(
+            title,
+            status,
+            LogData::Documents(DocumentsRead {
+                documents,
+                revision: found.revision,
+            }),
+        )
+        .await
 }

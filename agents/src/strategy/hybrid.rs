@@ -30,7 +30,9 @@ impl Specialist {
         self.show_cache(work, &asked).await?;
         let mut found = found?;
         let (keep, status) = match asked {
-            Asked::Yes(Lookup { answer: Some(cached), .. }) => {
+            Asked::Yes(Lookup {
+                answer: Some(cached), ..
+            }) => {
                 let ranks = add_missing(&mut found, &cached.found);
                 evidence::show_found(&work.voice, &found, Origin::Both).await?;
                 if is_confirmed(&cached, &ranks) {
@@ -79,7 +81,14 @@ fn is_confirmed(cached: &CachedAnswer, ranks: &[u32]) -> bool {
 /// What was read and cited, by the ranks of this turn.
 fn renumbered(cached: &CachedAnswer, ranks: &[u32]) -> (Vec<ChunkRead>, ModelOutcome) {
     let rank = |chunk: u32| ranks.get(chunk as usize).copied().unwrap_or(chunk);
-    let read = cached.read.iter().map(|read| ChunkRead { chunk: rank(read.chunk), ..read.clone() }).collect();
+    let read = cached
+        .read
+        .iter()
+        .map(|read| ChunkRead {
+            chunk: rank(read.chunk),
+            ..read.clone()
+        })
+        .collect();
     let mut outcome = cached.outcome.clone();
     for citation in &mut outcome.citations {
         citation.chunk_id = rank(citation.chunk_id);

@@ -44,7 +44,9 @@ impl Specialist {
         let asked = self.ask_cache(work);
         self.show_cache(work, &asked).await?;
         let (keep, status) = match asked {
-            Asked::Yes(Lookup { answer: Some(cached), .. }) => {
+            Asked::Yes(Lookup {
+                answer: Some(cached), ..
+            }) => {
                 evidence::show_found(&work.voice, &cached.found, Origin::Cache).await?;
                 return give_again(work, &cached, &cached.found, &cached.read, cached.outcome.clone()).await;
             }
@@ -61,7 +63,9 @@ impl Specialist {
 
     pub(super) async fn search(&self, work: &Work<'_>) -> Result<SearchResult, AgentError> {
         let question = work.request.message.as_str();
-        let search = self.knowledge.search(question, &self.definition.collections, RETRIEVED_CHUNKS_MAX);
+        let search = self
+            .knowledge
+            .search(question, &self.definition.collections, RETRIEVED_CHUNKS_MAX);
         search.await.map_err(AgentError::KnowledgeUnavailable)
     }
 
@@ -83,9 +87,10 @@ impl Specialist {
         let (title, log) = match asked {
             Asked::Yes(Lookup { answer: Some(_), log }) => ("Answered before", log.clone()),
             Asked::Yes(Lookup { answer: None, log }) => ("Not answered before", log.clone()),
-            Asked::No { keep: true } => {
-                ("Passed by the cache", self.cache.passed_by("A fresh answer was asked for."))
-            }
+            Asked::No { keep: true } => (
+                "Passed by the cache",
+                self.cache.passed_by("A fresh answer was asked for."),
+            ),
             Asked::No { keep: false } => {
                 let reason = "The question leans on the conversation, and is never answered from the cache.";
                 ("Passed by the cache", self.cache.passed_by(reason))
@@ -95,7 +100,11 @@ impl Specialist {
     }
 
     /// Lets the model answer from what was found, and streams what it says.
-    pub(super) async fn make_answer(&self, work: &mut Work<'_>, found: SearchResult) -> Result<CachedAnswer, AgentError> {
+    pub(super) async fn make_answer(
+        &self,
+        work: &mut Work<'_>,
+        found: SearchResult,
+    ) -> Result<CachedAnswer, AgentError> {
         let task = ModelTask {
             question: work.request.message.as_str(),
             prompt: &self.definition.prompt,
@@ -122,7 +131,12 @@ impl Specialist {
         }
         drop(events);
         let outcome = outcome.ok_or(AgentError::Model(ModelError::CutShort))?;
-        Ok(CachedAnswer { pieces, outcome, found, read })
+        Ok(CachedAnswer {
+            pieces,
+            outcome,
+            found,
+            read,
+        })
     }
 
     /// Keeps an answer, if it is one.
@@ -147,9 +161,17 @@ pub(super) async fn give_again(
         work.voice.say(piece.clone()).await?;
     }
     // Nothing was spent on it this time.
-    Ok(Answer { usage: crate::turn::Usage::default(), ..answer(outcome, CacheStatus::Hit) })
+    Ok(Answer {
+        usage: crate::turn::Usage::default(),
+        ..answer(outcome, CacheStatus::Hit)
+    })
 }
 
 pub(super) fn answer(outcome: ModelOutcome, cache_status: CacheStatus) -> Answer {
-    Answer { confidence: outcome.confidence, citations: outcome.citations, usage: outcome.usage, cache_status }
+    Answer {
+        confidence: outcome.confidence,
+        citations: outcome.citations,
+        usage: outcome.usage,
+        cache_status,
+    }
 }

@@ -77,23 +77,35 @@ impl Specialist {
 #[async_trait]
 impl Responder for Specialist {
     async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
-        let mut work = Work { request, voice: Voice::new(steps), meter };
+        let mut work = Work {
+            request,
+            voice: Voice::new(steps),
+            meter,
+        };
         let mut strategy = self.strategy(request);
         loop {
             let error = match self.attempt(strategy, &mut work).await {
                 Ok(answer) => return Ok(answer),
-                Err(error @ (AgentError::Abandoned(_) | AgentError::TimedOut { .. } | AgentError::Overloaded { .. })) => {
+                Err(
+                    error @ (AgentError::Abandoned(_) | AgentError::TimedOut { .. } | AgentError::Overloaded { .. }),
+                ) => {
                     return Err(error);
                 }
                 Err(error @ (AgentError::KnowledgeUnavailable(_) | AgentError::Model(_))) => error,
             };
-            let Some(simpler) = simpler(strategy) else { return Err(error) };
+            let Some(simpler) = simpler(strategy) else {
+                return Err(error);
+            };
             tracing::warn!(
                 agent.id = %self.definition.id,
                 error = &error as &(dyn std::error::Error + 'static),
                 "a strategy failed and a simpler one is tried"
             );
-            let reason = format!("{} failed: {error}. Going on with {}.", strategy.label(), simpler.label());
+            let reason = format!(
+                "{} failed: {error}. Going on with {}.",
+                strategy.label(),
+                simpler.label()
+            );
             work.voice.withdraw(&reason).await?;
             let data = QueryAnalysis {
                 intent: request.intent,
@@ -103,7 +115,9 @@ impl Responder for Specialist {
                 attempt: None,
             };
             let title = format!("Stepped down from {} to {}", strategy.label(), simpler.label());
-            work.voice.log(title, LogStatus::Warning, LogData::Routing(data)).await?;
+            work.voice
+                .log(title, LogStatus::Warning, LogData::Routing(data))
+                .await?;
             strategy = simpler;
         }
     }
@@ -116,5 +130,132 @@ fn simpler(strategy: Strategy) -> Option<Strategy> {
         Strategy::PureRag => Some(Strategy::PureCag),
         Strategy::PureCag => Some(Strategy::Direct),
         Strategy::Direct => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+    use orchestratai_shared::{MessageContent, SessionId, TurnId};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        definition::Catalog,
+        knowledge::{
+            ChangeOutcome, CollectionName, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
+            DocumentStoreError, DocumentsSince,
+        },
+        model::{ModelError, ModelEvent, ModelStream, ModelTask},
+        routing::Router,
+        testing::embedder,
+        turn::Step,
+    };
+
+    /// A knowledge base without documents.
+    struct NoDocuments;
+
+    #[async_trait]
+    impl DocumentStore for NoDocuments {
+        async fn revision(&self) -> Result<u64, DocumentStoreError> {
+            Ok(0)
+        }
+
+        async fn since(&self, _: u64) -> Result<DocumentsSince, DocumentStoreError> {
+            Ok(DocumentsSince::default())
+        }
+
+        async fn change(&self, _: DocumentChanges) -> Result<ChangeOutcome, DocumentStoreError> {
+            Ok(ChangeOutcome::default())
+        }
+
+        async fn list(
+            &self,
+            _: Option<&CollectionName>,
+            _: usize,
+            _: Option<DocumentId>,
+        ) -> Result<DocumentPage, DocumentStoreError> {
+            Ok(DocumentPage {
+                items: Vec::new(),
+                has_more: false,
+            })
+        }
+    }
+
+    /// A model whose provider goes away in the middle of each answer.
+    struct Faltering;
+
+    impl Model for Faltering {
+        fn name(&self) -> &str {
+            "faltering"
+        }
+
+        fn answer<'a>(&'a self, _: ModelTask<'a>, _: &'a UsageMeter) -> ModelStream<'a> {
+            Box::pin(stream::iter([
+                Ok(ModelEvent::Read(Vec::new())),
+                Ok(ModelEvent::Delta("The answer is".into())),
+                Err(ModelError::Upstream {
+                    reason: "status 529".into(),
+                }),
+            ]))
+        }
+    }
+
+    #[tokio::test]
+    async fn each_step_down_is_shown_and_what_was_said_is_withdrawn() {
+        let dir = tempfile::tempdir().unwrap();
+        let catalog = Arc::new(Catalog::embedded());
+        let means = Means {
+            router: Arc::new(Router::new(&catalog, Arc::clone(embedder()))),
+            knowledge: Knowledge::open(dir.path(), Arc::new(NoDocuments), Arc::clone(embedder()))
+                .await
+                .unwrap(),
+            cache: Arc::new(SemanticCache::new(Arc::clone(embedder()))),
+            embedder: Arc::clone(embedder()),
+            catalog,
+        };
+        let technical = means
+            .catalog
+            .specialists()
+            .find(|agent| agent.complex_strategy == Some(Strategy::Hybrid));
+        let specialist = Specialist::new(technical.unwrap(), Arc::new(Faltering), &means);
+        let request = TurnRequest {
+            session_id: SessionId::new(),
+            turn_id: TurnId::new(),
+            message: MessageContent::parse("How do I rotate a key?").unwrap(),
+            fresh: false,
+            intent: Intent::ComplexQuestion,
+            history: Vec::new(),
+            organization: "default".into(),
+        };
+        let (sender, mut receiver) = mpsc::channel(64);
+        let answer = specialist
+            .answer(&request, &Steps::new(sender), &UsageMeter::default())
+            .await
+            .unwrap();
+        assert_eq!(answer.confidence.get(), 0.0);
+        let mut steps = Vec::new();
+        while let Some(step) = receiver.recv().await {
+            steps.push(match step {
+                Step::Log {
+                    title,
+                    status: LogStatus::Warning,
+                    data: LogData::Routing(_),
+                } => title,
+                Step::Log { data, .. } => serde_json::to_value(data.kind()).unwrap().as_str().unwrap().to_owned(),
+                Step::Delta(text) => text,
+                Step::Reset { .. } => "reset".to_owned(),
+            });
+        }
+        let attempt = ["vector_search", "documents", "The answer is", "reset"];
+        let mut expected = vec!["cache"];
+        expected.extend(attempt);
+        expected.push("Stepped down from Hybrid RAG/CAG to Pure RAG");
+        expected.extend(attempt);
+        expected.extend(["Stepped down from Pure RAG to Pure CAG", "cache"]);
+        expected.extend(attempt);
+        expected.push("Stepped down from Pure CAG to direct");
+        expected.push("I cannot search the knowledge base just now. Please try again in a moment.");
+        assert_eq!(steps, expected);
     }
 }

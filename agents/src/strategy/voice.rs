@@ -16,7 +16,13 @@ impl<'a> Voice<'a> {
     }
 
     pub(super) async fn log(&self, title: impl Into<String>, status: LogStatus, data: LogData) -> Result<(), Gone> {
-        self.steps.send(Step::Log { title: title.into(), status, data }).await
+        self.steps
+            .send(Step::Log {
+                title: title.into(),
+                status,
+                data,
+            })
+            .await
     }
 
     pub(super) async fn say(&mut self, piece: String) -> Result<(), Gone> {

@@ -48,7 +48,12 @@ impl DocumentStore for MemoryStore {
         let state = self.state.lock().unwrap();
         Ok(DocumentsSince {
             revision: state.revision,
-            changed: state.documents.iter().filter(|document| document.revision > revision).cloned().collect(),
+            changed: state
+                .documents
+                .iter()
+                .filter(|document| document.revision > revision)
+                .cloned()
+                .collect(),
             removed: state
                 .removed
                 .iter()
@@ -80,7 +85,11 @@ impl DocumentStore for MemoryStore {
             } else {
                 let id = DocumentId(Uuid::now_v7());
                 kept.push(id);
-                state.documents.push(Document { id, document: new, revision });
+                state.documents.push(Document {
+                    id,
+                    document: new,
+                    revision,
+                });
                 outcome.added += 1;
             }
         }
@@ -93,7 +102,10 @@ impl DocumentStore for MemoryStore {
         let (gone, stay): (Vec<Document>, Vec<Document>) = state.documents.drain(..).partition(goes);
         state.documents = stay;
         outcome.removed = gone.len();
-        state.removed.extend(gone.into_iter().map(|document| (document.id, document.document.collection, revision)));
+        state.removed.extend(
+            gone.into_iter()
+                .map(|document| (document.id, document.document.collection, revision)),
+        );
         if outcome.added + outcome.updated + outcome.removed > 0 {
             state.revision = revision;
         }
@@ -126,7 +138,13 @@ impl DocumentStore for MemoryStore {
             created_at: Timestamp::from_millis(0),
             updated_at: Timestamp::from_millis(0),
         };
-        let items = all[all.len().saturating_sub(limit)..].iter().map(|document| summary(document)).collect();
-        Ok(DocumentPage { items, has_more: all.len() > limit })
+        let items = all[all.len().saturating_sub(limit)..]
+            .iter()
+            .map(|document| summary(document))
+            .collect();
+        Ok(DocumentPage {
+            items,
+            has_more: all.len() > limit,
+        })
     }
 }

@@ -31,12 +31,18 @@ const HELD_OUT: &[(&str, &str)] = &[
     ("Export all our events to parquet", "technical"),
     ("how many requests can i make per minute", "technical"),
     ("our data sync to postgres stopped", "technical"),
-    ("Hello, how do I restore a workspace that was deleted by accident?", "technical"),
+    (
+        "Hello, how do I restore a workspace that was deleted by accident?",
+        "technical",
+    ),
     ("dashboards load very slowly", "technical"),
     ("how do I set up Okta login", "technical"),
     ("Are you GDPR compliant?", "policy"),
     ("who owns the data we upload", "policy"),
-    ("Where is our data stored geographically, and is it encrypted?", "policy"),
+    (
+        "Where is our data stored geographically, and is it encrypted?",
+        "policy",
+    ),
     ("How quickly will you inform us of a security breach?", "policy"),
     ("do you train AI on customer data", "policy"),
     ("What uptime is promised in the SLA?", "policy"),
@@ -52,7 +58,7 @@ const HELD_OUT: &[(&str, &str)] = &[
     ("what kind of things can you do", "orchestrator"),
     ("are you human", "orchestrator"),
     ("ok bye", "orchestrator"),
-    ("help", "orchestrator"),
+    ("I could use a hand", "orchestrator"),
     ("it's broken", "orchestrator"),
     ("What's the best pizza in Naples?", "orchestrator"),
     ("who won the world cup in 2010", "orchestrator"),
@@ -66,8 +72,12 @@ const HELD_OUT: &[(&str, &str)] = &[
 
 #[test]
 fn held_out_utterances_reach_the_right_agent() {
-    let known: Vec<String> =
-        catalog().agents().iter().flat_map(|agent| &agent.examples).map(|example| example.text.to_lowercase()).collect();
+    let known: Vec<String> = catalog()
+        .agents()
+        .iter()
+        .flat_map(|agent| &agent.examples)
+        .map(|example| example.text.to_lowercase())
+        .collect();
     let mut right = 0;
     let mut by_confidence: Vec<(f64, bool)> = Vec::new();
     for (message, expected) in HELD_OUT {
@@ -77,16 +87,31 @@ fn held_out_utterances_reach_the_right_agent() {
         right += usize::from(is_right);
         by_confidence.push((decision.confidence.get(), is_right));
         if !is_right {
-            println!("{message}\n    {} {:?}: {}", decision.agent, decision.confidence, decision.reasoning);
+            println!(
+                "{message}\n    {} {:?}: {}",
+                decision.agent, decision.confidence, decision.reasoning
+            );
         }
     }
     by_confidence.sort_by(|a, b| b.0.total_cmp(&a.0));
     let surest = &by_confidence[..by_confidence.len() * 6 / 10];
     let surest_right = surest.iter().filter(|(_, is_right)| *is_right).count();
     let mean: f64 = by_confidence.iter().map(|(confidence, _)| confidence).sum::<f64>() / by_confidence.len() as f64;
-    println!("right {right} of {}, surest {surest_right} of {}, mean {mean:.2}", HELD_OUT.len(), surest.len());
-    assert!(right * 100 >= HELD_OUT.len() * 90, "right: {right} of {}", HELD_OUT.len());
-    assert!(surest_right * 100 >= surest.len() * 95, "surest: {surest_right} of {}", surest.len());
+    println!(
+        "right {right} of {}, surest {surest_right} of {}, mean {mean:.2}",
+        HELD_OUT.len(),
+        surest.len()
+    );
+    assert!(
+        right * 100 >= HELD_OUT.len() * 90,
+        "right: {right} of {}",
+        HELD_OUT.len()
+    );
+    assert!(
+        surest_right * 100 >= surest.len() * 95,
+        "surest: {surest_right} of {}",
+        surest.len()
+    );
 }
 
 #[test]
@@ -94,7 +119,11 @@ fn a_decision_says_why_and_who_else_was_considered() {
     let decision = router().route("How do I rotate my API key?");
     assert_eq!(decision.agent.as_str(), "technical");
     assert_eq!(decision.intent, Intent::DomainQuestion);
-    assert!(decision.reasoning.contains("“api”") && decision.reasoning.contains("Runner-up"), "{}", decision.reasoning);
+    assert!(
+        decision.reasoning.contains("“api”") && decision.reasoning.contains("Runner-up"),
+        "{}",
+        decision.reasoning
+    );
     assert_eq!(decision.candidates[0].agent, decision.agent);
     assert!(decision.candidates.is_sorted_by(|a, b| a.confidence >= b.confidence));
     assert_eq!(decision.candidates.len(), 4);
@@ -108,7 +137,10 @@ fn intents_follow_what_is_asked() {
         ("How much does the Team plan cost?", Intent::PricingQuestion),
         ("Do you comply with the GDPR?", Intent::PolicyQuestion),
         ("How do I verify a webhook signature?", Intent::DomainQuestion),
-        ("Compare webhooks and polling step by step, and how do I retry each of them?", Intent::ComplexQuestion),
+        (
+            "Compare webhooks and polling step by step, and how do I retry each of them?",
+            Intent::ComplexQuestion,
+        ),
     ] {
         assert_eq!(router().route(message).intent, intent, "{message}");
     }
@@ -130,10 +162,22 @@ fn a_message_with_several_concerns_names_all_their_specialists() {
 
 #[test]
 fn a_greeting_before_a_question_changes_nothing() {
-    for question in ["How do I rotate my API key?", "Where is my invoice?", "Do you comply with the GDPR?"] {
+    for question in [
+        "How do I rotate my API key?",
+        "Where is my invoice?",
+        "Do you comply with the GDPR?",
+    ] {
         let plain = router().route(question);
-        for greeting in ["Hi, ", "Good morning! ", "Hello dear support team, I hope you are well. "] {
-            assert_eq!(router().route(&format!("{greeting}{question}")), plain, "{greeting}{question}");
+        for greeting in [
+            "Hi, ",
+            "Good morning! ",
+            "Hello dear support team, I hope you are well. ",
+        ] {
+            assert_eq!(
+                router().route(&format!("{greeting}{question}")),
+                plain,
+                "{greeting}{question}"
+            );
         }
     }
 }

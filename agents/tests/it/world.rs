@@ -50,7 +50,9 @@ pub(crate) async fn demo() -> Knowledge {
             let dir = tempfile::tempdir().unwrap();
             let store = Arc::new(MemoryStore::default());
             for name in ["billing", "technical", "policy"] {
-                let report = ingest_folder(store.as_ref(), &demo_folder().join(name), &collection(name)).await.unwrap();
+                let report = ingest_folder(store.as_ref(), &demo_folder().join(name), &collection(name))
+                    .await
+                    .unwrap();
                 assert!(report.problems.is_empty(), "{:?}", report.problems);
             }
             (Knowledge::open(dir.path(), store, embedder()).await.unwrap(), dir)

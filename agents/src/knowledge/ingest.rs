@@ -1,0 +1,71 @@
+//! Ingestion: files become documents, and what an earlier ingestion of the same place left is removed.
+
+use std::path::Path;
+
+use super::{
+    ChangeOutcome, CollectionName, DocumentChanges, DocumentStore, FileProblem, KnowledgeError, ParsedFiles,
+    SourceFile, blocking, folder, parse,
+};
+
+/// What an ingestion came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngestReport {
+    /// What became of the documents.
+    pub outcome: ChangeOutcome,
+    /// What was wrong with files, one by one.
+    pub problems: Vec<FileProblem>,
+}
+
+/// Ingests a folder into a collection without an index at hand: see [`Knowledge::ingest_folder`].
+///
+/// # Errors
+/// [`KnowledgeError`] where the folder or the store fails; single files are reported in the result.
+pub async fn ingest_folder(
+    documents: &dyn DocumentStore,
+    path: &Path,
+    collection: &CollectionName,
+) -> Result<IngestReport, KnowledgeError> {
+    let (path, name) = (path.to_owned(), collection.clone());
+    let (parsed, root) = blocking(move || {
+        let found = folder::read(&path)?;
+        let root = path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
+        let mut parsed = parse(&name, &root, found.files);
+        parsed.problems.splice(0..0, found.problems);
+        Ok((parsed, root))
+    })
+    .await?;
+    replace_root(documents, collection, root, parsed).await
+}
+
+/// Ingests files that do not stand in a folder, such as those that come with the binary, under a name of their own in
+/// place of a folder: what an earlier ingestion under that name left is removed.
+///
+/// # Errors
+/// [`KnowledgeError`] where the store fails; single files are reported in the result.
+pub async fn ingest_files(
+    documents: &dyn DocumentStore,
+    root: &str,
+    files: Vec<SourceFile>,
+    collection: &CollectionName,
+) -> Result<IngestReport, KnowledgeError> {
+    replace_root(documents, collection, root.to_owned(), parse(collection, root, files)).await
+}
+
+async fn replace_root(
+    documents: &dyn DocumentStore,
+    collection: &CollectionName,
+    root: String,
+    parsed: ParsedFiles,
+) -> Result<IngestReport, KnowledgeError> {
+    let replace_root = Some((collection.clone(), root));
+    let changes = DocumentChanges {
+        put: parsed.documents,
+        remove: Vec::new(),
+        replace_root,
+    };
+    let outcome = documents.change(changes).await?;
+    Ok(IngestReport {
+        outcome,
+        problems: parsed.problems,
+    })
+}
