@@ -36,13 +36,7 @@ pub(crate) struct Common {
     #[arg(long, global = true, value_name = "PID", requires = "url")]
     pub(crate) pid: Option<u32>,
     /// The token of that server, where it wants one
-    #[arg(
-        long,
-        global = true,
-        env = "ORCHESTRATAI_TOKEN",
-        hide_env_values = true,
-        requires = "url"
-    )]
+    #[arg(long, global = true, env = "ORCHESTRATAI_BENCH_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
     /// Where data are kept meanwhile; must be on a real disk
     #[arg(long, global = true, value_name = "DIR", default_value = "target/bench")]

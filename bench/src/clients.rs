@@ -90,13 +90,15 @@ pub(crate) struct Turn {
     pub(crate) origin: Option<Origin>,
 }
 
-/// Whether the turn was the work that is meant to be measured.
+/// Where an answer came from: whether the turn was the work that is meant to be measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Origin {
-    /// The semantic cache answered.
-    pub(crate) from_cache: bool,
-    /// The answer stands on documents.
-    pub(crate) from_retrieval: bool,
+pub(crate) enum Origin {
+    /// The semantic cache.
+    Cache,
+    /// Documents that were searched for.
+    Retrieval,
+    /// Neither, such as small talk.
+    Neither,
 }
 
 /// How a turn, or a connection, went wrong. Counted under [`TurnError::code`].

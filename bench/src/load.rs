@@ -160,8 +160,14 @@ mod tests {
     use super::*;
     use crate::{
         clients::{rest::RestClient, ws::WsClient},
+        run::Origins,
         standin::{self, Behaviour},
     };
+
+    const RETRIEVAL: Option<Origins> = Some(Origins {
+        cache: 0.0,
+        retrieval: 1.0,
+    });
 
     fn load(pace: Pace, sessions: usize, measured: Duration) -> Load {
         Load {
@@ -201,11 +207,7 @@ mod tests {
             run.text()
         );
         assert!(run.first_event.p50_ms < run.first_token.p50_ms, "{}", run.text());
-        assert!(
-            run.errors.is_empty() && run.from_retrieval_share > 0.99,
-            "{}",
-            run.text()
-        );
+        assert!(run.errors.is_empty() && run.origins == RETRIEVAL, "{}", run.text());
         assert!(run.server_cpu_ms_per_turn.unwrap() > 0.0);
     }
 
@@ -220,7 +222,7 @@ mod tests {
         );
         assert!(run.turn.p50_ms >= 20.0 && run.errors.is_empty(), "{}", run.text());
         assert_eq!((run.first_event.count, run.server_cpu_ms_per_turn), (0, None));
-        assert!(run.from_retrieval_share > 0.99, "{}", run.text());
+        assert!(run.origins == RETRIEVAL, "{}", run.text());
     }
 
     #[test]
@@ -297,7 +299,11 @@ mod tests {
             drive::<RestClient>(&standin::start(behaviour), &load, None).unwrap(),
         ] {
             assert!(
-                run.from_cache_share > 0.99 && run.from_retrieval_share < 0.01,
+                run.origins
+                    == Some(Origins {
+                        cache: 1.0,
+                        retrieval: 0.0
+                    }),
                 "{}",
                 run.text()
             );

@@ -58,10 +58,17 @@ pub(crate) struct Run {
     /// The share of the machine's CPU that neither the server nor this process used: noise. None where the server's is
     /// not known.
     pub(crate) others_cpu_share: Option<f64>,
-    /// The share of turns looked at that the cache answered; 0 where the measurement is what it says.
-    pub(crate) from_cache_share: f64,
-    /// The share of turns looked at that were answered from documents; near 1 where the measurement is what it says.
-    pub(crate) from_retrieval_share: f64,
+    /// Where answers came from; none where none was looked at.
+    pub(crate) origins: Option<Origins>,
+}
+
+/// Shares of the answers that were looked at, 0..=1; the rest came from neither.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(crate) struct Origins {
+    /// From the cache: 0 where the measurement is what it says.
+    pub(crate) cache: f64,
+    /// From documents: near 1 where the measurement is what it says.
+    pub(crate) retrieval: f64,
 }
 
 impl Run {
@@ -70,7 +77,11 @@ impl Run {
         let window_s = window.length().as_secs_f64();
         let turns = tally.ended_in_window;
         let per_turn = |cpu: Duration| cpu.as_secs_f64() * 1000.0 / float(turns.max(1));
-        let of_looked_at = |count: u64| float(count) / float(tally.looked_at.max(1));
+        let of_looked_at = |count: u64| float(count) / float(tally.looked_at);
+        let origins = (tally.looked_at > 0).then(|| Origins {
+            cache: of_looked_at(tally.from_cache),
+            retrieval: of_looked_at(tally.from_retrieval),
+        });
         let others = usage.server_cpu.map(|server| {
             let others = usage
                 .machine_busy
@@ -97,8 +108,7 @@ impl Run {
             server_memory: usage.server_memory,
             generator_cpu_ms_per_turn: per_turn(usage.generator_cpu),
             others_cpu_share: others,
-            from_cache_share: of_looked_at(tally.from_cache),
-            from_retrieval_share: of_looked_at(tally.from_retrieval),
+            origins,
         }
     }
 
@@ -150,12 +160,15 @@ impl Run {
         if let Some(others) = self.others_cpu_share {
             write!(text, "; others used {:.0} % of the machine", others * 100.0).ok();
         }
-        let (retrieval, cache) = (self.from_retrieval_share * 100.0, self.from_cache_share * 100.0);
-        write!(
-            text,
-            "\n  answers: {retrieval:.0} % from retrieval, {cache:.0} % from the cache\n  errors: "
-        )
-        .ok();
+        if let Some(origins) = self.origins {
+            let (retrieval, cache) = (origins.retrieval * 100.0, origins.cache * 100.0);
+            write!(
+                text,
+                "\n  answers: {retrieval:.0} % from retrieval, {cache:.0} % from the cache"
+            )
+            .ok();
+        }
+        text += "\n  errors: ";
         if self.errors.is_empty() {
             text += "none";
         }
@@ -191,9 +204,10 @@ mod tests {
         for index in 0..1000_u64 {
             let sent = from + Duration::from_millis(index);
             let end = sent + Duration::from_millis(4);
-            let origin = Some(Origin {
-                from_cache: index % 4 == 0,
-                from_retrieval: index % 4 != 0,
+            let origin = Some(if index % 4 == 0 {
+                Origin::Cache
+            } else {
+                Origin::Retrieval
             });
             tally.record(
                 sent,
@@ -227,7 +241,13 @@ mod tests {
         assert!(same(run.server_cpu_ms_per_turn.unwrap(), 0.5));
         assert!(same(run.generator_cpu_ms_per_turn, 0.1));
         assert!(same(run.others_cpu_share.unwrap(), 0.1));
-        assert!(same(run.from_cache_share, 0.25) && same(run.from_retrieval_share, 0.75));
+        assert_eq!(
+            run.origins,
+            Some(Origins {
+                cache: 0.25,
+                retrieval: 0.75
+            })
+        );
         let text = run.text();
         assert!(
             text.starts_with("rest, open loop at 500/s, 8 sessions (round 1)\n"),

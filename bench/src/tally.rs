@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    clients::{Turn, TurnError},
+    clients::{Origin, Turn, TurnError},
     histogram::Latencies,
 };
 
@@ -99,8 +99,11 @@ impl Tally {
         }
         if let Some(origin) = turn.origin {
             self.looked_at += 1;
-            self.from_cache += u64::from(origin.from_cache);
-            self.from_retrieval += u64::from(origin.from_retrieval);
+            match origin {
+                Origin::Cache => self.from_cache += 1,
+                Origin::Retrieval => self.from_retrieval += 1,
+                Origin::Neither => {}
+            }
         }
     }
 
@@ -141,7 +144,6 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::Origin;
 
     fn ms(count: u64) -> Duration {
         Duration::from_millis(count)
@@ -161,10 +163,7 @@ mod tests {
             first_event: Some(end - ms(8)),
             first_token: Some(end - ms(3)),
             end,
-            origin: Some(Origin {
-                from_cache: false,
-                from_retrieval: true,
-            }),
+            origin: Some(Origin::Retrieval),
         }
     }
 

@@ -88,14 +88,7 @@ impl<'a> Terminal<'a> {
 
     /// Where the answer came from.
     pub(crate) fn origin(&self) -> Origin {
-        Origin {
-            from_cache: self
-                .data
-                .metrics
-                .as_ref()
-                .is_some_and(|metrics| metrics.cache_status == "hit"),
-            from_retrieval: !self.data.citations.is_empty(),
-        }
+        origin(self.data.metrics.as_ref(), !self.data.citations.is_empty())
     }
 
     /// The code of `turn_failed`.
@@ -171,18 +164,24 @@ impl<'a> ChatAnswer<'a> {
     /// Where the answer came from; none where it is no answer.
     pub(crate) fn origin(&self) -> Option<Origin> {
         let metrics = self.metrics.as_ref()?;
-        Some(Origin {
-            from_cache: metrics.cache_status == "hit",
-            from_retrieval: self
-                .logs
-                .iter()
-                .any(|log| log.kind == "documents" || log.kind == "vector_search"),
-        })
+        let searched = self
+            .logs
+            .iter()
+            .any(|log| log.kind == "documents" || log.kind == "vector_search");
+        Some(origin(Some(metrics), searched))
     }
 
     /// The code of an error.
     pub(crate) fn error_code(&self) -> Option<String> {
         self.error.as_ref().map(|error| error.code.to_string())
+    }
+}
+
+fn origin(metrics: Option<&Metrics<'_>>, searched: bool) -> Origin {
+    match metrics {
+        Some(metrics) if metrics.cache_status == "hit" => Origin::Cache,
+        Some(_) | None if searched => Origin::Retrieval,
+        Some(_) | None => Origin::Neither,
     }
 }
 
@@ -228,25 +227,13 @@ mod tests {
             "citations":[{"index":1,"chunkId":"0","source":"a.md"}]}}"#;
         let terminal = Terminal::parse(text).unwrap();
         assert_eq!(terminal.turn_id, "t");
-        assert_eq!(
-            terminal.origin(),
-            Origin {
-                from_cache: false,
-                from_retrieval: true
-            }
-        );
+        assert_eq!(terminal.origin(), Origin::Retrieval);
     }
 
     #[test]
     fn a_cached_answer_is_told_apart() {
         let text = r#"{"turnId":"t","data":{"metrics":{"cache_status":"hit"},"citations":[]}}"#;
-        assert_eq!(
-            Terminal::parse(text).unwrap().origin(),
-            Origin {
-                from_cache: true,
-                from_retrieval: false
-            }
-        );
+        assert_eq!(Terminal::parse(text).unwrap().origin(), Origin::Cache);
     }
 
     #[test]
@@ -275,13 +262,7 @@ mod tests {
         let answer = br#"{"message":"m","agent":"billing","confidence":0.9,"agent_status":{"billing":"complete"},
             "logs":[{"type":"routing"},{"type":"documents"}],"metrics":{"cache_status":"miss"}}"#;
         let origin = ChatAnswer::parse(answer).unwrap().origin();
-        assert_eq!(
-            origin,
-            Some(Origin {
-                from_cache: false,
-                from_retrieval: true
-            })
-        );
+        assert_eq!(origin, Some(Origin::Retrieval));
         let error = br#"{"error":{"code":"OVERLOADED","message":"m","timestamp":"t","requestId":"r"}}"#;
         let error = ChatAnswer::parse(error).unwrap();
         assert_eq!(error.origin(), None);
