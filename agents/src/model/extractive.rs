@@ -173,8 +173,8 @@ impl<'a> Draft<'a> {
     }
 
     /// How probable it is that the answer is right, 0 to 1: a logistic function that rises with the best chunk's fused
-    /// score, with the best passage's cosine and with the coverage of the question's words. Its weights were
-    /// set by hand on questions with and without an answer (`tests/it/questions.rs`), not fitted: it ranks well, and is not yet
+    /// score, with the best passage's cosine and with the coverage of the question's words. Its weights were set by hand
+    /// on questions with and without an answer (`tests/it/questions.rs`), not fitted: it ranks well, and is not yet
     /// calibrated.
     fn confidence(&self) -> f64 {
         let Some(best) = self.found.chunks.first() else {
