@@ -1,8 +1,9 @@
 //! Measures group commits: `cargo run --release -p orchestratai-store --example commit_rate [SECONDS [FOLDER]]`.
 //!
 //! A turn is two appends in two commits: its acceptance, then eight events of some 6 KB with the end. A batch holds so many
-//! turns, each in another of 256 sessions. Prints turns a second, CPU time of the whole process for each turn, and how long
-//! a commit takes. The folder decides which device is measured.
+//! turns, each in another of 256 sessions. Prints turns a second, CPU time of the whole process for each turn and how much
+//! of it SQLite's threads took, how much was written to log and database file, and how long a commit takes. The folder
+//! decides which device is measured.
 
 #[path = "../tests/it/conversation.rs"]
 #[allow(dead_code, reason = "shared with the tests")]
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "durability  batch   turns/s  cpu µs/turn  commit p50 ms  p99 ms  log MiB"
+        "durability  batch   turns/s  cpu µs/turn  of it SQLite  KiB/turn  commit p50 ms  p99 ms  log MiB"
     )?;
     for durability in [Durability::Full, Durability::Process] {
         for batch in [1, 16, 100, 256] {
@@ -44,10 +45,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let log = std::fs::metadata(folder.path().join("rate.db-wal")).map_or(0, |log| log.len() >> 20);
             writeln!(
                 out,
-                "{:<10}  {batch:>5}  {:>8.0}  {:>11.1}  {:>13.2}  {:>6.2}  {log:>7}",
+                "{:<10}  {batch:>5}  {:>8.0}  {:>11.1}  {:>12.1}  {:>8.1}  {:>13.2}  {:>6.2}  {log:>7}",
                 format!("{durability:?}").to_lowercase(),
                 figures.turns as f64 / figures.elapsed.as_secs_f64(),
-                figures.cpu.as_secs_f64() * 1e6 / figures.turns as f64,
+                figures.used.cpu.as_secs_f64() * 1e6 / figures.turns as f64,
+                figures.used.sqlite_cpu.as_secs_f64() * 1e6 / figures.turns as f64,
+                figures.used.written as f64 / 1024.0 / figures.turns as f64,
                 figures.commits.value_at_quantile(0.5) as f64 / 1e3,
                 figures.commits.value_at_quantile(0.99) as f64 / 1e3,
             )?;
@@ -59,9 +62,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 struct Figures {
     turns: u64,
     elapsed: Duration,
-    cpu: Duration,
+    used: Usage,
     /// In microseconds.
     commits: Histogram<u64>,
+}
+
+impl Figures {
+    fn new() -> Result<Self, hdrhistogram::CreationError> {
+        Ok(Self {
+            turns: 0,
+            elapsed: Duration::ZERO,
+            used: Usage::default(),
+            commits: Histogram::new(3)?,
+        })
+    }
+}
+
+/// What the process has used so far.
+#[derive(Default, Clone, Copy)]
+struct Usage {
+    cpu: Duration,
+    sqlite_cpu: Duration,
+    /// In bytes.
+    written: u64,
 }
 
 async fn measure(
@@ -72,12 +95,7 @@ async fn measure(
     let store = Store::open(settings).await?;
     let mut talks: Vec<Conversation> = (0..SESSIONS).map(|_| Conversation::new()).collect();
     store.commit(talks.iter().map(Conversation::create).collect()).await?;
-    let mut figures = Figures {
-        turns: 0,
-        elapsed: Duration::ZERO,
-        cpu: Duration::ZERO,
-        commits: Histogram::new(3)?,
-    };
+    let mut figures = Figures::new()?;
     let mut next = 0;
     let mut round = 0_u64;
     while figures.elapsed < at_least {
@@ -100,33 +118,41 @@ async fn measure(
         round += 1;
         if round == 1 {
             // The first batch warms up.
-            figures = Figures {
-                turns: 0,
-                elapsed: Duration::ZERO,
-                cpu: Duration::ZERO,
-                commits: Histogram::new(3)?,
-            };
+            figures = Figures::new()?;
         }
     }
     Ok(figures)
 }
 
 async fn commit(store: &Store, writes: Vec<Write>, figures: &mut Figures) -> Result<(), Box<dyn std::error::Error>> {
-    let (started, cpu) = (Instant::now(), process_cpu()?);
+    let (before, started) = (Usage::now()?, Instant::now());
     store.commit(writes).await?;
     let took = started.elapsed();
-    figures.cpu += process_cpu()?.saturating_sub(cpu);
+    let after = Usage::now()?;
+    figures.used.cpu += after.cpu.saturating_sub(before.cpu);
+    figures.used.sqlite_cpu += after.sqlite_cpu.saturating_sub(before.sqlite_cpu);
+    figures.used.written += after.written - before.written;
     figures.elapsed += took;
     figures.commits.record(u64::try_from(took.as_micros())?)?;
     Ok(())
 }
 
-/// CPU time of all threads of this process. `schedstat` counts nanoseconds, where `stat` counts ticks of 10 ms.
-fn process_cpu() -> Result<Duration, Box<dyn std::error::Error>> {
-    let mut nanoseconds = 0;
-    for thread in std::fs::read_dir("/proc/self/task")? {
-        let schedstat = std::fs::read_to_string(thread?.path().join("schedstat"))?;
-        nanoseconds += schedstat.split_whitespace().next().unwrap_or("0").parse::<u64>()?;
+impl Usage {
+    /// Of all threads of this process. `schedstat` counts nanoseconds, where `stat` counts ticks of 10 ms.
+    fn now() -> Result<Self, Box<dyn std::error::Error>> {
+        let mut usage = Self::default();
+        for thread in std::fs::read_dir("/proc/self/task")? {
+            let thread = thread?.path();
+            let schedstat = std::fs::read_to_string(thread.join("schedstat"))?;
+            let cpu = Duration::from_nanos(schedstat.split_whitespace().next().unwrap_or("0").parse()?);
+            usage.cpu += cpu;
+            if std::fs::read_to_string(thread.join("comm"))?.starts_with("sqlx-sqlite") {
+                usage.sqlite_cpu += cpu;
+            }
+        }
+        let io = std::fs::read_to_string("/proc/self/io")?;
+        let written = io.lines().find_map(|line| line.strip_prefix("wchar: "));
+        usage.written = written.unwrap_or("0").parse()?;
+        Ok(usage)
     }
-    Ok(Duration::from_nanos(nanoseconds))
 }

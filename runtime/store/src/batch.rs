@@ -131,7 +131,7 @@ impl Rows {
         Ok(())
     }
 
-    /// Adds what the read models take from one entry.
+    /// Adds what the read models take from one entry. Its messages belong to the session.
     fn read_models(&mut self, session_id: SessionId, entry: JournalEntry) -> Result<(), CommitError> {
         let JournalEntry { event, frame: _, kept } = entry;
         let seq = event.seq;
@@ -139,6 +139,13 @@ impl Rows {
             session_id,
             seq,
             reason,
+        };
+        let message = |message: &Message| {
+            let message = message.clone();
+            let is_own = message.session_id == session_id;
+            is_own
+                .then_some(MessageRow { message, seq })
+                .ok_or_else(|| malformed("has a message of another session"))
         };
         let turn_id = || event.turn_id.ok_or_else(|| malformed("names no turn"));
         match &event.body {
@@ -155,21 +162,17 @@ impl Rows {
                     accepted_seq: seq,
                     ended: None,
                 });
-                self.messages.push(MessageRow {
-                    message: accepted.message.clone(),
-                    seq,
-                });
+                self.messages.push(message(&accepted.message)?);
             }
             EventBody::MessageCompleted(completed) => {
                 self.end(turn_id()?, session_id, seq, event.at)?;
-                self.messages.push(MessageRow {
-                    message: completed.message.clone(),
-                    seq,
-                });
+                self.messages.push(message(&completed.message)?);
             }
             EventBody::TurnCancelled(_) => {
                 self.end(turn_id()?, session_id, seq, event.at)?;
-                self.messages.extend(kept.map(|message| MessageRow { message, seq }));
+                if let Some(kept) = kept {
+                    self.messages.push(message(&kept)?);
+                }
             }
             EventBody::TurnFailed(_) => self.end(turn_id()?, session_id, seq, event.at)?,
             EventBody::RetrievalLog(_)

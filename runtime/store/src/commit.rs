@@ -5,20 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestratai_shared::{ChatSession, Confidence, MessageRole, SessionId, Timestamp};
+use orchestratai_shared::{SessionId, Timestamp, TurnId};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult,
-    entity::prelude::{DateTimeUtc, TextUuid},
+    entity::prelude::TextUuid,
     sea_query::{Alias, Expr, ExprTrait, LockType, OnConflict, Query},
 };
 use tokio::sync::MutexGuard;
 
 use crate::{
     CommitError, Store, StoreError, Write,
-    batch::{self, EndedTurn, MessageRow, Rows, SessionChange, Step},
+    batch::{self, Rows, SessionChange, Step},
     dialect,
-    entity::{erased_session, journal, message, session, signed, turn},
-    rows::{ROWS_MAX, change, insert, number, text, text_value, time, time_value, values_list},
+    entity::{erased_session, journal, message, session, turn},
+    rows::{ROWS_MAX, insert, text, time},
+    statements,
     store::Writer,
 };
 
@@ -115,133 +116,29 @@ async fn take_steps(transaction: &DatabaseTransaction, steps: Vec<Step>) -> Resu
 }
 
 /// Writes rows to their tables.
-async fn write_rows(transaction: &DatabaseTransaction, rows: Rows) -> Result<(), CommitError> {
-    let Rows {
-        created,
-        changed,
-        journal,
-        messages,
-        accepted,
-        ended,
-        ..
-    } = rows;
-    if !created.is_empty() {
-        let created = created
-            .into_iter()
-            .map(|(session, organization)| session_values(&session, &organization));
-        let skip = OnConflict::column(session::Column::Id).do_nothing().to_owned();
-        insert(transaction, session::Entity, &SESSION_COLUMNS, created, Some(skip)).await?;
-    }
-    if journal.is_empty() {
+async fn write_rows(transaction: &DatabaseTransaction, mut rows: Rows) -> Result<(), CommitError> {
+    let backend = transaction.get_database_backend();
+    let created = statements::create_sessions(backend, std::mem::take(&mut rows.created));
+    dialect::execute_all(transaction, created)
+        .await
+        .map_err(StoreError::from)?;
+    if rows.journal.is_empty() {
         return Ok(());
     }
-    let organizations = check_order(transaction, &changed).await?;
-    let organization = |session_id: &SessionId| -> Expr { organizations[session_id].as_str().into() };
-    let rows = journal.into_iter().map(|row| {
-        let organization = organization(&row.session_id);
-        [
-            text(row.session_id.0),
-            number(row.seq),
-            number(row.last_seq),
-            time(row.at),
-            organization,
-            row.payload.into(),
-        ]
-    });
-    insert(transaction, journal::Entity, &JOURNAL_COLUMNS, rows, None).await?;
-    let rows = messages.into_iter().map(|row| {
-        let organization = organization(&row.message.session_id);
-        message_values(row, organization)
-    });
-    insert(transaction, message::Entity, &MESSAGE_COLUMNS, rows, None).await?;
-    let rows = accepted.into_iter().map(|turn| {
-        let (ended_seq, ended_at) = turn.ended.map(|(seq, at)| (signed(seq), DateTimeUtc::from(at))).unzip();
-        let organization = organization(&turn.session_id);
-        [
-            text(turn.id.0),
-            text(turn.session_id.0),
-            text(turn.client_message_id.0),
-            number(turn.accepted_seq),
-            ended_seq.into(),
-            ended_at.into(),
-            organization,
-        ]
-    });
-    insert(transaction, turn::Entity, &TURN_COLUMNS, rows, None).await?;
-    end_turns(transaction, &ended).await?;
-    change_sessions(transaction, &changed).await
-}
-
-const SESSION_COLUMNS: [session::Column; 9] = [
-    session::Column::Id,
-    session::Column::UserId,
-    session::Column::StartTime,
-    session::Column::LastActivity,
-    session::Column::TotalTokens,
-    session::Column::TotalCost,
-    session::Column::MessageCount,
-    session::Column::OrganizationId,
-    session::Column::LastSeq,
-];
-
-const JOURNAL_COLUMNS: [journal::Column; 6] = [
-    journal::Column::SessionId,
-    journal::Column::Seq,
-    journal::Column::LastSeq,
-    journal::Column::At,
-    journal::Column::OrganizationId,
-    journal::Column::Payload,
-];
-
-const MESSAGE_COLUMNS: [message::Column; 9] = [
-    message::Column::Id,
-    message::Column::SessionId,
-    message::Column::Role,
-    message::Column::Content,
-    message::Column::Agent,
-    message::Column::Confidence,
-    message::Column::CreatedAt,
-    message::Column::OrganizationId,
-    message::Column::Seq,
-];
-
-const TURN_COLUMNS: [turn::Column; 7] = [
-    turn::Column::Id,
-    turn::Column::SessionId,
-    turn::Column::ClientMessageId,
-    turn::Column::AcceptedSeq,
-    turn::Column::EndedSeq,
-    turn::Column::EndedAt,
-    turn::Column::OrganizationId,
-];
-
-fn session_values(session: &ChatSession, organization: &str) -> [Expr; 9] {
-    [
-        text(session.id.0),
-        session.user_id.clone().into(),
-        time(session.start_time),
-        time(session.last_activity),
-        number(session.total_tokens),
-        session.total_cost.into(),
-        number(session.message_count),
-        organization.into(),
-        number(0),
-    ]
-}
-
-fn message_values(row: MessageRow, organization: Expr) -> [Expr; 9] {
-    let MessageRow { message, seq } = row;
-    [
-        text(message.id.0),
-        text(message.session_id.0),
-        role_text(message.role).into(),
-        message.content.into(),
-        message.agent.map(|agent| agent.as_str().to_owned()).into(),
-        message.confidence.map(Confidence::get).into(),
-        time(message.timestamp),
-        organization,
-        number(seq),
-    ]
+    let organizations = check_order(transaction, &rows.changed).await?;
+    let to_write =
+        rows.journal.len() + rows.messages.len() + rows.accepted.len() + rows.ended.len() + rows.changed.len();
+    let turn_ids: Vec<TurnId> = rows.ended.iter().map(|turn| turn.id).collect();
+    let statements = statements::write(backend, rows, &organizations);
+    let written = dialect::execute_all(transaction, statements)
+        .await
+        .map_err(StoreError::from)?;
+    // All of them but the ends of turns find their rows or fail.
+    if written == to_write as u64 {
+        Ok(())
+    } else {
+        Err(CommitError::TurnNotOpen { turn_ids })
+    }
 }
 
 /// Sees that the events of each session follow its last one, and gives the sessions' organizations.
@@ -294,73 +191,6 @@ fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64), StoreError> {
     ))
 }
 
-/// Ends turns that are open.
-async fn end_turns(transaction: &DatabaseTransaction, ended: &[EndedTurn]) -> Result<(), CommitError> {
-    for ended in ended.chunks(ROWS_MAX) {
-        let rows = ended.iter().map(|turn| {
-            [
-                text_value(turn.id.0),
-                text_value(turn.session_id.0),
-                signed(turn.seq).into(),
-                time_value(turn.at),
-            ]
-        });
-        let update = Query::update()
-            .table(turn::Entity)
-            .value(turn::Column::EndedSeq, change(3))
-            .value(turn::Column::EndedAt, change(4))
-            .from(values_list(rows))
-            .and_where(Expr::col((turn::Entity, turn::Column::Id)).eq(change(1)))
-            .and_where(Expr::col((turn::Entity, turn::Column::SessionId)).eq(change(2)))
-            .and_where(Expr::col((turn::Entity, turn::Column::EndedSeq)).is_null())
-            .to_owned();
-        let found = transaction
-            .execute(&update)
-            .await
-            .map_err(StoreError::from)?
-            .rows_affected();
-        if found != ended.len() as u64 {
-            return Err(CommitError::TurnNotOpen {
-                turn_ids: ended.iter().map(|turn| turn.id).collect(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Brings the totals of all sessions of the batch up to date.
-async fn change_sessions(
-    transaction: &DatabaseTransaction,
-    changed: &BTreeMap<SessionId, SessionChange>,
-) -> Result<(), CommitError> {
-    let changed: Vec<_> = changed.iter().collect();
-    let plus = |column: session::Column, index| Expr::col((session::Entity, column)).add(change(index));
-    for changed in changed.chunks(ROWS_MAX) {
-        let rows = changed.iter().map(|(id, add)| {
-            [
-                text_value(id.0),
-                signed(add.last_seq).into(),
-                time_value(add.last_activity),
-                signed(add.tokens).into(),
-                add.cost.into(),
-                signed(add.messages).into(),
-            ]
-        });
-        let update = Query::update()
-            .table(session::Entity)
-            .value(session::Column::LastSeq, change(2))
-            .value(session::Column::LastActivity, change(3))
-            .value(session::Column::TotalTokens, plus(session::Column::TotalTokens, 4))
-            .value(session::Column::TotalCost, plus(session::Column::TotalCost, 5))
-            .value(session::Column::MessageCount, plus(session::Column::MessageCount, 6))
-            .from(values_list(rows))
-            .and_where(Expr::col((session::Entity, session::Column::Id)).eq(change(1)))
-            .to_owned();
-        transaction.execute(&update).await.map_err(StoreError::from)?;
-    }
-    Ok(())
-}
-
 /// Erases a session and leaves its tombstone.
 async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Result<(), CommitError> {
     let id = TextUuid(session_id.0);
@@ -393,14 +223,16 @@ async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Resu
         erased_session::Column::ErasedAt,
         erased_session::Column::OrganizationId,
     ];
-    insert(
-        transaction,
+    let statements = insert(
+        transaction.get_database_backend(),
         erased_session::Entity,
         &columns,
-        std::iter::once(tombstone),
-        Some(keep_higher),
-    )
-    .await?;
+        [tombstone],
+        Some(&keep_higher),
+    );
+    dialect::execute_all(transaction, statements)
+        .await
+        .map_err(StoreError::from)?;
     let failed = |error| CommitError::Store(StoreError::from(error));
     journal::Entity::delete_many()
         .filter(journal::Column::SessionId.eq(id))
@@ -422,13 +254,6 @@ async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Resu
         .await
         .map_err(failed)?;
     Ok(())
-}
-
-fn role_text(role: MessageRole) -> &'static str {
-    match role {
-        MessageRole::User => "user",
-        MessageRole::Assistant => "assistant",
-    }
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result
         // No foreign keys are declared: they would cost a look-up for each row of the hot path, and rows of a session are
         // made and erased in one place.
         .foreign_keys(false)
-        // Statements differ in their number of rows; more of them than this are not worth their memory.
-        .statement_cache_capacity(64)
+        // Statements differ in their numbers of rows; more of them than this are not worth their memory.
+        .statement_cache_capacity(32)
         .pragma("cache_size", format!("-{cache_kib}"))
         .pragma("temp_store", "memory")
         // A checkpoint inside a commit would make that commit slow; `checkpoint` does it beside them.
@@ -87,6 +87,38 @@ pub(crate) async fn begin_write(connection: &DatabaseConnection) -> Result<Datab
         })
         .await
 }
+
+/// Executes statements in order, and gives the number of rows that they changed in all.
+///
+/// SQLite takes them as one text: each call hands over to the connection's thread and back, which for a small batch costs
+/// more than its rows.
+pub(crate) async fn execute_all(transaction: &DatabaseTransaction, statements: Vec<Statement>) -> Result<u64, DbErr> {
+    let backend = transaction.get_database_backend();
+    let at_once = if backend == DbBackend::Sqlite {
+        STATEMENTS_MAX
+    } else {
+        1
+    };
+    let mut changed = 0;
+    let mut statements = statements.into_iter().peekable();
+    while statements.peek().is_some() {
+        let mut text = String::new();
+        let mut values = Vec::new();
+        for statement in statements.by_ref().take(at_once) {
+            if !text.is_empty() {
+                text.push_str(";\n");
+            }
+            text.push_str(&statement.sql);
+            values.extend(statement.values.into_iter().flatten());
+        }
+        let joined = Statement::from_sql_and_values(backend, text, values);
+        changed += transaction.execute_raw(joined).await?.rows_affected();
+    }
+    Ok(changed)
+}
+
+/// Most statements in one text, which SQLite bounds at a million bytes.
+const STATEMENTS_MAX: usize = 32;
 
 /// The statement that makes the view `retrieval_logs`: one row for each `retrieval_log` event, read from the journal.
 ///

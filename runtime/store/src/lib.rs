@@ -11,7 +11,7 @@
 //! - [`settings`], [`error`]: where the data is and how safe; what can go wrong;
 //! - [`write`]: what can be written;
 //! - `store`: opening and closing; `dialect`: what is peculiar to an engine;
-//! - `batch`, `rows`, `commit`: a batch of writes as rows, and the transaction that stores them; `checkpoint`: the bound on the
+//! - `batch`, `statements`, `commit`: a batch of writes as rows, as statements, and the transaction that stores them; `checkpoint`: the bound on the
 //!   write-ahead log;
 //! - [`record`], [`events`], [`turn`], [`page`]: reading sessions, journal, turns and pages;
 //! - [`document`]: the documents of the knowledge base;
@@ -35,6 +35,7 @@ mod frames;
 mod meta;
 mod migration;
 mod rows;
+mod statements;
 mod store;
 
 pub use document::{

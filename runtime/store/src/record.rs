@@ -83,7 +83,7 @@ impl Store {
             .order_by_asc(turn::Column::AcceptedSeq)
             .all(&reader)
             .await?;
-        let keys: Vec<AcceptedKey> = turns.into_iter().map(accepted_key).collect();
+        let keys: Vec<AcceptedKey> = turns.iter().map(accepted_key).collect();
         let open_turns = open_turns(&reader, id, &keys).await?;
         let transcript = page::last_messages(&reader, id, transcript, None).await?.items;
         reader.commit().await?;
@@ -157,7 +157,7 @@ async fn open_turns(
     Ok(open)
 }
 
-fn accepted_key(row: turn::Model) -> AcceptedKey {
+fn accepted_key(row: &turn::Model) -> AcceptedKey {
     AcceptedKey {
         client_message_id: ClientMessageId(row.client_message_id.0),
         turn_id: TurnId(row.id.0),

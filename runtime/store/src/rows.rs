@@ -2,44 +2,45 @@
 
 use orchestratai_shared::Timestamp;
 use sea_orm::{
-    ConnectionTrait,
+    DbBackend, Statement,
     entity::prelude::{DateTimeUtc, TextUuid},
     sea_query::{Alias, Expr, IntoIden, IntoTableRef, OnConflict, Query, TableRef, Value, ValueTuple},
 };
 use uuid::Uuid;
 
-use crate::{StoreError, entity::signed};
+use crate::entity::signed;
 
 /// Most rows in one statement. A statement is prepared anew for each number of rows that it has not seen lately, so they
 /// should be few; more rows than this save nothing. With the widest table, of 12 columns, it stays below the 32,766 values
 /// that SQLite can bind.
 pub(crate) const ROWS_MAX: usize = 256;
 
-/// Inserts rows, many in one statement.
-pub(crate) async fn insert<T, C, const N: usize>(
-    transaction: &impl ConnectionTrait,
+/// Statements that insert rows.
+pub(crate) fn insert<T, C, const N: usize>(
+    backend: DbBackend,
     table: T,
     columns: &[C; N],
-    rows: impl Iterator<Item = [Expr; N]>,
-    on_conflict: Option<OnConflict>,
-) -> Result<(), StoreError>
+    rows: impl IntoIterator<Item = [Expr; N]>,
+    on_conflict: Option<&OnConflict>,
+) -> Vec<Statement>
 where
     T: IntoTableRef + Copy,
     C: IntoIden + Copy,
 {
-    let mut rows = rows.peekable();
+    let mut rows = rows.into_iter().peekable();
+    let mut statements = Vec::new();
     while rows.peek().is_some() {
-        let mut statement = Query::insert();
-        statement.into_table(table).columns(*columns);
+        let mut insert = Query::insert();
+        insert.into_table(table).columns(*columns);
         for row in rows.by_ref().take(ROWS_MAX) {
-            statement.values_panic(row);
+            insert.values_panic(row);
         }
-        if let Some(on_conflict) = &on_conflict {
-            statement.on_conflict(on_conflict.clone());
+        if let Some(on_conflict) = on_conflict {
+            insert.on_conflict(on_conflict.clone());
         }
-        transaction.execute(&statement).await?;
+        statements.push(backend.build(&insert));
     }
-    Ok(())
+    statements
 }
 
 /// A list of rows as a table `change`. Its columns are `column1`, `column2` and so on, on every engine.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use orchestratai_shared::Timestamp;
 use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
     entity::prelude::TextUuid,
     sea_query::{Expr, OnConflict},
 };
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{DocumentChanges, DocumentId, DocumentRoot, DocumentsChanged, NewDocument};
 use crate::{
-    Store, StoreError,
+    Store, StoreError, dialect,
     entity::{document, removed_document},
     meta,
     rows::{ROWS_MAX, insert, number, text, time},
@@ -233,7 +233,15 @@ async fn put_rows(
             document::Column::UpdatedAt,
         ])
         .to_owned();
-    insert(transaction, document::Entity, &columns, rows, Some(replace)).await
+    let statements = insert(
+        transaction.get_database_backend(),
+        document::Entity,
+        &columns,
+        rows,
+        Some(&replace),
+    );
+    dialect::execute_all(transaction, statements).await?;
+    Ok(())
 }
 
 async fn remove_rows(
@@ -263,7 +271,14 @@ async fn remove_rows(
         let rows = rows.into_iter().map(|(id, organization, collection)| -> [Expr; 4] {
             [text(id.0), organization.into(), collection.into(), number(revision)]
         });
-        insert(transaction, removed_document::Entity, &columns, rows, None).await?;
+        let statements = insert(
+            transaction.get_database_backend(),
+            removed_document::Entity,
+            &columns,
+            rows,
+            None,
+        );
+        dialect::execute_all(transaction, statements).await?;
         document::Entity::delete_many()
             .filter(document::Column::Id.is_in(ids.iter().copied()))
             .exec(transaction)
