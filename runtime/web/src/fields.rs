@@ -96,11 +96,15 @@ pub(crate) fn flag(value: Value) -> Result<bool, Invalid> {
     value.as_bool().ok_or_else(|| Invalid::new("must be true or false"))
 }
 
+/// The largest `seq` that may be named: 2^63 - 1, what a signed 64-bit integer of any client and database holds.
+pub(crate) const SEQ_MAX: u64 = i64::MAX.unsigned_abs();
+
 /// A whole number from `min` to `max`, as JSON or, in a query, as digits.
 pub(crate) fn whole(min: u64, max: u64) -> impl FnOnce(Value) -> Result<u64, Invalid> {
     move |value| {
         let number = match &value {
-            Value::Number(number) => number.as_u64(),
+            // 22.0 is as whole as 22: JSON has one kind of number.
+            Value::Number(number) => number.as_u64().or_else(|| whole_float(number.as_f64()?)),
             Value::String(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
             Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => None,
         };
@@ -108,6 +112,18 @@ pub(crate) fn whole(min: u64, max: u64) -> impl FnOnce(Value) -> Result<u64, Inv
             .filter(|number| (min..=max).contains(number))
             .ok_or_else(|| Invalid::new(format!("must be a whole number from {min} to {max}")))
     }
+}
+
+/// A float that is a whole number, in the range where floats hold each of them.
+fn whole_float(number: f64) -> Option<u64> {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    let is_whole = number.fract() == 0.0 && (0.0..=EXACT_MAX).contains(&number);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is whole, not negative, and exact"
+    )]
+    is_whole.then_some(number as u64)
 }
 
 #[cfg(test)]
@@ -134,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_number_keeps_to_its_bounds_in_json_and_in_a_query() {
-        for good in [json!(1), json!(50), json!("50")] {
+        for good in [json!(1), json!(50), json!(50.0), json!("50")] {
             assert!(whole(1, 50)(good.clone()).is_ok(), "{good}");
         }
         for bad in [

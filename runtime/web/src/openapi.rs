@@ -1,19 +1,25 @@
 //! The OpenAPI document: what the API says of itself, and what tests hold it to.
 
 mod failures;
+mod stream;
 
 use bytes::Bytes;
 use orchestratai_shared::{ErrorBody, EventBody, SessionId, Timestamp, TurnId};
+use serde_json::{Value, json};
 use utoipa::{
-    Modify, OpenApi, ToSchema,
+    OpenApi, ToSchema,
     openapi::{
-        ContentBuilder, OpenApi as Document, Ref, ResponseBuilder,
+        OpenApi as Document, RefOr,
+        encoding::Encoding,
+        header::Header,
         path::Operation,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        schema::{Object, Type},
+        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
 
 pub(crate) use failures::{BadBody, Busy, Conflict, Invalid, NotFound, TurnFailures, Unexpected};
+pub(crate) use stream::{ChatStreamEvent, SessionStreamEvent};
 
 use crate::{rest, sse};
 
@@ -28,7 +34,6 @@ pub(crate) struct DurableEvent {
     /// The session.
     session_id: SessionId,
     /// The turn it belongs to.
-    #[schema(nullable = false)]
     turn_id: Option<TurnId>,
     /// When it happened.
     at: Timestamp,
@@ -52,7 +57,6 @@ pub(crate) struct DurableEvent {
         (name = "knowledge", description = "What answers are taken from."),
         (name = "health", description = "Whether the server serves, and how it is doing.")
     ),
-    security(("token" = [])),
     paths(
         rest::chat::chat, sse::chat::start, sse::chat::initiate, sse::chat::follow, rest::chat::cancel,
         rest::session::create, rest::session::read, rest::session::erase,
@@ -62,58 +66,144 @@ pub(crate) struct DurableEvent {
         rest::health::health, rest::health::services, rest::health::live, rest::health::ready, rest::health::metrics,
         rest::docs::document,
     ),
-    components(schemas(ErrorBody)),
-    modifiers(&Everywhere)
+    components(schemas(ErrorBody))
 )]
 struct Api;
 
-/// What holds for every operation.
-struct Everywhere;
+/// Whether the server that is described wants a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authentication {
+    /// It takes requests from everybody.
+    Open,
+    /// It has `auth.token`.
+    Token,
+}
 
-impl Modify for Everywhere {
-    fn modify(&self, document: &mut Document) {
+/// The document as JSON, for readers without a server at hand: of one that wants a token.
+#[must_use]
+pub fn document() -> Bytes {
+    document_of(Authentication::Token)
+}
+
+/// The document of a server with this kind of authentication.
+pub(crate) fn document_of(authentication: Authentication) -> Bytes {
+    let mut document = Api::openapi();
+    everywhere(&mut document, authentication);
+    let mut document = serde_json::to_value(document).expect("the OpenAPI document has string keys only");
+    leave_out_null(&mut document);
+    format!("{document:#}").into()
+}
+
+/// Adds what holds for every operation.
+fn everywhere(document: &mut Document, authentication: Authentication) {
+    if authentication == Authentication::Token {
         let token = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("`auth.token`, where the server has one."))
+            .description(Some("`auth.token` of the server's configuration."))
             .build();
         let components = document.components.get_or_insert_default();
         components
             .security_schemes
             .insert("token".into(), SecurityScheme::Http(token).into());
-        for (path, item) in &mut document.paths.paths {
-            let is_open = path.starts_with("/api/health");
-            let methods = [&mut item.get, &mut item.post, &mut item.delete];
-            for operation in methods.into_iter().flatten() {
-                if !is_open {
-                    failure(operation, "401", "No valid bearer token was brought.");
-                }
-                failure(
-                    operation,
-                    "403",
-                    "The page's origin, or the `Host` of the request, is not allowed.",
-                );
+    }
+    for (path, item) in &mut document.paths.paths {
+        let wants_token = authentication == Authentication::Token && !path.starts_with("/api/health");
+        let methods = [&mut item.get, &mut item.post, &mut item.delete];
+        for operation in methods.into_iter().flatten() {
+            if let Some(RefOr::T(body)) = &mut operation.request_body
+                && let Some(RefOr::T(form)) = body.content.get_mut("multipart/form-data")
+            {
+                let text = Encoding::builder().content_type(Some("text/markdown, text/plain"));
+                let path = json!("form-data; name=\"file\"; filename=\"guides/rotating-keys.md\"");
+                let place = Header::builder()
+                    .schema(Some(Object::with_type(Type::String)))
+                    .example(Some(path));
+                let text = text.header("Content-Disposition", place.build());
+                form.encoding.insert("file".into(), text.build().into());
             }
+            if wants_token {
+                operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+                failure(operation, "401", "No valid bearer token was brought.");
+            }
+            failure(
+                operation,
+                "403",
+                "The page's origin, or the `Host` of the request, is not allowed.",
+            );
         }
     }
 }
 
 fn failure(operation: &mut Operation, status: &str, description: &str) {
-    let body = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name("ErrorBody")))
-        .build();
-    let response = ResponseBuilder::new()
-        .description(description)
-        .content("application/json", body)
-        .build();
-    operation.responses.responses.insert(status.into(), response.into());
+    let (status, response) = failures::response((status, description));
+    operation.responses.responses.insert(status, response);
 }
 
-/// The document as JSON.
-///
-/// # Panics
-/// Never: a document made of our own types has string keys only.
-#[must_use]
-pub fn document() -> Bytes {
-    let text = Api::openapi().to_pretty_json();
-    text.expect("the OpenAPI document has string keys only").into()
+/// Takes `null` out of every type: a field without value is left out on our wire, and the derive cannot know that.
+fn leave_out_null(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(leave_out_null),
+        Value::Object(fields) => {
+            if let Some(Value::Array(types)) = fields.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    fields.insert("type".into(), only);
+                }
+            }
+            if let Some(Value::Array(variants)) = fields.get_mut("oneOf") {
+                variants.retain(|variant| *variant != json!({"type": "null"}));
+                if let [Value::Object(only)] = variants.as_mut_slice() {
+                    let only = std::mem::take(only);
+                    fields.remove("oneOf");
+                    fields.extend(only);
+                }
+            }
+            fields.values_mut().for_each(leave_out_null);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(authentication: Authentication) -> Value {
+        serde_json::from_slice(&document_of(authentication)).unwrap()
+    }
+
+    #[test]
+    fn no_type_says_null_for_nothing_on_our_wire_is() {
+        let text = document();
+        assert!(!String::from_utf8_lossy(&text).contains("null"));
+    }
+
+    #[test]
+    fn every_durable_event_is_described_under_its_own_name() {
+        let document = read(Authentication::Open);
+        let variants = document["components"]["schemas"]["EventBody"]["oneOf"]
+            .as_array()
+            .unwrap();
+        let names: Vec<_> = variants
+            .iter()
+            .map(|variant| variant["properties"]["type"]["enum"][0].as_str().unwrap())
+            .collect();
+        assert_eq!(names, EventBody::KINDS);
+    }
+
+    #[test]
+    fn every_operation_says_what_it_may_refuse_and_only_health_needs_no_token() {
+        let document = read(Authentication::Token);
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let responses = operation["responses"].as_object().unwrap();
+                assert!(responses.contains_key("403"), "{method} {path}");
+                let wants_token = !path.starts_with("/api/health");
+                assert_eq!(responses.contains_key("401"), wants_token, "{method} {path}");
+                assert_eq!(operation["security"].is_array(), wants_token, "{method} {path}");
+            }
+        }
+        assert!(!document["info"]["version"].as_str().unwrap().is_empty());
+    }
 }

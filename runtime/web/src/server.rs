@@ -16,7 +16,7 @@ use orchestratai_telemetry::Metrics;
 
 use crate::{
     edge::{Edge, Gate, X_TURN_ID, token},
-    openapi,
+    openapi::{self, Authentication},
     request_id::X_REQUEST_ID,
     rest,
     settings::WebSettings,
@@ -43,12 +43,16 @@ pub fn server(
     let gate = Arc::new(Gate::new(settings.cors_origins.clone(), guards_host));
     let workers = settings.workers;
     let stall_max = settings.socket_stall_max;
+    let authentication = match settings.token {
+        Some(_) => Authentication::Token,
+        None => Authentication::Open,
+    };
     let site = Data::new(Site {
         gateway,
         knowledge,
         metrics,
         settings,
-        openapi: openapi::document(),
+        openapi: openapi::document_of(authentication),
         open_connections: Arc::default(),
     });
     let mut server = HttpServer::new(move || {

@@ -42,7 +42,7 @@ impl Gate {
         is_refused.then(|| {
             ApiError::new(
                 ErrorCode::Forbidden,
-                "Pages of this origin may not call; `server.cors_origins` names those that may.",
+                "Pages of this origin may not call; `cors.origins` names those that may.",
             )
         })
     }

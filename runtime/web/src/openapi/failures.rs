@@ -58,7 +58,7 @@ failures! {
     }
 }
 
-fn response((status, description): (&str, &str)) -> (String, RefOr<Response>) {
+pub(super) fn response((status, description): (&str, &str)) -> (String, RefOr<Response>) {
     let body = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name("ErrorBody")))
         .build();

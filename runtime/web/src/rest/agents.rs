@@ -39,7 +39,7 @@ pub(crate) struct Agents {
 
 /// The agents, with their status and their counters since the start of the server.
 #[utoipa::path(
-    get, path = "/api/agents", tag = "agents",
+    get, path = "/api/agents", operation_id = "listAgents", tag = "agents",
     responses((status = 200, description = "Every agent.", body = Agents))
 )]
 pub(crate) fn list(site: &Site) -> HttpResponse {
@@ -51,7 +51,7 @@ pub(crate) fn list(site: &Site) -> HttpResponse {
 
 /// One agent.
 #[utoipa::path(
-    get, path = "/api/agents/{agent_id}", tag = "agents",
+    get, path = "/api/agents/{agent_id}", operation_id = "getAgent", tag = "agents",
     params(("agent_id" = AgentId, Path, description = "The agent.")),
     responses((status = 200, description = "The agent.", body = Agent), Invalid, NotFound)
 )]

@@ -45,7 +45,6 @@ pub(crate) struct ChatRequest {
     /// The session; an unknown one is begun with this id.
     session_id: SessionId,
     /// Passes by the semantic cache.
-    #[schema(nullable = false)]
     fresh: Option<bool>,
 }
 
@@ -72,8 +71,8 @@ pub(crate) struct ChatAnswer {
 /// The same `Idempotency-Key` gives the same answer, whether the first one arrived or not. A client that goes away cancels
 /// nothing. The turn's id is in `X-Turn-Id`.
 #[utoipa::path(
-    post, path = "/api/chat", tag = "chat",
-    params(("Idempotency-Key" = Option<uuid::Uuid>, Header, nullable = false,
+    post, path = "/api/chat", operation_id = "chat", tag = "chat",
+    params(("Idempotency-Key" = Option<uuid::Uuid>, Header,
             description = "Names the message in its session: a repeat is not answered twice.")),
     request_body = ChatRequest,
     responses(
@@ -98,7 +97,7 @@ pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payloa
 ///
 /// Its upstream requests are closed at once; the answer is the receipt.
 #[utoipa::path(
-    post, path = "/api/chat/{turn_id}/cancel", tag = "chat",
+    post, path = "/api/chat/{turn_id}/cancel", operation_id = "cancelTurn", tag = "chat",
     params(("turn_id" = TurnId, Path, description = "The turn, from `X-Turn-Id`.")),
     responses(
         (status = 200, description = "It is cancelled.", body = TurnCancelled, headers(("x-turn-id" = TurnId, description = "The turn."))),

@@ -28,7 +28,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
 
 /// This document.
 #[utoipa::path(
-    get, path = "/api/openapi.json", tag = "health",
+    get, path = "/api/openapi.json", operation_id = "openapi", tag = "health",
     responses((status = 200, description = "The OpenAPI document.", body = serde_json::Value))
 )]
 pub(crate) fn document(site: &Site) -> HttpResponse {

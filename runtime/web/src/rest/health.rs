@@ -81,7 +81,6 @@ pub(crate) struct ServiceHealthSchema {
     /// How it is doing.
     state: ServiceStateSchema,
     /// More, for people; left out where there is nothing to say.
-    #[schema(nullable = false)]
     detail: Option<String>,
 }
 
@@ -90,7 +89,7 @@ pub(crate) struct ServiceHealthSchema {
 /// 503 until questions can be answered. It stays healthy while it serves at all; what is degraded stands in
 /// `/api/health/services`.
 #[utoipa::path(
-    get, path = "/api/health", tag = "health", security(()),
+    get, path = "/api/health", operation_id = "health", tag = "health", security(()),
     responses((status = 200, description = "It serves.", body = Health), Busy)
 )]
 pub(crate) fn health(site: &Site) -> Result<HttpResponse, ApiError> {
@@ -104,7 +103,7 @@ pub(crate) fn health(site: &Site) -> Result<HttpResponse, ApiError> {
 
 /// How each part that it depends on is doing.
 #[utoipa::path(
-    get, path = "/api/health/services", tag = "health", security(()),
+    get, path = "/api/health/services", operation_id = "services", tag = "health", security(()),
     responses((status = 200, description = "The state of each part.", body = Services))
 )]
 pub(crate) async fn services(site: Data<Site>) -> HttpResponse {
@@ -126,7 +125,7 @@ pub(crate) async fn services(site: Data<Site>) -> HttpResponse {
 
 /// Whether the process is alive: if this gives no answer, start it anew.
 #[utoipa::path(
-    get, path = "/api/health/live", tag = "health", security(()),
+    get, path = "/api/health/live", operation_id = "live", tag = "health", security(()),
     responses((status = 200, description = "It is alive.", body = Check))
 )]
 pub(crate) fn live() -> HttpResponse {
@@ -135,7 +134,7 @@ pub(crate) fn live() -> HttpResponse {
 
 /// Whether it should be sent requests: no longer once it is about to stop.
 #[utoipa::path(
-    get, path = "/api/health/ready", tag = "health", security(()),
+    get, path = "/api/health/ready", operation_id = "ready", tag = "health", security(()),
     responses((status = 200, description = "It takes requests.", body = Check), Busy)
 )]
 pub(crate) fn ready(site: &Site) -> Result<HttpResponse, ApiError> {
@@ -148,7 +147,7 @@ pub(crate) fn ready(site: &Site) -> Result<HttpResponse, ApiError> {
 
 /// The metrics, in the text format of Prometheus.
 #[utoipa::path(
-    get, path = "/metrics", tag = "health",
+    get, path = "/metrics", operation_id = "metrics", tag = "health",
     responses((status = 200, description = "Every metric.", body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub(crate) fn metrics(site: &Site) -> HttpResponse {

@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{chat::content, get, resource, upload::Upload};
+use super::{chat::content, get, page::unknown_cursor, resource, upload::Upload};
 use crate::{
     body,
     error::ApiError,
@@ -41,10 +41,10 @@ pub(crate) struct SearchRequest {
     #[schema(min_length = 1, max_length = 2000, pattern = r"\S", example = "rotate an API key")]
     query: String,
     /// Only this collection; all where it is left out.
-    #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$", nullable = false, example = "technical")]
+    #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$", example = "technical")]
     collection: Option<String>,
     /// Chunks at most.
-    #[schema(minimum = 1, maximum = 50, default = 10, nullable = false)]
+    #[schema(minimum = 1, maximum = 50, default = 10)]
     limit: Option<u64>,
 }
 
@@ -120,6 +120,7 @@ pub(crate) struct UploadProblem {
 /// Files to take in.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `Upload` reads")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct UploadRequest {
     /// The collection.
     #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$", example = "technical")]
@@ -133,7 +134,7 @@ pub(crate) struct UploadRequest {
 ///
 /// A collection that does not exist has nothing in it.
 #[utoipa::path(
-    post, path = "/api/knowledge/search", tag = "knowledge",
+    post, path = "/api/knowledge/search", operation_id = "searchKnowledge", tag = "knowledge",
     request_body = SearchRequest,
     responses((status = 200, description = "What was found.", body = SearchAnswer), BadBody, Unexpected)
 )]
@@ -154,12 +155,14 @@ pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payl
 
 /// Takes in documents.
 ///
-/// They are durable, and answers are taken from them, when this answers.
+/// Each file stands for itself: one that cannot be read is named in `problems`, and the others are taken in. They are
+/// durable, and answers are taken from them, when this answers.
 #[utoipa::path(
-    post, path = "/api/knowledge/documents", tag = "knowledge",
+    post, path = "/api/knowledge/documents", operation_id = "uploadDocuments", tag = "knowledge",
     request_body(content = UploadRequest, content_type = "multipart/form-data"),
     responses(
-        (status = 201, description = "What became of each file.", body = UploadAnswer),
+        (status = 201, description = "There are new documents. What became of each file.", body = UploadAnswer),
+        (status = 200, description = "There is no new document: `problems` says why, or the files were there already.", body = UploadAnswer),
         BadBody, Busy, Unexpected
     )
 )]
@@ -168,15 +171,13 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
     let report = site.knowledge.put_upload(&collection, files).await;
     let report = report.map_err(|error| failed(&error))?;
     let outcome = report.outcome;
-    if outcome.ids.is_empty() {
-        let named = report
-            .problems
-            .into_iter()
-            .map(|problem| InvalidValue::new(problem.reason).at(problem.path));
-        return Err(ApiError::invalid(named.collect()));
-    }
     let served = site.knowledge.refresh().await.map_err(|error| failed(&error))?;
-    Ok(HttpResponse::Created().json(UploadAnswer {
+    let mut response = if outcome.added > 0 {
+        HttpResponse::Created()
+    } else {
+        HttpResponse::Ok()
+    };
+    Ok(response.json(UploadAnswer {
         documents: outcome.ids.into_iter().map(|id| id.0).collect(),
         added: outcome.added,
         updated: outcome.updated,
@@ -198,13 +199,13 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
 ///
 /// The page ends with the newest document, or with the one before `before`.
 #[utoipa::path(
-    get, path = "/api/knowledge/documents", tag = "knowledge",
+    get, path = "/api/knowledge/documents", operation_id = "listDocuments", tag = "knowledge",
     params(
-        ("collection" = Option<String>, Query, description = "Only this collection.", pattern = "^[a-z][a-z0-9_-]{0,63}$", nullable = false),
-        ("limit" = Option<u64>, Query, description = "Documents at most.", minimum = 1, maximum = 200, nullable = false),
-        ("before" = Option<Uuid>, Query, description = "Only documents older than this one.", nullable = false)
+        ("collection" = Option<String>, Query, description = "Only this collection.", pattern = "^[a-z][a-z0-9_-]{0,63}$"),
+        ("limit" = Option<u64>, Query, description = "Documents at most.", minimum = 1, maximum = 200),
+        ("before" = Option<Uuid>, Query, description = "Only documents older than this one.")
     ),
-    responses((status = 200, description = "A page.", body = Documents), Invalid, Unexpected)
+    responses((status = 200, description = "A page.", body = Documents), Invalid, NotFound, Unexpected)
 )]
 pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     const LIMIT_DEFAULT: u64 = 50;
@@ -225,7 +226,7 @@ pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpR
 
 /// Removes a document. Answers are no longer taken from it when this answers.
 #[utoipa::path(
-    delete, path = "/api/knowledge/documents/{document_id}", tag = "knowledge",
+    delete, path = "/api/knowledge/documents/{document_id}", operation_id = "deleteDocument", tag = "knowledge",
     params(("document_id" = Uuid, Path, description = "The document.")),
     responses((status = 204, description = "It is removed."), Invalid, NotFound, Busy, Unexpected)
 )]
@@ -270,7 +271,7 @@ fn info(summary: DocumentSummary) -> DocumentInfo {
 /// What a client is told where the knowledge base fails; the log has the rest.
 fn failed(error: &KnowledgeError) -> ApiError {
     match error.source().and_then(|cause| cause.downcast_ref::<StoreError>()) {
-        Some(StoreError::UnknownCursor) => ApiError::invalid_field("before", InvalidValue::new("names no document")),
+        Some(StoreError::UnknownCursor) => unknown_cursor(),
         Some(cause) if cause.is_retryable() => {
             tracing::error!(error = %error, cause = %cause, "the documents cannot be reached");
             ApiError::new(ErrorCode::Overloaded, "The documents cannot be reached just now.")

@@ -1,6 +1,7 @@
 //! Pages of a list, newest last.
 
-use orchestratai_shared::Invalid;
+use orchestratai_actors::Refusal;
+use orchestratai_shared::{ErrorCode, Invalid};
 
 use crate::{
     error::ApiError,
@@ -32,4 +33,18 @@ impl<I: std::str::FromStr<Err = Invalid>> PageQuery<I> {
         };
         fields.finish(Some(page))
     }
+
+    /// Why the page could not be had. An item that is not there is another mistake than one that cannot be.
+    pub(crate) fn refused(&self, refusal: Refusal) -> ApiError {
+        if refusal.failure.code == ErrorCode::ValidationError && self.before.is_some() {
+            unknown_cursor()
+        } else {
+            refusal.into()
+        }
+    }
+}
+
+/// `before` names nothing to page from.
+pub(crate) fn unknown_cursor() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "There is no such item for `before` to page from.")
 }

@@ -57,7 +57,7 @@ pub(crate) struct RouteCandidate {
 ///
 /// The decision alone: nothing is stored, nobody is asked.
 #[utoipa::path(
-    post, path = "/api/route", tag = "agents",
+    post, path = "/api/route", operation_id = "routeMessage", tag = "agents",
     request_body = RouteRequest,
     responses((status = 200, description = "The decision.", body = RouteAnswer), BadBody, Unexpected)
 )]

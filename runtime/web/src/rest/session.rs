@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::{PageQuery, get, path_id, resource};
 use crate::{
     error::ApiError,
-    fields::{Fields, whole},
-    openapi::{Busy, DurableEvent, Invalid, NotFound, Unexpected},
+    fields::{Fields, SEQ_MAX, whole},
+    openapi::{Busy, DurableEvent, Invalid, NotFound, SessionStreamEvent, Unexpected},
     site::Site,
     sse,
 };
@@ -78,7 +78,7 @@ pub(crate) struct Events {
 ///
 /// Nobody has to: a message to an unknown session begins one with that id.
 #[utoipa::path(
-    post, path = "/api/session", tag = "sessions",
+    post, path = "/api/session", operation_id = "createSession", tag = "sessions",
     responses(
         (status = 201, description = "The session, which is stored.", body = SessionCreated,
          headers(("location" = String, description = "The address of the session."))),
@@ -97,7 +97,7 @@ pub(crate) async fn create(site: Data<Site>) -> Result<HttpResponse, ApiError> {
 
 /// A session with its totals.
 #[utoipa::path(
-    get, path = "/api/session/{session_id}", tag = "sessions",
+    get, path = "/api/session/{session_id}", operation_id = "getSession", tag = "sessions",
     params(("session_id" = SessionId, Path, description = "The session.")),
     responses((status = 200, description = "The session.", body = ChatSession), Invalid, NotFound, Unexpected)
 )]
@@ -110,7 +110,7 @@ pub(crate) async fn read(site: Data<Site>, path: Path<String>) -> Result<HttpRes
 ///
 /// Whoever follows it is disconnected. Its id may be used again, and begins an empty session then.
 #[utoipa::path(
-    delete, path = "/api/session/{session_id}", tag = "sessions",
+    delete, path = "/api/session/{session_id}", operation_id = "eraseSession", tag = "sessions",
     params(("session_id" = SessionId, Path, description = "The session.")),
     responses((status = 204, description = "It is erased."), Invalid, NotFound, Busy, Unexpected)
 )]
@@ -126,11 +126,11 @@ pub(crate) async fn erase(site: Data<Site>, path: Path<String>) -> Result<HttpRe
 ///
 /// The page ends with the newest message, or with the one before `before`.
 #[utoipa::path(
-    get, path = "/api/session/{session_id}/messages", tag = "sessions",
+    get, path = "/api/session/{session_id}/messages", operation_id = "listMessages", tag = "sessions",
     params(
         ("session_id" = SessionId, Path, description = "The session."),
-        ("limit" = Option<u64>, Query, description = "Messages at most.", minimum = 1, maximum = 200, nullable = false),
-        ("before" = Option<MessageId>, Query, description = "Only messages older than this one.", nullable = false)
+        ("limit" = Option<u64>, Query, description = "Messages at most.", minimum = 1, maximum = 200),
+        ("before" = Option<MessageId>, Query, description = "Only messages older than this one.")
     ),
     responses((status = 200, description = "A page.", body = Messages), Invalid, NotFound, Unexpected)
 )]
@@ -141,7 +141,8 @@ pub(crate) async fn messages(
 ) -> Result<HttpResponse, ApiError> {
     let session_id = session_id(&path)?;
     let query = PageQuery::<MessageId>::of(request.query_string())?;
-    let page = site.gateway.messages(session_id, query.limit, query.before).await?;
+    let page = site.gateway.messages(session_id, query.limit, query.before).await;
+    let page = page.map_err(|refusal| query.refused(refusal))?;
     let page = page.ok_or_else(no_session)?;
     Ok(HttpResponse::Ok().json(Messages {
         messages: page.items,
@@ -153,18 +154,19 @@ pub(crate) async fn messages(
 ///
 /// The page ends with the newest step, or with the one before `before`.
 #[utoipa::path(
-    get, path = "/api/session/{session_id}/logs", tag = "sessions",
+    get, path = "/api/session/{session_id}/logs", operation_id = "listLogs", tag = "sessions",
     params(
         ("session_id" = SessionId, Path, description = "The session."),
-        ("limit" = Option<u64>, Query, description = "Steps at most.", minimum = 1, maximum = 200, nullable = false),
-        ("before" = Option<LogId>, Query, description = "Only steps older than this one.", nullable = false)
+        ("limit" = Option<u64>, Query, description = "Steps at most.", minimum = 1, maximum = 200),
+        ("before" = Option<LogId>, Query, description = "Only steps older than this one.")
     ),
     responses((status = 200, description = "A page.", body = Logs), Invalid, NotFound, Unexpected)
 )]
 pub(crate) async fn logs(site: Data<Site>, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let session_id = session_id(&path)?;
     let query = PageQuery::<LogId>::of(request.query_string())?;
-    let page = site.gateway.logs(session_id, query.limit, query.before).await?;
+    let page = site.gateway.logs(session_id, query.limit, query.before).await;
+    let page = page.map_err(|refusal| query.refused(refusal))?;
     let page = page.ok_or_else(no_session)?;
     Ok(HttpResponse::Ok().json(Logs {
         logs: page.items,
@@ -177,14 +179,14 @@ pub(crate) async fn logs(site: Data<Site>, path: Path<String>, request: HttpRequ
 /// With `Accept: text/event-stream` the answer is a stream that goes on with what happens: durable events with their `seq`
 /// as `id`, transient ones without; `Last-Event-ID` then stands before `after_seq`.
 #[utoipa::path(
-    get, path = "/api/session/{session_id}/events", tag = "sessions",
+    get, path = "/api/session/{session_id}/events", operation_id = "listEvents", tag = "sessions",
     params(
         ("session_id" = SessionId, Path, description = "The session."),
-        ("after_seq" = Option<u64>, Query, description = "The last `seq` that the client has.", minimum = 0, nullable = false),
-        ("limit" = Option<u64>, Query, description = "Events at most; not for a stream.", minimum = 1, maximum = 1000, nullable = false)
+        ("after_seq" = Option<u64>, Query, description = "The last `seq` that the client has.", minimum = 0),
+        ("limit" = Option<u64>, Query, description = "Events at most; not for a stream.", minimum = 1, maximum = 1000)
     ),
     responses(
-        (status = 200, description = "Events.", content((Events = "application/json"), (String = "text/event-stream"))),
+        (status = 200, description = "Events.", content((Events = "application/json"), (SessionStreamEvent = "text/event-stream"))),
         Invalid, NotFound, Busy, Unexpected
     )
 )]
@@ -197,7 +199,7 @@ pub(crate) async fn events(
     const LIMIT_MAX: u64 = 1_000;
     let session_id = session_id(&path)?;
     let mut fields = Fields::of_query(request.query_string(), &["after_seq", "limit"]);
-    let after_seq = fields.optional("after_seq", whole(0, u64::MAX)).unwrap_or(0);
+    let after_seq = fields.optional("after_seq", whole(0, SEQ_MAX)).unwrap_or(0);
     let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
     fields.finish(Some(()))?;
     if sse::is_wanted(request.headers()) {

@@ -78,12 +78,18 @@ async fn read_parts(mut body: Multipart) -> Result<Parts, ApiError> {
         let bytes = parts.read(field).await?;
         match (name.as_str(), file_name) {
             ("file", file_name) => parts.files.push((file_name.unwrap_or_default(), bytes)),
-            (_, _) if bytes.len() <= TEXT_BYTES_MAX => {
+            ("collection", _) if bytes.len() <= TEXT_BYTES_MAX => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 parts.fields.insert(name, Value::String(text));
             }
-            // A long field that nobody has asked for.
-            (_, _) => {}
+            ("collection", _) => return Err(ApiError::invalid_field("collection", Invalid::new("is too long"))),
+            // Unlike in JSON, where a later version may have more to say, a file under another name would be lost.
+            (_, _) => {
+                return Err(ApiError::invalid_field(
+                    &name,
+                    Invalid::new("is not known; files are `file`"),
+                ));
+            }
         }
         if parts.files.len() > FILES_MAX {
             return Err(ApiError::invalid_field(

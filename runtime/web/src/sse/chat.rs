@@ -23,7 +23,7 @@ use super::{
 use crate::{
     edge::X_TURN_ID,
     error::ApiError,
-    openapi::{BadBody, Busy, Conflict, Invalid, NotFound, Unexpected},
+    openapi::{BadBody, Busy, ChatStreamEvent, Conflict, Invalid, NotFound, Unexpected},
     rest::{
         chat::{ChatRequest, Submitted, erased, submit},
         get, path_id, resource,
@@ -57,15 +57,15 @@ pub(crate) struct StreamInitiated {
 /// same `Idempotency-Key` and that `Last-Event-ID` gives what follows, and runs nothing twice. A client that goes away
 /// cancels nothing.
 #[utoipa::path(
-    post, path = "/api/chat/stream", tag = "chat",
+    post, path = "/api/chat/stream", operation_id = "chatStream", tag = "chat",
     params(
-        ("Idempotency-Key" = Option<uuid::Uuid>, Header, nullable = false,
+        ("Idempotency-Key" = Option<uuid::Uuid>, Header,
          description = "Names the message in its session: a repeat is not answered twice."),
-        ("Last-Event-ID" = Option<String>, Header, nullable = false, description = "The last event that the client has.")
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that the client has.")
     ),
     request_body = ChatRequest,
     responses(
-        (status = 200, description = "The events of the turn.", body = String, content_type = "text/event-stream",
+        (status = 200, description = "The events of the turn.", body = ChatStreamEvent, content_type = "text/event-stream",
          headers(("x-turn-id" = TurnId, description = "The turn."))),
         (status = 204, description = "`Last-Event-ID` is the last event of the turn."),
         BadBody, Conflict, Busy, Unexpected
@@ -92,12 +92,16 @@ pub(crate) async fn start(site: Data<Site>, request: HttpRequest, payload: Paylo
 ///
 /// Answers once the message is stored; the turn runs from then on, whether anybody follows it or not.
 #[utoipa::path(
-    post, path = "/api/chat/stream/initiate", tag = "chat",
-    params(("Idempotency-Key" = Option<uuid::Uuid>, Header, nullable = false,
+    post, path = "/api/chat/stream/initiate", operation_id = "initiateStream", tag = "chat",
+    params(("Idempotency-Key" = Option<uuid::Uuid>, Header,
             description = "Names the message in its session: a repeat is not answered twice.")),
     request_body = ChatRequest,
     responses(
-        (status = 200, description = "The message is stored.", body = StreamInitiated, headers(("x-turn-id" = TurnId, description = "The turn."))),
+        (status = 200, description = "The message is stored.", body = StreamInitiated, headers(("x-turn-id" = TurnId, description = "The turn.")),
+         links(
+            ("follow" = (operation_id = "followStream", parameters(("stream_id" = "$response.body#/stream_id")))),
+            ("cancel" = (operation_id = "cancelTurn", parameters(("turn_id" = "$response.body#/stream_id"))))
+         )),
         BadBody, Conflict, Busy, Unexpected
     )
 )]
@@ -119,13 +123,13 @@ pub(crate) async fn initiate(
 /// The events are those of `POST /api/chat/stream`. Whoever comes back with `Last-Event-ID` gets what follows, others get
 /// all from the start. Streams can be asked for until five minutes after the end of their turn.
 #[utoipa::path(
-    get, path = "/api/chat/stream/{stream_id}", tag = "chat",
+    get, path = "/api/chat/stream/{stream_id}", operation_id = "followStream", tag = "chat",
     params(
         ("stream_id" = TurnId, Path, description = "The stream."),
-        ("Last-Event-ID" = Option<String>, Header, nullable = false, description = "The last event that the client has.")
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that the client has.")
     ),
     responses(
-        (status = 200, description = "The events of the turn.", body = String, content_type = "text/event-stream",
+        (status = 200, description = "The events of the turn.", body = ChatStreamEvent, content_type = "text/event-stream",
          headers(("x-turn-id" = TurnId, description = "The turn."))),
         (status = 204, description = "`Last-Event-ID` is the last event of the turn."),
         Invalid, NotFound, Busy, Unexpected

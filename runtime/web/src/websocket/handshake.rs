@@ -3,15 +3,12 @@
 use actix_http::ws::{HandshakeError, verify_handshake};
 use actix_web::{HttpRequest, HttpResponseBuilder};
 use actix_web_actors::ws;
-use orchestratai_shared::{ErrorCode, Invalid, SessionId};
+use orchestratai_shared::{ErrorCode, Invalid, SUBPROTOCOL, SessionId};
 
 use crate::{
     error::ApiError,
-    fields::{Fields, parsed, text, whole},
+    fields::{Fields, SEQ_MAX, parsed, text, whole},
 };
-
-/// The one subprotocol. A client that offers none speaks it all the same.
-const SUBPROTOCOL: &str = "orchestratai.v1";
 
 /// Which session a client wishes to follow, and from where.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +27,7 @@ impl Wish {
         let mut fields = Fields::of_query(query, &["session_id", "after_seq", "epoch"]);
         let wish = Self {
             session_id: fields.optional("session_id", parsed),
-            after_seq: fields.optional("after_seq", whole(0, u64::MAX)),
+            after_seq: fields.optional("after_seq", whole(0, SEQ_MAX)),
             epoch: fields.optional("epoch", text),
         };
         if wish.session_id.is_none() && wish.after_seq.is_some() {
@@ -40,7 +37,7 @@ impl Wish {
     }
 }
 
-/// Judges the handshake, and begins the answer to it.
+/// Judges the handshake, and begins the answer to it. A client that offers no subprotocol speaks ours all the same.
 ///
 /// # Errors
 /// What is wrong with it, in the shape of every other error.
