@@ -15,7 +15,7 @@ use crate::{
 
 /// Declares an enum of wire bodies: each variant has a `type` on the wire and its own struct as `data`.
 macro_rules! bodies {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident($data:ty) = $kind:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident($data:ty) = $kind:tt,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Deserialize, utoipa::ToSchema)]
         #[cfg_attr(test, derive(ts_rs::TS, Serialize))]
