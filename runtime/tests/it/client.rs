@@ -217,6 +217,11 @@ impl Socket {
         self.send_raw(Message::text(frame.to_string())).await;
     }
 
+    /// Sends a frame; whether the connection still took it.
+    pub(crate) async fn try_send(&mut self, frame: &Value) -> bool {
+        self.socket.send(Message::text(frame.to_string())).await.is_ok()
+    }
+
     /// Sends whatever it is.
     pub(crate) async fn send_raw(&mut self, message: Message) {
         self.socket.send(message).await.expect("the connection stands");
@@ -239,6 +244,14 @@ impl Socket {
     pub(crate) async fn turn(&mut self, content: &str) -> Vec<Frame> {
         self.say(content).await;
         self.until(Frame::is_terminal).await
+    }
+
+    /// What it goes over.
+    pub(crate) fn transport(&self) -> &TcpStream {
+        match self.socket.get_ref() {
+            MaybeTlsStream::Plain(stream) => stream,
+            _ => panic!("tests go without TLS"),
+        }
     }
 
     /// Ends the connection and waits for the other side to do so too.

@@ -2,10 +2,21 @@
 //!
 //! In reading order: [`server`] starts one and talks with it; [`client`] is what it talks with; then the tests, one module
 //! for each concern.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "all of it is tests, also what stands in no #[test]"
+)]
 
 #[expect(dead_code, reason = "each concern uses its own part of the client")]
 mod client;
 mod command_line;
+mod conformance;
+mod crash;
+mod order;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]
 mod server;
+mod serving;
+mod slow_clients;
+mod talking;
 mod walls;

@@ -50,6 +50,7 @@ pub(crate) struct Launch {
     arguments: Vec<String>,
     variables: Vec<(String, String)>,
     folder: Option<Arc<TempDir>>,
+    port: u16,
     may_panic: bool,
 }
 
@@ -80,6 +81,12 @@ impl Launch {
     /// In the folder of another server, which has ended.
     pub(crate) fn in_folder_of(mut self, folder: &Arc<TempDir>) -> Self {
         self.folder = Some(Arc::clone(folder));
+        self
+    }
+
+    /// On a port that is known to be free, such as that of a server which has ended.
+    pub(crate) fn port(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
 
@@ -118,7 +125,7 @@ impl Launch {
         let log = folder.path().join(format!("server-{number}.log"));
         let mut command = orchestratai();
         command
-            .args(["serve", "--port", "0", "--data-dir"])
+            .args(["serve", "--port", &self.port.to_string(), "--data-dir"])
             .arg(folder.path().join("data"))
             .args(&self.arguments);
         command.envs(self.variables.iter().cloned()).current_dir(folder.path());

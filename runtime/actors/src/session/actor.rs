@@ -470,8 +470,10 @@ impl Session {
                 let _ = caller.send(Ok(accepted));
             }
             SubmitReply::Subscriber(connection) => {
-                let frames = events
-                    .into_iter()
+                // What it has not been sent yet reaches it in its turn; told now it would look like a gap.
+                let sent_seq = self.subscribers.get(&connection).map_or(0, Subscriber::sent_seq);
+                let known = events.into_iter().filter(|frame| frame.seq <= sent_seq);
+                let frames = known
                     .map(|frame| Frame {
                         seq: Some(frame.seq),
                         text: frame.text,

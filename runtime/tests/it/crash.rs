@@ -1,0 +1,197 @@
+//! The server is killed at random moments under load, again and again, and keeps every promise.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use orchestratai_shared::{ClientMessageId, SessionId};
+use rand::Rng;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Frame, Socket},
+    server::Launch,
+};
+
+/// How often it is killed.
+const KILLS: usize = 50;
+/// Clients that talk with it at once, each in a session of its own.
+const CLIENTS: usize = 8;
+/// Messages that a client has under way at once: some run, some wait.
+const UNDER_WAY: usize = 3;
+
+const QUESTIONS: [&str; 4] = [
+    "How do I rotate an API key without downtime?",
+    "Can I get a refund of my annual plan?",
+    "How long are audit logs kept on the Business plan?",
+    "hello there",
+];
+
+/// A client as it should be: sends again what was not accepted, and comes back for what it missed.
+struct Persistent {
+    session_id: SessionId,
+    epoch: Option<String>,
+    last_seq: u64,
+    /// Every durable frame, in the order in which it came.
+    seen: Vec<Value>,
+    /// What it said, and whether that was accepted.
+    said: BTreeMap<ClientMessageId, (String, bool)>,
+}
+
+impl Persistent {
+    fn new() -> Self {
+        Self {
+            session_id: SessionId::new(),
+            epoch: None,
+            last_seq: 0,
+            seen: Vec::new(),
+            said: BTreeMap::new(),
+        }
+    }
+
+    /// Talks until the connection ends, or until all it said has ended where it is to say nothing new.
+    async fn talk(mut self, address: SocketAddr, says_more: bool) -> Self {
+        let epoch = self
+            .epoch
+            .as_ref()
+            .map(|epoch| format!("&epoch={epoch}"))
+            .unwrap_or_default();
+        let query = format!("?session_id={}&after_seq={}{epoch}", self.session_id, self.last_seq);
+        let Ok(mut socket) = Socket::connect(address, &query, None).await else {
+            return self;
+        };
+        let Ok(ready) = socket.next_or_close().await else {
+            return self;
+        };
+        assert_eq!(ready.kind(), "session_ready", "{}", ready.0);
+        assert_eq!(ready.data()["recovered"], true, "{}", ready.0);
+        let epoch = ready.data()["epoch"].as_str().expect("there is an epoch").to_owned();
+        assert_eq!(
+            *self.epoch.get_or_insert_with(|| epoch.clone()),
+            epoch,
+            "the epoch survives a crash"
+        );
+        for (id, (content, accepted)) in &self.said {
+            if !accepted && !send(&mut socket, *id, content).await {
+                return self;
+            }
+        }
+        loop {
+            let open = self.said.len() - self.ended();
+            if says_more && open < UNDER_WAY {
+                let (id, content) = (ClientMessageId::new(), QUESTIONS[self.said.len() % QUESTIONS.len()]);
+                self.said.insert(id, (content.to_owned(), false));
+                if !send(&mut socket, id, content).await {
+                    return self;
+                }
+                continue;
+            }
+            if open == 0 {
+                return self;
+            }
+            let Ok(frame) = socket.next_or_close().await else {
+                return self;
+            };
+            self.take(frame);
+        }
+    }
+
+    fn take(&mut self, frame: Frame) {
+        let Some(seq) = frame.seq() else {
+            assert_ne!(frame.kind(), "error", "{}", frame.0);
+            return;
+        };
+        if frame.kind() == "message_accepted" {
+            let id = frame.data()["clientMessageId"]
+                .as_str()
+                .expect("it bears the key")
+                .parse()
+                .expect("a UUID");
+            self.said.get_mut(&id).expect("it was said by this client").1 = true;
+        }
+        if seq <= self.last_seq {
+            // The answer to a repeat is the original, to the letter.
+            let index = usize::try_from(seq - 1).expect("a short history");
+            assert_eq!(self.seen[index], frame.0, "a repeat is answered with something else");
+            return;
+        }
+        assert_eq!(seq, self.last_seq + 1, "a gap in what a client gets");
+        self.last_seq = seq;
+        self.seen.push(frame.0);
+    }
+
+    fn ended(&self) -> usize {
+        let terminal = |frame: &&Value| Frame((*frame).clone()).is_terminal();
+        self.seen.iter().filter(terminal).count()
+    }
+}
+
+async fn send(socket: &mut Socket, id: ClientMessageId, content: &str) -> bool {
+    let frame = json!({"type": "send_message", "data": {"clientMessageId": id, "content": content}});
+    socket.try_send(&frame).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
+    let mut clients: Vec<Persistent> = (0..CLIENTS).map(|_| Persistent::new()).collect();
+    let mut folder = None;
+    for kill in 0..=KILLS {
+        let mut launch = Launch::new().setting("session.queue_max", "8");
+        if let Some(folder) = &folder {
+            launch = launch.in_folder_of(folder);
+        }
+        let server = launch.start().await;
+        let is_last = kill == KILLS;
+        let talks: Vec<_> = clients
+            .drain(..)
+            .map(|client| tokio::spawn(client.talk(server.address(), !is_last)))
+            .collect();
+        if is_last {
+            for talk in talks {
+                clients.push(talk.await.expect("a client found a promise broken"));
+            }
+            for client in &clients {
+                check(client, &server.rest().events(client.session_id).await);
+            }
+            break;
+        }
+        let moment = Duration::from_micros(rand::rng().random_range(1_000..250_000));
+        tokio::time::sleep(moment).await;
+        folder = Some(Arc::clone(&server.kill()));
+        for talk in talks {
+            clients.push(talk.await.expect("a client found a promise broken"));
+        }
+    }
+    let said: usize = clients.iter().map(|client| client.said.len()).sum();
+    assert!(
+        said >= KILLS,
+        "only {said} messages were said: the load was too small to show anything"
+    );
+}
+
+/// The journal holds each accepted message once with one end, numbers without gap, and just what the client has.
+fn check(client: &Persistent, journal: &[orchestratai_shared::Event]) {
+    let seqs: Vec<u64> = journal.iter().map(|event| event.seq).collect();
+    let unbroken: Vec<u64> = (1..=journal.len() as u64).collect();
+    assert_eq!(seqs, unbroken);
+    let seen: Vec<Value> = journal
+        .iter()
+        .map(|event| serde_json::to_value(event).expect("JSON"))
+        .collect();
+    assert_eq!(client.seen, seen, "the client has something else than the journal");
+    for (id, (_, accepted)) in &client.said {
+        assert!(accepted, "{id} was never accepted");
+        let turns: Vec<_> = journal
+            .iter()
+            .filter(|event| match &event.body {
+                orchestratai_shared::EventBody::MessageAccepted(message) => message.client_message_id == *id,
+                _ => false,
+            })
+            .map(|event| event.turn_id)
+            .collect();
+        assert_eq!(turns.len(), 1, "{id} was accepted {} times", turns.len());
+        let ends = journal
+            .iter()
+            .filter(|event| event.turn_id == turns[0] && event.body.is_terminal())
+            .count();
+        assert_eq!(ends, 1, "{id} ended {ends} times");
+    }
+}
