@@ -17,9 +17,11 @@ use std::{
 
 use conversation::Conversation;
 use hdrhistogram::Histogram;
-use orchestratai_store::{Durability, Store, StoreSettings, Write};
+use orchestratai_store::{Durability, Store, StoreSettings};
 
 const SESSIONS: usize = 256;
+/// Turns that are made before they are committed.
+const TURNS_AT_ONCE: usize = 512;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -100,53 +102,61 @@ async fn measure(
     let mut round = 0_u64;
     while figures.elapsed < at_least {
         // Making the events is not measured.
-        let mut accepted = Vec::with_capacity(batch);
-        let mut ended = Vec::with_capacity(batch);
-        for _ in 0..batch {
-            let talk = &mut talks[next % SESSIONS];
-            next += 1;
-            let question = talk.accept("How long are webhook deliveries retried before they are given up?");
-            accepted.push(talk.append(vec![question]));
-            let mut rest: Vec<_> = (0..7).map(|_| talk.log(&"step ".repeat(60))).collect();
-            rest.push(talk.complete(&"The answer, sentence by sentence. ".repeat(30), 10, 0.000_1));
-            ended.push(talk.append(rest));
+        let mut commits = Vec::new();
+        for _ in 0..TURNS_AT_ONCE.div_ceil(batch) {
+            let mut accepted = Vec::with_capacity(batch);
+            let mut ended = Vec::with_capacity(batch);
+            for _ in 0..batch {
+                let talk = &mut talks[next % SESSIONS];
+                next += 1;
+                let question = talk.accept("How long are webhook deliveries retried before they are given up?");
+                accepted.push(talk.append(vec![question]));
+                let mut rest: Vec<_> = (0..7).map(|_| talk.log(&"step ".repeat(60))).collect();
+                rest.push(talk.complete(&"The answer, sentence by sentence. ".repeat(30), 10, 0.000_1));
+                ended.push(talk.append(rest));
+            }
+            commits.extend([accepted, ended]);
         }
-        for writes in [accepted, ended] {
-            commit(&store, writes, &mut figures).await?;
+        let turns = (commits.len() / 2 * batch) as u64;
+        let (before, started) = (Usage::now()?, Instant::now());
+        for writes in commits {
+            let started = Instant::now();
+            store.commit(writes).await?;
+            figures.commits.record(u64::try_from(started.elapsed().as_micros())?)?;
         }
-        figures.turns += batch as u64;
+        figures.elapsed += started.elapsed();
+        figures.used.add(before, Usage::now()?);
+        figures.turns += turns;
         round += 1;
         if round == 1 {
-            // The first batch warms up.
+            // The first round warms up.
             figures = Figures::new()?;
         }
     }
     Ok(figures)
 }
 
-async fn commit(store: &Store, writes: Vec<Write>, figures: &mut Figures) -> Result<(), Box<dyn std::error::Error>> {
-    let (before, started) = (Usage::now()?, Instant::now());
-    store.commit(writes).await?;
-    let took = started.elapsed();
-    let after = Usage::now()?;
-    figures.used.cpu += after.cpu.saturating_sub(before.cpu);
-    figures.used.sqlite_cpu += after.sqlite_cpu.saturating_sub(before.sqlite_cpu);
-    figures.used.written += after.written - before.written;
-    figures.elapsed += took;
-    figures.commits.record(u64::try_from(took.as_micros())?)?;
-    Ok(())
-}
-
 impl Usage {
+    /// Adds what was used between two moments.
+    fn add(&mut self, before: Self, after: Self) {
+        self.cpu += after.cpu.saturating_sub(before.cpu);
+        self.sqlite_cpu += after.sqlite_cpu.saturating_sub(before.sqlite_cpu);
+        self.written += after.written.saturating_sub(before.written);
+    }
+
     /// Of all threads of this process. `schedstat` counts nanoseconds, where `stat` counts ticks of 10 ms.
     fn now() -> Result<Self, Box<dyn std::error::Error>> {
         let mut usage = Self::default();
         for thread in std::fs::read_dir("/proc/self/task")? {
             let thread = thread?.path();
-            let schedstat = std::fs::read_to_string(thread.join("schedstat"))?;
+            // A thread of an earlier measurement may be ending.
+            let Ok(schedstat) = std::fs::read_to_string(thread.join("schedstat")) else {
+                continue;
+            };
             let cpu = Duration::from_nanos(schedstat.split_whitespace().next().unwrap_or("0").parse()?);
             usage.cpu += cpu;
-            if std::fs::read_to_string(thread.join("comm"))?.starts_with("sqlx-sqlite") {
+            let name = std::fs::read_to_string(thread.join("comm")).unwrap_or_default();
+            if name.starts_with("sqlx-sqlite") {
                 usage.sqlite_cpu += cpu;
             }
         }

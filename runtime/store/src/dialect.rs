@@ -34,6 +34,11 @@ pub(crate) enum Role {
 /// goes through the log, and a payload of some 6 KB fills its overflow pages well enough. Nothing is memory-mapped: what is
 /// read is read once, and mapped pages would count as resident.
 pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result<DatabaseConnection, DbErr> {
+    let busy_timeout = match role {
+        Role::Writer(_) | Role::Reader => BUSY_TIMEOUT,
+        // Commits wait while it empties the log, so it must not wait long for a reader; it comes again.
+        Role::Checkpointer => Duration::from_millis(100),
+    };
     let (synchronous, cache_kib) = match role {
         // Holds a batch of some 256 turns, so that no transaction spills into the log before its end.
         Role::Writer(Durability::Full) => (SqliteSynchronous::Full, 16_384),
@@ -47,7 +52,7 @@ pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result
         .page_size(4_096)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(busy_timeout)
         // No foreign keys are declared: they would cost a look-up for each row of the hot path, and rows of a session are
         // made and erased in one place.
         .foreign_keys(false)

@@ -73,7 +73,7 @@ impl Conversation {
     /// A step of the oldest open turn.
     pub(crate) fn log(&mut self, title: &str) -> JournalEntry {
         let (turn, message_id) = self.open[0];
-        let data = if self.seq % 2 == 0 {
+        let data = if self.seq.is_multiple_of(2) {
             LogData::Routing(QueryAnalysis {
                 intent: Intent::DomainQuestion,
                 confidence: Confidence::new(0.75),

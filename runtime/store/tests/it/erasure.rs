@@ -1,6 +1,7 @@
 //! Erased means erased.
 
 use orchestratai_store::Write;
+use sqlx::{ConnectOptions, Executor, sqlite::SqliteConnectOptions};
 
 use crate::{conversation::Conversation, open};
 
@@ -117,4 +118,41 @@ async fn an_erased_id_can_begin_anew_and_knows_how_far_the_old_one_went() {
     // The second one was shorter: nobody who followed the first may think that it goes on.
     store.commit(vec![erase]).await.unwrap();
     assert_eq!(store.erased_through(talk.id).await.unwrap(), 5);
+}
+
+#[tokio::test]
+async fn somebody_who_keeps_reading_does_not_hold_up_commits_after_an_erasure() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let mut talk = Conversation::new();
+    let turn = talk.turn("grue-1977");
+    store
+        .commit([vec![talk.create()], turn.to_vec()].concat())
+        .await
+        .unwrap();
+    let mut operator = SqliteConnectOptions::new()
+        .filename(store.path())
+        .connect()
+        .await
+        .unwrap();
+    operator.execute("BEGIN; SELECT count(*) FROM messages").await.unwrap();
+    store
+        .commit(vec![Write::EraseSession { session_id: talk.id }])
+        .await
+        .unwrap();
+    let mut other = Conversation::new();
+    store.commit(vec![other.create()]).await.unwrap();
+    let started = std::time::Instant::now();
+    for _ in 0..20 {
+        let turn = other.turn("on we go");
+        store.commit(turn.to_vec()).await.unwrap();
+    }
+    assert!(
+        started.elapsed() < std::time::Duration::from_secs(3),
+        "{:?}",
+        started.elapsed()
+    );
+    operator.execute("COMMIT").await.unwrap();
+    store.checkpoint().await.unwrap();
+    assert_eq!(holds(folder.path(), "grue-1977"), Vec::<String>::new());
 }

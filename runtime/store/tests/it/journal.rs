@@ -31,7 +31,7 @@ async fn a_turn_is_read_as_it_was_written() {
         talk.log("Read"),
         talk.complete("So [1].", 1_200, 0.001_234),
     ];
-    let frames = texts(&[&[accepted.clone()], &rest[..]].concat());
+    let frames = texts(&[std::slice::from_ref(&accepted), &rest[..]].concat());
 
     store
         .commit(vec![talk.create(), talk.append(vec![accepted.clone()])])

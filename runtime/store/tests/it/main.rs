@@ -1,5 +1,10 @@
 //! The store against real files.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that panics has failed, which is what it should do"
+)]
+
 mod child;
 mod conversation;
 mod crash;

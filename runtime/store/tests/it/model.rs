@@ -68,7 +68,12 @@ impl Expected {
             }
             EventBody::TurnCancelled(cancelled) => self.tokens += cancelled.tokens_billed,
             EventBody::RetrievalLog(log) => self.logs.push(log.id),
-            _ => {}
+            EventBody::TurnFailed(_)
+            | EventBody::AgentStatus(_)
+            | EventBody::Handoff(_)
+            | EventBody::ToolCall(_)
+            | EventBody::ApprovalRequested(_)
+            | EventBody::ApprovalResolved(_) => {}
         }
         if event.body.is_terminal() {
             self.turns.iter_mut().find(|turn| turn.0 == turn_id).unwrap().2 = Some(event.seq);
@@ -107,7 +112,7 @@ impl World {
         expected.take(&entry);
         // Sometimes a row of its own, sometimes together with the one before.
         match self.pending.last_mut() {
-            Some(Write::Append(append)) if append.session_id == talk.id && entry.event.seq % 3 != 0 => {
+            Some(Write::Append(append)) if append.session_id == talk.id && !entry.event.seq.is_multiple_of(3) => {
                 append.entries.push(entry);
             }
             _ => self.pending.push(talk.append(vec![entry])),

@@ -4,8 +4,8 @@ use sqlx::{ConnectOptions, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{conversation::Conversation, open};
 
-async fn rows(raw: &mut SqliteConnection, sql: &'static str) -> Vec<Vec<String>> {
-    sqlx::query(sql)
+async fn rows(raw: &mut SqliteConnection, sql: impl Into<String>) -> Vec<Vec<String>> {
+    sqlx::query(sqlx::AssertSqlSafe(sql.into()))
         .fetch_all(raw)
         .await
         .unwrap()
@@ -56,24 +56,26 @@ async fn the_view_shows_what_the_logs_endpoint_shows_and_uses_the_index() {
         .connect()
         .await
         .unwrap();
-    let shown: Vec<(String, String, String, String, String, String, String, String)> =
-        sqlx::query_as("SELECT * FROM retrieval_logs WHERE session_id = ?1 ORDER BY id")
-            .bind(talk.id.to_string())
-            .fetch_all(&mut raw)
-            .await
-            .unwrap();
+    let of_session = format!(
+        "SELECT * FROM retrieval_logs WHERE session_id = '{}' ORDER BY id",
+        talk.id
+    );
+    let shown = rows(&mut raw, of_session).await;
     let logs = store.logs(talk.id, 9, None).await.unwrap().items;
     assert_eq!(shown.len(), 3);
     for (row, log) in shown.iter().zip(&logs) {
         let json = serde_json::to_value(log).unwrap();
-        assert_eq!((&row.0, &row.1), (&log.id.to_string(), &talk.id.to_string()));
-        assert_eq!((&row.2, &row.4), (&log.message_id.to_string(), &log.title));
+        assert_eq!(row[0], log.id.to_string());
+        assert_eq!(row[1], talk.id.to_string());
+        assert_eq!(row[2], log.message_id.to_string());
+        assert_eq!(json["type"], row[3]);
+        assert_eq!(row[4], log.title);
         assert_eq!(
-            (row.3.as_str(), row.7.as_str()),
-            (json["type"].as_str().unwrap(), "success")
+            serde_json::from_str::<serde_json::Value>(&row[5]).unwrap(),
+            json["data"]
         );
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&row.5).unwrap(), json["data"]);
-        assert_eq!(row.6, log.timestamp.to_string());
+        assert_eq!(row[6], log.timestamp.to_string());
+        assert_eq!(row[7], "success");
     }
     let plan = rows(
         &mut raw,
