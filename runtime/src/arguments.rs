@@ -118,7 +118,7 @@ pub(crate) struct ChatArguments {
 /// What to take in.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IngestArguments {
-    /// A folder of Markdown and text files, or one such file
+    /// A folder of Markdown and text files
     pub(crate) path: PathBuf,
     /// The collection that they belong to: agents read collections
     #[arg(long, value_name = "NAME")]

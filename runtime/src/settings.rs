@@ -343,13 +343,17 @@ fn read_store(r: &mut Reader) -> StoreSettings {
     });
     // Another database is an error and no notice: whoever names one expects the data there, and would find it lost with
     // this machine.
-    let url = r.value("store.url", "empty, or sqlite:PATH", |raw| match text(raw)? {
-        "" => Some(None),
-        url => url
-            .strip_prefix(SQLITE)
-            .filter(|path| !path.is_empty() && *path != ":memory:")
-            .map(|_| Some(url.to_owned())),
-    });
+    let url = r.value(
+        "store.url",
+        "empty, or sqlite:PATH (this version knows SQLite only)",
+        |raw| match text(raw)? {
+            "" => Some(None),
+            url => url
+                .strip_prefix(SQLITE)
+                .filter(|path| !path.is_empty() && *path != ":memory:")
+                .map(|_| Some(url.to_owned())),
+        },
+    );
     StoreSettings {
         data_dir: data_dir.unwrap_or_default(),
         url: url.flatten(),

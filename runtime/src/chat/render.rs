@@ -60,7 +60,7 @@ impl Renderer {
                 self.line(&mut out, DIM, &text);
             }
             Show::Withdrawn(reason) => {
-                self.line(&mut out, YELLOW, &format!("↺ the answer above is withdrawn: {reason}"))
+                self.line(&mut out, YELLOW, &format!("↺ the answer above is withdrawn: {reason}"));
             }
             Show::Citations(citations) => {
                 self.end_line(&mut out);

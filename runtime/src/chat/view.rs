@@ -185,11 +185,10 @@ impl View {
         let is_repeated = event.seq <= self.last_seq;
         self.last_seq = self.last_seq.max(event.seq);
         // A message that was sent again is answered with its original events, whose numbers may be behind us.
-        let is_ours = match &event.body {
-            EventBody::MessageAccepted(accepted) => {
-                self.unaccepted.iter().any(|said| said.id == accepted.client_message_id)
-            }
-            body => body.is_terminal() && event.turn_id.is_some_and(|turn| self.open.contains_key(&turn)),
+        let is_ours = if let EventBody::MessageAccepted(accepted) = &event.body {
+            self.unaccepted.iter().any(|said| said.id == accepted.client_message_id)
+        } else {
+            event.body.is_terminal() && event.turn_id.is_some_and(|turn| self.open.contains_key(&turn))
         };
         if is_repeated && !is_ours {
             return Vec::new();
@@ -274,7 +273,7 @@ impl View {
         match body {
             SignalBody::SessionReady(ready) => self.ready(*ready),
             SignalBody::MessageReset(reset) => self.withdraw(&reset.reason),
-            SignalBody::MessageDelta(delta) => self.extend(delta),
+            SignalBody::MessageDelta(delta) => self.extend(&delta),
             SignalBody::Pong(_) => Vec::new(),
             SignalBody::Lagging(lagging) => {
                 vec![Show::Notice(format!(
@@ -368,7 +367,7 @@ impl View {
         shows
     }
 
-    fn extend(&mut self, delta: MessageDelta) -> Vec<Show> {
+    fn extend(&mut self, delta: &MessageDelta) -> Vec<Show> {
         let mut shows = Vec::new();
         let offset = usize::try_from(delta.offset).unwrap_or(usize::MAX);
         let shown = |answer: &Option<Answer>| match answer {
@@ -401,7 +400,7 @@ impl View {
                 self.answer = Some(Answer {
                     id: delta.message_id,
                     text: new.to_owned(),
-                })
+                });
             }
         }
         shows

@@ -27,7 +27,7 @@ use crate::{
 const SERVED_WITHIN: Duration = Duration::from_secs(120);
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
-/// Takes in a folder or a file. When it returns, a running server answers from it.
+/// Takes in a folder. When it returns, a running server answers from it.
 ///
 /// # Errors
 /// Where nothing could be taken in, or the server does not follow in time.
@@ -45,7 +45,7 @@ async fn ingest(settings: &Settings, path: &Path, collection: &CollectionName) -
     let documents = StoredDocuments::new(store.clone());
     let report = ingest_folder(&documents, path, collection)
         .await
-        .map_err(|error| CommandFailure::because(format!("{} cannot be ingested", path.display()), error))?;
+        .map_err(|error| CommandFailure::because("nothing was taken in", error))?;
     let served_by = serve(&data, &store, &documents, report.outcome.revision).await?;
     tell(&report, collection, served_by, began.elapsed())?;
     let skipped = report.problems.iter().filter(|problem| problem.skipped).count();
@@ -56,6 +56,7 @@ async fn ingest(settings: &Settings, path: &Path, collection: &CollectionName) -
 }
 
 /// Who serves the new revision.
+#[derive(Debug, Clone, Copy)]
 enum ServedBy {
     /// A running server, already.
     Server,

@@ -66,11 +66,10 @@ fn bind(address: SocketAddr) -> Result<TcpListener, CommandFailure> {
         Ok(socket.into())
     };
     bind().map_err(|error| {
-        let what = match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                format!("{address} is taken by another program; choose another port with --port")
-            }
-            _ => format!("cannot listen on {address}"),
+        let what = if error.kind() == io::ErrorKind::AddrInUse {
+            format!("{address} is taken by another program; choose another port with --port")
+        } else {
+            format!("cannot listen on {address}")
         };
         CommandFailure::because(what, error)
     })

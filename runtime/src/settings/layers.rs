@@ -251,27 +251,19 @@ fn read_toml(text: &str, origin: impl Fn(usize) -> Origin) -> (Vec<(String, Entr
         .collect();
     let mut values = Vec::new();
     for (section, content) in document.get_ref() {
-        match content.get_ref() {
-            DeValue::Table(table) => {
-                for (key, value) in table {
-                    let origin = origin(line(key.span().start));
-                    let raw = raw(value.get_ref());
-                    values.push((
-                        format!("{}.{}", section.get_ref(), key.get_ref()),
-                        Entry { raw, origin },
-                    ));
-                }
-            }
-            value => {
-                let origin = origin(line(section.span().start));
-                values.push((
-                    section.get_ref().to_string(),
-                    Entry {
-                        raw: raw(value),
-                        origin,
-                    },
-                ));
-            }
+        let DeValue::Table(table) = content.get_ref() else {
+            let origin = origin(line(section.span().start));
+            let raw = raw(content.get_ref());
+            values.push((section.get_ref().to_string(), Entry { raw, origin }));
+            continue;
+        };
+        for (key, value) in table {
+            let origin = origin(line(key.span().start));
+            let raw = raw(value.get_ref());
+            values.push((
+                format!("{}.{}", section.get_ref(), key.get_ref()),
+                Entry { raw, origin },
+            ));
         }
     }
     values.sort_by_key(|(_, entry)| match entry.origin {

@@ -166,10 +166,17 @@ impl Reader {
     /// What was read and what has no effect; or every problem.
     pub(super) fn finish(self) -> Result<(Vec<ReadValue>, Vec<String>), Vec<Problem>> {
         if self.is_sound() {
-            Ok((self.read, self.layers.notices))
-        } else {
-            Err(self.layers.problems)
+            return Ok((self.read, self.layers.notices));
         }
+        let mut problems = self.layers.problems;
+        // As a reader goes through them: the file from top to bottom, then the environment, then the command line.
+        problems.sort_by_key(|problem| match problem.origin {
+            Origin::Default => (0, 0),
+            Origin::File { line, .. } => (1, line),
+            Origin::Environment(_) => (2, 0),
+            Origin::Flag(_) => (3, 0),
+        });
+        Err(problems)
     }
 }
 

@@ -61,19 +61,45 @@ fn every_problem_is_told_at_once_with_its_place_its_value_and_what_is_allowed() 
         ("ORCHESTRATAI__KNOWLEDGE__DEMO", "perhaps"),
         ("ORCHESTRATAI_AUTH_TOKEN", TOKEN),
     ];
-    insta::assert_snapshot!(refused(file, &variables), @r#""#);
+    insta::assert_snapshot!(refused(file, &variables), @r#"
+    the configuration has 11 problems:
+      my.toml:3: server.port is 99999; allowed is 0 to 65535
+      my.toml:4: server.drain is "20"; allowed is a duration, 0ms to 1h
+      my.toml:6: session.double_texting is "queue"; allowed is enqueue, interrupt or reject
+      my.toml:7: there is no setting session.idle_aftr; the nearest is session.idle_after
+      my.toml:9: cors.origins is ["http://localhost:3000/"]; allowed is a list of origins such as http://localhost:3000, or ["*"]
+      my.toml:11: limits.turns_in_flight is 0; allowed is 1 to 1000000
+      my.toml:12: limits.heartbeat is 20; allowed is a duration, 1s to 10m
+      my.toml:14: telemetry.log_filter is "web=loud"; allowed is a filter such as info or warn,orchestratai_web=debug
+      ORCHESTRATAI_AUTH_TOKEN: this variable sets nothing; the setting is ORCHESTRATAI__AUTH__TOKEN, with two underscores each
+      ORCHESTRATAI__STORE__DURABILTY: there is no setting ORCHESTRATAI__STORE__DURABILTY; the nearest is ORCHESTRATAI__STORE__DURABILITY
+      ORCHESTRATAI__KNOWLEDGE__DEMO: knowledge.demo is "perhaps"; allowed is true or false
+    "#);
 }
 
 #[test]
 fn a_file_that_is_no_toml_is_told_with_its_lines() {
-    insta::assert_snapshot!(refused("[server]\nport = = 1\n[auth\n", &[]), @"");
+    insta::assert_snapshot!(refused("[server]\nport = = 1\n[auth\n", &[]), @r#"
+    the configuration has 3 problems:
+      my.toml:2: the file is not valid TOML: extra `=`, expected nothing
+      my.toml:2: the file is not valid TOML: unexpected key or value, expected newline, `#`
+      my.toml:3: the file is not valid TOML: unclosed table, expected `]`
+    "#);
     let missing = Settings::load(Some(Path::new("/nowhere/x.toml")), [], &Overrides::default()).unwrap_err();
-    insta::assert_snapshot!(missing, @"");
+    insta::assert_snapshot!(missing, @r#"
+    the configuration has a problem:
+      /nowhere/x.toml:1: the file cannot be read: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
 fn an_unknown_key_names_the_nearest_even_from_another_section() {
-    insta::assert_snapshot!(refused("port = 1\n[serve]\nport = 1\n[auth]\ndurability = \"full\"", &[]), @"");
+    insta::assert_snapshot!(refused("port = 1\n[serve]\nport = 1\n[auth]\ndurability = \"full\"", &[]), @r#"
+    the configuration has 3 problems:
+      my.toml:1: there is no setting port; the nearest is server.port
+      my.toml:3: there is no setting serve.port; the nearest is server.port
+      my.toml:5: there is no setting auth.durability; the nearest is store.durability
+    "#);
 }
 
 #[test]
@@ -163,7 +189,10 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
     assert!(settings.notices.iter().all(|notice| !notice.contains("hidden")));
 
     let postgres = refused("", &[("DATABASE_URL", "postgres://me:hidden@db/chat")]);
-    insta::assert_snapshot!(postgres, @"");
+    insta::assert_snapshot!(postgres, @r#"
+    the configuration has a problem:
+      DATABASE_URL: store.url is (secret); allowed is empty, or sqlite:PATH (this version knows SQLite only)
+    "#);
     let twice = refused(
         "",
         &[
@@ -171,7 +200,10 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
             ("ORCHESTRATAI__CORS__ORIGINS", "https://a.example"),
         ],
     );
-    insta::assert_snapshot!(twice, @"");
+    insta::assert_snapshot!(twice, @r#"
+    the configuration has a problem:
+      CORS_ORIGINS: cors.origins is set by ORCHESTRATAI__CORS__ORIGINS too; unset one of them
+    "#);
 }
 
 #[test]
