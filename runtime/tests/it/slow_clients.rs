@@ -23,7 +23,7 @@ const ADDED_BYTES_MAX: u64 = 64 << 20;
 /// Turns that are measured for one figure.
 const TURNS: usize = 60;
 /// What the sessions of the stalled sockets are sent for each turn; many turns fill every buffer on the way.
-const FLOOD_TURNS: usize = 40;
+const FLOOD_TURNS: usize = 400;
 
 /// Resident memory of the server, in bytes.
 fn resident_bytes(server: &Server) -> u64 {

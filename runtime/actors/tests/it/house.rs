@@ -1,0 +1,206 @@
+//! The actors with a real store, real routing, and responders of a test's own making.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::{Actor, Context, Handler};
+use async_trait::async_trait;
+use orchestratai_actors::{
+    DoubleTexting, Frame, Gateway, Parts, Publish, SessionLink, SessionSettings, Submission, Subscription, start,
+};
+use orchestratai_agents::{
+    Embedder,
+    definition::Catalog,
+    routing::Router,
+    turn::{AgentError, Answer, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
+};
+use orchestratai_shared::{
+    CacheStatus, ClientMessageId, Confidence, Event, EventBody, MessageContent, SessionId, TurnId,
+};
+use orchestratai_store::{Store, StoreSettings};
+use orchestratai_telemetry::{BuildInfo, Metrics};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// A running set of actors over a database in a folder of its own.
+pub(crate) struct House {
+    pub(crate) gateway: Gateway,
+    _folder: TempDir,
+}
+
+/// Settings that make a test quick.
+pub(crate) fn settings() -> SessionSettings {
+    SessionSettings {
+        double_texting: DoubleTexting::Enqueue,
+        queue_max: 4,
+        idle_after: Duration::from_secs(60),
+        transcript_messages: 6,
+        turn_max: Duration::from_secs(20),
+        subscriber_window_bytes: 16 * 1024,
+        slow_client_after: Duration::from_secs(10),
+        heartbeat: Duration::from_secs(20),
+        live_sessions_max: 1_000,
+        turns_in_flight: 64,
+    }
+}
+
+impl House {
+    /// Starts the actors; every agent answers with `responder`.
+    pub(crate) async fn start(settings: SessionSettings, responder: Arc<dyn Responder>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreSettings::sqlite(&folder.path().join("test.db")))
+            .await
+            .unwrap();
+        let catalog = Arc::new(Catalog::embedded());
+        let router = Arc::new(Router::new(&catalog, Arc::new(Embedder::embedded())));
+        let responders = catalog
+            .agents()
+            .iter()
+            .map(|agent| (agent.id.clone(), Arc::clone(&responder)))
+            .collect();
+        let build = BuildInfo {
+            version: "test",
+            commit: "test",
+            rustc: "test",
+        };
+        let gateway = start(Parts {
+            store,
+            catalog,
+            router,
+            responders,
+            metrics: Metrics::new(&build),
+            settings,
+            shards: 2,
+            organization: "default".into(),
+            probes: Vec::new(),
+        });
+        Self {
+            gateway,
+            _folder: folder,
+        }
+    }
+
+    /// Says something; gives its turn.
+    pub(crate) async fn say(&self, session_id: SessionId, content: &str) -> TurnId {
+        let accepted = self
+            .gateway
+            .submit(submission(session_id, ClientMessageId::new(), content))
+            .await;
+        accepted.expect("it is accepted").turn_id
+    }
+
+    /// Waits for a turn's end; gives its events.
+    pub(crate) async fn events(&self, turn_id: TurnId) -> Vec<Arc<Event>> {
+        self.gateway
+            .turn_record(turn_id)
+            .await
+            .unwrap()
+            .expect("there is such a turn")
+            .events
+    }
+
+    /// Follows a session.
+    pub(crate) async fn follow(&self, session_id: SessionId) -> Follower {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let subscriber = Listener(sender).start().recipient();
+        let subscription = Subscription {
+            session_id: Some(session_id),
+            after_seq: None,
+            epoch: None,
+            subscriber,
+            cut: None,
+        };
+        Follower {
+            link: self.gateway.subscribe(subscription).await.unwrap(),
+            receiver,
+        }
+    }
+}
+
+pub(crate) fn submission(session_id: SessionId, client_message_id: ClientMessageId, content: &str) -> Submission {
+    let content = MessageContent::parse(content).unwrap();
+    Submission {
+        session_id,
+        client_message_id,
+        content,
+        fresh: false,
+    }
+}
+
+/// Somebody who follows a session.
+pub(crate) struct Follower {
+    pub(crate) link: SessionLink,
+    receiver: mpsc::UnboundedReceiver<Publish>,
+}
+
+impl Follower {
+    /// Waits until a frame of this type comes.
+    pub(crate) async fn until(&mut self, kind: &str) -> Frame {
+        let start = format!("{{\"type\":\"{kind}\"");
+        loop {
+            let publish = tokio::time::timeout(Duration::from_secs(20), self.receiver.recv());
+            let publish = publish.await.expect("it comes in time").expect("the session publishes");
+            if let Publish::Frames(frames) = publish {
+                self.link.credit(frames.iter().map(Frame::bytes).sum());
+                if let Some(frame) = frames.into_iter().find(|frame| frame.text.starts_with(&start)) {
+                    return frame;
+                }
+            }
+        }
+    }
+}
+
+struct Listener(mpsc::UnboundedSender<Publish>);
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl Handler<Publish> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, publish: Publish, _: &mut Self::Context) {
+        let _ = self.0.send(publish);
+    }
+}
+
+/// Does what the message says: `panic`, `fail`, `wait`; else it answers.
+pub(crate) struct Obedient;
+
+#[async_trait]
+impl Responder for Obedient {
+    async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
+        let message = request.message.as_str();
+        assert!(!message.contains("panic"), "it was told to panic");
+        if message.contains("fail") {
+            return Err(AgentError::TimedOut {
+                limit: Duration::from_millis(1),
+            });
+        }
+        steps.send(Step::Delta("Well, ".into())).await?;
+        if message.contains("wait") {
+            let _upstream = meter.open_upstream();
+            meter.add(Usage { tokens: 12, cost: 0.5 });
+            std::future::pending::<()>().await;
+        }
+        steps.send(Step::Delta("yes.".into())).await?;
+        Ok(Answer {
+            confidence: Confidence::new(0.9),
+            citations: vec![],
+            usage: Usage::default(),
+            cache_status: CacheStatus::None,
+        })
+    }
+}
+
+/// The `type` of the last event.
+pub(crate) fn end_of(events: &[Arc<Event>]) -> &'static str {
+    events.last().map_or("nothing", |event| event.body.kind())
+}
+
+/// The text of the answer.
+pub(crate) fn answer_of(events: &[Arc<Event>]) -> Option<&str> {
+    events.iter().rev().find_map(|event| match &event.body {
+        EventBody::MessageCompleted(completed) => Some(completed.message.content.as_str()),
+        _ => None,
+    })
+}
