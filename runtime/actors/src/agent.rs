@@ -12,6 +12,7 @@ use orchestratai_agents::{
     turn::{Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
 use orchestratai_shared::{ErrorCode, Failure};
+use orchestratai_telemetry::{Live, Mailbox, Metrics};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,8 @@ pub(crate) struct Agent {
     responder: Arc<dyn Responder>,
     tally: Arc<Tally>,
     running: usize,
-    waiting: VecDeque<RunTurn>,
+    waiting: VecDeque<(RunTurn, Live)>,
+    metrics: Metrics,
 }
 
 /// Lets the agent work at a turn. Answered by [`AgentReport`]s, the last of which bears the end.
@@ -49,19 +51,22 @@ pub(crate) struct RunTurn {
 const STEPS_WAITING_MAX: usize = 64;
 
 impl Agent {
-    pub(crate) fn new(limits: Limits, responder: Arc<dyn Responder>, tally: Arc<Tally>) -> Self {
+    pub(crate) fn new(limits: Limits, responder: Arc<dyn Responder>, tally: Arc<Tally>, metrics: Metrics) -> Self {
         Self {
             limits,
             responder,
             tally,
             running: 0,
             waiting: VecDeque::new(),
+            metrics,
         }
     }
 
     fn start_next(&mut self, ctx: &mut Context<Self>) {
         while self.running < self.limits.concurrency {
-            let Some(run) = self.waiting.pop_front() else { return };
+            let Some((run, _)) = self.waiting.pop_front() else {
+                return;
+            };
             self.running += 1;
             let (responder, tally, timeout) = (
                 Arc::clone(&self.responder),
@@ -102,7 +107,7 @@ impl Handler<RunTurn> for Agent {
             run.session.do_send(report);
             return;
         }
-        self.waiting.push_back(run);
+        self.waiting.push_back((run, self.metrics.queued(Mailbox::Agent)));
         self.start_next(ctx);
     }
 }
@@ -121,6 +126,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
             () = run.stop.cancelled() => break None,
             outcome = &mut answer => break Some(outcome),
             _ = receiver.recv_many(&mut gathered, STEPS_WAITING_MAX) => {
+                tally.stepped(&gathered);
                 let report = AgentReport { run: run.run, steps: std::mem::take(&mut gathered), end: None };
                 report.deliver(&run.session).await;
             }
@@ -144,6 +150,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
     while let Ok(step) = receiver.try_recv() {
         gathered.push(step);
     }
+    tally.stepped(&gathered);
     let outcome = match outcome {
         Ok(Ok(answer)) => {
             tally.answered(&answer);

@@ -12,7 +12,7 @@ use std::{
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use futures_util::FutureExt;
 use orchestratai_store::{CommitError, Store, Write};
-use orchestratai_telemetry::Metrics;
+use orchestratai_telemetry::{Live, Mailbox, Metrics};
 
 use crate::session::messages::Committed;
 
@@ -24,7 +24,7 @@ pub(crate) struct JournalWriter {
     metrics: Metrics,
     /// Whether the last commit failed, for all to see.
     fails: Arc<AtomicBool>,
-    waiting: Vec<Append>,
+    waiting: Vec<(Append, Live)>,
     committing: bool,
 }
 
@@ -75,7 +75,10 @@ impl JournalWriter {
         self.committing = true;
         let rest = self.waiting.split_off(self.waiting.len().min(WRITES_PER_COMMIT_MAX));
         let batch = std::mem::replace(&mut self.waiting, rest);
-        let (writes, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|append| (append.write, append.reply)).unzip();
+        let (writes, replies): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|(append, _)| (append.write, append.reply))
+            .unzip();
         let events = writes.iter().map(events_in).sum();
         let store = self.store.clone();
         let began = Instant::now();
@@ -114,7 +117,7 @@ impl Handler<Append> for JournalWriter {
     type Result = ();
 
     fn handle(&mut self, append: Append, ctx: &mut Self::Context) {
-        self.waiting.push(append);
+        self.waiting.push((append, self.metrics.queued(Mailbox::JournalWriter)));
         if !self.committing && self.waiting.len() == 1 {
             // What else stands in the mailbox now goes into the same commit.
             ctx.notify(CommitWaiting);

@@ -53,11 +53,13 @@ impl Orchestrator {
             self.agents.remove(id);
         }
         if !self.agents.contains_key(id) {
-            let limits = self.crew.catalog.agent(id)?.limits.clone();
+            let limits = self.crew.catalog.agent(id)?.limits;
             let responder = Arc::clone(self.crew.responders.get(id)?);
             let tally = Arc::clone(self.crew.board.tally(id)?);
-            self.agents
-                .insert(id.clone(), Agent::new(limits, responder, tally).start());
+            self.agents.insert(
+                id.clone(),
+                Agent::new(limits, responder, tally, self.metrics.clone()).start(),
+            );
         }
         self.agents.get(id)
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use orchestratai_shared::{ClientMessageId, SessionId};
+use orchestratai_shared::{ClientMessageId, Event, EventBody, SessionId};
 use rand::Rng;
 use serde_json::{Value, json};
 
@@ -168,7 +168,7 @@ async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
 }
 
 /// The journal holds each accepted message once with one end, numbers without gap, and just what the client has.
-fn check(client: &Persistent, journal: &[orchestratai_shared::Event]) {
+fn check(client: &Persistent, journal: &[Event]) {
     let seqs: Vec<u64> = journal.iter().map(|event| event.seq).collect();
     let unbroken: Vec<u64> = (1..=journal.len() as u64).collect();
     assert_eq!(seqs, unbroken);
@@ -181,10 +181,9 @@ fn check(client: &Persistent, journal: &[orchestratai_shared::Event]) {
         assert!(accepted, "{id} was never accepted");
         let turns: Vec<_> = journal
             .iter()
-            .filter(|event| match &event.body {
-                orchestratai_shared::EventBody::MessageAccepted(message) => message.client_message_id == *id,
-                _ => false,
-            })
+            .filter(
+                |event| matches!(&event.body, EventBody::MessageAccepted(message) if message.client_message_id == *id),
+            )
             .map(|event| event.turn_id)
             .collect();
         assert_eq!(turns.len(), 1, "{id} was accepted {} times", turns.len());

@@ -6,13 +6,14 @@ use std::{
         Arc,
         atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use orchestratai_agents::{
     definition::{AgentDefinition, Catalog},
-    turn::Answer,
+    turn::{Answer, Step},
 };
-use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus};
+use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus, LogData};
 use orchestratai_telemetry::{AgentMetrics, Metrics, UsageMetrics};
 
 /// Status and counters of all agents, shared by all shards.
@@ -25,6 +26,7 @@ pub(crate) struct AgentBoard {
 /// Status and counters of one agent.
 pub(crate) struct Tally {
     template: Agent,
+    all_metrics: Metrics,
     metrics: AgentMetrics,
     usage: UsageMetrics,
     running: AtomicUsize,
@@ -70,9 +72,11 @@ impl AgentBoard {
 
 impl Tally {
     fn new(definition: &AgentDefinition, metrics: &Metrics) -> Self {
+        let all_metrics = metrics.clone();
         let metrics = metrics.agent(definition.id.as_str());
         Self {
             usage: metrics.model(&definition.model),
+            all_metrics,
             metrics,
             template: Agent {
                 id: definition.id.clone(),
@@ -96,6 +100,23 @@ impl Tally {
     pub(crate) fn begin(self: &Arc<Self>) -> Running {
         self.running.fetch_add(1, Ordering::Relaxed);
         Running(Arc::clone(self))
+    }
+
+    /// Steps were taken.
+    pub(crate) fn stepped(&self, steps: &[Step]) {
+        for step in steps {
+            if let (
+                Step::Log {
+                    data: LogData::VectorSearch(search),
+                    ..
+                },
+                Some(strategy),
+            ) = (step, self.template.strategy)
+            {
+                self.all_metrics
+                    .retrieved(strategy, Duration::from_secs_f64(search.latency.max(0.0) / 1e3));
+            }
+        }
     }
 
     /// An answer was given.

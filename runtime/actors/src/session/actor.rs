@@ -64,7 +64,7 @@ pub(crate) struct Session {
     appending: Option<u64>,
     permits: HashMap<TurnId, TurnPermit>,
     stops: HashMap<Run, CancellationToken>,
-    waiting_for_end: HashMap<TurnId, Vec<oneshot::Sender<Option<Vec<Arc<Event>>>>>>,
+    waiting_for_end: HashMap<TurnId, Vec<EndWaiter>>,
     erasing: Option<oneshot::Sender<Result<(), Refusal>>>,
     /// When the message of an open turn came in, and whether its first token has left.
     clocks: HashMap<TurnId, TurnClock>,
@@ -72,6 +72,9 @@ pub(crate) struct Session {
     is_over: bool,
     _counted: Live,
 }
+
+/// Somebody who waits for the end of a turn, and is given its events.
+type EndWaiter = oneshot::Sender<Option<Vec<Arc<Event>>>>;
 
 /// When a message came in, and whether the first word of its answer has left.
 struct TurnClock {
@@ -415,10 +418,13 @@ impl Session {
                 }));
             }
             Reply::Refused(refusal) => {
-                self.shard.metrics.admission_refused(match refusal.failure.code {
-                    ErrorCode::Conflict => RefusalReason::DoubleTexting,
-                    _ => RefusalReason::Queue,
-                });
+                let is_conflict = refusal.failure.code == ErrorCode::Conflict;
+                let reason = if is_conflict {
+                    RefusalReason::DoubleTexting
+                } else {
+                    RefusalReason::Queue
+                };
+                self.shard.metrics.admission_refused(reason);
                 self.refuse(sink, client_message_id, refusal);
             }
             Reply::Cancelled(_) | Reply::Ended | Reply::NoOpenTurn => {}
@@ -626,8 +632,7 @@ impl Session {
         };
         #[expect(clippy::disallowed_methods, reason = "once in a session's life")]
         self.shard.journal.do_send(append);
-        let wait = async move { committed.await };
-        ctx.wait(wait.into_actor(self).map(move |outcome, session, ctx| {
+        ctx.wait(committed.into_actor(self).map(move |outcome, session, ctx| {
             let outcome = match outcome {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(_)) | Err(_) => Err(Refusal::new(

@@ -589,9 +589,10 @@ impl SessionCore {
                 };
                 self.turns[at].state = next;
                 for effect in turn_effects {
-                    match effect {
-                        TurnEffect::RecordCompleted(agent) => self.record_completed(at, agent, &answer, ctx),
-                        other => self.perform(at, other, ctx, effects),
+                    if let TurnEffect::RecordCompleted(agent) = effect {
+                        self.record_completed(at, agent, &answer, ctx);
+                    } else {
+                        self.perform(at, effect, ctx, effects);
                     }
                 }
             }
@@ -638,7 +639,7 @@ impl SessionCore {
         match effect {
             TurnEffect::Route => effects.push(Effect::Route(self.turns[at].request())),
             TurnEffect::RecordRouting(decision) => self.record_routing(at, decision, ctx),
-            TurnEffect::RecordFallback { from, to, failure } => self.record_fallback(at, &from, to, &failure, ctx),
+            TurnEffect::RecordFallback { from, to, failure } => self.record_fallback(at, &from, &to, &failure, ctx),
             TurnEffect::RunAgent(agent) => {
                 self.record_status(at, agent.clone(), AgentStatus::Active, ctx);
                 effects.extend(self.take_unappended());
@@ -701,7 +702,7 @@ impl SessionCore {
         let committed = self.committed_seq;
         let mut at = 0;
         while at < self.turns.len() {
-            if !self.turns[at].ended_seq.is_some_and(|seq| seq <= committed) {
+            if self.turns[at].ended_seq.is_none_or(|seq| seq > committed) {
                 at += 1;
                 continue;
             }
@@ -771,7 +772,7 @@ impl SessionCore {
         self.record_status(at, AgentId::orchestrator(), AgentStatus::Routing, ctx);
     }
 
-    fn record_fallback(&mut self, at: usize, from: &AgentId, to: AgentId, failure: &Failure, ctx: &mut Context<'_>) {
+    fn record_fallback(&mut self, at: usize, from: &AgentId, to: &AgentId, failure: &Failure, ctx: &mut Context<'_>) {
         self.turns[at].leg += 1;
         let reasoning = format!("{from} could not answer ({}), so {to} takes over.", failure.message);
         self.withdraw_answer(at, &reasoning);

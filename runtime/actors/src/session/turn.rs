@@ -124,7 +124,7 @@ impl TurnState {
     ///
     /// # Errors
     /// [`IllegalTransition`] where `input` cannot happen now: a late or repeated message, to be dropped.
-    pub fn step(&self, input: TurnInput) -> Result<(Self, Vec<TurnEffect>), IllegalTransition> {
+    pub fn step(&self, input: TurnInput) -> Result<(Self, Vec<TurnEffect>), Box<IllegalTransition>> {
         use TurnEffect as E;
         use TurnInput as I;
         use TurnState as S;
@@ -180,10 +180,10 @@ impl TurnState {
                 | S::Cancelled,
                 input,
             ) => {
-                return Err(IllegalTransition {
+                return Err(Box::new(IllegalTransition {
                     from: self.clone(),
                     input,
-                });
+                }));
             }
         })
     }
@@ -345,10 +345,11 @@ mod tests {
         ]);
         for input in inputs {
             let (next, effects) = state.step(input).unwrap();
-            ran.extend(effects.into_iter().filter_map(|effect| match effect {
-                TurnEffect::RunAgent(agent) => Some(agent.to_string()),
-                _ => None,
-            }));
+            for effect in effects {
+                if let TurnEffect::RunAgent(agent) = effect {
+                    ran.push(agent.to_string());
+                }
+            }
             state = next;
         }
         assert_eq!(ran, ["billing", "policy", "orchestrator"]);

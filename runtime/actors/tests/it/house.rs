@@ -199,8 +199,8 @@ pub(crate) fn end_of(events: &[Arc<Event>]) -> &'static str {
 
 /// The text of the answer.
 pub(crate) fn answer_of(events: &[Arc<Event>]) -> Option<&str> {
-    events.iter().rev().find_map(|event| match &event.body {
-        EventBody::MessageCompleted(completed) => Some(completed.message.content.as_str()),
-        _ => None,
-    })
+    let EventBody::MessageCompleted(completed) = &events.last()?.body else {
+        return None;
+    };
+    Some(completed.message.content.as_str())
 }

@@ -32,16 +32,14 @@ async fn a_failing_agent_gives_way_with_a_warning_that_says_why() {
     let house = house(settings()).await;
     let turn = house.say(SessionId::new(), "please fail with the invoice").await;
     let events = house.events(turn).await;
-    let warnings: Vec<_> = events
-        .iter()
-        .filter_map(|event| match &event.body {
-            EventBody::RetrievalLog(log) if log.status == LogStatus::Warning => match &log.data {
-                LogData::Routing(analysis) => Some(analysis.reasoning.clone()),
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect();
+    let mut warnings = Vec::new();
+    for event in &events {
+        if let EventBody::RetrievalLog(log) = &event.body
+            && let (LogStatus::Warning, LogData::Routing(analysis)) = (log.status, &log.data)
+        {
+            warnings.push(analysis.reasoning.clone());
+        }
+    }
     assert!(!warnings.is_empty(), "{events:#?}");
     assert!(warnings[0].contains("took too long"), "{warnings:?}");
     assert_eq!(end_of(&events), "turn_failed");

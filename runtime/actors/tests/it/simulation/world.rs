@@ -1015,12 +1015,13 @@ impl SimSession {
                 times: ledger.begun,
             });
         }
-        let recorded = self.journal.iter().any(|event| match &event.body {
-            EventBody::RetrievalLog(log) => {
-                event.turn_id == Some(run.turn_id)
-                    && matches!(&log.data, LogData::Routing(analysis) if analysis.attempt == Some(run.attempt))
+        let recorded = self.journal.iter().any(|event| {
+            if let EventBody::RetrievalLog(log) = &event.body
+                && let LogData::Routing(analysis) = &log.data
+            {
+                return event.turn_id == Some(run.turn_id) && analysis.attempt == Some(run.attempt);
             }
-            _ => false,
+            false
         });
         if run.attempt > 1 && !recorded {
             return Err(Violation::UnrecordedAttempt { turn: run.turn_id });
