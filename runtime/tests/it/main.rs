@@ -8,15 +8,19 @@
     reason = "all of it is tests, also what stands in no #[test]"
 )]
 
+mod bad_input;
 #[expect(dead_code, reason = "each concern uses its own part of the client")]
 mod client;
 mod command_line;
 mod conformance;
 mod crash;
 mod order;
+mod rest;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]
 mod server;
 mod serving;
 mod slow_clients;
+mod sse;
 mod talking;
 mod walls;
+mod websocket;

@@ -29,13 +29,13 @@ pub(crate) async fn json(request: &HttpRequest, payload: Payload) -> Result<Fiel
     match serde_json::from_str(text) {
         Ok(Value::Object(values)) => Ok(Fields::of(values)),
         Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            Err(invalid("the body must be a JSON object".into()))
+            Err(invalid("the body must be a JSON object"))
         }
         Err(error) => Err(invalid(format!("the body is not JSON: {error}"))),
     }
 }
 
-fn invalid(what: String) -> ApiError {
+fn invalid(what: impl std::fmt::Display) -> ApiError {
     ApiError::new(ErrorCode::ValidationError, format!("The request is not valid: {what}."))
 }
 

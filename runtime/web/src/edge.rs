@@ -215,7 +215,8 @@ impl Exchange {
     fn record(&self, route: &str, status: StatusCode, error: Option<&ApiError>) {
         self.metrics.http_answered(self.method.as_str(), route, status.as_u16());
         match error {
-            Some(error) if status.is_server_error() => {
+            // No room is a refusal: an operator sees it in the metrics, and the log of an overload must not add to it.
+            Some(error) if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE => {
                 tracing::warn!(http.route = route, http.status = status.as_u16(), %error, "request failed");
             }
             Some(error) => {

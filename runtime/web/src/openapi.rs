@@ -119,7 +119,7 @@ fn everywhere(document: &mut Document, authentication: Authentication) {
                     .schema(Some(Object::with_type(Type::String)))
                     .example(Some(path));
                 let text = text.header("Content-Disposition", place.build());
-                form.encoding.insert("file".into(), text.build().into());
+                form.encoding.insert("file".into(), text.build());
             }
             if wants_token {
                 operation.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
