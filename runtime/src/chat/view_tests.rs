@@ -77,7 +77,16 @@ fn read(shows: &[Show]) -> String {
                 text.push_str(more);
             }
             Show::Withdrawn(_) => text.clear(),
-            _ => {}
+            Show::Session { .. }
+            | Show::Question(_)
+            | Show::Step { .. }
+            | Show::Handoff { .. }
+            | Show::Citations(_)
+            | Show::Figures { .. }
+            | Show::Failed(_)
+            | Show::Cancelled(_)
+            | Show::Notice(_)
+            | Show::Problem(_) => {}
         }
     }
     text
@@ -243,7 +252,7 @@ fn a_turn_taken_up_again_after_a_crash_shows_its_new_answer_only() {
 fn what_was_not_accepted_is_sent_again_under_its_id() {
     let (mut view, said) = asked();
     view.apply(ready(0, true, None));
-    assert_eq!(view.unaccepted(), [said.clone()]);
+    assert_eq!(view.unaccepted(), std::slice::from_ref(&said));
     view.apply(accepted(1, &said));
     assert!(view.unaccepted().is_empty());
 }
@@ -254,7 +263,11 @@ fn a_partial_recovery_is_not_passed_off_as_whole() {
     apply_all(&mut view, [accepted(1, &said), delta(0, "Within")]);
     let mut shows = view.apply(ready(9, false, None));
     assert!(shows.iter().any(|show| matches!(show, Show::Withdrawn(_))), "{shows:?}");
-    assert_eq!(view.unaccepted(), [said.clone()], "the open turn is asked for anew");
+    assert_eq!(
+        view.unaccepted(),
+        std::slice::from_ref(&said),
+        "the open turn is asked for anew"
+    );
     // The server answers a repeated message with its original events, whose numbers are behind us.
     shows.extend(apply_all(
         &mut view,

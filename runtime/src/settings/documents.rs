@@ -41,7 +41,7 @@ fn read() -> (String, Vec<Documented>) {
                 allowed: allowed
                     .unwrap_or_else(|| panic!("{key}: no line \"# Allowed: ….\" above it"))
                     .to_owned(),
-                meaning: comment.drain(..).collect::<Vec<_>>().join(" "),
+                meaning: std::mem::take(&mut comment).join(" "),
                 default: default.to_owned(),
                 key,
             });

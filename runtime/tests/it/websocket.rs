@@ -111,9 +111,9 @@ impl Raw {
     /// The close code, with which everything must end, TCP too, without our doing anything more.
     async fn close_code(mut self) -> u16 {
         let code = loop {
-            match self.next().await.expect("a close frame comes before the end") {
-                (CLOSE, payload) => break u16::from_be_bytes([payload[0], payload[1]]),
-                (_, _) => {}
+            let frame = self.next().await.expect("a close frame comes before the end");
+            if let (CLOSE, payload) = frame {
+                break u16::from_be_bytes([payload[0], payload[1]]);
             }
         };
         let end = timeout(Duration::from_millis(1_500), self.stream.read_u8()).await;

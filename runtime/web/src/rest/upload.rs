@@ -165,7 +165,6 @@ fn too_large() -> ApiError {
     )
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
 fn malformed(error: MultipartError) -> ApiError {
     ApiError::new(
         ErrorCode::ValidationError,

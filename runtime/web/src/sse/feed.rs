@@ -567,7 +567,7 @@ mod tests {
             }
             frames.push(completed(2, ANSWER, &answer));
             let (events, _) = read(None, &frames);
-            prop_assert_eq!(text(&events), answer);
+            prop_assert_eq!(text(&events), answer.clone());
 
             // Cut off anywhere and resumed there, it is the same.
             if let Some(cut) = cut {
