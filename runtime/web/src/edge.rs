@@ -242,3 +242,91 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> ApiError {
     tracing::error!(panic = words, "a request handler panicked");
     ApiError::panicked()
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{App, HttpRequest, body::to_bytes, test, web};
+    use orchestratai_shared::{ErrorBody, ErrorCode};
+    use orchestratai_telemetry::BuildInfo;
+
+    use super::*;
+
+    async fn body(response: HttpResponse) -> ErrorBody {
+        let bytes = to_bytes(response.into_body()).await.unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_an_error_in_the_one_shape_and_nothing_else_suffers() {
+        async fn handle(request: HttpRequest) -> &'static str {
+            tokio::task::yield_now().await;
+            assert!(request.path() != "/panics", "a secret of ours");
+            "fine"
+        }
+        let metrics = Metrics::new(&BuildInfo::default());
+        let gate = Arc::new(Gate::new(Vec::new(), false));
+        let app = App::new()
+            .route("/{any}", web::get().to(handle))
+            .wrap(Edge::new(gate, metrics.clone()));
+        let app = test::init_service(app).await;
+        let request = |path| {
+            test::TestRequest::get()
+                .uri(path)
+                .insert_header(("x-request-id", "r1"))
+                .to_request()
+        };
+
+        let panicked = test::try_call_service(&app, request("/panics")).await.err().unwrap();
+        let response = panicked.error_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers().get("x-request-id").unwrap(), "r1");
+        assert_eq!(response.headers().get("x-content-type-options").unwrap(), "nosniff");
+        let error = body(response).await.error;
+        assert_eq!(
+            (error.code, error.request_id.as_str()),
+            (ErrorCode::InternalError, "r1")
+        );
+        assert!(!error.message.contains("secret"), "{}", error.message);
+
+        let fine = test::call_service(&app, request("/fine")).await;
+        assert_eq!(fine.status(), StatusCode::OK);
+        let text = metrics.render();
+        assert!(text.contains(r#"route="unmatched",status="500"} 1"#), "{text}");
+        assert!(text.contains(r#"route="/{any}",status="200"} 1"#), "{text}");
+    }
+
+    #[actix_web::test]
+    async fn what_the_framework_refuses_has_our_shape_and_keeps_its_headers() {
+        let gate = Arc::new(Gate::new(Vec::new(), true));
+        let metrics = Metrics::new(&BuildInfo::default());
+        async fn refuse() -> HttpResponse {
+            HttpResponse::ImATeapot()
+                .insert_header(("allow", "BREW"))
+                .body("short and stout")
+        }
+        let app = App::new()
+            .route("/tea", web::get().to(refuse))
+            .wrap(Edge::new(gate, metrics));
+        let app = test::init_service(app).await;
+        let cases = [
+            ("/tea", "localhost", ErrorCode::ValidationError),
+            ("/nope", "localhost", ErrorCode::NotFound),
+            ("/tea", "evil.example", ErrorCode::Forbidden),
+        ];
+        for (path, host, code) in cases {
+            let request = test::TestRequest::get().uri(path).insert_header(("host", host));
+            let response = test::call_service(&app, request.to_request()).await;
+            assert_eq!(response.status().as_u16(), code.http_status(), "{path}");
+            assert_eq!(
+                response.headers().contains_key("allow"),
+                path == "/tea" && host == "localhost"
+            );
+            let bytes = test::read_body(response).await;
+            assert_eq!(
+                serde_json::from_slice::<ErrorBody>(&bytes).unwrap().error.code,
+                code,
+                "{path}"
+            );
+        }
+    }
+}

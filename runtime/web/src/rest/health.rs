@@ -89,7 +89,7 @@ pub(crate) struct ServiceHealthSchema {
 /// 503 until questions can be answered. It stays healthy while it serves at all; what is degraded stands in
 /// `/api/health/services`.
 #[utoipa::path(
-    get, path = "/api/health", operation_id = "health", tag = "health", security(()),
+    get, path = "/api/health", operation_id = "health", tag = "health",
     responses((status = 200, description = "It serves.", body = Health), Busy)
 )]
 pub(crate) fn health(site: &Site) -> Result<HttpResponse, ApiError> {
@@ -103,7 +103,7 @@ pub(crate) fn health(site: &Site) -> Result<HttpResponse, ApiError> {
 
 /// How each part that it depends on is doing.
 #[utoipa::path(
-    get, path = "/api/health/services", operation_id = "services", tag = "health", security(()),
+    get, path = "/api/health/services", operation_id = "services", tag = "health",
     responses((status = 200, description = "The state of each part.", body = Services))
 )]
 pub(crate) async fn services(site: Data<Site>) -> HttpResponse {
@@ -125,7 +125,7 @@ pub(crate) async fn services(site: Data<Site>) -> HttpResponse {
 
 /// Whether the process is alive: if this gives no answer, start it anew.
 #[utoipa::path(
-    get, path = "/api/health/live", operation_id = "live", tag = "health", security(()),
+    get, path = "/api/health/live", operation_id = "live", tag = "health",
     responses((status = 200, description = "It is alive.", body = Check))
 )]
 pub(crate) fn live() -> HttpResponse {
@@ -134,7 +134,7 @@ pub(crate) fn live() -> HttpResponse {
 
 /// Whether it should be sent requests: no longer once it is about to stop.
 #[utoipa::path(
-    get, path = "/api/health/ready", operation_id = "ready", tag = "health", security(()),
+    get, path = "/api/health/ready", operation_id = "ready", tag = "health",
     responses((status = 200, description = "It takes requests.", body = Check), Busy)
 )]
 pub(crate) fn ready(site: &Site) -> Result<HttpResponse, ApiError> {
