@@ -134,5 +134,5 @@ impl Output {
 fn takes_colours(stream: &impl IsTerminal) -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stream.is_terminal() && !is_set("NO_COLOR") && !is_dumb
+    !is_set("NO_COLOR") && (is_set("CLICOLOR_FORCE") || stream.is_terminal() && !is_dumb)
 }

@@ -15,6 +15,7 @@ mod command_line;
 mod conformance;
 mod crash;
 mod order;
+mod picture;
 mod rest;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]
 mod server;
