@@ -17,6 +17,9 @@ const QUESTIONS: [&str; 2] = [
     "Can I get a refund of my annual plan?",
 ];
 
+/// As wide as a page shows without scrolling.
+const COLUMNS: usize = 110;
+
 #[tokio::test]
 async fn the_picture_of_the_readme_shows_a_real_talk() {
     let server = Server::start().await;
@@ -53,6 +56,7 @@ async fn the_picture_of_the_readme_shows_a_real_talk() {
         shown += &format!("\u{1b}[1m› {question}\u{1b}[0m\n{answer}\n");
         answers = rest;
     }
+    let shown: String = shown.lines().map(wrapped).collect();
     let picture = anstyle_svg::Term::new().render_svg(&shown);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/images/chat.svg");
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -66,4 +70,26 @@ async fn the_picture_of_the_readme_shows_a_real_talk() {
             "the picture shows another talk: run with UPDATE_DOCS=1"
         );
     }
+}
+
+/// A line as a terminal of [`COLUMNS`] columns shows it, broken between words; escape sequences take no room.
+fn wrapped(line: &str) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for word in line.split_inclusive(' ') {
+        let mut escaped = false;
+        let width = word.chars().filter(|c| {
+            let counts = !escaped && *c != '\u{1b}';
+            escaped = (escaped && *c != 'm') || *c == '\u{1b}';
+            counts
+        });
+        let width = width.count();
+        if column > 0 && column + width > COLUMNS {
+            out.push('\n');
+            column = 0;
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out.push('\n');
+    out
 }
