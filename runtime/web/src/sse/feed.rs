@@ -35,7 +35,8 @@ pub(super) struct Feed {
 #[derive(Debug)]
 struct Held {
     until_seq: u64,
-    message_id: MessageId,
+    /// `None`: the turn has no answer yet, or none any more.
+    message_id: Option<MessageId>,
     content: String,
 }
 
@@ -174,19 +175,20 @@ impl Feed {
             return self.break_off(&erased(), out);
         }
         let turn = ready.turn.filter(|turn| turn.id == self.turn_id);
-        self.held = turn.and_then(|turn| {
-            Some(Held {
-                until_seq: ready.last_seq,
-                message_id: turn.message_id?,
-                content: turn.content,
-            })
+        self.held = turn.map(|turn| Held {
+            until_seq: ready.last_seq,
+            message_id: turn.message_id,
+            content: turn.content,
         });
         self.release(out);
     }
 
     fn release(&mut self, out: &mut Vec<u8>) {
-        if let Some(held) = self.held.take_if(|held| held.until_seq <= self.seen_seq) {
-            self.join(held.message_id, 0, &held.content, out);
+        let Some(held) = self.held.take_if(|held| held.until_seq <= self.seen_seq) else {
+            return;
+        };
+        if let Some(message_id) = held.message_id.or(self.at.partial.map(|partial| partial.message_id)) {
+            self.join_whole(message_id, &held.content, out);
         }
     }
 
@@ -239,36 +241,32 @@ impl Feed {
         }
     }
 
-    /// Joins a part of an answer to what the client has: what it has is left out, what does not reach it waits for the end.
-    fn join(&mut self, message_id: MessageId, offset: usize, part: &str, out: &mut Vec<u8>) {
-        let bytes = self.bytes_of(message_id, out);
-        let missing = bytes.checked_sub(offset).and_then(|had| part.get(had..));
-        if let Some(missing) = missing.filter(|missing| !missing.is_empty()) {
-            self.at.partial = Some(Partial {
-                message_id,
-                bytes: offset + part.len(),
-            });
-            event::write(out, Some(&self.at), Some("message_chunk"), &Chunk { content: missing });
+    /// Joins the whole of an answer, as far as there is one, to what the client has. What it has of something else is
+    /// withdrawn.
+    fn join_whole(&mut self, message_id: MessageId, answer: &str, out: &mut Vec<u8>) {
+        let fits = |partial: Partial| partial.bytes == 0 || partial.begins(message_id, answer);
+        if !self.at.partial.is_none_or(fits) {
+            self.reset(message_id, RESTARTED.into(), out);
         }
+        self.join(message_id, 0, answer, out);
     }
 
-    /// How much of this answer the client has. What it has of another one is withdrawn.
-    fn bytes_of(&mut self, message_id: MessageId, out: &mut Vec<u8>) -> usize {
-        match self.at.partial {
-            Some(partial) if partial.message_id == message_id => partial.bytes,
-            Some(partial) => {
-                if partial.bytes > 0 {
-                    self.reset(message_id, RESTARTED.into(), out);
-                }
-                0
-            }
-            None => 0,
+    /// Joins a part of an answer to what the client has: what it has is left out, what does not reach it waits for the end.
+    fn join(&mut self, message_id: MessageId, offset: usize, part: &str, out: &mut Vec<u8>) {
+        if self.at.partial.is_some_and(|partial| partial.message_id != message_id) {
+            self.reset(message_id, RESTARTED.into(), out);
+        }
+        let had = self.at.partial.unwrap_or(Partial::none_of(message_id));
+        let missing = had.bytes.checked_sub(offset).and_then(|from| part.get(from..));
+        if let Some(missing) = missing.filter(|missing| !missing.is_empty()) {
+            self.at.partial = Some(had.and(missing));
+            event::write(out, Some(&self.at), Some("message_chunk"), &Chunk { content: missing });
         }
     }
 
     fn reset(&mut self, message_id: MessageId, reason: String, out: &mut Vec<u8>) {
         let had_some = self.at.partial.is_some_and(|partial| partial.bytes > 0);
-        self.at.partial = Some(Partial { message_id, bytes: 0 });
+        self.at.partial = Some(Partial::none_of(message_id));
         if had_some {
             let reset = Reset { message_id, reason };
             event::write(out, Some(&self.at), Some("message_reset"), &reset);
@@ -277,12 +275,7 @@ impl Feed {
 
     fn complete(&mut self, seq: u64, completed: Completed, out: &mut Vec<u8>) {
         let Completed { message, metrics } = completed;
-        let had = self.bytes_of(message.id, out);
-        if message.content.get(had..).is_none() {
-            // The client's place is none in this answer: it has something else.
-            self.reset(message.id, RESTARTED.into(), out);
-        }
-        self.join(message.id, 0, &message.content, out);
+        self.join_whole(message.id, &message.content, out);
         self.at.seq = seq;
         self.has_ended = true;
         let done = Done {

@@ -46,6 +46,12 @@ fn completed(seq: u64, id: &str, content: &str) -> String {
     )
 }
 
+/// The `id` of a client that has `had` of an answer.
+fn at(seq: u64, id: &str, had: &str) -> String {
+    let partial = Some(Partial::none_of(id.parse().unwrap()).and(had));
+    Position { seq, partial }.to_string()
+}
+
 /// The events as `name`, `data`, and the last `id`.
 fn read(resumed: Option<&str>, frames: &[String]) -> (Vec<(String, Value)>, String) {
     let mut feed = Feed::new(TURN.parse().unwrap(), 1, resumed.map(|id| id.parse().unwrap()));
@@ -126,7 +132,7 @@ fn a_turn_is_told_in_order_and_ends_with_the_whole_answer() {
     assert_eq!(done["logs"], json!([{"title": 4}]));
     assert_eq!(done["metadata"]["agent"], "billing");
     assert_eq!(done["metadata"]["cache_status"], "none");
-    assert_eq!(last, format!("5.{ANSWER}.11"));
+    assert_eq!(last, at(5, ANSWER, "Hello there"));
 }
 
 #[test]
@@ -195,7 +201,7 @@ fn an_answer_that_is_begun_anew_withdraws_the_one_before() {
 
 #[test]
 fn who_comes_back_gets_what_follows() {
-    let resumed = format!("2.{ANSWER}.6");
+    let resumed = at(2, ANSWER, "Hello ");
     let while_it_runs = [
         ready(3, Some((ANSWER, "Hello th"))),
         log(2),
@@ -215,9 +221,33 @@ fn who_comes_back_gets_what_follows() {
 
 #[test]
 fn who_comes_back_with_another_answer_is_told_to_drop_it() {
-    for resumed in [format!("2.{ANSWER}.6"), format!("2.{ANEW}.999"), format!("2.{ANEW}.2")] {
-        let (events, _) = read(Some(&resumed), &[log(2), completed(3, ANEW, "G\u{e9}n\u{e9}ral")]);
-        assert_eq!(names(&events), ["message_reset", "message_chunk", "done"], "{resumed}");
+    let answer = "G\u{e9}n\u{e9}ral";
+    for had in [
+        at(2, ANSWER, "wrong"),
+        at(2, ANEW, "G\u{e9}n\u{e9}raliss"),
+        at(2, ANEW, "Ge"),
+    ] {
+        let (events, _) = read(Some(&had), &[log(2), completed(3, ANEW, answer)]);
+        assert_eq!(names(&events), ["message_reset", "message_chunk", "done"], "{had}");
+        assert_eq!(text(&events), answer);
+    }
+}
+
+#[test]
+fn an_answer_that_was_withdrawn_while_one_was_away_is_not_joined_to_what_one_has() {
+    let had = at(2, ANSWER, "Hello ");
+    // Under the same id, begun anew and longer already, shorter still, or gone.
+    for so_far in ["Greetings to all", "Gr", ""] {
+        let (events, _) = read(
+            Some(&had),
+            &[
+                ready(2, Some((ANSWER, so_far))),
+                log(2),
+                delta(ANSWER, so_far.len(), " of you"),
+            ],
+        );
+        assert_eq!(events[0].0, "message_reset", "{so_far}");
+        assert_eq!(text(&events), format!("{so_far} of you"));
     }
 }
 
