@@ -1,0 +1,200 @@
+//! What the session does with each message.
+
+use super::*;
+
+impl Handler<Command> for Session {
+    type Result = ();
+
+    fn handle(&mut self, command: Command, ctx: &mut Self::Context) {
+        match command {
+            Command::Submit(Submit {
+                client_message_id,
+                content,
+                fresh,
+                permit,
+                reply,
+            }) => {
+                self.last_used = Instant::now();
+                if self.erasing.is_some() {
+                    return self.refuse(
+                        reply,
+                        client_message_id,
+                        Refusal::new(ErrorCode::NotFound, "The session is being erased."),
+                    );
+                }
+                let sink = ReplySink::Submit {
+                    reply,
+                    client_message_id,
+                    permit,
+                    received: Instant::now(),
+                };
+                let reply_to = self.expect_reply(sink);
+                self.handle_input(
+                    Input::Submit {
+                        client_message_id,
+                        content,
+                        fresh,
+                        reply_to,
+                    },
+                    ctx,
+                );
+            }
+            Command::Cancel { turn_id, reply } => {
+                let reply_to = self.expect_reply(ReplySink::Cancel(reply));
+                self.handle_input(Input::Cancel { turn_id, reply_to }, ctx);
+            }
+            Command::Subscribe(subscribe) => self.subscribe(subscribe, ctx),
+            Command::Leave(connection) => {
+                self.subscribers.remove(&connection);
+                self.last_used = Instant::now();
+            }
+            Command::Credit(connection, bytes) => {
+                if let Some(subscriber) = self.subscribers.get_mut(&connection) {
+                    subscriber.credit(bytes, Instant::now());
+                    self.catch_up(connection, ctx);
+                }
+            }
+            Command::Alive(connection) => {
+                if let Some(subscriber) = self.subscribers.get_mut(&connection) {
+                    subscriber.alive(Instant::now());
+                }
+            }
+            Command::AwaitTurn { turn_id, reply } => {
+                if self.core.events_of(turn_id).is_some() {
+                    self.waiting_for_end.entry(turn_id).or_default().push(reply);
+                } else {
+                    let _ = reply.send(None);
+                }
+            }
+            Command::Describe { reply } => drop(reply.send(self.totals.clone())),
+            Command::Erase { reply } => self.begin_erasing(reply, ctx),
+        }
+    }
+}
+
+impl Handler<Committed> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Committed(outcome): Committed, ctx: &mut Self::Context) {
+        match outcome {
+            Ok(()) => {
+                if let Some(through) = self.appending.take() {
+                    self.handle_input(Input::Committed { through }, ctx);
+                }
+            }
+            Err(CommitFailed { reason }) => {
+                // What is stored is the truth, and this actor now believes more than that: its successor starts from it.
+                tracing::error!(session.id = %self.id(), error = %reason, "the session starts anew from its journal");
+                let unavailable =
+                    || Refusal::overloaded("The journal cannot be written just now.", Duration::from_secs(1));
+                let waiting: Vec<_> = self.replies.drain().map(|(_, sink)| sink).collect();
+                for sink in waiting {
+                    match sink {
+                        ReplySink::Submit {
+                            reply,
+                            client_message_id,
+                            ..
+                        } => {
+                            self.refuse(reply, client_message_id, unavailable());
+                        }
+                        ReplySink::Cancel(reply) => self.reply_to_cancel(reply, Reply::Refused(unavailable())),
+                    }
+                }
+                ctx.stop();
+            }
+        }
+    }
+}
+
+impl Handler<Routed> for Session {
+    type Result = ();
+
+    fn handle(&mut self, routed: Routed, ctx: &mut Self::Context) {
+        self.handle_input(
+            Input::Routed {
+                run: routed.run,
+                decision: routed.decision,
+            },
+            ctx,
+        );
+    }
+}
+
+impl Handler<AgentReport> for Session {
+    type Result = ();
+
+    fn handle(&mut self, report: AgentReport, ctx: &mut Self::Context) {
+        let AgentReport { run, steps, end } = report;
+        // One pass over steps and end, so that all of it goes into one append.
+        let effects = with_context(|core_ctx| {
+            let mut effects = Vec::new();
+            if !steps.is_empty() {
+                effects.extend(self.core.handle(Input::Steps { run, steps }, core_ctx));
+            }
+            match end {
+                Some(RunEnd::Finished(outcome)) => {
+                    effects.extend(self.core.handle(Input::Finished { run, outcome }, core_ctx));
+                }
+                Some(RunEnd::Stopped(receipt)) => {
+                    effects.extend(self.core.handle(Input::Stopped { run, receipt }, core_ctx));
+                }
+                None => {}
+            }
+            effects
+        });
+        self.perform(effects, ctx);
+    }
+}
+
+impl Handler<Sweep> for Session {
+    type Result = ();
+
+    fn handle(&mut self, sweep: Sweep, ctx: &mut Self::Context) {
+        self.handle_input(
+            Input::Tick {
+                run_max: self.shard.settings.turn_max,
+            },
+            ctx,
+        );
+        let now = Instant::now();
+        let gone: Vec<_> = (self.subscribers.iter_mut())
+            .filter_map(|(id, subscriber)| (subscriber.check(now) == Health::Gone).then_some(*id))
+            .collect();
+        for id in gone {
+            self.shard.metrics.slow_consumer(SlowConsumerAction::Cut);
+            self.subscribers.remove(&id);
+        }
+        let behind: Vec<_> = self.subscribers.keys().copied().collect();
+        for id in behind {
+            self.catch_up(id, ctx);
+        }
+        let unused = self.subscribers.is_empty() && self.core.is_idle() && self.waiting_for_end.is_empty();
+        let busy = self.appending.is_some() || self.erasing.is_some() || !self.replies.is_empty();
+        if unused && !busy && now - self.last_used >= sweep.idle_after {
+            self.shard.metrics.session_passivated();
+            self.is_over = true;
+            ctx.stop();
+        }
+    }
+}
+
+impl Handler<Drain> for Session {
+    type Result = ();
+
+    fn handle(&mut self, drain: Drain, _: &mut Self::Context) {
+        if drain.close {
+            for (_, subscriber) in self.subscribers.drain() {
+                subscriber.close(CloseReason::Draining);
+            }
+            return;
+        }
+        let reconnect_after_ms = u64::try_from(drain.reconnect_after.as_millis()).unwrap_or(u64::MAX);
+        let frame = signal(
+            self.id(),
+            SignalBody::ServerDraining(ServerDraining { reconnect_after_ms }),
+        );
+        for subscriber in self.subscribers.values_mut() {
+            subscriber.tell(vec![frame.clone()]);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! How submissions and cancellations are answered.
+
+use super::*;
+
+/// Whom a core's reply goes to.
+pub(super) enum ReplySink {
+    Submit {
+        reply: SubmitReply,
+        client_message_id: ClientMessageId,
+        permit: TurnPermit,
+        received: Instant,
+    },
+    Cancel(CancelReply),
+}
+
+impl Session {
+    pub(super) fn expect_reply(&mut self, sink: ReplySink) -> ReplyTo {
+        self.reply_count += 1;
+        let to = ReplyTo(self.reply_count);
+        self.replies.insert(to, sink);
+        to
+    }
+
+    pub(super) fn reply(&mut self, to: ReplyTo, reply: Reply, ctx: &mut Context<Self>) {
+        match self.replies.remove(&to) {
+            Some(ReplySink::Submit {
+                reply: sink,
+                client_message_id,
+                permit,
+                received,
+            }) => {
+                if let Reply::Accepted { turn_id, .. } = &reply {
+                    self.permits.insert(*turn_id, permit);
+                    self.clocks.insert(
+                        *turn_id,
+                        TurnClock {
+                            received,
+                            has_spoken: false,
+                        },
+                    );
+                    self.shard.metrics.first_event(received.elapsed());
+                }
+                self.reply_to_submit(sink, client_message_id, reply, ctx);
+            }
+            Some(ReplySink::Cancel(sink)) => self.reply_to_cancel(sink, reply),
+            None => {}
+        }
+    }
+
+    pub(super) fn reply_to_submit(
+        &mut self,
+        sink: SubmitReply,
+        client_message_id: ClientMessageId,
+        reply: Reply,
+        ctx: &mut Context<Self>,
+    ) {
+        match reply {
+            Reply::Accepted {
+                turn_id,
+                message_id,
+                seq,
+            } => {
+                if let SubmitReply::Caller(caller) = sink {
+                    let _ = caller.send(Ok(Accepted {
+                        turn_id,
+                        message_id,
+                        seq,
+                        repeated: false,
+                    }));
+                }
+            }
+            Reply::Repeated {
+                content,
+                key,
+                client_message_id,
+            } => {
+                let (store, session_id) = (self.shard.store.clone(), self.id());
+                let read = async move {
+                    let accepted = store.event_at(session_id, key.accepted_seq).await?;
+                    let ended = match key.ended_seq {
+                        Some(seq) => store.event_at(session_id, seq).await?,
+                        None => None,
+                    };
+                    Ok::<_, StoreError>((accepted, ended))
+                };
+                ctx.spawn(read.into_actor(self).map(move |found, session, _| {
+                    let frames = found.map(|(accepted, ended)| accepted.into_iter().chain(ended).collect::<Vec<_>>());
+                    session.reply_to_repeat(sink, client_message_id, content.as_str(), key, frames);
+                }));
+            }
+            Reply::Refused(refusal) => {
+                let is_conflict = refusal.failure.code == ErrorCode::Conflict;
+                let reason = if is_conflict {
+                    RefusalReason::DoubleTexting
+                } else {
+                    RefusalReason::Queue
+                };
+                self.shard.metrics.admission_refused(reason);
+                self.refuse(sink, client_message_id, refusal);
+            }
+            Reply::Cancelled(_) | Reply::Ended | Reply::NoOpenTurn => {}
+        }
+    }
+
+    pub(super) fn reply_to_repeat(
+        &mut self,
+        sink: SubmitReply,
+        client_message_id: ClientMessageId,
+        content: &str,
+        key: Key,
+        events: Result<Vec<StoredFrame>, StoreError>,
+    ) {
+        let events = match events {
+            Ok(events) => events,
+            Err(error) => {
+                tracing::error!(session.id = %self.id(), error = %error, "a repeated message could not be looked up");
+                let refusal = Refusal::new(ErrorCode::InternalError, "The journal cannot be read just now.");
+                return self.refuse(sink, client_message_id, refusal);
+            }
+        };
+        let first = events
+            .first()
+            .and_then(|frame| serde_json::from_str::<Event>(&frame.text).ok());
+        let accepted = match first.map(|event| event.body) {
+            Some(EventBody::MessageAccepted(accepted)) => accepted,
+            Some(_) | None => {
+                let refusal = Refusal::new(
+                    ErrorCode::InternalError,
+                    "The first acceptance of this message is not to be found.",
+                );
+                return self.refuse(sink, client_message_id, refusal);
+            }
+        };
+        if accepted.message.content != content {
+            let conflict = "This clientMessageId has been used for another message of this session.";
+            return self.refuse(sink, client_message_id, Refusal::new(ErrorCode::Conflict, conflict));
+        }
+        match sink {
+            SubmitReply::Caller(caller) => {
+                let message_id = accepted.message.id;
+                let accepted = Accepted {
+                    turn_id: key.turn_id,
+                    message_id,
+                    seq: key.accepted_seq,
+                    repeated: true,
+                };
+                let _ = caller.send(Ok(accepted));
+            }
+            SubmitReply::Subscriber(connection) => {
+                // What it has not been sent yet reaches it in its turn; told now it would look like a gap.
+                let sent_seq = self.subscribers.get(&connection).map_or(0, Subscriber::sent_seq);
+                let known = events.into_iter().filter(|frame| frame.seq <= sent_seq);
+                let frames = known
+                    .map(|frame| Frame {
+                        seq: Some(frame.seq),
+                        text: frame.text,
+                    })
+                    .collect();
+                self.tell(connection, frames);
+            }
+        }
+    }
+
+    pub(super) fn refuse(&mut self, sink: SubmitReply, client_message_id: ClientMessageId, refusal: Refusal) {
+        match sink {
+            SubmitReply::Caller(caller) => drop(caller.send(Err(refusal))),
+            SubmitReply::Subscriber(connection) => self.tell_refusal(connection, refusal, Some(client_message_id)),
+        }
+    }
+
+    pub(super) fn reply_to_cancel(&mut self, sink: CancelReply, reply: Reply) {
+        let answer = match reply {
+            Reply::Cancelled(receipt) => Ok(receipt),
+            Reply::Ended => Err(CancelRefusal::Ended),
+            Reply::Refused(refusal) => Err(CancelRefusal::Refused(refusal)),
+            Reply::NoOpenTurn | Reply::Accepted { .. } | Reply::Repeated { .. } => Err(CancelRefusal::Unknown),
+        };
+        match sink {
+            CancelReply::Caller(caller) => drop(caller.send(answer)),
+            CancelReply::Subscriber(connection) => {
+                let refusal = match answer {
+                    // The receipt is an event, and reaches this subscriber as such.
+                    Ok(_) => return,
+                    Err(CancelRefusal::Unknown) => Refusal::new(ErrorCode::NotFound, "No such turn is under way."),
+                    Err(CancelRefusal::Ended) => Refusal::new(ErrorCode::Conflict, "The turn has ended."),
+                    Err(CancelRefusal::Refused(refusal)) => refusal,
+                };
+                self.tell_refusal(connection, refusal, None);
+            }
+        }
+    }
+
+    pub(super) fn tell_refusal(
+        &mut self,
+        to: ConnectionId,
+        refusal: Refusal,
+        client_message_id: Option<ClientMessageId>,
+    ) {
+        let failure = refusal.failure;
+        let error = ErrorSignal {
+            code: failure.code,
+            message: failure.message,
+            retryable: failure.retryable,
+            client_message_id,
+        };
+        let frame = signal(self.id(), SignalBody::Error(error));
+        self.tell(to, vec![frame]);
+    }
+
+    pub(super) fn tell(&mut self, to: ConnectionId, frames: Vec<Frame>) {
+        if let Some(subscriber) = self.subscribers.get_mut(&to)
+            && !subscriber.tell(frames)
+        {
+            subscriber.close(CloseReason::TooSlow);
+            self.subscribers.remove(&to);
+        }
+    }
+}

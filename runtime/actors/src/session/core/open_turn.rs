@@ -1,0 +1,107 @@
+//! A turn that has not ended, as its session keeps it.
+
+use super::*;
+
+/// A turn that has not ended, or whose end is not durable yet.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) id: TurnId,
+    pub(super) message: Message,
+    pub(super) content: MessageContent,
+    pub(super) client_message_id: ClientMessageId,
+    pub(super) fresh: bool,
+    pub(super) state: TurnState,
+    pub(super) attempt: u32,
+    pub(super) leg: u32,
+    pub(super) intent: Intent,
+    /// It begins once this `seq` is durable: its acceptance, or the record of its new attempt.
+    pub(super) begins_after: u64,
+    /// When the state last changed to one that waits for somebody else.
+    pub(super) waiting_since: Timestamp,
+    pub(super) answer: PartialAnswer,
+    pub(super) events: Vec<Arc<Event>>,
+    pub(super) is_whole: bool,
+    pub(super) ended_seq: Option<u64>,
+    pub(super) cancels: Vec<ReplyTo>,
+}
+
+/// What an agent has said so far.
+#[derive(Debug, Default)]
+pub(super) struct PartialAnswer {
+    pub(super) message_id: Option<MessageId>,
+    pub(super) text: String,
+}
+
+impl Turn {
+    /// An open turn from its durable events; `None` where they do not begin with its acceptance, which no commit allows.
+    pub(super) fn recover(events: Vec<Event>, now: Timestamp) -> Option<Self> {
+        let first = events.first()?;
+        let EventBody::MessageAccepted(accepted) = &first.body else {
+            return None;
+        };
+        let mut turn = Self {
+            id: first.turn_id?,
+            message: accepted.message.clone(),
+            content: MessageContent::parse(accepted.message.content.as_str()).ok()?,
+            client_message_id: accepted.client_message_id,
+            fresh: accepted.fresh,
+            state: TurnState::Accepted,
+            attempt: 1,
+            leg: 0,
+            intent: Intent::DomainQuestion,
+            begins_after: first.seq,
+            waiting_since: now,
+            answer: PartialAnswer::default(),
+            events: Vec::new(),
+            is_whole: true,
+            ended_seq: None,
+            cancels: Vec::new(),
+        };
+        for event in &events {
+            if let EventBody::RetrievalLog(RetrievalLog {
+                data: LogData::Routing(analysis),
+                ..
+            }) = &event.body
+            {
+                turn.attempt = turn.attempt.max(analysis.attempt.unwrap_or(1));
+                turn.intent = analysis.intent;
+            }
+        }
+        turn.events = events.into_iter().map(Arc::new).collect();
+        Some(turn)
+    }
+
+    pub(super) fn run(&self) -> Run {
+        Run {
+            turn_id: self.id,
+            attempt: self.attempt,
+            leg: self.leg,
+        }
+    }
+
+    pub(super) fn request(&self) -> RunRequest {
+        RunRequest {
+            run: self.run(),
+            content: self.content.clone(),
+            fresh: self.fresh,
+            intent: self.intent,
+        }
+    }
+
+    /// The agent that last became active.
+    pub(super) fn last_agent(&self) -> Option<AgentId> {
+        self.events.iter().rev().find_map(|event| match &event.body {
+            EventBody::AgentStatus(changed) if changed.status == AgentStatus::Active => Some(changed.agent.clone()),
+            EventBody::AgentStatus(_)
+            | EventBody::MessageAccepted(_)
+            | EventBody::RetrievalLog(_)
+            | EventBody::Handoff(_)
+            | EventBody::ToolCall(_)
+            | EventBody::ApprovalRequested(_)
+            | EventBody::ApprovalResolved(_)
+            | EventBody::MessageCompleted(_)
+            | EventBody::TurnFailed(_)
+            | EventBody::TurnCancelled(_) => None,
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! What people ask of a session: to take a message, to stop a turn.
+
+use super::*;
+
+impl SessionCore {
+    pub(super) fn submit(
+        &mut self,
+        client_message_id: ClientMessageId,
+        content: MessageContent,
+        fresh: bool,
+        reply_to: ReplyTo,
+        ctx: &mut Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(key) = self.keys.get(&client_message_id).copied() {
+            // The first acceptance may still be on its way to the disk: then this answer waits for it too.
+            let repeated = Reply::Repeated {
+                client_message_id,
+                content,
+                key,
+            };
+            self.replies.push((key.accepted_seq, reply_to, repeated));
+            return;
+        }
+        let open = self.turns.iter().filter(|turn| !turn.state.is_terminal()).count();
+        let refusal = match self.policy.double_texting {
+            DoubleTexting::Reject if open > 0 => Some(Refusal::new(
+                ErrorCode::Conflict,
+                "A turn is running, and this session takes one at a time.",
+            )),
+            DoubleTexting::Enqueue | DoubleTexting::Reject | DoubleTexting::Interrupt
+                if self.turns.len() > self.policy.queue_max =>
+            {
+                Some(Refusal::overloaded(
+                    "Too many messages of this session wait for an answer.",
+                    Duration::from_secs(1),
+                ))
+            }
+            DoubleTexting::Enqueue | DoubleTexting::Reject | DoubleTexting::Interrupt => None,
+        };
+        if let Some(refusal) = refusal {
+            effects.push(Effect::Reply(reply_to, Reply::Refused(refusal)));
+            return;
+        }
+        if self.policy.double_texting == DoubleTexting::Interrupt {
+            for at in 0..self.turns.len() {
+                self.step(at, TurnInput::Cancel, ctx, effects);
+            }
+        }
+        self.accept(client_message_id, content, fresh, reply_to, ctx);
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        client_message_id: ClientMessageId,
+        content: MessageContent,
+        fresh: bool,
+        reply_to: ReplyTo,
+        ctx: &mut Context<'_>,
+    ) {
+        let message = Message {
+            id: MessageId((ctx.new_id)()),
+            role: MessageRole::User,
+            content: content.as_str().to_owned(),
+            agent: None,
+            confidence: None,
+            timestamp: ctx.now,
+            session_id: self.id,
+        };
+        let turn_id = TurnId((ctx.new_id)());
+        let seq = self.last_seq + 1;
+        let accepted = MessageAccepted {
+            message: message.clone(),
+            client_message_id,
+            fresh,
+        };
+        let reply = Reply::Accepted {
+            turn_id,
+            message_id: message.id,
+            seq,
+        };
+        self.turns.push_back(Turn {
+            id: turn_id,
+            message,
+            content,
+            client_message_id,
+            fresh,
+            state: TurnState::Accepted,
+            attempt: 1,
+            leg: 0,
+            intent: Intent::DomainQuestion,
+            begins_after: seq,
+            waiting_since: ctx.now,
+            answer: PartialAnswer::default(),
+            events: Vec::with_capacity(10),
+            is_whole: true,
+            ended_seq: None,
+            cancels: Vec::new(),
+        });
+        self.record(self.turns.len() - 1, EventBody::MessageAccepted(accepted), ctx);
+        self.keys.insert(
+            client_message_id,
+            Key {
+                turn_id,
+                accepted_seq: seq,
+                ended_seq: None,
+            },
+        );
+        self.replies.push((seq, reply_to, reply));
+    }
+
+    pub(super) fn cancel(
+        &mut self,
+        turn_id: Option<TurnId>,
+        reply_to: ReplyTo,
+        ctx: &mut Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let at = self.turns.iter().position(|turn| match turn_id {
+            Some(turn_id) => turn.id == turn_id,
+            None => !turn.state.is_terminal(),
+        });
+        match at {
+            Some(at) => {
+                self.turns[at].cancels.push(reply_to);
+                self.step(at, TurnInput::Cancel, ctx, effects);
+            }
+            None => effects.push(Effect::Reply(reply_to, Reply::NoOpenTurn)),
+        }
+    }
+}

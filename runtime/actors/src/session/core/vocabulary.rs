@@ -1,0 +1,214 @@
+//! The vocabulary of a core: what can happen to a session, and what is to be done about it.
+
+use super::*;
+
+/// What happens to a message that arrives while a turn runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DoubleTexting {
+    /// It waits its turn.
+    Enqueue,
+    /// It stops the turns before it.
+    Interrupt,
+    /// It is refused.
+    Reject,
+}
+
+/// The rules of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// What happens to a message that arrives while a turn runs.
+    pub double_texting: DoubleTexting,
+    /// Turns that may wait behind the running one.
+    pub queue_max: usize,
+    /// How often a turn is begun before it is given up, the first time included.
+    pub attempts_max: u32,
+}
+
+/// The present, and fresh ids: all that a core may know of the world.
+pub struct Context<'a> {
+    /// The present.
+    pub now: Timestamp,
+    /// Makes an id that was never made before.
+    pub new_id: &'a mut dyn FnMut() -> Uuid,
+}
+
+/// Whom to answer; the actor knows what it stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ReplyTo(pub u64);
+
+/// Names one run of one agent, so that what a run says late is told apart from what its successor says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// The turn.
+    pub turn_id: TurnId,
+    /// Which attempt at the turn, from 1.
+    pub attempt: u32,
+    /// Which agent of the attempt, from 0: it grows with every fallback.
+    pub leg: u32,
+}
+
+/// What can happen to a session.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A user says something.
+    Submit {
+        /// The idempotency key.
+        client_message_id: ClientMessageId,
+        /// What is said.
+        content: MessageContent,
+        /// Passes by the semantic cache.
+        fresh: bool,
+        /// Whom to answer.
+        reply_to: ReplyTo,
+    },
+    /// Somebody wants a turn stopped; without an id the one at the head.
+    Cancel {
+        /// Which.
+        turn_id: Option<TurnId>,
+        /// Whom to answer.
+        reply_to: ReplyTo,
+    },
+    /// Everything up to `through` is durable.
+    Committed {
+        /// A `seq`.
+        through: u64,
+    },
+    /// The orchestrator has decided.
+    Routed {
+        /// The run that was asked for.
+        run: Run,
+        /// Its decision and the fallbacks of the chosen agent, or why there is none.
+        decision: Result<(RoutingDecision, Vec<AgentId>), Failure>,
+    },
+    /// An agent took steps, in order.
+    Steps {
+        /// Its run.
+        run: Run,
+        /// The steps.
+        steps: Vec<Step>,
+    },
+    /// An agent is done.
+    Finished {
+        /// Its run.
+        run: Run,
+        /// Its answer, or why there is none.
+        outcome: Result<Answer, Failure>,
+    },
+    /// An agent has stopped as it was told.
+    Stopped {
+        /// Its run.
+        run: Run,
+        /// What stopping has cost.
+        receipt: Receipt,
+    },
+    /// Time has passed.
+    Tick {
+        /// How long a run may take.
+        run_max: Duration,
+    },
+}
+
+/// What the caller does next, in order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Hand these to the journal.
+    Append(Vec<JournalEntry>),
+    /// Tell these to the subscribers.
+    Publish(Vec<Outgoing>),
+    /// Answer a submission or a cancellation.
+    Reply(ReplyTo, Reply),
+    /// Ask the orchestrator who answers.
+    Route(RunRequest),
+    /// Let an agent work.
+    RunAgent {
+        /// Which.
+        agent: AgentId,
+        /// At what.
+        request: RunRequest,
+    },
+    /// Close what a run has open, at once.
+    StopAgent(Run),
+    /// A turn has ended, and its end is durable.
+    TurnEnded(EndedTurn),
+}
+
+/// An answer to a submission or a cancellation.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// The message is durable, and will be answered.
+    Accepted {
+        /// The turn that answers it.
+        turn_id: TurnId,
+        /// The message in the transcript.
+        message_id: MessageId,
+        /// The `seq` of `message_accepted`.
+        seq: u64,
+    },
+    /// The key has been accepted before, and that is durable.
+    Repeated {
+        /// The idempotency key.
+        client_message_id: ClientMessageId,
+        /// What was said now, to be compared with what was said then.
+        content: MessageContent,
+        /// What is known of that turn.
+        key: Key,
+    },
+    /// It is refused.
+    Refused(Refusal),
+    /// The turn was stopped.
+    Cancelled(TurnCancelled),
+    /// The turn has ended otherwise.
+    Ended,
+    /// No open turn has that id.
+    NoOpenTurn,
+}
+
+/// What is needed to route a message or to answer it.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The run.
+    pub run: Run,
+    /// What was said.
+    pub content: MessageContent,
+    /// Passes by the semantic cache.
+    pub fresh: bool,
+    /// What the message wants, once that is decided.
+    pub intent: Intent,
+}
+
+/// A turn that has ended.
+#[derive(Debug, Clone)]
+pub struct EndedTurn {
+    /// The turn.
+    pub turn_id: TurnId,
+    /// The agent that ended it, where one had begun.
+    pub agent: Option<AgentId>,
+    /// Its durable events since this core knows it, in order.
+    pub events: Vec<Arc<Event>>,
+    /// Whether `events` begins with `message_accepted`.
+    pub is_whole: bool,
+    /// From acceptance to the end, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// What is known of an accepted message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// The turn that answers it.
+    pub turn_id: TurnId,
+    /// The `seq` of `message_accepted`.
+    pub accepted_seq: u64,
+    /// The `seq` of the terminal event.
+    pub ended_seq: Option<u64>,
+}
+
+/// What the journal knows of a session: all that a new core needs.
+#[derive(Debug, Clone, Default)]
+pub struct Recovered {
+    /// The last `seq`.
+    pub last_seq: u64,
+    /// The idempotency keys.
+    pub keys: Vec<(ClientMessageId, Key)>,
+    /// The durable events of each turn that has not ended, oldest turn first.
+    pub open_turns: Vec<Vec<Event>>,
+}
