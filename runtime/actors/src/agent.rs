@@ -11,10 +11,11 @@ use orchestratai_agents::{
     definition::Limits,
     turn::{Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
-use orchestratai_shared::{ErrorCode, Failure};
+use orchestratai_shared::{AgentId, ErrorCode, Failure};
 use orchestratai_telemetry::{Live, Mailbox, Metrics};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::session::{
     core::Run,
@@ -25,6 +26,7 @@ use board::Tally;
 
 /// Answers turns with one responder.
 pub(crate) struct Agent {
+    id: AgentId,
     limits: Limits,
     responder: Arc<dyn Responder>,
     tally: Arc<Tally>,
@@ -43,6 +45,8 @@ pub(crate) struct RunTurn {
     pub(crate) request: TurnRequest,
     /// Cancelled when the turn is to be stopped.
     pub(crate) stop: CancellationToken,
+    /// The turn's span; the run is a child of it.
+    pub(crate) span: tracing::Span,
     /// Whom to report to.
     pub(crate) session: Recipient<AgentReport>,
 }
@@ -51,8 +55,15 @@ pub(crate) struct RunTurn {
 const STEPS_WAITING_MAX: usize = 64;
 
 impl Agent {
-    pub(crate) fn new(limits: Limits, responder: Arc<dyn Responder>, tally: Arc<Tally>, metrics: Metrics) -> Self {
+    pub(crate) fn new(
+        id: AgentId,
+        limits: Limits,
+        responder: Arc<dyn Responder>,
+        tally: Arc<Tally>,
+        metrics: Metrics,
+    ) -> Self {
         Self {
+            id,
             limits,
             responder,
             tally,
@@ -73,6 +84,7 @@ impl Agent {
                 Arc::clone(&self.tally),
                 self.limits.timeout,
             );
+            let span = tracing::info_span!(parent: &run.span, "run", agent.id = %self.id);
             let work = async move {
                 let _running = tally.begin();
                 tokio::time::timeout(timeout, work(&run, responder.as_ref(), &tally))
@@ -81,7 +93,7 @@ impl Agent {
                     .deliver(&run.session)
                     .await;
             };
-            ctx.spawn(Box::pin(work).into_actor(self).map(|(), agent, ctx| {
+            ctx.spawn(Box::pin(work.instrument(span)).into_actor(self).map(|(), agent, ctx| {
                 agent.running -= 1;
                 agent.start_next(ctx);
             }));

@@ -58,7 +58,7 @@ impl Orchestrator {
             let tally = Arc::clone(self.crew.board.tally(id)?);
             self.agents.insert(
                 id.clone(),
-                Agent::new(limits, responder, tally, self.metrics.clone()).start(),
+                Agent::new(id.clone(), limits, responder, tally, self.metrics.clone()).start(),
             );
         }
         self.agents.get(id)
@@ -74,6 +74,7 @@ impl Handler<Route> for Orchestrator {
 
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         let crew = &self.crew;
+        let _routing = tracing::info_span!(parent: &route.span, "route").entered();
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| crew.router.route(route.request.content.as_str())));
         let decision = match decided {
             Ok(decision) => {

@@ -11,8 +11,8 @@ use super::view::{Show, View};
 const RESET: &str = "\x1b[0m";
 const DIM: &str = "\x1b[2m";
 const BOLD: &str = "\x1b[1m";
-const RED: &str = "\x1b[31m";
-const YELLOW: &str = "\x1b[33m";
+const RED: &str = "\x1b[91m";
+const YELLOW: &str = "\x1b[93m";
 
 /// Turns what is to be shown into text.
 #[derive(Debug, Clone)]
@@ -243,10 +243,10 @@ fn plain_name(agent: &AgentId, view: &View) -> String {
 
 fn color(color: AgentColor) -> &'static str {
     match color {
-        AgentColor::Cyan => "\x1b[36m",
-        AgentColor::Green => "\x1b[32m",
-        AgentColor::Blue => "\x1b[34m",
-        AgentColor::Purple => "\x1b[35m",
+        AgentColor::Cyan => "\x1b[96m",
+        AgentColor::Green => "\x1b[92m",
+        AgentColor::Blue => "\x1b[94m",
+        AgentColor::Purple => "\x1b[95m",
     }
 }
 

@@ -75,6 +75,7 @@ pub(crate) struct Session {
     erasing: Option<oneshot::Sender<Result<(), Refusal>>>,
     /// When the message of an open turn came in, and whether its first token has left.
     clocks: HashMap<TurnId, TurnClock>,
+    spans: HashMap<TurnId, tracing::Span>,
     last_used: Instant,
     is_over: bool,
     _counted: Live,
@@ -131,6 +132,7 @@ impl Session {
             waiting_for_end: HashMap::new(),
             erasing: None,
             clocks: HashMap::new(),
+            spans: HashMap::new(),
             last_used: Instant::now(),
             is_over: false,
             _counted: counted,
@@ -155,6 +157,7 @@ impl Session {
                 Effect::Reply(to, reply) => self.reply(to, reply, ctx),
                 Effect::Route(request) => {
                     let route = Route {
+                        span: self.span_of(request.run.turn_id),
                         request,
                         session: ctx.address().recipient(),
                     };
@@ -199,11 +202,19 @@ impl Session {
             organization: Arc::clone(&self.organization),
         };
         RunTurn {
+            span: self.span_of(request.run.turn_id),
             run: request.run,
             request: turn,
             stop,
             session: ctx.address().recipient(),
         }
+    }
+
+    /// The root of a turn's spans, from its routing to its end; a turn that was taken up again has a new one.
+    fn span_of(&mut self, turn_id: TurnId) -> tracing::Span {
+        let session_id = self.id();
+        let begin = || tracing::info_span!("turn", session.id = %session_id, turn.id = %turn_id);
+        self.spans.entry(turn_id).or_insert_with(begin).clone()
     }
 
     fn append(&mut self, entries: Vec<JournalEntry>) {
@@ -274,6 +285,7 @@ impl Session {
             Some(_) | None => TurnOutcome::Failed,
         };
         let clock = self.clocks.remove(&ended.turn_id);
+        let _turn = self.spans.remove(&ended.turn_id).map(tracing::Span::entered);
         let duration = clock.map_or(Duration::from_millis(ended.duration_ms), |clock| {
             clock.received.elapsed()
         });

@@ -152,6 +152,8 @@ pub(crate) enum RunEnd {
 pub(crate) struct Route {
     /// The question.
     pub(crate) request: RunRequest,
+    /// The turn's span; the decision is a child of it.
+    pub(crate) span: tracing::Span,
     /// Whom to answer.
     pub(crate) session: Recipient<Routed>,
 }
