@@ -75,8 +75,17 @@ fn bind(address: SocketAddr) -> Result<TcpListener, CommandFailure> {
     })
 }
 
+/// Raises the soft limit of open files to the hard one: a connection holds two, and 1,024 is a common default.
+fn raise_open_files() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(open_files_max) => tracing::debug!(open_files_max, "the limit of open files"),
+        Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),
+    }
+}
+
 async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandFailure> {
     let began = Instant::now();
+    raise_open_files();
     let mut signals = Signals::new().map_err(|error| CommandFailure::because("signals cannot be handled", error))?;
     let address = listener
         .local_addr()
