@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Bytes of a response that are kept for a client before its body is asked for more.
-const WRITE_BUFFER_BYTES: usize = 32 * 1024;
+const WRITE_BUFFER_BYTES: usize = 8 * 1024;
 
 /// Serves on `listener`, which is bound already. The server runs once the result is polled; it handles no signals, and
 /// stops by its handle: `gateway.drain` first, so that clients are told and turns end.
