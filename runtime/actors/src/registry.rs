@@ -1,12 +1,7 @@
 //! The sessions of one shard: finds them by id, starts them on first use from the journal, lets them end when idle, and
 //! starts anew whatever has died with work left.
 
-use std::{
-    collections::HashMap,
-    rc::Rc,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use orchestratai_shared::{ChatSession, ErrorCode, SessionId, Timestamp};
@@ -28,7 +23,6 @@ use crate::{
 pub(crate) struct SessionRegistry {
     shard: Rc<Shard>,
     sessions: HashMap<SessionId, Entry>,
-    last_sweep: Instant,
 }
 
 enum Entry {
@@ -75,7 +69,6 @@ impl SessionRegistry {
         Self {
             shard,
             sessions: HashMap::new(),
-            last_sweep: Instant::now(),
         }
     }
 
@@ -218,7 +211,6 @@ impl SessionRegistry {
         let sweep = Sweep {
             idle_after: self.idle_after(),
         };
-        self.last_sweep = Instant::now();
         self.sessions.retain(|_, entry| match entry {
             Entry::Live(session) => session.connected(),
             Entry::Starting(_) => true,

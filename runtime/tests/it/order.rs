@@ -84,7 +84,7 @@ async fn every_path_of_a_turn_keeps_its_order() {
     let last = unknown.last().unwrap();
     assert_eq!(last.kind(), "message_completed");
     assert!(
-        last.data()["message"]["confidence"].as_f64().unwrap() < 0.9,
+        last.data()["message"]["confidence"].as_f64().unwrap() < 0.5,
         "{}",
         last.0
     );

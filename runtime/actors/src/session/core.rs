@@ -376,7 +376,6 @@ impl SessionCore {
                 turn_id: turn.id,
                 agent: turn.last_agent(),
                 duration_ms: now.millis_since(turn.message.timestamp),
-                is_whole: turn.is_whole,
                 events: turn.events,
             }));
         }

@@ -20,7 +20,6 @@ pub(super) struct Turn {
     pub(super) waiting_since: Timestamp,
     pub(super) answer: PartialAnswer,
     pub(super) events: Vec<Arc<Event>>,
-    pub(super) is_whole: bool,
     pub(super) ended_seq: Option<u64>,
     pub(super) cancels: Vec<ReplyTo>,
 }
@@ -53,7 +52,6 @@ impl Turn {
             waiting_since: now,
             answer: PartialAnswer::default(),
             events: Vec::new(),
-            is_whole: true,
             ended_seq: None,
             cancels: Vec::new(),
         };

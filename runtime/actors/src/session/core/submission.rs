@@ -93,7 +93,6 @@ impl SessionCore {
             waiting_since: ctx.now,
             answer: PartialAnswer::default(),
             events: Vec::with_capacity(10),
-            is_whole: true,
             ended_seq: None,
             cancels: Vec::new(),
         });

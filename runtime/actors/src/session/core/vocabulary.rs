@@ -183,10 +183,8 @@ pub struct EndedTurn {
     pub turn_id: TurnId,
     /// The agent that ended it, where one had begun.
     pub agent: Option<AgentId>,
-    /// Its durable events since this core knows it, in order.
+    /// Its durable events, in order, from `message_accepted` on.
     pub events: Vec<Arc<Event>>,
-    /// Whether `events` begins with `message_accepted`.
-    pub is_whole: bool,
     /// From acceptance to the end, in milliseconds.
     pub duration_ms: u64,
 }
