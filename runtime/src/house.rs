@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orchestratai_agents::{Embedder, definition::Catalog, knowledge::Knowledge};
-use orchestratai_store::{Durability, Store, StoreSettings};
+use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
 use crate::{
     data_dir::DataDir,
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Opens the database, and makes it where there is none.
-pub(crate) async fn open_store(settings: &Settings) -> Result<Store, CommandFailure> {
+pub(crate) async fn open_store(settings: &Settings, access: Access) -> Result<Store, CommandFailure> {
     let settings = StoreSettings {
         url_or_path: settings.database().to_string_lossy().into_owned(),
         durability: match settings.store.durability {
@@ -21,6 +21,7 @@ pub(crate) async fn open_store(settings: &Settings) -> Result<Store, CommandFail
             settings::Durability::Process => Durability::Process,
         },
         readers: settings.store.readers,
+        access,
     };
     Store::open(&settings)
         .await

@@ -2,13 +2,15 @@
 //! it stands in any queue; so the queues behind the door are bounded by what was admitted.
 
 use std::{
+    collections::HashMap,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use orchestratai_shared::{SessionId, TurnId};
 use orchestratai_telemetry::{Live, Metrics, RefusalReason};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -18,13 +20,32 @@ use crate::refusal::Refusal;
 pub(crate) struct TurnPermit {
     _permit: Option<OwnedSemaphorePermit>,
     in_flight: Arc<AtomicUsize>,
+    under_way: Arc<Mutex<HashMap<TurnId, SessionId>>>,
+    turn_id: Option<TurnId>,
     _counted: Live,
+}
+
+impl TurnPermit {
+    /// The same for the turn that the message has become.
+    pub(crate) fn of(mut self, turn_id: TurnId, session_id: SessionId) -> Self {
+        self.turn_id = Some(turn_id);
+        turns(&self.under_way).insert(turn_id, session_id);
+        self
+    }
 }
 
 impl Drop for TurnPermit {
     fn drop(&mut self) {
+        if let Some(turn_id) = self.turn_id {
+            turns(&self.under_way).remove(&turn_id);
+        }
         self.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+fn turns(under_way: &Mutex<HashMap<TurnId, SessionId>>) -> MutexGuard<'_, HashMap<TurnId, SessionId>> {
+    // A map that one operation has panicked in is still a map.
+    under_way.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The door.
@@ -33,6 +54,7 @@ pub(crate) struct Admission {
     turns: Arc<Semaphore>,
     draining: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
+    under_way: Arc<Mutex<HashMap<TurnId, SessionId>>>,
     metrics: Metrics,
 }
 
@@ -43,6 +65,7 @@ impl Admission {
             turns: Arc::new(Semaphore::new(turns_max)),
             draining: Arc::default(),
             in_flight: Arc::default(),
+            under_way: Arc::default(),
             metrics,
         }
     }
@@ -88,11 +111,18 @@ impl Admission {
         self.in_flight.load(Ordering::Acquire)
     }
 
+    /// The session of a turn that is under way in this process.
+    pub(crate) fn session_of(&self, turn_id: TurnId) -> Option<SessionId> {
+        turns(&self.under_way).get(&turn_id).copied()
+    }
+
     fn permit(&self, permit: Option<OwnedSemaphorePermit>) -> TurnPermit {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         TurnPermit {
             _permit: permit,
             in_flight: Arc::clone(&self.in_flight),
+            under_way: Arc::clone(&self.under_way),
+            turn_id: None,
             _counted: self.metrics.turn_in_flight(),
         }
     }

@@ -1,6 +1,7 @@
 //! The way in for everything outside: finds the session's shard, admits turns, and reads what is stored.
 
 use std::{
+    cell::Cell,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -68,6 +69,10 @@ pub struct TurnRecord {
     /// Its events in order, from `message_accepted` to the terminal one.
     pub events: Vec<Arc<Event>>,
 }
+
+/// The end of a turn, to wait for.
+#[derive(Debug)]
+pub struct TurnEnd(oneshot::Receiver<Option<Vec<Arc<Event>>>>);
 
 /// A wish to follow a session.
 pub struct Subscription {
@@ -214,6 +219,15 @@ impl Gateway {
     /// # Errors
     /// [`Refusal`] where there is no room, the key was used for another message, or the journal cannot be written.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, Refusal> {
+        self.converse(submission).await.map(|(accepted, _)| accepted)
+    }
+
+    /// As [`Self::submit`], for who then waits for the end of the turn by [`Self::turn_record_at`]: a turn may end before
+    /// anybody could ask for it.
+    ///
+    /// # Errors
+    /// As [`Self::submit`].
+    pub async fn converse(&self, submission: Submission) -> Result<(Accepted, TurnEnd), Refusal> {
         let Submission {
             session_id,
             client_message_id,
@@ -222,6 +236,7 @@ impl Gateway {
         } = submission;
         // Refused here already, so that an overload costs no trip to another thread.
         drop(self.inner.admission.admit()?);
+        let end = Cell::new(None);
         let answer = self.ask(session_id, true, |reply| {
             let permit = self
                 .inner
@@ -229,15 +244,43 @@ impl Gateway {
                 .admit()
                 .unwrap_or_else(|_| self.inner.admission.admit_promised());
             let (content, reply) = (content.clone(), SubmitReply::Caller(reply));
+            let (waiter, ended) = oneshot::channel();
+            end.set(Some(TurnEnd(ended)));
             Command::Submit(Submit {
                 client_message_id,
                 content,
                 fresh,
                 permit,
                 reply,
+                end: Some(waiter),
             })
         });
-        answer.await?.unwrap_or_else(|| Err(unreachable_session()))
+        let accepted = answer.await?.unwrap_or_else(|| Err(unreachable_session()))?;
+        end.into_inner()
+            .map(|end| (accepted, end))
+            .ok_or_else(unreachable_session)
+    }
+
+    /// Waits for the end of a turn that [`Self::converse`] has begun, and gives all of it. `None` where its session was
+    /// erased.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn turn_record_at(
+        &self,
+        session_id: SessionId,
+        turn_id: TurnId,
+        TurnEnd(ended): TurnEnd,
+    ) -> Result<Option<TurnRecord>, Refusal> {
+        match ended.await {
+            Ok(Some(events)) => Ok(Some(TurnRecord {
+                session_id,
+                turn_id,
+                events,
+            })),
+            // It had ended before, or its session is started anew.
+            Ok(None) | Err(_) => self.turn_record_in(session_id, turn_id).await,
+        }
     }
 
     /// Waits for the end of a turn and gives all of it; at once where it has ended. `None` where there is no such turn.
@@ -289,11 +332,18 @@ impl Gateway {
     /// # Errors
     /// [`CancelRefusal`] where there is no such turn, or it has ended.
     pub async fn cancel(&self, turn_id: TurnId) -> Result<TurnCancelled, CancelRefusal> {
-        let row = self.find_turn(turn_id).await?.ok_or(CancelRefusal::Unknown)?;
-        if row.ended_seq.is_some() {
-            return Err(CancelRefusal::Ended);
-        }
-        let answer = self.ask(row.session_id, false, |reply| Command::Cancel {
+        // A turn that is under way is known here, and stopping it waits for nothing.
+        let session_id = match self.inner.admission.session_of(turn_id) {
+            Some(session_id) => session_id,
+            None => {
+                let row = self.find_turn(turn_id).await?.ok_or(CancelRefusal::Unknown)?;
+                if row.ended_seq.is_some() {
+                    return Err(CancelRefusal::Ended);
+                }
+                row.session_id
+            }
+        };
+        let answer = self.ask(session_id, false, |reply| Command::Cancel {
             turn_id: Some(turn_id),
             reply: CancelReply::Caller(reply),
         });
@@ -370,7 +420,7 @@ impl Gateway {
                 ServiceState::Degraded,
                 "the last commit failed; nothing of it is stored".to_owned(),
             )),
-            Ok(()) => None,
+            Ok(()) => (self.inner.store.trouble()).map(|error| (ServiceState::Degraded, error.to_string())),
         };
         let (state, detail) = detail.map_or((ServiceState::Up, None), |(state, detail)| (state, Some(detail)));
         let journal = ServiceHealth {
@@ -538,6 +588,9 @@ fn unreadable(error: &StoreError) -> Refusal {
         | StoreError::Corrupt(_)
         | StoreError::Io(_)
         | StoreError::Conflict(_)
+        | StoreError::CommitLog(_)
+        | StoreError::ReadOnly
+        | StoreError::NotApplied(_)
         | StoreError::Database(_)
         | StoreError::Unreadable { .. } => {
             tracing::error!(error = %error, source = ?std::error::Error::source(error), "the store cannot be read");

@@ -1,6 +1,7 @@
 //! The one writer of the journal, with group commit: what gathers during one commit goes into the next.
 
 use std::{
+    collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -83,25 +84,38 @@ impl JournalWriter {
         let store = self.store.clone();
         let began = Instant::now();
         // A panic below must not end the writer: its address is what every session holds.
-        let commit = AssertUnwindSafe(async move { store.commit(writes).await }).catch_unwind();
+        let commit = AssertUnwindSafe(async move { store.commit_each(writes).await }).catch_unwind();
         ctx.spawn(commit.into_actor(self).map(move |outcome, writer, ctx| {
             let outcome = match outcome {
-                Ok(Ok(())) => Ok(()),
+                Ok(Ok(refused)) => Ok(refused),
                 Ok(Err(error)) => Err(CommitFailed { reason: chain(&error) }),
                 Err(_panic) => Err(CommitFailed {
                     reason: "the writer panicked".into(),
                 }),
             };
             match &outcome {
-                Ok(()) => writer.metrics.journal_committed(began.elapsed(), events),
-                Err(_) => writer.metrics.journal_commit_failed(),
+                Ok(_) => writer.metrics.journal_committed(began.elapsed(), events),
+                Err(failed) => {
+                    writer.metrics.journal_commit_failed();
+                    tracing::error!(error = %failed.reason, "a journal commit failed; nothing of it is stored");
+                }
             }
             writer.fails.store(outcome.is_err(), Ordering::Relaxed);
-            if let Err(failed) = &outcome {
-                tracing::error!(error = %failed.reason, "a journal commit failed; nothing of it is stored");
-            }
-            for reply in replies {
-                tell(reply, outcome.clone());
+            let (refused, failed) = outcome.map_or_else(|failed| (Vec::new(), Some(failed)), |refused| (refused, None));
+            let mut refused: HashMap<usize, CommitError> = refused.into_iter().collect();
+            for (place, reply) in replies.into_iter().enumerate() {
+                let answer = match (refused.remove(&place), &failed) {
+                    (Some(error), _) => {
+                        // One session and its journal disagree; the others of the batch have nothing to do with it.
+                        writer.metrics.journal_commit_failed();
+                        let reason = chain(&error);
+                        tracing::error!(error = %reason, "a write contradicts the journal; nothing of it is stored");
+                        Err(CommitFailed { reason })
+                    }
+                    (None, Some(failed)) => Err(failed.clone()),
+                    (None, None) => Ok(()),
+                };
+                tell(reply, answer);
             }
             writer.committing = false;
             writer.commit_waiting(ctx);
@@ -157,9 +171,9 @@ fn tell(reply: AppendReply, outcome: Result<(), CommitFailed>) {
     }
 }
 
-fn chain(error: &CommitError) -> String {
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         text.push_str(": ");
         text.push_str(&cause.to_string());

@@ -24,7 +24,7 @@ pub mod session;
 mod shard;
 mod start;
 
-pub use gateway::{Accepted, Gateway, Submission, Subscription, TurnRecord};
+pub use gateway::{Accepted, Gateway, Submission, Subscription, TurnEnd, TurnRecord};
 pub use health::{Probe, ServiceHealth, ServiceState};
 pub use link::{LinkError, SessionLink};
 pub use publish::{CloseReason, Cut, Frame, Publish};

@@ -71,6 +71,7 @@ impl SessionLink {
             fresh,
             permit,
             reply,
+            end: None,
         }))
     }
 

@@ -163,9 +163,12 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         total_cost: 0.0,
         message_count: 0,
     };
+    // Asked before the session is stored: afterwards the answer would have to wait for the database to have the session.
+    let erased_through = shard.store.erased_through(session_id).await;
+    let erased_through = erased_through.map_err(|error| unavailable(error.to_string()))?;
     let (sender, committed) = oneshot::channel();
     let write = Write::CreateSession {
-        session,
+        session: session.clone(),
         organization: Arc::clone(&shard.organization),
     };
     #[expect(
@@ -181,11 +184,15 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         Ok(Err(failed)) => return Err(unavailable(failed.to_string())),
         Err(_gone) => return Err(unavailable("the journal writer is gone".into())),
     }
-    let created = shard
-        .store
-        .rehydrate(session_id, shard.settings.transcript_messages)
-        .await;
-    created.map_err(|error| unavailable(error.to_string()))
+    Ok(Some(SessionRecord {
+        session,
+        organization: Arc::clone(&shard.organization),
+        last_seq: 0,
+        keys: Vec::new(),
+        open_turns: Vec::new(),
+        transcript: Vec::new(),
+        erased_through,
+    }))
 }
 
 /// Passes a command on. It is not lost on a session that ends just now: whoever asked sees that its reply was dropped.
@@ -258,13 +265,14 @@ impl Handler<Resume> for SessionRegistry {
     type Result = ();
 
     fn handle(&mut self, Resume(session_id): Resume, ctx: &mut Self::Context) {
-        let is_live = match self.sessions.get(&session_id) {
-            Some(Entry::Live(session)) => session.connected(),
-            Some(Entry::Starting(_)) => true,
-            None => false,
-        };
-        if is_live {
-            return;
+        match self.sessions.get(&session_id) {
+            Some(Entry::Live(session)) if session.connected() => return,
+            Some(Entry::Starting(_)) => {
+                // It may fail to start, which whoever waits for it is told; the turn that it left open is not given up.
+                ctx.notify_later(Resume(session_id), RESTART_AFTER);
+                return;
+            }
+            Some(Entry::Live(_)) | None => {}
         }
         self.sessions.insert(session_id, Entry::Starting(Vec::new()));
         let shard = Rc::clone(&self.shard);

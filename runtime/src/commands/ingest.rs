@@ -11,7 +11,7 @@ use orchestratai_agents::{
     Embedder,
     knowledge::{CollectionName, FileProblem, IngestReport, ingest_folder},
 };
-use orchestratai_store::Store;
+use orchestratai_store::{Access, Store};
 use tokio::time::sleep;
 
 use crate::{
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &IngestArguments) -> Result<(), CommandFailure> {
 async fn ingest(settings: &Settings, path: &Path, collection: &CollectionName) -> Result<(), CommandFailure> {
     let began = Instant::now();
     let data = DataDir::open(&settings.store.data_dir)?;
-    let store = open_store(settings).await?;
+    let store = open_store(settings, Access::Documents).await?;
     let documents = StoredDocuments::new(store.clone());
     let report = ingest_folder(&documents, path, collection)
         .await

@@ -10,6 +10,7 @@ use orchestratai_agents::{
     Embedder,
     knowledge::{CollectionName, Knowledge, SearchResult},
 };
+use orchestratai_store::Access;
 use tokio::time::sleep;
 
 use crate::{
@@ -71,7 +72,7 @@ async fn open(settings: &Settings) -> Result<Knowledge, CommandFailure> {
         )));
     }
     let data = DataDir::open(&settings.store.data_dir)?;
-    let store = open_store(settings).await?;
+    let store = open_store(settings, Access::Documents).await?;
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(Embedder::embedded());
     let failed = |error| CommandFailure::because("the database cannot be read", error);

@@ -18,7 +18,7 @@ use orchestratai_agents::{
     routing::Router,
     strategy::{Means, responders},
 };
-use orchestratai_store::{DEFAULT_ORGANIZATION, Store};
+use orchestratai_store::{Access, DEFAULT_ORGANIZATION, Store};
 use orchestratai_telemetry::{Metrics, init_tracing};
 use orchestratai_web::{Secret, WebSettings};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -94,7 +94,7 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let data = DataDir::open(&settings.store.data_dir)?;
     let _lock = data.lock_for_server()?;
     mark_demo(&settings, &data)?;
-    let store = open_store(&settings).await?;
+    let store = open_store(&settings, Access::Journal).await?;
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(Embedder::embedded());
     let knowledge = open_knowledge(&data, &documents, &embedder).await?;

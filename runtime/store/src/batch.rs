@@ -1,4 +1,5 @@
-//! A batch of writes as the rows that it makes, worked out before the write lock is taken. Pure.
+//! Writes as the rows that they make, worked out before the write lock is taken. Pure. What contradicts itself was refused
+//! before it came here, by [`heads`](crate::heads).
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,7 +8,7 @@ use std::{
 
 use orchestratai_shared::{ChatSession, ClientMessageId, Message, SessionId, Timestamp, TurnId, event::EventBody};
 
-use crate::{Append, CommitError, JournalEntry, Write, frames};
+use crate::{Append, JournalEntry, Write, frames};
 
 /// A step of a batch. Steps are taken in order; an erasure stands between rows because it must not reach those after it.
 #[derive(Debug)]
@@ -30,7 +31,13 @@ pub(crate) struct Rows {
     /// Ends of turns that an earlier batch accepted.
     pub(crate) ended: Vec<EndedTurn>,
     accepted_at: HashMap<TurnId, usize>,
+    /// The last row of each session in `journal`.
+    row_of: HashMap<SessionId, usize>,
 }
+
+/// A row of the journal takes up further appends of its session until its payload has so many bytes. A row costs an entry in
+/// the index, and on average half a page that stays empty; a long one is read whole for any of its events.
+const ROW_BYTES_ENOUGH: usize = 16 << 10;
 
 /// What a batch adds to a session.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,7 +50,7 @@ pub(crate) struct SessionChange {
     pub(crate) messages: u64,
 }
 
-/// The events of one append.
+/// The events of appends that follow each other.
 #[derive(Debug)]
 pub(crate) struct JournalRow {
     pub(crate) session_id: SessionId,
@@ -79,14 +86,14 @@ pub(crate) struct EndedTurn {
     pub(crate) at: Timestamp,
 }
 
-/// Works out the steps of a batch.
-pub(crate) fn steps(writes: Vec<Write>) -> Result<Vec<Step>, CommitError> {
+/// Works out the steps of writes.
+pub(crate) fn steps(writes: impl IntoIterator<Item = Write>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut rows = Rows::default();
     for write in writes {
         match write {
             Write::CreateSession { session, organization } => rows.created.push((session, organization)),
-            Write::Append(append) => rows.append(append)?,
+            Write::Append(append) => rows.append(append),
             Write::EraseSession { session_id } => {
                 steps.extend(std::mem::take(&mut rows).into_step());
                 steps.push(Step::Erase(session_id));
@@ -94,7 +101,7 @@ pub(crate) fn steps(writes: Vec<Write>) -> Result<Vec<Step>, CommitError> {
         }
     }
     steps.extend(rows.into_step());
-    Ok(steps)
+    steps
 }
 
 impl Rows {
@@ -102,98 +109,88 @@ impl Rows {
         (!self.created.is_empty() || !self.journal.is_empty()).then(|| Step::Rows(Box::new(self)))
     }
 
-    fn append(&mut self, Append { session_id, entries }: Append) -> Result<(), CommitError> {
+    fn append(&mut self, Append { session_id, entries }: Append) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return Ok(());
+            return;
         };
-        let row = JournalRow {
-            session_id,
-            seq: first.event.seq,
-            last_seq: last.event.seq,
-            at: first.event.at,
-            payload: frames::join(entries.iter().map(|entry| &*entry.frame)),
-        };
+        let (seq, last_seq, at) = (first.event.seq, last.event.seq, first.event.at);
+        let frames = entries.iter().map(|entry| &*entry.frame);
+        let row_before = self.row_of.get(&session_id).map(|index| &mut self.journal[*index]);
+        match row_before {
+            Some(row) if row.last_seq + 1 == seq && row.payload.len() < ROW_BYTES_ENOUGH => {
+                row.last_seq = last_seq;
+                frames::extend(&mut row.payload, frames);
+            }
+            Some(_) | None => {
+                self.row_of.insert(session_id, self.journal.len());
+                self.journal.push(JournalRow {
+                    session_id,
+                    seq,
+                    last_seq,
+                    at,
+                    payload: frames::join(frames),
+                });
+            }
+        }
         let change = self.changed.entry(session_id).or_insert_with(|| SessionChange {
-            first_seq: row.seq,
-            last_seq: row.seq.saturating_sub(1),
-            last_activity: row.at,
+            first_seq: seq,
+            last_seq,
+            last_activity: at,
             tokens: 0,
             cost: 0.0,
             messages: 0,
         });
+        change.last_seq = last_seq;
         for entry in &entries {
-            change.follow(session_id, entry)?;
+            change.take(entry);
         }
-        self.journal.push(row);
         for entry in entries {
-            self.read_models(session_id, entry)?;
+            self.read_models(session_id, entry);
         }
-        Ok(())
     }
 
-    /// Adds what the read models take from one entry. Its messages belong to the session.
-    fn read_models(&mut self, session_id: SessionId, entry: JournalEntry) -> Result<(), CommitError> {
+    /// Adds what the read models take from one entry.
+    fn read_models(&mut self, session_id: SessionId, entry: JournalEntry) {
         let JournalEntry { event, frame: _, kept } = entry;
-        let seq = event.seq;
-        let malformed = |reason| CommitError::Malformed {
-            session_id,
-            seq,
-            reason,
-        };
-        let message = |message: &Message| {
-            let message = message.clone();
-            let is_own = message.session_id == session_id;
-            is_own
-                .then_some(MessageRow { message, seq })
-                .ok_or_else(|| malformed("has a message of another session"))
-        };
-        let turn_id = || event.turn_id.ok_or_else(|| malformed("names no turn"));
-        match &event.body {
+        let (seq, at) = (event.seq, event.at);
+        let Some(turn_id) = event.turn_id else { return };
+        let message = match &event.body {
             EventBody::MessageAccepted(accepted) => {
-                let id = turn_id()?;
-                let client_message_id = accepted.client_message_id;
-                if self.accepted_at.insert(id, self.accepted.len()).is_some() {
-                    return Err(malformed("accepts a turn that the same batch has accepted before"));
-                }
+                self.accepted_at.insert(turn_id, self.accepted.len());
                 self.accepted.push(AcceptedTurn {
-                    id,
+                    id: turn_id,
                     session_id,
-                    client_message_id,
+                    client_message_id: accepted.client_message_id,
                     accepted_seq: seq,
                     ended: None,
                 });
-                self.messages.push(message(&accepted.message)?);
+                Some(accepted.message.clone())
             }
             EventBody::MessageCompleted(completed) => {
-                self.end(turn_id()?, session_id, seq, event.at)?;
-                self.messages.push(message(&completed.message)?);
+                self.end(turn_id, session_id, seq, at);
+                Some(completed.message.clone())
             }
             EventBody::TurnCancelled(_) => {
-                self.end(turn_id()?, session_id, seq, event.at)?;
-                if let Some(kept) = kept {
-                    self.messages.push(message(&kept)?);
-                }
+                self.end(turn_id, session_id, seq, at);
+                kept
             }
-            EventBody::TurnFailed(_) => self.end(turn_id()?, session_id, seq, event.at)?,
+            EventBody::TurnFailed(_) => {
+                self.end(turn_id, session_id, seq, at);
+                None
+            }
             EventBody::RetrievalLog(_)
             | EventBody::AgentStatus(_)
             | EventBody::Handoff(_)
             | EventBody::ToolCall(_)
             | EventBody::ApprovalRequested(_)
-            | EventBody::ApprovalResolved(_) => {}
-        }
-        Ok(())
+            | EventBody::ApprovalResolved(_) => None,
+        };
+        self.messages.extend(message.map(|message| MessageRow { message, seq }));
     }
 
-    fn end(&mut self, id: TurnId, session_id: SessionId, seq: u64, at: Timestamp) -> Result<(), CommitError> {
+    fn end(&mut self, id: TurnId, session_id: SessionId, seq: u64, at: Timestamp) {
         match self.accepted_at.get(&id) {
-            Some(&index) => {
-                let turn = &mut self.accepted[index];
-                if turn.ended.is_some() || turn.session_id != session_id {
-                    return Err(CommitError::TurnNotOpen { turn_ids: vec![id] });
-                }
-                turn.ended = Some((seq, at));
-            }
+            Some(&index) => self.accepted[index].ended = Some((seq, at)),
             None => self.ended.push(EndedTurn {
                 id,
                 session_id,
@@ -201,35 +198,14 @@ impl Rows {
                 at,
             }),
         }
-        Ok(())
     }
 }
 
 impl SessionChange {
-    /// Takes up the next entry of the session, which must follow the last.
-    fn follow(&mut self, session_id: SessionId, entry: &JournalEntry) -> Result<(), CommitError> {
-        let event = &entry.event;
-        let malformed = |reason| CommitError::Malformed {
-            session_id,
-            seq: event.seq,
-            reason,
-        };
-        if event.session_id != session_id {
-            return Err(malformed("belongs to another session"));
-        }
-        if event.seq != self.last_seq + 1 || event.seq == 0 {
-            return Err(CommitError::OutOfOrder {
-                session_id,
-                expected: self.last_seq + 1,
-                found: event.seq,
-            });
-        }
-        if !(entry.frame.starts_with('{') && entry.frame.ends_with('}')) {
-            return Err(malformed("has a frame that is no JSON object"));
-        }
-        self.last_seq = event.seq;
-        self.last_activity = event.at;
-        match &event.body {
+    /// Adds what an entry adds to the session's totals.
+    fn take(&mut self, entry: &JournalEntry) {
+        self.last_activity = entry.event.at;
+        match &entry.event.body {
             EventBody::MessageAccepted(_) => self.messages += 1,
             EventBody::MessageCompleted(completed) => {
                 self.messages += 1;
@@ -248,6 +224,5 @@ impl SessionChange {
             | EventBody::ApprovalRequested(_)
             | EventBody::ApprovalResolved(_) => {}
         }
-        Ok(())
     }
 }

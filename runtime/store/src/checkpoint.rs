@@ -1,10 +1,15 @@
-//! The bound on the write-ahead log.
+//! The bound on SQLite's write-ahead log.
 //!
-//! SQLite copies the log into the database file inside some commit, once the log is long enough; that commit is then slow.
-//! Here a task does it beside the commits, on a connection of its own. While it copies, commits add to the log, so under
+//! SQLite copies the log into the database file inside some transaction, once the log is long enough; that transaction is then
+//! slow. Here a task does it beside them, on a connection of its own. While it copies, transactions add to the log, so under
 //! constant load it never reaches the end, and SQLite begins the log anew only when all of it was copied. So when the log
-//! has grown to [`Bounds::log_pages_max`], the task first copies what it can, then holds the writer while it copies the rest, which
-//! is little: the next commit begins the log anew.
+//! has grown to [`Bounds::log_pages_max`], the task first copies what it can, then holds the writer while it copies the rest,
+//! which is little: the next transaction begins the log anew.
+//!
+//! What is copied must be flushed before the log is begun anew, and a flush of much holds up the flushes that commits wait
+//! for. SQLite flushes the database file only when it has copied the log to its end (`walCheckpoint` in its source). So most is
+//! copied while a reader stands before the end, which makes it no flush, and is [handed to the device](crate::write_back) bit by bit;
+//! the flush at the end of the log finds little left to write.
 
 use std::{
     path::Path,
@@ -15,20 +20,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, TransactionTrait};
 use tokio::{
-    sync::{Mutex, Notify},
+    sync::{Mutex, Notify, watch},
     task::JoinHandle,
     time::{sleep, timeout},
 };
 
 use crate::{
     StoreError,
+    background::BackgroundHandle,
+    commit_log::CommitLog,
     dialect::{self, CheckpointMode, CheckpointOutcome, Role},
     store::Writer,
+    write_back::WriteBack,
 };
 
-/// When the log is copied, and when it is begun anew.
+/// When the log is copied, and when it is begun anew. "The log" is SQLite's own here, not the commit log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// Payload bytes committed after which the log is copied. What lands in the log is some four times as much.
@@ -37,15 +45,18 @@ pub(crate) struct Bounds {
     pub(crate) copy_after: Duration,
     /// Pages of 4 KiB in the log from which it is begun anew.
     pub(crate) log_pages_max: u64,
+    /// Bytes of a file of the commit log.
+    pub(crate) segment_bytes: u64,
 }
 
 impl Default for Bounds {
-    /// A copy about every 32 MiB of log: pages that many commits touch are then copied once. It is begun anew at 64 MiB.
+    /// A copy about every 32 MiB of log: pages that many transactions touch are then copied once. It is begun anew at 128 MiB.
     fn default() -> Self {
         Self {
-            copy_after_bytes: 8 << 20,
+            copy_after_bytes: 12 << 20,
             copy_after: Duration::from_secs(5),
-            log_pages_max: 16_384,
+            log_pages_max: 32_768,
+            segment_bytes: CommitLog::SEGMENT_BYTES,
         }
     }
 }
@@ -61,7 +72,12 @@ pub(crate) struct Checkpointer {
 struct Shared {
     bounds: Bounds,
     connection: DatabaseConnection,
+    /// For a reader that stands before the end of the log.
+    readers: DatabaseConnection,
     writer: Arc<Mutex<Writer>>,
+    write_back: WriteBack,
+    /// Transactions that were committed.
+    transactions: watch::Sender<u64>,
     /// Payload bytes committed since the last copy.
     bytes: AtomicU64,
     /// Whether erased text may still stand in the log.
@@ -71,22 +87,33 @@ struct Shared {
 
 impl Checkpointer {
     /// Starts the task.
-    pub(crate) async fn start(path: &Path, writer: Arc<Mutex<Writer>>, bounds: Bounds) -> Result<Self, StoreError> {
-        let connection = dialect::connect(path, Role::Checkpointer, 1).await?;
+    pub(crate) async fn start(
+        path: &Path,
+        writer: Arc<Mutex<Writer>>,
+        readers: DatabaseConnection,
+        bounds: Bounds,
+        background: &BackgroundHandle,
+    ) -> Result<Self, StoreError> {
+        let connection = background.connect(path, Role::Checkpointer).await?;
+        let write_back = WriteBack::open(path).map_err(|error| StoreError::Io(DbErr::Custom(error.to_string())))?;
         let shared = Arc::new(Shared {
             bounds,
             connection,
+            readers,
             writer,
+            write_back,
+            transactions: watch::Sender::new(0),
             bytes: AtomicU64::new(0),
             erased: AtomicBool::new(false),
             wake: Notify::new(),
         });
-        let task = tokio::spawn(run(Arc::clone(&shared)));
+        let task = background.spawn(run(Arc::clone(&shared)));
         Ok(Self { shared, task })
     }
 
-    /// Takes note of a commit.
+    /// Takes note of a transaction.
     pub(crate) fn committed(&self, bytes: u64, erased: bool) {
+        self.shared.transactions.send_modify(|count| *count += 1);
         let limit = self.shared.bounds.copy_after_bytes;
         let before = self.shared.bytes.fetch_add(bytes.max(1), Ordering::Relaxed);
         if erased {
@@ -130,6 +157,9 @@ impl Drop for Checkpointer {
     }
 }
 
+/// How long a copy waits for the transaction after the one that it copies up to. Under load there are some twenty a second.
+const FOLLOWED_WITHIN: Duration = Duration::from_millis(200);
+
 async fn run(shared: Arc<Shared>) {
     loop {
         let _ = timeout(shared.bounds.copy_after, shared.wake.notified()).await;
@@ -156,14 +186,28 @@ impl Shared {
             }
             return emptied;
         }
-        let outcome = self.passive().await?;
+        let outcome = self.copy_without_flush().await?;
         if outcome.log >= self.bounds.log_pages_max {
-            // Once more, since the first one may have had much to copy; what is left then is little.
+            // What has come in meanwhile is little, and what comes in while that is copied is less.
             self.passive().await?;
             let _writer = self.writer.lock().await;
             self.passive().await?;
         }
         Ok(())
+    }
+
+    /// Copies what is in the log now, and lets the device have it bit by bit.
+    async fn copy_without_flush(&self) -> Result<CheckpointOutcome, StoreError> {
+        let reader = self.readers.begin().await?;
+        // It stands where the log ends when it first reads.
+        reader.execute_unprepared("SELECT 1 FROM meta LIMIT 1").await?;
+        let mut transactions = self.transactions.subscribe();
+        // Where none follows, it stands at the end, and there is a flush; but then nobody is held up by it either.
+        let _ = timeout(FOLLOWED_WITHIN, transactions.changed()).await;
+        let outcome = self.passive().await;
+        reader.rollback().await?;
+        self.write_back.run().await;
+        outcome
     }
 
     async fn passive(&self) -> Result<CheckpointOutcome, StoreError> {
@@ -175,7 +219,7 @@ impl Shared {
         let _writer = self.writer.lock().await;
         let outcome = dialect::checkpoint(&self.connection, CheckpointMode::Truncate).await?;
         if outcome.busy {
-            return Err(StoreError::Busy(sea_orm::DbErr::Custom(
+            return Err(StoreError::Busy(DbErr::Custom(
                 "a reader or writer holds on to the log".to_owned(),
             )));
         }
@@ -198,6 +242,7 @@ mod tests {
             copy_after_bytes: 64 << 10,
             copy_after: Duration::from_secs(5),
             log_pages_max: 256,
+            ..Bounds::default()
         };
         let store = Store::open_with(&StoreSettings::sqlite(&path), bounds).await.unwrap();
         let content = "x".repeat(16 << 10);

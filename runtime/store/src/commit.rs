@@ -1,268 +1,214 @@
-//! The transaction that stores a batch.
+//! Making a batch durable.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, io};
 
-use orchestratai_shared::{SessionId, Timestamp, TurnId};
+use orchestratai_shared::{ClientMessageId, SessionId, TurnId};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QueryResult,
-    entity::prelude::TextUuid,
-    sea_query::{Alias, Expr, ExprTrait, LockType, OnConflict, Query},
+    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, TransactionTrait, entity::prelude::TextUuid,
 };
-use tokio::sync::MutexGuard;
 
 use crate::{
     CommitError, Store, StoreError, Write,
-    batch::{self, Rows, SessionChange, Step},
-    dialect,
-    entity::{erased_session, journal, message, session, turn},
-    rows::{ROWS_MAX, insert, text, time},
-    statements,
-    store::Writer,
+    backlog::{Backlog, Waiting},
+    commit_log::{CommitLog, Encoded},
+    entity::{session, turn, unsigned},
+    heads::{Checked, Head, Heads},
+    rows::ROWS_MAX,
+    store::Journal,
 };
 
-/// How long a write goes on asking for the write lock when another process holds it. Each attempt waits up to
-/// [`dialect::BUSY_TIMEOUT`].
-const LOCK_PATIENCE: Duration = Duration::from_secs(12);
+/// What only one commit at a time may use.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    pub(crate) log: CommitLog,
+    heads: Heads,
+    /// To ask the database for heads. Readers have connections of their own, so that many of them never hold up a commit.
+    database: DatabaseConnection,
+    is_closed: bool,
+}
+
+impl Committer {
+    pub(crate) fn new(log: CommitLog, database: DatabaseConnection) -> Self {
+        Self {
+            log,
+            heads: Heads::default(),
+            database,
+            is_closed: false,
+        }
+    }
+
+    /// Takes no more.
+    pub(crate) async fn close(&mut self) {
+        self.is_closed = true;
+        if let Err(error) = self.database.close_by_ref().await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a database connection could not be closed"
+            );
+        }
+    }
+
+    /// Sees what of a batch can be committed.
+    async fn check(&mut self, backlog: &Backlog, batch: &[Write]) -> Result<Checked, StoreError> {
+        if self.is_closed {
+            return Err(StoreError::CommitLog(io::Error::other("the store is closed")));
+        }
+        for id in backlog.take_set_aside() {
+            self.heads.forget(id);
+        }
+        let unknown = self.heads.unknown(batch);
+        for ids in unknown.chunks(ROWS_MAX) {
+            self.heads.learn(ids, heads(&self.database, ids).await?);
+        }
+        Ok(self.heads.check(batch))
+    }
+
+    /// Appends a batch that was checked to the log, and leaves it to be applied.
+    async fn append(&mut self, backlog: &Backlog, batch: Vec<Write>, checked: Checked) -> Result<(), StoreError> {
+        let record = Encoded::new(&batch);
+        let bytes = record.len();
+        backlog.applied(self.log.room_after(bytes)).await?;
+        self.log.make_room(bytes).await;
+        let position = self.log.append(record).map_err(StoreError::CommitLog)?;
+        backlog.push(Waiting {
+            position,
+            writes: batch,
+            bytes,
+        });
+        self.heads.advance(checked.staged, |id| backlog.is_applied(id));
+        Ok(())
+    }
+}
 
 impl Store {
-    /// Writes a batch in one transaction: all of it or nothing. Answers after it is durable, as far as the store's
-    /// [`Durability`](crate::Durability) says.
+    /// Makes a batch durable: all of it or nothing. Answers when it is, as far as the store's
+    /// [`Durability`](crate::Durability) says; whoever reads from then on reads it.
     ///
-    /// The number of statements does not depend on the size of the batch, and its cost is mostly one flush of the device:
-    /// gather what comes while one commit runs, and give it to the next.
+    /// Its cost is mostly one flush of the device, whatever its size: gather what comes while one commit runs, and give it
+    /// to the next. The flush is made on the calling thread, which should be one that has nothing else to do.
     ///
     /// # Errors
-    /// [`CommitError`]; nothing was written then, and the store can be used on. A batch that failed with
-    /// [`StoreError::Io`] or was not awaited to its end may have been written all the same.
+    /// [`CommitError`]; nothing of it is stored then, and the store can be used on. A batch that failed with
+    /// [`StoreError::CommitLog`] or was not awaited to its end may have been written all the same.
     pub async fn commit(&self, batch: Vec<Write>) -> Result<(), CommitError> {
-        let steps = batch::steps(batch)?;
-        if steps.is_empty() {
-            return Ok(());
-        }
-        let mut bytes = 0;
-        let mut erased = false;
-        for step in &steps {
-            match step {
-                Step::Rows(rows) => bytes += rows.journal.iter().map(|row| row.payload.len() as u64).sum::<u64>(),
-                Step::Erase(_) => erased = true,
-            }
-        }
-        let writing = self.begin_write().await?;
-        let written = take_steps(&writing.transaction, steps).await;
-        writing.end(written).await?;
-        self.committed(bytes, erased);
-        Ok(())
-    }
-
-    /// Begins a transaction that holds the write lock, as soon as this process and others let it.
-    pub(crate) async fn begin_write(&self) -> Result<Writing<'_>, StoreError> {
-        let mut writer = self.writer().await;
-        let give_up_at = Instant::now() + LOCK_PATIENCE;
-        loop {
-            match dialect::begin_write(writer.connection().await?)
-                .await
-                .map_err(StoreError::from)
-            {
-                Ok(transaction) => return Ok(Writing { transaction, writer }),
-                Err(StoreError::Busy(_)) if Instant::now() < give_up_at => {}
-                Err(error) => {
-                    writer.give_up().await;
-                    return Err(error);
-                }
-            }
+        let refused = self.commit_where(batch, <[_]>::is_empty).await?;
+        match refused.into_iter().next() {
+            Some((_, first)) => Err(first),
+            None => Ok(()),
         }
     }
-}
 
-/// A transaction that writes. Dropped, it is undone.
-pub(crate) struct Writing<'store> {
-    // Is dropped before the writer is free again.
-    pub(crate) transaction: DatabaseTransaction,
-    writer: MutexGuard<'store, Writer>,
-}
+    /// Makes durable what of a batch does not contradict the journal, each write for itself, in one go, as
+    /// [`Self::commit`] does: for a batch whose writes have nothing to do with each other. Gives the others, each with its place
+    /// in the batch; nothing of these is stored.
+    ///
+    /// # Errors
+    /// As [`Self::commit`]; nothing of the batch is stored then.
+    pub async fn commit_each(&self, batch: Vec<Write>) -> Result<Vec<(usize, CommitError)>, StoreError> {
+        self.commit_where(batch, |_| true).await
+    }
 
-impl Writing<'_> {
-    /// Commits where the work succeeded, else undoes it.
-    pub(crate) async fn end<T, E: From<StoreError>>(self, worked: Result<T, E>) -> Result<T, E> {
-        let Self {
-            transaction,
-            mut writer,
-        } = self;
-        let (ended, answer) = match worked {
-            Ok(done) => match transaction.commit().await {
-                Ok(()) => (true, Ok(done)),
-                Err(error) => (false, Err(StoreError::from(error).into())),
-            },
-            Err(error) => (transaction.rollback().await.is_ok(), Err(error)),
+    /// Commits what is not refused, if `goes_on` says so of what is. Gives what is refused.
+    async fn commit_where(
+        &self,
+        mut batch: Vec<Write>,
+        goes_on: impl FnOnce(&[(usize, CommitError)]) -> bool,
+    ) -> Result<Vec<(usize, CommitError)>, StoreError> {
+        let Some(Journal {
+            committer,
+            backlog,
+            wiper,
+            ..
+        }) = self.journal()
+        else {
+            return Err(StoreError::ReadOnly);
         };
-        if !ended {
-            writer.give_up().await;
+        let mut committer = committer.lock().await;
+        // What cannot be brought into the database is not accepted, though the log would still take some of it.
+        if backlog.failure().is_some() {
+            backlog.settle_all().await?;
         }
-        answer
-    }
-}
-
-async fn take_steps(transaction: &DatabaseTransaction, steps: Vec<Step>) -> Result<(), CommitError> {
-    for step in steps {
-        match step {
-            Step::Rows(rows) => write_rows(transaction, *rows).await?,
-            Step::Erase(session_id) => erase(transaction, session_id).await?,
+        let mut checked = committer.check(backlog, &batch).await?;
+        let refused = std::mem::take(&mut checked.refused);
+        if !goes_on(&refused) {
+            return Ok(refused);
         }
-    }
-    Ok(())
-}
-
-/// Writes rows to their tables.
-async fn write_rows(transaction: &DatabaseTransaction, mut rows: Rows) -> Result<(), CommitError> {
-    let backend = transaction.get_database_backend();
-    let created = statements::create_sessions(backend, std::mem::take(&mut rows.created));
-    dialect::execute_all(transaction, created)
-        .await
-        .map_err(StoreError::from)?;
-    if rows.journal.is_empty() {
-        return Ok(());
-    }
-    let organizations = check_order(transaction, &rows.changed).await?;
-    let to_write =
-        rows.journal.len() + rows.messages.len() + rows.accepted.len() + rows.ended.len() + rows.changed.len();
-    let turn_ids: Vec<TurnId> = rows.ended.iter().map(|turn| turn.id).collect();
-    let statements = statements::write(backend, rows, &organizations);
-    let written = dialect::execute_all(transaction, statements)
-        .await
-        .map_err(StoreError::from)?;
-    // All of them but the ends of turns find their rows or fail.
-    if written == to_write as u64 {
-        Ok(())
-    } else {
-        Err(CommitError::TurnNotOpen { turn_ids })
-    }
-}
-
-/// Sees that the events of each session follow its last one, and gives the sessions' organizations.
-///
-/// Asked of the database, under its write lock, rather than remembered: it holds whoever has written before, costs one
-/// look-up for each session of the batch, and brings the pages into the cache that the same transaction writes to.
-async fn check_order(
-    transaction: &DatabaseTransaction,
-    changed: &BTreeMap<SessionId, SessionChange>,
-) -> Result<HashMap<SessionId, String>, CommitError> {
-    let mut organizations = HashMap::with_capacity(changed.len());
-    let ids: Vec<&SessionId> = changed.keys().collect();
-    for ids in ids.chunks(ROWS_MAX) {
-        let select = Query::select()
-            .columns([
-                session::Column::Id,
-                session::Column::OrganizationId,
-                session::Column::LastSeq,
-            ])
-            .from(session::Entity)
-            .and_where(Expr::col(session::Column::Id).is_in(ids.iter().map(|id| text(id.0))))
-            .lock(LockType::Update)
-            .to_owned();
-        for row in transaction.query_all(&select).await.map_err(StoreError::from)? {
-            let (id, organization, last_seq) = read_row(&row)?;
-            let session_id = SessionId(id.0);
-            let expected = u64::try_from(last_seq).unwrap_or(0) + 1;
-            let found = changed[&session_id].first_seq;
-            if found != expected {
-                return Err(CommitError::OutOfOrder {
-                    session_id,
-                    expected,
-                    found,
-                });
+        let mut place = 0..;
+        batch.retain(|write| {
+            let place = place.next();
+            let says_nothing = matches!(write, Write::Append(append) if append.entries.is_empty());
+            !says_nothing && !refused.iter().any(|(refused, _)| Some(*refused) == place)
+        });
+        if !batch.is_empty() {
+            let erases = batch.iter().any(Write::is_erasure);
+            committer.append(backlog, batch, checked).await?;
+            if erases {
+                wiper.wake();
             }
-            organizations.insert(session_id, organization);
+        }
+        Ok(refused)
+    }
+}
+
+/// Where the journals of those of these sessions end that exist. Nothing of them is left to apply.
+async fn heads(database: &DatabaseConnection, ids: &[SessionId]) -> Result<HashMap<SessionId, Head>, StoreError> {
+    let reader = database.begin().await?;
+    let ids: Vec<TextUuid> = ids.iter().map(|id| TextUuid(id.0)).collect();
+    let sessions: Vec<(TextUuid, i64)> = session::Entity::find()
+        .select_only()
+        .columns([session::Column::Id, session::Column::LastSeq])
+        .filter(session::Column::Id.is_in(ids))
+        .into_tuple()
+        .all(&reader)
+        .await?;
+    let mut heads: HashMap<SessionId, Head> = HashMap::with_capacity(sessions.len());
+    for (id, last_seq) in &sessions {
+        let last_seq = unsigned(*last_seq);
+        heads.insert(
+            SessionId(id.0),
+            Head {
+                last_seq,
+                ..Head::default()
+            },
+        );
+    }
+    if !heads.is_empty() {
+        let ids = sessions.into_iter().map(|(id, _)| id);
+        let turns: Vec<(TextUuid, TextUuid, TextUuid, Option<i64>)> = turn::Entity::find()
+            .select_only()
+            .columns([
+                turn::Column::SessionId,
+                turn::Column::Id,
+                turn::Column::ClientMessageId,
+                turn::Column::EndedSeq,
+            ])
+            .filter(turn::Column::SessionId.is_in(ids))
+            .into_tuple()
+            .all(&reader)
+            .await?;
+        for (session_id, id, key, ended_seq) in turns {
+            let Some(head) = heads.get_mut(&SessionId(session_id.0)) else {
+                continue;
+            };
+            head.keys.insert(ClientMessageId(key.0));
+            if ended_seq.is_none() {
+                head.open.push(TurnId(id.0));
+            }
         }
     }
-    match changed.keys().find(|id| !organizations.contains_key(id)) {
-        Some(&session_id) => Err(CommitError::UnknownSession { session_id }),
-        None => Ok(organizations),
-    }
-}
-
-fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64), StoreError> {
-    Ok((
-        row.try_get_by_index(0)?,
-        row.try_get_by_index(1)?,
-        row.try_get_by_index(2)?,
-    ))
-}
-
-/// Erases a session and leaves its tombstone.
-async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Result<(), CommitError> {
-    let id = TextUuid(session_id.0);
-    let session = session::Entity::find_by_id(id)
-        .one(transaction)
-        .await
-        .map_err(StoreError::from)?;
-    let Some(session) = session else {
-        return Ok(());
-    };
-    let tombstone = [
-        text(id.0),
-        session.last_seq.into(),
-        time(Timestamp::now()),
-        session.organization_id.into(),
-    ];
-    let reached = (erased_session::Entity, erased_session::Column::ErasedThrough);
-    let excluded = (Alias::new("excluded"), erased_session::Column::ErasedThrough);
-    let keep_higher = OnConflict::column(erased_session::Column::SessionId)
-        .update_columns([erased_session::Column::ErasedAt, erased_session::Column::OrganizationId])
-        .value(
-            erased_session::Column::ErasedThrough,
-            Expr::case(Expr::col(reached).gt(Expr::col(excluded.clone())), Expr::col(reached))
-                .finally(Expr::col(excluded)),
-        )
-        .to_owned();
-    let columns = [
-        erased_session::Column::SessionId,
-        erased_session::Column::ErasedThrough,
-        erased_session::Column::ErasedAt,
-        erased_session::Column::OrganizationId,
-    ];
-    let statements = insert(
-        transaction.get_database_backend(),
-        erased_session::Entity,
-        &columns,
-        [tombstone],
-        Some(&keep_higher),
-    );
-    dialect::execute_all(transaction, statements)
-        .await
-        .map_err(StoreError::from)?;
-    let failed = |error| CommitError::Store(StoreError::from(error));
-    journal::Entity::delete_many()
-        .filter(journal::Column::SessionId.eq(id))
-        .exec(transaction)
-        .await
-        .map_err(failed)?;
-    message::Entity::delete_many()
-        .filter(message::Column::SessionId.eq(id))
-        .exec(transaction)
-        .await
-        .map_err(failed)?;
-    turn::Entity::delete_many()
-        .filter(turn::Column::SessionId.eq(id))
-        .exec(transaction)
-        .await
-        .map_err(failed)?;
-    session::Entity::delete_by_id(id)
-        .exec(transaction)
-        .await
-        .map_err(failed)?;
-    Ok(())
+    reader.commit().await?;
+    Ok(heads)
 }
 
 #[cfg(test)]
 mod tests {
-    use orchestratai_shared::ChatSession;
+    use orchestratai_shared::{
+        ChatSession, Event, EventBody, Message, MessageId, MessageRole, Timestamp, event::MessageAccepted,
+    };
     use sea_orm::ConnectionTrait;
 
     use super::*;
-    use crate::StoreSettings;
+    use crate::{Append, JournalEntry, StoreSettings};
 
     fn session(user: &str) -> ChatSession {
         let now = Timestamp::now();
@@ -285,16 +231,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_fails_the_batch_and_nothing_else() {
+    async fn a_full_disk_refuses_what_comes_and_keeps_what_was_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&StoreSettings::sqlite(&folder.path().join("full.db")))
             .await
             .unwrap();
         let before = session("before");
         store.commit(vec![create(&before)]).await.unwrap();
+        store.settle_all().await.unwrap();
         // SQLite takes its own bound on the file for a full disk, and gives the same error.
         store
             .writer()
+            .lock()
             .await
             .connection()
             .await
@@ -303,19 +251,118 @@ mod tests {
             .await
             .unwrap();
         let large: Vec<ChatSession> = (0..400).map(|_| session(&"x".repeat(4_000))).collect();
-        let error = store.commit(large.iter().map(create).collect()).await.unwrap_err();
+        // The log has room for it, so it is accepted and kept; it cannot be read yet.
+        store.commit(large.iter().map(create).collect()).await.unwrap();
+        let unread = store.session(large[0].id).await.unwrap_err();
+        let is_full = |error: &StoreError| {
+            let StoreError::NotApplied(cause) = error else {
+                return false;
+            };
+            matches!(**cause, StoreError::DiskFull(_)) && error.is_retryable()
+        };
+        assert!(is_full(&unread), "{unread:?}");
+        assert!(store.trouble().is_some());
+        assert_eq!(store.session(before.id).await.unwrap(), Some(before));
+        // And nothing more is accepted.
+        let later = session("later");
+        let refused = store.commit(vec![create(&later)]).await.unwrap_err();
         assert!(
-            matches!(error, CommitError::Store(StoreError::DiskFull(_))),
+            matches!(&refused, CommitError::Store(error) if is_full(error)),
+            "{refused:?}"
+        );
+
+        // Space was made: it goes on by itself, on a connection that knows no such bound.
+        store.writer().lock().await.give_up().await;
+        store.commit(vec![create(&later)]).await.unwrap();
+        assert_eq!(store.session(large[399].id).await.unwrap().as_ref(), Some(&large[399]));
+        assert_eq!(store.session(later.id).await.unwrap(), Some(later));
+        assert!(store.trouble().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_contradicts_the_database_is_left_out_and_the_rest_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("aside.db");
+        let store = Store::open(&StoreSettings::sqlite(&path)).await.unwrap();
+        let (broken, whole) = (session("broken"), session("whole"));
+        store.commit(vec![create(&broken), create(&whole)]).await.unwrap();
+        store.settle_all().await.unwrap();
+        // Somebody else has written to the database.
+        store
+            .writer()
+            .lock()
+            .await
+            .connection()
+            .await
+            .unwrap()
+            .execute_unprepared("UPDATE sessions SET last_seq = 7 WHERE user_id = 'broken'")
+            .await
+            .unwrap();
+        let accept = |session: &ChatSession, seq| {
+            let event = accepted(session.id, seq);
+            let frame = serde_json::to_string(&event).unwrap().into();
+            Write::Append(Append {
+                session_id: session.id,
+                entries: vec![JournalEntry {
+                    event: event.into(),
+                    frame,
+                    kept: None,
+                }],
+            })
+        };
+        store.commit(vec![accept(&broken, 1), accept(&whole, 1)]).await.unwrap();
+        store.settle_all().await.unwrap();
+        let page = store.events_after(whole.id, 0, 9, 9_999).await.unwrap().unwrap();
+        assert_eq!((page.frames.len(), page.last_seq), (1, 1));
+        assert!(store.event_at(broken.id, 1).await.unwrap().is_none());
+        let aside = std::fs::read_to_string(folder.path().join("aside.db-aside")).unwrap();
+        assert!(aside.contains(&broken.id.to_string()) && !aside.contains(&whole.id.to_string()));
+        // The session is told where its journal really ends.
+        let error = store.commit(vec![accept(&broken, 2)]).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                CommitError::OutOfOrder {
+                    expected: 8,
+                    found: 2,
+                    ..
+                }
+            ),
             "{error:?}"
         );
-        assert!(error.is_retryable());
-        assert_eq!(store.session(large[0].id).await.unwrap(), None);
-        assert_eq!(store.session(before.id).await.unwrap(), Some(before));
+        store.commit(vec![accept(&whole, 2)]).await.unwrap();
+        assert_eq!(
+            store
+                .events_after(whole.id, 0, 9, 9_999)
+                .await
+                .unwrap()
+                .unwrap()
+                .last_seq,
+            2
+        );
+    }
 
-        // Space was made: the next one goes on a connection that knows no such bound.
-        store.writer().await.give_up().await;
-        store.commit(large.iter().map(create).collect()).await.unwrap();
-        assert_eq!(store.session(large[399].id).await.unwrap().as_ref(), Some(&large[399]));
+    fn accepted(session_id: SessionId, seq: u64) -> Event {
+        let message = Message {
+            id: MessageId::new(),
+            role: MessageRole::User,
+            content: "Well?".to_owned(),
+            agent: None,
+            confidence: None,
+            timestamp: Timestamp::now(),
+            session_id,
+        };
+        Event {
+            seq,
+            session_id,
+            turn_id: Some(TurnId::new()),
+            at: Timestamp::now(),
+            body: EventBody::MessageAccepted(MessageAccepted {
+                message,
+                client_message_id: ClientMessageId::new(),
+                fresh: false,
+            }),
+        }
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(crate) async fn execute_all(transaction: &DatabaseTransaction, statements: V
 }
 
 /// Most statements in one text, which SQLite bounds at a million bytes.
-const STATEMENTS_MAX: usize = 32;
+const STATEMENTS_MAX: usize = 4;
 
 /// The statement that makes the view `retrieval_logs`: one row for each `retrieval_log` event, read from the journal.
 ///

@@ -1,8 +1,8 @@
 //! What can go wrong.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
-use orchestratai_shared::{SessionId, TurnId};
+use orchestratai_shared::{ClientMessageId, SessionId, TurnId};
 use sea_orm::DbErr;
 
 /// Why a store could not be opened.
@@ -42,6 +42,17 @@ pub enum OpenError {
         /// The migration that this version does not know.
         migration: String,
     },
+    /// The commit log holds what the database lacks, and cannot be taken up.
+    #[error("the commit log beside {} cannot be taken up: {reason}", path.display())]
+    CommitLog {
+        /// The database file.
+        path: PathBuf,
+        /// What is wrong, and with which file.
+        reason: String,
+        /// What the system says, where it was asked.
+        #[source]
+        source: Option<std::io::Error>,
+    },
     /// The database could not be brought to this version, or not be read; for a full disk, a lock that is held or a failing
     /// device see the source.
     #[error("cannot open the database {}", path.display())]
@@ -72,6 +83,15 @@ pub enum StoreError {
     /// Rows contradict each other, such as an idempotency key that is there already.
     #[error("the database refused a row that contradicts another")]
     Conflict(#[source] DbErr),
+    /// The commit log cannot be written.
+    #[error("the commit log cannot be written")]
+    CommitLog(#[source] std::io::Error),
+    /// This store was opened beside the one that writes sessions.
+    #[error("sessions are written by another process: this one only reads them")]
+    ReadOnly,
+    /// What was committed cannot be brought into the database at present. It is kept in the commit log.
+    #[error("what was committed cannot be brought into the database at present")]
+    NotApplied(#[source] Arc<StoreError>),
     /// Anything else.
     #[error("the database failed")]
     Database(#[source] DbErr),
@@ -94,8 +114,11 @@ impl StoreError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::DiskFull(_) | Self::Io(_) | Self::Database(_) => true,
-            Self::Corrupt(_) | Self::Conflict(_) | Self::Unreadable { .. } | Self::UnknownCursor => false,
+            Self::Busy(_) | Self::DiskFull(_) | Self::Io(_) | Self::CommitLog(_) | Self::Database(_) => true,
+            Self::NotApplied(cause) => cause.is_retryable(),
+            Self::Corrupt(_) | Self::Conflict(_) | Self::ReadOnly | Self::Unreadable { .. } | Self::UnknownCursor => {
+                false
+            }
         }
     }
 }
@@ -120,10 +143,18 @@ pub enum CommitError {
         found: u64,
     },
     /// A terminal event for a turn that does not exist or has ended: a turn ends exactly once.
-    #[error("a turn of {turns} cannot end: it does not exist or has ended already", turns = list(turn_ids))]
+    #[error("turn {turn_id} cannot end: it does not exist or has ended already")]
     TurnNotOpen {
-        /// The turns that were to end in this batch; at least one of them is not open.
-        turn_ids: Vec<TurnId>,
+        /// The turn.
+        turn_id: TurnId,
+    },
+    /// An idempotency key that the session has taken before.
+    #[error("session {session_id} has accepted the message {client_message_id} before")]
+    KeyTaken {
+        /// The session.
+        session_id: SessionId,
+        /// The key.
+        client_message_id: ClientMessageId,
     },
     /// An entry that contradicts itself.
     #[error("seq {seq} of session {session_id} {reason}")]
@@ -149,11 +180,8 @@ impl CommitError {
             Self::UnknownSession { .. }
             | Self::OutOfOrder { .. }
             | Self::TurnNotOpen { .. }
+            | Self::KeyTaken { .. }
             | Self::Malformed { .. } => false,
         }
     }
-}
-
-fn list(turn_ids: &[TurnId]) -> String {
-    turn_ids.iter().map(TurnId::to_string).collect::<Vec<_>>().join(", ")
 }

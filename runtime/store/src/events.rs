@@ -57,39 +57,59 @@ impl Store {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Option<EventsPage>, StoreError> {
-        let reader = self.read().await?;
-        let last_seq = session::Entity::find_by_id(TextUuid(id.0))
-            .select_only()
-            .column(session::Column::LastSeq)
-            .into_tuple::<i64>()
-            .one(&reader)
-            .await?;
-        let Some(last_seq) = last_seq.map(unsigned) else {
-            return Ok(None);
+        // Asked for before the database is: what is applied in between is then in both, and not in neither. Only where the
+        // session was erased in between, and has begun anew, they do not belong together.
+        let (unapplied, reader, last_stored) = loop {
+            let erasures = self.erasures();
+            let unapplied = self.unapplied(id).await?;
+            let reader = self.read().await?;
+            let last_seq = session::Entity::find_by_id(TextUuid(id.0))
+                .select_only()
+                .column(session::Column::LastSeq)
+                .into_tuple::<i64>()
+                .one(&reader)
+                .await?;
+            if self.erasures() != erasures {
+                continue;
+            }
+            match last_seq.map(unsigned) {
+                Some(last_stored) => break (unapplied, reader, last_stored),
+                None => return Ok(None),
+            }
         };
-        let mut frames = Vec::new();
-        let mut bytes = 0;
+        let last_seq = unapplied
+            .last()
+            .map_or(last_stored, |frame| Ord::max(frame.seq, last_stored));
+        let mut page = PageInMaking {
+            frames: Vec::new(),
+            bytes: 0,
+            max_events,
+            max_bytes,
+        };
         let mut next = after_seq.saturating_add(1);
         // Rows are read a few at a time, since what they hold is known only when they have been read.
-        'rows: while next <= last_seq && frames.len() < max_events {
+        'rows: while next <= last_stored && page.frames.len() < max_events {
             let rows = rows_from(&reader, id, next, Some(ROWS_AT_ONCE)).await?;
             let Some(last) = rows.last() else { break };
             let after_rows = unsigned(last.last_seq) + 1;
             for row in rows {
                 for frame in frames::slice(unsigned(row.seq), row.payload)? {
-                    if frame.seq < next {
-                        continue;
-                    }
-                    bytes += frame.text.len();
-                    if frames.len() >= max_events || (bytes > max_bytes && !frames.is_empty()) {
+                    if frame.seq >= next && !page.add(frame) {
                         break 'rows;
                     }
-                    frames.push(frame);
                 }
             }
             next = after_rows;
         }
         reader.commit().await?;
+        if page.frames.last().map_or(after_seq, |frame| frame.seq) >= last_stored {
+            let after = Ord::max(last_stored, after_seq);
+            let _ = unapplied
+                .into_iter()
+                .filter(|frame| frame.seq > after)
+                .all(|frame| page.add(frame));
+        }
+        let frames = page.frames;
         Ok(Some(EventsPage { frames, last_seq }))
     }
 
@@ -98,12 +118,50 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn event_at(&self, id: SessionId, seq: u64) -> Result<Option<StoredFrame>, StoreError> {
+        if let Some(frame) = self.unapplied(id).await?.into_iter().find(|frame| frame.seq == seq) {
+            return Ok(Some(frame));
+        }
         let Some(row) = rows_from(self.readers(), id, seq, Some(1)).await?.into_iter().next() else {
             return Ok(None);
         };
         Ok(frames::slice(unsigned(row.seq), row.payload)?
             .into_iter()
             .find(|frame| frame.seq == seq))
+    }
+
+    /// The events of a session that the database may not have yet, so that whoever catches up does not wait for it.
+    async fn unapplied(&self, id: SessionId) -> Result<Vec<StoredFrame>, StoreError> {
+        let Some(journal) = self.journal() else {
+            return Ok(Vec::new());
+        };
+        match journal.backlog.frames(id) {
+            Some(frames) => Ok(frames),
+            None => journal.backlog.settle(id).await.map(|()| Vec::new()),
+        }
+    }
+
+    fn erasures(&self) -> u64 {
+        self.journal().map_or(0, |journal| journal.backlog.erasures())
+    }
+}
+
+/// A page that takes frames as long as there is room.
+struct PageInMaking {
+    frames: Vec<StoredFrame>,
+    bytes: usize,
+    max_events: usize,
+    max_bytes: usize,
+}
+
+impl PageInMaking {
+    /// Whether there was room for the frame. There always is for one.
+    fn add(&mut self, frame: StoredFrame) -> bool {
+        self.bytes += frame.text.len();
+        let is_full = self.frames.len() >= self.max_events || (self.bytes > self.max_bytes && !self.frames.is_empty());
+        if !is_full {
+            self.frames.push(frame);
+        }
+        !is_full
     }
 }
 

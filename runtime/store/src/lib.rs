@@ -1,9 +1,10 @@
 //! What is kept: the journal of every session, the read models beside it, and the documents of the knowledge base.
 //!
-//! The journal is append-only and is the truth. [`Store::commit`] writes a whole batch in one transaction and answers
-//! after it is durable; sessions, messages and turns are written in that transaction, so a reader never sees one without
-//! the other. SQLite is the backend; statements are built by SeaORM and what only one engine understands stands in one
-//! file, so that PostgreSQL is a second backend and not a second code base.
+//! The journal is append-only and is the truth. [`Store::commit`] makes a batch durable in the commit log and answers; what
+//! has gathered there is then applied to the database, sessions, messages and turns in the same transaction as their events,
+//! so a reader never sees one without the other, and waits for what was committed before it. SQLite is the backend; statements
+//! are built by SeaORM and what only one engine understands stands in one file, so that PostgreSQL is a second backend and not
+//! a second code base.
 //!
 //! This crate knows no actor, no web and no agent. SeaORM and sqlx stop here.
 //!
@@ -11,8 +12,10 @@
 //! - [`settings`], [`error`]: where the data is and how safe; what can go wrong;
 //! - [`write`]: what can be written;
 //! - `store`: opening and closing; `dialect`: what is peculiar to an engine;
-//! - `batch`, `statements`, `commit`: a batch of writes as rows, as statements, and the transaction that stores them; `checkpoint`: the bound on the
-//!   write-ahead log;
+//! - `heads`, `commit_log`, `commit`: what a batch is checked against, where it becomes durable, and both in order;
+//! - `backlog`, `batch`, `statements`, `apply`: what is not in the database yet; as rows, as statements, and the transaction that
+//!   brings it there; `background`: the thread that does so; `checkpoint`, `write_back`: the bound
+//!   on SQLite's own log, and how to keep it without holding up commits;
 //! - [`record`], [`events`], [`turn`], [`page`]: reading sessions, journal, turns and pages;
 //! - [`document`]: the documents of the knowledge base;
 //! - `entity`, `migration`: tables.
@@ -26,17 +29,25 @@ pub mod settings;
 pub mod turn;
 pub mod write;
 
+mod apply;
+mod background;
+mod backlog;
 mod batch;
 mod checkpoint;
 mod commit;
+mod commit_log;
 mod dialect;
 mod entity;
 mod frames;
+mod heads;
 mod meta;
 mod migration;
 mod rows;
 mod statements;
 mod store;
+mod transaction;
+mod wipe;
+mod write_back;
 
 pub use document::{
     Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, NewDocument,
@@ -45,7 +56,7 @@ pub use error::{CommitError, OpenError, StoreError};
 pub use events::{EventsPage, StoredFrame};
 pub use page::Page;
 pub use record::{AcceptedKey, OpenTurn, SessionRecord};
-pub use settings::{Durability, StoreSettings};
+pub use settings::{Access, Durability, StoreSettings};
 pub use store::Store;
 pub use turn::TurnRow;
 pub use write::{Append, JournalEntry, Write};

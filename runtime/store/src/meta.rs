@@ -5,10 +5,12 @@ use sea_orm::{
     sea_query::{OnConflict, Query},
 };
 
-use crate::{Store, StoreError, entity::meta};
+use crate::{Store, StoreError, entity::meta, transaction};
 
 /// Names the journal's lineage.
 pub(crate) const EPOCH: &str = "epoch";
+/// Position of the last record of the commit log that the database has.
+pub(crate) const APPLIED: &str = "applied";
 /// The revision of the documents: how many changes there have been.
 pub(crate) const KNOWLEDGE_REVISION: &str = "knowledge_revision";
 /// The revision of the documents that the server answers from.
@@ -36,7 +38,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where it cannot be written.
     pub async fn set_served_revision(&self, revision: u64) -> Result<(), StoreError> {
-        let writing = self.begin_write().await?;
+        let writing = transaction::begin(self.writer()).await?;
         let written = set(&writing.transaction, SERVED_REVISION, &revision.to_string()).await;
         writing.end(written).await
     }

@@ -34,6 +34,7 @@ impl Store {
         limit: usize,
         before: Option<MessageId>,
     ) -> Result<Page<Message>, StoreError> {
+        self.settle(id).await?;
         let reader = self.read().await?;
         let page = last_messages(&reader, id, limit, before).await?;
         reader.commit().await?;
@@ -51,6 +52,7 @@ impl Store {
         limit: usize,
         before: Option<LogId>,
     ) -> Result<Page<RetrievalLog>, StoreError> {
+        self.settle(id).await?;
         let reader = self.read().await?;
         let page = last_logs(&reader, id, limit, before).await?;
         reader.commit().await?;

@@ -61,6 +61,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn session(&self, id: SessionId) -> Result<Option<ChatSession>, StoreError> {
+        self.settle(id).await?;
         Ok(session::Entity::find_by_id(TextUuid(id.0))
             .one(self.readers())
             .await?
@@ -73,6 +74,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn rehydrate(&self, id: SessionId, transcript: usize) -> Result<Option<SessionRecord>, StoreError> {
+        self.settle(id).await?;
         let reader = self.read().await?;
         let Some(row) = session::Entity::find_by_id(TextUuid(id.0)).one(&reader).await? else {
             return Ok(None);
@@ -106,6 +108,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn erased_through(&self, id: SessionId) -> Result<u64, StoreError> {
+        self.settle(id).await?;
         erased_through(self.readers(), id).await
     }
 
@@ -114,6 +117,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn sessions_with_open_turns(&self) -> Result<Vec<SessionId>, StoreError> {
+        self.settle_all().await?;
         let ids: Vec<TextUuid> = turn::Entity::find()
             .select_only()
             .column(turn::Column::SessionId)

@@ -13,7 +13,7 @@ use crate::entity::signed;
 /// Most rows in one statement. A statement is prepared anew for each number of rows that it has not seen lately, so they
 /// should be few; more rows than this save nothing. With the widest table, of 12 columns, it stays below the 32,766 values
 /// that SQLite can bind.
-pub(crate) const ROWS_MAX: usize = 256;
+pub(crate) const ROWS_MAX: usize = 64;
 
 /// Statements that insert rows.
 pub(crate) fn insert<T, C, const N: usize>(

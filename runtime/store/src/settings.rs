@@ -11,6 +11,8 @@ pub struct StoreSettings {
     pub durability: Durability,
     /// Connections that read, 1 to 64. Each is a thread and up to 2 MiB of page cache.
     pub readers: u32,
+    /// What it is opened for.
+    pub access: Access,
 }
 
 impl StoreSettings {
@@ -24,8 +26,20 @@ impl StoreSettings {
             url_or_path: path.to_string_lossy().into_owned(),
             durability: Durability::Full,
             readers: Self::READERS,
+            access: Access::Journal,
         }
     }
+}
+
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Access {
+    /// Everything. One process at a time can have this of a database.
+    #[default]
+    Journal,
+    /// Documents, also beside a process that has everything. Sessions can be read, as they were up to a moment ago, and not
+    /// be written.
+    Documents,
 }
 
 /// What an acknowledged commit survives.

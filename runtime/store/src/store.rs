@@ -1,21 +1,29 @@
 //! Opening and closing.
 
 use std::{
+    io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
+use orchestratai_shared::SessionId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use sea_orm_migration::MigratorTrait;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::{
-    Durability, OpenError, StoreError, StoreSettings,
+    Access, Durability, OpenError, StoreError, StoreSettings, apply,
+    background::{Background, BackgroundHandle},
+    backlog::{Backlog, Waiting},
     checkpoint::{Bounds, Checkpointer},
+    commit::Committer,
+    commit_log::{CommitLog, Left, LockedLog, LogError, Record},
     dialect::{self, Role},
     meta,
     migration::Migrator,
+    wipe::Wiper,
 };
 
 /// A database file is checked in whole when it is opened up to this size, in bytes: some 20 ms.
@@ -32,9 +40,28 @@ struct Inner {
     path: PathBuf,
     writer: Arc<Mutex<Writer>>,
     readers: DatabaseConnection,
-    checkpointer: Checkpointer,
+    checkpointer: Arc<Checkpointer>,
+    /// None where another process writes sessions.
+    journal: Option<Journal>,
     epoch: String,
     is_new: bool,
+    _background: Background,
+}
+
+/// The way of what is committed.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    pub(crate) committer: Arc<Mutex<Committer>>,
+    pub(crate) backlog: Arc<Backlog>,
+    pub(crate) wiper: Wiper,
+    /// Brings the backlog into the database.
+    applier: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.applier.abort();
+    }
 }
 
 /// The one connection that writes. Who holds it is alone with the write side of this process.
@@ -42,6 +69,7 @@ struct Inner {
 pub(crate) struct Writer {
     path: PathBuf,
     durability: Durability,
+    background: BackgroundHandle,
     /// None after an error that left it in doubt; it is opened anew by the next write.
     connection: Option<DatabaseConnection>,
 }
@@ -51,9 +79,20 @@ impl Writer {
     pub(crate) async fn connection(&mut self) -> Result<&DatabaseConnection, StoreError> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => dialect::connect(&self.path, Role::Writer(self.durability), 1).await?,
+            None => self.connect().await?,
         };
         Ok(self.connection.insert(connection))
+    }
+
+    /// The path of a file beside the database.
+    pub(crate) fn beside(&self, ending: &str) -> PathBuf {
+        let mut path = self.path.as_os_str().to_owned();
+        path.push(ending);
+        path.into()
+    }
+
+    async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
+        self.background.connect(&self.path, Role::Writer(self.durability)).await
     }
 
     /// Gives up the connection. SQLite ends a transaction by itself where the disk is full or fails, which its driver does
@@ -73,8 +112,10 @@ impl Writer {
 impl Store {
     /// Opens a store. A missing file is made, with its folders; an older schema is brought to the present one.
     ///
-    /// Must be called in a Tokio runtime, which must live as long as the store: it copies the write-ahead log into the
-    /// database file in the background.
+    /// With [`Access::Journal`] it takes the commit log, waiting a while for another process that has it, and first brings
+    /// into the database what a crash has left there.
+    ///
+    /// To be called in a Tokio runtime.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong with which file, and what to do.
@@ -86,9 +127,20 @@ impl Store {
         let path = sqlite_path(&settings.url_or_path)?;
         prepare_file(&path)?;
         let failed = |error: StoreError| open_error(&path, error);
+        // Who is to write sessions has the log before it asks the database anything: what it is told then stays true.
+        let log = match settings.access {
+            Access::Journal => Some(lock_log(&path).await?),
+            Access::Documents => None,
+        };
+        let not_writable = |source| OpenError::NotWritable {
+            path: path.clone(),
+            source,
+        };
+        let background = Background::start().map_err(not_writable)?;
         let mut writer = Writer {
             path: path.clone(),
             durability: settings.durability,
+            background: background.handle(),
             connection: None,
         };
         let connection = connect_patiently(&mut writer).await.map_err(failed)?;
@@ -103,17 +155,49 @@ impl Store {
             .await
             .map_err(|error| failed(error.into()))?;
         let writer = Arc::new(Mutex::new(writer));
-        let checkpointer = Checkpointer::start(&path, Arc::clone(&writer), bounds)
-            .await
-            .map_err(failed)?;
+        let checkpointer = Checkpointer::start(
+            &path,
+            Arc::clone(&writer),
+            readers.clone(),
+            bounds,
+            &background.handle(),
+        )
+        .await
+        .map_err(failed)?;
+        let checkpointer = Arc::new(checkpointer);
+        let journal = match log {
+            None => None,
+            Some(log) => {
+                let is_flushed = settings.durability == Durability::Full;
+                let taken_up = take_up_log(log, &path, &epoch, &writer, is_flushed, bounds).await?;
+                if taken_up.was_cut_off {
+                    // What that run had erased may still stand in SQLite's log.
+                    checkpointer.committed(0, true);
+                }
+                let heads = dialect::connect(&path, Role::Reader, 1)
+                    .await
+                    .map_err(|error| failed(error.into()))?;
+                let backlog = Arc::new(Backlog::new(taken_up.applied));
+                let apply = apply::run(Arc::clone(&writer), Arc::clone(&backlog), Arc::clone(&checkpointer));
+                let committer = Arc::new(Mutex::new(Committer::new(taken_up.log, heads)));
+                Some(Journal {
+                    wiper: Wiper::start(Arc::clone(&committer), Arc::clone(&backlog), &background.handle()),
+                    committer,
+                    backlog,
+                    applier: background.handle().spawn(apply),
+                })
+            }
+        };
         Ok(Self {
             inner: Arc::new(Inner {
                 path,
                 writer,
                 readers,
                 checkpointer,
+                journal,
                 epoch,
                 is_new,
+                _background: background,
             }),
         })
     }
@@ -145,30 +229,82 @@ impl Store {
         Ok(())
     }
 
-    /// Copies the whole write-ahead log into the database file and empties it; writes wait meanwhile.
+    /// Why what was committed cannot be brought into the database at present, if so. Nothing is lost then: it is kept in the
+    /// commit log, but no more is accepted.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Arc<StoreError>> {
+        self.inner.journal.as_ref()?.backlog.failure()
+    }
+
+    /// Brings all that was committed into the database file, empties SQLite's write-ahead log, and waits until no text of a
+    /// session that was erased is in the commit log.
     ///
     /// # Errors
     /// [`StoreError`] where that fails, [`StoreError::Busy`] where another process reads or writes for too long.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
+        self.settle_all().await?;
+        if let Some(journal) = &self.inner.journal {
+            journal.wiper.finish().await;
+        }
         self.inner.checkpointer.truncate().await
     }
 
-    /// Ends the background work, copies the log into the database file, and closes the connections. Calls to other clones
-    /// fail from then on. A store that is dropped instead loses nothing: the next one to open it takes up the log.
+    /// Ends the background work, brings everything into the database file, and closes the connections. Calls to other clones
+    /// fail from then on. A store that is dropped instead loses nothing: the next one to open it takes up the logs.
     ///
     /// # Errors
-    /// [`StoreError`] where the log could not be copied; everything is closed all the same.
+    /// [`StoreError`] where something had to stay in a log; everything is closed all the same.
     pub async fn close(self) -> Result<(), StoreError> {
         self.inner.checkpointer.stop();
-        let copied = self.checkpoint().await;
+        if let Some(journal) = &self.inner.journal {
+            journal.committer.lock().await.close().await;
+        }
+        let settled = self.settle_all().await;
+        let copied = match &settled {
+            Ok(()) => self.inner.checkpointer.truncate().await,
+            Err(_) => Ok(()),
+        };
+        if let Some(journal) = &self.inner.journal {
+            journal.applier.abort();
+            if settled.is_ok()
+                && let Err(error) = journal.committer.lock().await.log.remove()
+            {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the commit log could not be removed"
+                );
+            }
+        }
         self.inner.writer.lock().await.give_up().await;
         self.inner.checkpointer.close().await;
         self.inner.readers.close_by_ref().await?;
+        settled?;
         match copied {
             // Another process uses the database, and will copy the log itself.
             Err(StoreError::Busy(_)) => Ok(()),
             copied => copied,
         }
+    }
+
+    /// Waits until the database has what was committed of a session before.
+    pub(crate) async fn settle(&self, id: SessionId) -> Result<(), StoreError> {
+        match &self.inner.journal {
+            Some(journal) => journal.backlog.settle(id).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until the database has all that was committed before.
+    pub(crate) async fn settle_all(&self) -> Result<(), StoreError> {
+        match &self.inner.journal {
+            Some(journal) => journal.backlog.settle_all().await,
+            None => Ok(()),
+        }
+    }
+
+    /// What commits go through, unless another process writes sessions.
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        self.inner.journal.as_ref()
     }
 
     /// The connections that read.
@@ -181,12 +317,12 @@ impl Store {
         self.inner.readers.begin().await
     }
 
-    /// The connection that writes, once it is free.
-    pub(crate) async fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.inner.writer.lock().await
+    /// The connection that writes.
+    pub(crate) fn writer(&self) -> &Mutex<Writer> {
+        &self.inner.writer
     }
 
-    /// Tells the checkpointer of a commit.
+    /// Tells the checkpointer of a transaction.
     pub(crate) fn committed(&self, bytes: u64, erased: bool) {
         self.inner.checkpointer.committed(bytes, erased);
     }
@@ -242,10 +378,7 @@ fn prepare_file(path: &Path) -> Result<(), OpenError> {
 async fn connect_patiently(writer: &mut Writer) -> Result<&DatabaseConnection, StoreError> {
     let give_up_at = std::time::Instant::now() + dialect::BUSY_TIMEOUT;
     loop {
-        match dialect::connect(&writer.path, Role::Writer(writer.durability), 1)
-            .await
-            .map_err(StoreError::from)
-        {
+        match writer.connect().await.map_err(StoreError::from) {
             Ok(connection) => return Ok(writer.connection.insert(connection)),
             Err(StoreError::Busy(_)) if std::time::Instant::now() < give_up_at => {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -291,6 +424,104 @@ async fn migrate(path: &Path, connection: &DatabaseConnection) -> Result<(bool, 
     Ok((is_new, epoch))
 }
 
+/// How long another process may keep the commit log while it ends.
+const LOG_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Takes the commit log, once the process that has it has ended.
+async fn lock_log(path: &Path) -> Result<LockedLog, OpenError> {
+    let give_up_at = Instant::now() + LOG_PATIENCE;
+    loop {
+        match CommitLog::lock(path) {
+            Ok(log) => return Ok(log),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < give_up_at => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => return Err(log_error(path, error.into())),
+        }
+    }
+}
+
+/// A commit log that has nothing in it.
+struct TakenUp {
+    log: CommitLog,
+    /// Position of its last record; the database has it.
+    applied: u64,
+    /// Whether the run before was cut off.
+    was_cut_off: bool,
+}
+
+/// Brings what a crash has left in the commit log into the database.
+async fn take_up_log(
+    log: LockedLog,
+    path: &Path,
+    epoch: &str,
+    writer: &Mutex<Writer>,
+    is_flushed: bool,
+    bounds: Bounds,
+) -> Result<TakenUp, OpenError> {
+    let failed = |error: StoreError| open_error(path, error);
+    let lineage = Uuid::parse_str(epoch).map_err(|error| {
+        failed(StoreError::Unreadable {
+            what: "epoch",
+            source: error.into(),
+        })
+    })?;
+    let applied = {
+        let mut writer = writer.lock().await;
+        meta::number(writer.connection().await.map_err(failed)?, meta::APPLIED)
+            .await
+            .map_err(failed)?
+    };
+    let read = log.read(lineage, applied, is_flushed, bounds.segment_bytes);
+    let (mut log, Left { records, was_cut_off }) = read.map_err(|error| log_error(path, error))?;
+    let waiting: Vec<Waiting> = records
+        .into_iter()
+        .map(|Record { position, writes }| Waiting {
+            position,
+            writes,
+            bytes: 0,
+        })
+        .collect();
+    if !waiting.is_empty() {
+        tracing::info!(
+            records = waiting.len(),
+            "what the last run had committed is brought into the database"
+        );
+    }
+    for records in waiting.chunks(RECORDS_AT_ONCE) {
+        apply::apply(writer, records).await.map_err(failed)?;
+    }
+    if was_cut_off {
+        // Also where the database has all of it: text of sessions that were erased may stand there.
+        log.wipe().map_err(|error| log_error(path, error.into()))?;
+    }
+    Ok(TakenUp {
+        log,
+        applied: waiting.last().map_or(applied, |record| record.position),
+        was_cut_off,
+    })
+}
+
+/// Records of a log that is taken up that go into one transaction.
+const RECORDS_AT_ONCE: usize = 256;
+
+fn log_error(path: &Path, error: LogError) -> OpenError {
+    let reason = match &error {
+        LogError::Io(error) if error.kind() == io::ErrorKind::WouldBlock => "another process has it".to_owned(),
+        LogError::Io(_) => "it cannot be read or written".to_owned(),
+        LogError::Damaged { .. } => error.to_string(),
+    };
+    let source = match error {
+        LogError::Io(error) => Some(error),
+        LogError::Damaged { .. } => None,
+    };
+    OpenError::CommitLog {
+        path: path.to_owned(),
+        reason,
+        source,
+    }
+}
+
 fn open_error(path: &Path, source: StoreError) -> OpenError {
     let path = path.to_owned();
     match source {
@@ -302,6 +533,9 @@ fn open_error(path: &Path, source: StoreError) -> OpenError {
         StoreError::Busy(_)
         | StoreError::DiskFull(_)
         | StoreError::Conflict(_)
+        | StoreError::CommitLog(_)
+        | StoreError::ReadOnly
+        | StoreError::NotApplied(_)
         | StoreError::Database(_)
         | StoreError::Unreadable { .. }
         | StoreError::UnknownCursor => OpenError::Database { path, source },

@@ -33,10 +33,25 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn turn(&self, id: TurnId) -> Result<Option<TurnRow>, StoreError> {
-        Ok(turn::Entity::find_by_id(TextUuid(id.0))
-            .one(self.readers())
-            .await?
-            .map(TurnRow::from))
+        let read = || turn::Entity::find_by_id(TextUuid(id.0)).one(self.readers());
+        // What is not applied of others does not matter, and would have to be waited for.
+        let unapplied = self.journal().and_then(|journal| journal.backlog.session_of(id));
+        if let Some(session_id) = unapplied {
+            self.settle(session_id).await?;
+        }
+        let mut row = read().await?;
+        if let Some(found) = &row {
+            // Its end may be what is not applied yet.
+            let session_id = SessionId(found.session_id.0);
+            if self
+                .journal()
+                .is_some_and(|journal| !journal.backlog.is_applied(session_id))
+            {
+                self.settle(session_id).await?;
+                row = read().await?;
+            }
+        }
+        Ok(row.map(TurnRow::from))
     }
 
     /// The durable events of a turn, in order: from its `message_accepted` to its terminal event, or to the last so far.
@@ -44,6 +59,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn turn_events(&self, turn: &TurnRow) -> Result<Vec<Event>, StoreError> {
+        self.settle(turn.session_id).await?;
         let reader = self.read().await?;
         let mut events = events::range(&reader, turn.session_id, turn.accepted_seq, turn.ended_seq).await?;
         reader.commit().await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use orchestratai_shared::{ChatSession, Event, Message, SessionId};
+use orchestratai_shared::{ChatSession, Event, EventBody, Message, SessionId, TurnId};
 
 /// One write. A batch of them is applied in order and as a whole by [`Store::commit`](crate::Store::commit).
 #[derive(Debug, Clone)]
@@ -23,6 +23,35 @@ pub enum Write {
         /// The session.
         session_id: SessionId,
     },
+}
+
+impl Write {
+    /// The session that it is about.
+    #[must_use]
+    pub fn session_id(&self) -> SessionId {
+        match self {
+            Self::CreateSession { session, .. } => session.id,
+            Self::Append(append) => append.session_id,
+            Self::EraseSession { session_id } => *session_id,
+        }
+    }
+
+    /// The turns that begin in it.
+    pub(crate) fn accepted_turns(&self) -> impl Iterator<Item = TurnId> {
+        let entries = match self {
+            Self::Append(append) => append.entries.as_slice(),
+            Self::CreateSession { .. } | Self::EraseSession { .. } => &[],
+        };
+        let accepted = entries
+            .iter()
+            .filter(|entry| matches!(entry.event.body, EventBody::MessageAccepted(_)));
+        accepted.filter_map(|entry| entry.event.turn_id)
+    }
+
+    /// Whether it erases a session.
+    pub(crate) fn is_erasure(&self) -> bool {
+        matches!(self, Self::EraseSession { .. })
+    }
 }
 
 /// Events for the journal of one session. They share one row of the journal, and become durable together.

@@ -29,8 +29,8 @@ use super::{
         Context as CoreContext, Effect, EndedTurn, Input, Key, Recovered, Reply, ReplyTo, Run, RunRequest, SessionCore,
     },
     messages::{
-        AgentReport, CancelReply, Command, Committed, Drain, Route, Routed, RunEnd, Submit, SubmitReply, Subscribe,
-        Sweep,
+        AgentReport, CancelReply, Command, Committed, Drain, EndWaiter, Route, Routed, RunEnd, Submit, SubmitReply,
+        Subscribe, Sweep,
     },
     outbox::{Outgoing, OutgoingKind, signal_frame},
     subscriber::{ConnectionId, Health, Subscriber},
@@ -72,7 +72,8 @@ pub(crate) struct Session {
     permits: HashMap<TurnId, TurnPermit>,
     stops: HashMap<Run, CancellationToken>,
     waiting_for_end: HashMap<TurnId, Vec<EndWaiter>>,
-    erasing: Option<oneshot::Sender<Result<(), Refusal>>>,
+    /// Who waits for the session's erasure, once somebody has asked for it.
+    erasing: Vec<oneshot::Sender<Result<(), Refusal>>>,
     /// When the message of an open turn came in, and whether its first token has left.
     clocks: HashMap<TurnId, TurnClock>,
     spans: HashMap<TurnId, tracing::Span>,
@@ -80,9 +81,6 @@ pub(crate) struct Session {
     is_over: bool,
     _counted: Live,
 }
-
-/// Somebody who waits for the end of a turn, and is given its events.
-type EndWaiter = oneshot::Sender<Option<Vec<Arc<Event>>>>;
 
 /// When a message came in, and whether the first word of its answer has left.
 struct TurnClock {
@@ -109,7 +107,7 @@ impl Session {
             with_context(|ctx| SessionCore::recover(record.session.id, shard.settings.policy(), recovered, ctx));
         let permits = core
             .open_turn_ids()
-            .map(|turn_id| (turn_id, shard.admission.admit_promised()))
+            .map(|turn_id| (turn_id, shard.admission.admit_promised().of(turn_id, record.session.id)))
             .collect();
         shard.metrics.turns_resumed(core.open_turns().min(1));
         let counted = shard.metrics.session_live();
@@ -130,7 +128,7 @@ impl Session {
             permits,
             stops: HashMap::new(),
             waiting_for_end: HashMap::new(),
-            erasing: None,
+            erasing: Vec::new(),
             clocks: HashMap::new(),
             spans: HashMap::new(),
             last_used: Instant::now(),
@@ -184,7 +182,7 @@ impl Session {
             }
         }
         self.send_unsent(ctx);
-        if self.erasing.is_some() {
+        if !self.erasing.is_empty() {
             self.erase_when_idle(ctx);
         }
     }
@@ -254,7 +252,10 @@ impl Session {
                 self.totals.total_cost += completed.metrics.cost;
                 Some(&completed.message)
             }
-            EventBody::TurnCancelled(_) => kept,
+            EventBody::TurnCancelled(cancelled) => {
+                self.totals.total_tokens += cancelled.tokens_billed;
+                kept
+            }
             EventBody::TurnFailed(_)
             | EventBody::RetrievalLog(_)
             | EventBody::AgentStatus(_)

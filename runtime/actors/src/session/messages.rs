@@ -50,7 +50,7 @@ pub(crate) enum Command {
         /// Which.
         turn_id: TurnId,
         /// Given the turn's events, all of them, after its end is durable.
-        reply: oneshot::Sender<Option<Vec<Arc<Event>>>>,
+        reply: EndWaiter,
     },
     /// Says what the session's totals are.
     Describe {
@@ -76,7 +76,12 @@ pub(crate) struct Submit {
     pub(crate) permit: TurnPermit,
     /// Whom to answer.
     pub(crate) reply: SubmitReply,
+    /// Whom to give the turn's events to after its end is durable. Dropped where the turn has ended before.
+    pub(crate) end: Option<EndWaiter>,
 }
+
+/// Somebody who waits for the end of a turn, and is given its events; none where there is no such turn.
+pub(crate) type EndWaiter = oneshot::Sender<Option<Vec<Arc<Event>>>>;
 
 /// Whom a submission is answered to.
 pub(crate) enum SubmitReply {

@@ -41,13 +41,23 @@ enum Mode {
         /// It fell behind, and has not been told yet.
         to_be_told: bool,
     },
+    /// Not any more: it was told to close, and is cut off if it still stands at that time.
+    Closing {
+        /// When.
+        cut_at: Instant,
+    },
 }
+
+/// How long a subscriber that is too slow has to take in why it is closed before it is cut off.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What became of a subscriber.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Health {
     /// It goes on.
     Well,
+    /// It takes nothing in, and has just been told to close.
+    TooSlow,
     /// It is gone, or was cut: forget it.
     Gone,
 }
@@ -138,6 +148,9 @@ impl Subscriber {
     /// Sends frames that only this subscriber gets: its `session_ready`, refusals, repeats. They may go beyond the
     /// window once; whoever then still takes in nothing is sent no more of them.
     pub(super) fn tell(&mut self, frames: Vec<Frame>) -> bool {
+        if matches!(self.mode, Mode::Closing { .. }) {
+            return false;
+        }
         let bytes = frames.iter().map(Frame::bytes).sum();
         self.in_flight_bytes <= 2 * self.limits.window_bytes && self.send(frames, bytes)
     }
@@ -155,20 +168,22 @@ impl Subscriber {
                 };
                 true
             }
-            Mode::Live | Mode::CatchingUp { .. } => false,
+            Mode::Live | Mode::CatchingUp { .. } | Mode::Closing { .. } => false,
         }
     }
 
-    /// Whether it fell behind and has not been told so; asking settles it.
-    pub(super) fn take_lagging(&mut self) -> bool {
-        match &mut self.mode {
-            Mode::CatchingUp { to_be_told, .. } => std::mem::take(to_be_told),
-            Mode::Live => false,
+    /// Tells it that it fell behind and by how many events, unless it has been told.
+    pub(super) fn tell_lagging(&mut self, lagging: impl FnOnce() -> Frame) {
+        if matches!(self.mode, Mode::CatchingUp { to_be_told: true, .. })
+            && self.tell(vec![lagging()])
+            && let Mode::CatchingUp { to_be_told, .. } = &mut self.mode
+        {
+            *to_be_told = false;
         }
     }
 
-    /// Sends a page from the store, as far as there is room, and takes up the reading again later.
-    pub(super) fn catch_up(&mut self, page: Vec<Frame>) {
+    /// Sends a page from the store, as far as there is room. Whether it took in some of it, and may be read more at once.
+    pub(super) fn catch_up(&mut self, page: Vec<Frame>) -> bool {
         let (mut frames, mut bytes, mut last) = (Vec::with_capacity(page.len()), 0, self.sent_seq);
         for frame in page {
             if frame.seq.is_some_and(|seq| seq <= self.sent_seq) {
@@ -181,10 +196,12 @@ impl Subscriber {
             last = frame.seq.unwrap_or(last);
             frames.push(frame);
         }
-        if frames.is_empty() || self.send(frames, bytes) {
+        let is_sent = !frames.is_empty() && self.send(frames, bytes);
+        if is_sent {
             self.sent_seq = last;
         }
         self.reading_ended();
+        is_sent
     }
 
     /// The page could not be read; it is asked for again later.
@@ -196,6 +213,9 @@ impl Subscriber {
 
     /// Goes live: it has every durable event; what it lacks of the answer in progress is sent with it.
     pub(super) fn go_live(&mut self, session_id: SessionId, answer: Option<&PublishedAnswer>, now: Timestamp) {
+        if !matches!(self.mode, Mode::CatchingUp { .. }) {
+            return;
+        }
         self.mode = Mode::Live;
         let Some(current) = answer else { return };
         let (turn_id, message_id) = (current.turn_id, current.mark.message_id);
@@ -257,12 +277,20 @@ impl Subscriber {
             .owing_since
             .is_some_and(|since| now - since >= self.limits.slow_after);
         let silent = now - self.last_alive;
-        if stands_still || silent >= 2 * self.limits.heartbeat {
-            self.close(CloseReason::TooSlow);
+        if let Mode::Closing { cut_at } = self.mode {
+            if now < cut_at {
+                return Health::Well;
+            }
             if let Some(cut) = &self.cut {
                 cut.cut();
             }
             return Health::Gone;
+        }
+        if stands_still || silent >= 2 * self.limits.heartbeat {
+            // One that still reads learns why; one that is frozen learns nothing, and is cut off all the same.
+            self.close(CloseReason::TooSlow);
+            self.mode = Mode::Closing { cut_at: now + FAREWELL };
+            return Health::TooSlow;
         }
         if silent >= self.limits.heartbeat && !self.pinged {
             self.pinged = self.recipient.try_send(Publish::Ping).is_ok();
@@ -281,6 +309,9 @@ impl Subscriber {
     }
 
     fn fall_behind(&mut self) {
+        if matches!(self.mode, Mode::Closing { .. }) {
+            return;
+        }
         self.mode = Mode::CatchingUp {
             reading: false,
             to_be_told: true,

@@ -17,18 +17,19 @@ use crate::{
     entity::{document, removed_document},
     meta,
     rows::{ROWS_MAX, insert, number, text, time},
+    transaction,
 };
 
 impl Store {
     /// Changes documents in one transaction that raises the knowledge revision, or leaves all as it is where nothing would
-    /// be changed. Works beside a running server, from this process or another; commits wait meanwhile, so have the
-    /// documents ready.
+    /// be changed. Works beside a running server, from this process or another; what was committed waits meanwhile to be read,
+    /// so have the documents ready.
     ///
     /// # Errors
     /// [`StoreError`]; nothing was changed then.
     pub async fn change_documents(&self, changes: DocumentChanges) -> Result<DocumentsChanged, StoreError> {
         let bytes = changes.put.iter().map(|document| document.content.len() as u64).sum();
-        let writing = self.begin_write().await?;
+        let writing = transaction::begin(self.writer()).await?;
         let changed = change(&writing.transaction, changes).await;
         let changed = writing.end(changed).await?;
         self.committed(bytes, changed.removed > 0);

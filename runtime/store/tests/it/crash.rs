@@ -107,7 +107,7 @@ async fn what_was_acknowledged_survives_kill_9() {
 }
 
 #[tokio::test]
-async fn a_copy_of_database_and_log_opens_as_it_was_at_that_moment() {
+async fn a_copy_of_database_and_logs_opens_as_it_was_at_that_moment() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let mut talk = Conversation::new();
@@ -129,7 +129,8 @@ async fn a_copy_of_database_and_log_opens_as_it_was_at_that_moment() {
 }
 
 fn copy_files(from: &Path, to: &Path) {
-    for name in ["orchestratai.db", "orchestratai.db-wal"] {
-        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    for name in ["", "-wal", "-log0", "-log1"] {
+        let name = format!("orchestratai.db{name}");
+        std::fs::copy(from.join(&name), to.join(&name)).unwrap();
     }
 }

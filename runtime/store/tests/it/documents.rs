@@ -3,7 +3,7 @@
 use orchestratai_store::{DocumentChanges, DocumentRoot, NewDocument, Store};
 use serde_json::{Map, json};
 
-use crate::{child, conversation::Conversation, open};
+use crate::{child, conversation::Conversation, open, open_beside};
 
 fn document(path: &str, content: &str) -> NewDocument {
     let mut front_matter = Map::new();
@@ -191,7 +191,7 @@ fn writes_documents_in_another_process() {
     let Some(folder) = child::folder() else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = open(&folder).await;
+        let store = open_beside(&folder).await;
         for round in 0..40 {
             let documents = (0..50).map(|n| document(&format!("{n}.md"), &format!("{round} {}", "text ".repeat(400))));
             store.change_documents(put(documents.collect())).await.unwrap();

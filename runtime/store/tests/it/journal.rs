@@ -1,7 +1,7 @@
 //! What was committed is what is read.
 
 use orchestratai_shared::EventBody;
-use orchestratai_store::{CommitError, JournalEntry, Store, StoreError, Write};
+use orchestratai_store::{CommitError, JournalEntry, Store, Write};
 
 use crate::{conversation::Conversation, open};
 
@@ -292,7 +292,7 @@ async fn an_idempotency_key_is_taken_once_in_a_session() {
         .unwrap();
     let error = store.commit(vec![talk.append(vec![second])]).await.unwrap_err();
     assert!(
-        matches!(error, CommitError::Store(StoreError::Conflict(_))),
+        matches!(error, CommitError::KeyTaken { session_id, .. } if session_id == talk.id),
         "{error:?}"
     );
     assert_eq!(stored(&store, &talk).await.len(), 1);

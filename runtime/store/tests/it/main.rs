@@ -18,12 +18,21 @@ mod view;
 
 use std::path::Path;
 
-use orchestratai_store::{Durability, Store, StoreSettings};
+use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
 /// Opens the store in a folder. Tests that do not try the loss of power need not wait for the device.
 async fn open(folder: &Path) -> Store {
     let settings = StoreSettings {
         durability: Durability::Process,
+        ..StoreSettings::sqlite(&folder.join("orchestratai.db"))
+    };
+    Store::open(&settings).await.expect("the store opens")
+}
+
+/// Opens it beside the one that writes sessions.
+async fn open_beside(folder: &Path) -> Store {
+    let settings = StoreSettings {
+        access: Access::Documents,
         ..StoreSettings::sqlite(&folder.join("orchestratai.db"))
     };
     Store::open(&settings).await.expect("the store opens")

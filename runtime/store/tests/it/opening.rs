@@ -2,10 +2,10 @@
 
 use std::{error::Error, path::Path};
 
-use orchestratai_store::{OpenError, Store, StoreSettings};
+use orchestratai_store::{CommitError, OpenError, Store, StoreError, StoreSettings};
 use sqlx::{ConnectOptions, Connection, Executor, sqlite::SqliteConnectOptions};
 
-use crate::{conversation::Conversation, open};
+use crate::{conversation::Conversation, open, open_beside};
 
 async fn refused(url_or_path: &str) -> OpenError {
     let settings = StoreSettings {
@@ -38,9 +38,62 @@ async fn the_epoch_is_made_once() {
 #[tokio::test]
 async fn two_that_open_a_new_database_at_once_agree() {
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = tokio::join!(open(folder.path()), open(folder.path()));
+    let (one, two) = tokio::join!(open(folder.path()), open_beside(folder.path()));
     assert_eq!(one.epoch(), two.epoch());
     assert!(one.is_new() != two.is_new());
+}
+
+#[tokio::test]
+async fn one_at_a_time_writes_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut talk = Conversation::new();
+    let turn = talk.turn("who writes?");
+    let first = open(folder.path()).await;
+    first
+        .commit([vec![talk.create()], turn.to_vec()].concat())
+        .await
+        .unwrap();
+    assert!(first.session(talk.id).await.unwrap().is_some());
+
+    let beside = open_beside(folder.path()).await;
+    assert!(beside.session(talk.id).await.unwrap().is_some());
+    let error = beside.commit(vec![Conversation::new().create()]).await.unwrap_err();
+    assert!(matches!(error, CommitError::Store(StoreError::ReadOnly)), "{error:?}");
+
+    // Who wants to write as well waits until the first one has ended.
+    let path = folder.path().to_owned();
+    let second = tokio::spawn(async move { open(&path).await });
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    assert!(!second.is_finished());
+    let turn = talk.turn("still the first");
+    first.commit(turn.to_vec()).await.unwrap();
+    drop(first);
+    let second = second.await.unwrap();
+    assert_eq!(second.rehydrate(talk.id, 9).await.unwrap().unwrap().last_seq, 10);
+}
+
+#[tokio::test]
+async fn a_commit_log_that_cannot_be_taken_up_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut talk = Conversation::new();
+    let flushed = StoreSettings::sqlite(&folder.path().join("orchestratai.db"));
+    let store = Store::open(&flushed).await.unwrap();
+    store.commit(vec![talk.create()]).await.unwrap();
+    store.checkpoint().await.unwrap();
+    let turn = talk.turn("kept in the log");
+    store.commit(turn.to_vec()).await.unwrap();
+    // As a crash leaves it, but for the database, which was put back to what it was.
+    let elsewhere = tempfile::tempdir().unwrap();
+    drop(open(elsewhere.path()).await);
+    let log = std::fs::read(folder.path().join("orchestratai.db-log0")).unwrap();
+    std::fs::write(elsewhere.path().join("orchestratai.db-log0"), log).unwrap();
+    let error = refused(elsewhere.path().join("orchestratai.db").to_str().unwrap()).await;
+    assert!(matches!(error, OpenError::CommitLog { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains("orchestratai.db-log0") && text.contains("another database"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

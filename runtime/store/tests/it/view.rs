@@ -51,6 +51,7 @@ async fn the_view_shows_what_the_logs_endpoint_shows_and_uses_the_index() {
     batch.extend(talk.turn("one"));
     batch.extend(other.turn("two"));
     store.commit(batch).await.unwrap();
+    store.checkpoint().await.unwrap();
     let mut raw = SqliteConnectOptions::new()
         .filename(store.path())
         .connect()

@@ -6,7 +6,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Data, Path, Payload, ServiceConfig},
 };
-use orchestratai_actors::{Accepted, CancelRefusal, Submission, TurnRecord};
+use orchestratai_actors::{Accepted, CancelRefusal, Submission, TurnEnd, TurnRecord};
 use orchestratai_shared::{
     AgentId, AgentStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, EventBody, Invalid as InvalidValue,
     MessageContent, RetrievalLog, SessionId, TurnId,
@@ -81,9 +81,13 @@ pub(crate) struct ChatAnswer {
     )
 )]
 pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
-    let Submitted { session_id, accepted } = submit(&site, &request, payload).await?;
+    let Submitted {
+        session_id,
+        accepted,
+        end,
+    } = submit(&site, &request, payload).await?;
     let turn_id = accepted.turn_id;
-    let record = site.gateway.turn_record_in(session_id, turn_id).await;
+    let record = site.gateway.turn_record_at(session_id, turn_id, end).await;
     let record = record.map_err(|refusal| ApiError::from(refusal).of_turn(turn_id))?;
     let record = record.ok_or_else(|| erased().of_turn(turn_id))?;
     let agents = site.gateway.agents().into_iter().map(|agent| agent.id);
@@ -120,6 +124,7 @@ pub(crate) async fn cancel(site: Data<Site>, path: Path<String>) -> Result<HttpR
 pub(crate) struct Submitted {
     pub(crate) session_id: SessionId,
     pub(crate) accepted: Accepted,
+    pub(crate) end: TurnEnd,
 }
 
 /// Reads a message from a request, and has it accepted.
@@ -127,8 +132,12 @@ pub(crate) async fn submit(site: &Site, request: &HttpRequest, payload: Payload)
     let fields = body::json(request, payload).await?;
     let submission = submission(fields, request)?;
     let session_id = submission.session_id;
-    let accepted = site.gateway.submit(submission).await?;
-    Ok(Submitted { session_id, accepted })
+    let (accepted, end) = site.gateway.converse(submission).await?;
+    Ok(Submitted {
+        session_id,
+        accepted,
+        end,
+    })
 }
 
 fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, ApiError> {

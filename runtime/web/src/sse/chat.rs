@@ -73,7 +73,9 @@ pub(crate) struct StreamInitiated {
 )]
 pub(crate) async fn start(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let place = site.take_place(Transport::Sse)?;
-    let Submitted { session_id, accepted } = submit(&site, &request, payload).await?;
+    let Submitted {
+        session_id, accepted, ..
+    } = submit(&site, &request, payload).await?;
     let turn_id = accepted.turn_id;
     let turn = match accepted.repeated {
         true => find(&site, turn_id).await?.ok_or_else(|| erased().of_turn(turn_id))?,

@@ -4,7 +4,7 @@ use super::*;
 
 impl Session {
     pub(super) fn begin_erasing(&mut self, reply: oneshot::Sender<Result<(), Refusal>>, ctx: &mut Context<Self>) {
-        self.erasing = Some(reply);
+        self.erasing.push(reply);
         let open: Vec<TurnId> = self.core.open_turn_ids().collect();
         for turn_id in open {
             let (ignored, _) = oneshot::channel();
@@ -25,7 +25,9 @@ impl Session {
         if self.is_over || !self.core.is_idle() || self.appending.is_some() || !self.unsent.is_empty() {
             return;
         }
-        let Some(reply) = self.erasing.take() else { return };
+        if self.erasing.is_empty() {
+            return;
+        }
         self.is_over = true;
         let (sender, committed) = oneshot::channel();
         let append = Append {
@@ -45,7 +47,9 @@ impl Session {
             for (_, subscriber) in session.subscribers.drain() {
                 subscriber.close(CloseReason::Erased);
             }
-            let _ = reply.send(outcome);
+            for reply in session.erasing.drain(..) {
+                let _ = reply.send(outcome.clone());
+            }
             ctx.stop();
         }));
     }

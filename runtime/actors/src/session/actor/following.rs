@@ -74,10 +74,8 @@ impl Session {
             return;
         }
         let after_seq = subscriber.sent_seq();
-        if subscriber.take_lagging() {
-            let missed = committed.saturating_sub(after_seq);
-            subscriber.tell(vec![signal(session_id, SignalBody::Lagging(Lagging { missed }))]);
-        }
+        let missed = committed.saturating_sub(after_seq);
+        subscriber.tell_lagging(|| signal(session_id, SignalBody::Lagging(Lagging { missed })));
         if after_seq >= committed {
             subscriber.go_live(session_id, self.core.answer_in_progress(), Timestamp::now());
             return;
@@ -96,8 +94,11 @@ impl Session {
                     // The store may be ahead of what this session knows to be durable; that is published in its turn.
                     let frames = page.map(|page| page.frames).unwrap_or_default();
                     let known = frames.into_iter().filter(|frame| frame.seq <= committed);
-                    subscriber.catch_up(known.map(|frame| Frame { seq: Some(frame.seq), text: frame.text }).collect());
-                    session.catch_up(id, ctx);
+                    let page = known.map(|frame| Frame { seq: Some(frame.seq), text: frame.text }).collect();
+                    // Where it takes nothing in, it is read to again when it has, or at the next sweep.
+                    if subscriber.catch_up(page) {
+                        session.catch_up(id, ctx);
+                    }
                 }
                 Err(error) => {
                     tracing::error!(session.id = %session_id, error = %error, "events could not be read; tried again soon");

@@ -13,9 +13,10 @@ impl Handler<Command> for Session {
                 fresh,
                 permit,
                 reply,
+                end,
             }) => {
                 self.last_used = Instant::now();
-                if self.erasing.is_some() {
+                if !self.erasing.is_empty() {
                     return self.refuse(
                         reply,
                         client_message_id,
@@ -27,6 +28,7 @@ impl Handler<Command> for Session {
                     client_message_id,
                     permit,
                     received: Instant::now(),
+                    end,
                 };
                 let reply_to = self.expect_reply(sink);
                 self.handle_input(
@@ -157,19 +159,21 @@ impl Handler<Sweep> for Session {
             ctx,
         );
         let now = Instant::now();
-        let gone: Vec<_> = (self.subscribers.iter_mut())
-            .filter_map(|(id, subscriber)| (subscriber.check(now) == Health::Gone).then_some(*id))
-            .collect();
-        for id in gone {
-            self.shard.metrics.slow_consumer(SlowConsumerAction::Cut);
-            self.subscribers.remove(&id);
-        }
+        let metrics = &self.shard.metrics;
+        self.subscribers.retain(|_, subscriber| match subscriber.check(now) {
+            Health::Well => true,
+            Health::TooSlow => {
+                metrics.slow_consumer(SlowConsumerAction::Cut);
+                true
+            }
+            Health::Gone => false,
+        });
         let behind: Vec<_> = self.subscribers.keys().copied().collect();
         for id in behind {
             self.catch_up(id, ctx);
         }
         let unused = self.subscribers.is_empty() && self.core.is_idle() && self.waiting_for_end.is_empty();
-        let busy = self.appending.is_some() || self.erasing.is_some() || !self.replies.is_empty();
+        let busy = self.appending.is_some() || !self.erasing.is_empty() || !self.replies.is_empty();
         if unused && !busy && now - self.last_used >= sweep.idle_after {
             self.shard.metrics.session_passivated();
             self.is_over = true;

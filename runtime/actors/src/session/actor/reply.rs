@@ -9,6 +9,7 @@ pub(super) enum ReplySink {
         client_message_id: ClientMessageId,
         permit: TurnPermit,
         received: Instant,
+        end: Option<EndWaiter>,
     },
     Cancel(CancelReply),
 }
@@ -28,9 +29,18 @@ impl Session {
                 client_message_id,
                 permit,
                 received,
+                end,
             }) => {
+                let turn_id = match &reply {
+                    Reply::Accepted { turn_id, .. } => Some(*turn_id),
+                    Reply::Repeated { key, .. } => Some(key.turn_id).filter(|id| self.core.events_of(*id).is_some()),
+                    Reply::Refused(_) | Reply::Cancelled(_) | Reply::Ended | Reply::NoOpenTurn => None,
+                };
+                if let Some((turn_id, end)) = turn_id.zip(end) {
+                    self.waiting_for_end.entry(turn_id).or_default().push(end);
+                }
                 if let Reply::Accepted { turn_id, .. } = &reply {
-                    self.permits.insert(*turn_id, permit);
+                    self.permits.insert(*turn_id, permit.of(*turn_id, self.id()));
                     self.clocks.insert(
                         *turn_id,
                         TurnClock {

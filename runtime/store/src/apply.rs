@@ -1,0 +1,263 @@
+//! Brings what was committed into the database.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+
+use futures_util::FutureExt;
+
+use orchestratai_shared::{SessionId, Timestamp};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryResult, TransactionTrait,
+    entity::prelude::TextUuid,
+    sea_query::{Alias, Expr, ExprTrait, LockType, OnConflict, Query},
+};
+use tokio::sync::Mutex;
+
+use crate::{
+    StoreError, Write,
+    backlog::{Backlog, Waiting},
+    batch::{self, Rows, SessionChange, Step},
+    checkpoint::Checkpointer,
+    dialect,
+    entity::{erased_session, journal, message, session, turn},
+    meta,
+    rows::{ROWS_MAX, insert, text, time},
+    statements,
+    store::Writer,
+    transaction,
+};
+
+/// Applies what gathers, for as long as it is let.
+pub(crate) async fn run(writer: Arc<Mutex<Writer>>, backlog: Arc<Backlog>, checkpointer: Arc<Checkpointer>) {
+    loop {
+        let taken = backlog.take().await;
+        // A panic must not end the task: everything that reads and, in the end, everything that writes would wait for it.
+        let applied = AssertUnwindSafe(apply(&writer, &taken)).catch_unwind().await;
+        match applied.unwrap_or_else(|_panic| Err(StoreError::Database(DbErr::Custom("it panicked".to_owned())))) {
+            Ok(set_aside) => {
+                let bytes = taken.iter().map(|record| record.bytes as u64).sum();
+                let erases = taken.iter().flat_map(|record| &record.writes).any(Write::is_erasure);
+                backlog.took(&taken, set_aside);
+                checkpointer.committed(bytes, erases);
+            }
+            Err(error) => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "what was committed cannot be brought into the database; it is kept in the commit log"
+                );
+                backlog.failed(taken, error).await;
+            }
+        }
+    }
+}
+
+/// Writes records to the database in one transaction, those that it does not have. Gives the sessions of which something
+/// had to be set aside.
+pub(crate) async fn apply(writer: &Mutex<Writer>, records: &[Waiting]) -> Result<Vec<SessionId>, StoreError> {
+    let Some(last) = records.last() else {
+        return Ok(Vec::new());
+    };
+    match apply_whole(writer, records, last.position).await {
+        Ok(()) => Ok(Vec::new()),
+        Err(StoreError::Conflict(_)) => apply_one_by_one(writer, records, last.position).await,
+        Err(error) => Err(error),
+    }
+}
+
+async fn apply_whole(writer: &Mutex<Writer>, records: &[Waiting], last: u64) -> Result<(), StoreError> {
+    let steps = batch::steps(records.iter().flat_map(|record| record.writes.iter().cloned()));
+    let writing = transaction::begin(writer).await?;
+    let transaction = &writing.transaction;
+    let write = async {
+        let applied = meta::number(transaction, meta::APPLIED).await?;
+        if records.first().is_some_and(|first| first.position <= applied) {
+            return Err(contradiction(format!("position {applied} is written already")));
+        }
+        take_steps(transaction, steps).await?;
+        meta::set(transaction, meta::APPLIED, &last.to_string()).await
+    };
+    let written = write.await;
+    writing.end(written).await
+}
+
+/// Writes what can be written, and leaves out what contradicts the database. Nothing should: all of it was checked before it
+/// was acknowledged. Where something does, it must not stand in the way of all other sessions.
+async fn apply_one_by_one(
+    writer: &Mutex<Writer>,
+    records: &[Waiting],
+    last: u64,
+) -> Result<Vec<SessionId>, StoreError> {
+    let writing = transaction::begin(writer).await?;
+    let transaction = &writing.transaction;
+    let write = async {
+        let mut set_aside = BTreeSet::new();
+        let applied = meta::number(transaction, meta::APPLIED).await?;
+        let new = records.iter().filter(|record| record.position > applied);
+        for write in new.flat_map(|record| &record.writes) {
+            let savepoint = transaction.begin().await?;
+            match take_steps(&savepoint, batch::steps([write.clone()])).await {
+                Ok(()) => savepoint.commit().await?,
+                Err(error @ StoreError::Conflict(_)) => {
+                    savepoint.rollback().await?;
+                    let session_id = write.session_id();
+                    set_aside.insert(session_id);
+                    let kept = writing.keep_aside(write).map_err(StoreError::CommitLog)?;
+                    tracing::error!(
+                        session.id = %session_id,
+                        error = &error as &dyn std::error::Error,
+                        file = %kept.display(),
+                        "what was committed contradicts the database and is left out; it is kept in a file"
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        meta::set(transaction, meta::APPLIED, &Ord::max(last, applied).to_string()).await?;
+        Ok(set_aside.into_iter().collect())
+    };
+    let written = write.await;
+    writing.end(written).await
+}
+
+fn contradiction(reason: String) -> StoreError {
+    StoreError::Conflict(DbErr::Custom(reason))
+}
+
+/// Writes the rows of all steps.
+async fn take_steps(transaction: &DatabaseTransaction, steps: Vec<Step>) -> Result<(), StoreError> {
+    for step in steps {
+        match step {
+            Step::Rows(rows) => write_rows(transaction, *rows).await?,
+            Step::Erase(session_id) => erase(transaction, session_id).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes rows to their tables.
+async fn write_rows(transaction: &DatabaseTransaction, mut rows: Rows) -> Result<(), StoreError> {
+    let backend = transaction.get_database_backend();
+    let created = statements::create_sessions(backend, std::mem::take(&mut rows.created));
+    dialect::execute_all(transaction, created).await?;
+    if rows.journal.is_empty() {
+        return Ok(());
+    }
+    let organizations = check_order(transaction, &rows.changed).await?;
+    let to_write =
+        rows.journal.len() + rows.messages.len() + rows.accepted.len() + rows.ended.len() + rows.changed.len();
+    let statements = statements::write(backend, rows, &organizations);
+    let written = dialect::execute_all(transaction, statements).await?;
+    // All of them but the ends of turns find their rows or fail.
+    if written == to_write as u64 {
+        Ok(())
+    } else {
+        Err(contradiction(
+            "a turn ends that does not exist or has ended already".to_owned(),
+        ))
+    }
+}
+
+/// Sees that the events of each session follow its last one, and gives the sessions' organizations.
+///
+/// [`heads`](crate::heads) has seen to it before, in memory. Here it is asked of the database, under its write lock: it holds
+/// whoever has written there, costs one look-up for each session of the batch, and brings the pages into the cache that the
+/// same transaction writes to.
+async fn check_order(
+    transaction: &DatabaseTransaction,
+    changed: &BTreeMap<SessionId, SessionChange>,
+) -> Result<HashMap<SessionId, String>, StoreError> {
+    let mut organizations = HashMap::with_capacity(changed.len());
+    let ids: Vec<&SessionId> = changed.keys().collect();
+    for ids in ids.chunks(ROWS_MAX) {
+        let select = Query::select()
+            .columns([
+                session::Column::Id,
+                session::Column::OrganizationId,
+                session::Column::LastSeq,
+            ])
+            .from(session::Entity)
+            .and_where(Expr::col(session::Column::Id).is_in(ids.iter().map(|id| text(id.0))))
+            .lock(LockType::Update)
+            .to_owned();
+        for row in transaction.query_all(&select).await? {
+            let (id, organization, last_seq) = read_row(&row)?;
+            let session_id = SessionId(id.0);
+            let expected = u64::try_from(last_seq).unwrap_or(0) + 1;
+            let found = changed[&session_id].first_seq;
+            if found != expected {
+                return Err(contradiction(format!(
+                    "session {session_id} goes on with seq {expected}, not {found}"
+                )));
+            }
+            organizations.insert(session_id, organization);
+        }
+    }
+    match changed.keys().find(|id| !organizations.contains_key(id)) {
+        Some(session_id) => Err(contradiction(format!("session {session_id} does not exist"))),
+        None => Ok(organizations),
+    }
+}
+
+fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64), StoreError> {
+    Ok((
+        row.try_get_by_index(0)?,
+        row.try_get_by_index(1)?,
+        row.try_get_by_index(2)?,
+    ))
+}
+
+/// Erases a session and leaves its tombstone.
+async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Result<(), StoreError> {
+    let id = TextUuid(session_id.0);
+    let session = session::Entity::find_by_id(id).one(transaction).await?;
+    let Some(session) = session else {
+        return Ok(());
+    };
+    let tombstone = [
+        text(id.0),
+        session.last_seq.into(),
+        time(Timestamp::now()),
+        session.organization_id.into(),
+    ];
+    let reached = (erased_session::Entity, erased_session::Column::ErasedThrough);
+    let excluded = (Alias::new("excluded"), erased_session::Column::ErasedThrough);
+    let keep_higher = OnConflict::column(erased_session::Column::SessionId)
+        .update_columns([erased_session::Column::ErasedAt, erased_session::Column::OrganizationId])
+        .value(
+            erased_session::Column::ErasedThrough,
+            Expr::case(Expr::col(reached).gt(Expr::col(excluded.clone())), Expr::col(reached))
+                .finally(Expr::col(excluded)),
+        )
+        .to_owned();
+    let columns = [
+        erased_session::Column::SessionId,
+        erased_session::Column::ErasedThrough,
+        erased_session::Column::ErasedAt,
+        erased_session::Column::OrganizationId,
+    ];
+    let statements = insert(
+        transaction.get_database_backend(),
+        erased_session::Entity,
+        &columns,
+        [tombstone],
+        Some(&keep_higher),
+    );
+    dialect::execute_all(transaction, statements).await?;
+    journal::Entity::delete_many()
+        .filter(journal::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await?;
+    message::Entity::delete_many()
+        .filter(message::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await?;
+    turn::Entity::delete_many()
+        .filter(turn::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await?;
+    session::Entity::delete_by_id(id).exec(transaction).await?;
+    Ok(())
+}
