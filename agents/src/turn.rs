@@ -81,12 +81,15 @@ impl Steps {
         Self(sender)
     }
 
-    /// Hands over one step; waits while the channel is full.
+    /// Hands over one step; waits while the channel is full, and in any case long enough for the step to be taken: an agent
+    /// that never has to wait for anything else would otherwise show all of its steps at its end.
     ///
     /// # Errors
     /// [`Gone`] where nobody takes steps any more.
     pub async fn send(&self, step: Step) -> Result<(), Gone> {
-        self.0.send(step).await.map_err(|_closed| Gone)
+        self.0.send(step).await.map_err(|_closed| Gone)?;
+        tokio::task::yield_now().await;
+        Ok(())
     }
 }
 

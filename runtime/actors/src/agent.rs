@@ -133,7 +133,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
     let mut answer = Box::pin(AssertUnwindSafe(responder.answer(&run.request, &steps, &meter)).catch_unwind());
     let outcome = loop {
         tokio::select! {
-            // First of all the stop; then the responder, so that what it does without waiting goes out as one report.
+            // First of all the stop; then the responder, which lets each of its steps be taken before it goes on.
             biased;
             () = run.stop.cancelled() => break None,
             outcome = &mut answer => break Some(outcome),

@@ -166,11 +166,11 @@ impl Connection {
         for frame in frames {
             if self.awaits_ready {
                 self.awaits_ready = false;
+                self.resubscriptions = 0;
                 self.begin(&frame.text);
             }
             if frame.seq.is_some() {
                 self.wish.after_seq = self.wish.after_seq.max(frame.seq);
-                self.resubscriptions = 0;
             }
             self.outflow.note(frame.bytes());
             context.text(frame.text);
