@@ -81,14 +81,17 @@ impl Steps {
         Self(sender)
     }
 
-    /// Hands over one step; waits while the channel is full, and in any case long enough for the step to be taken: an agent
-    /// that never has to wait for anything else would otherwise show all of its steps at its end.
+    /// Hands over one step; waits while the channel is full. After a log step it waits in any case until the step can have
+    /// been taken: an agent that never has to wait for anything else would show all of them at its end.
     ///
     /// # Errors
     /// [`Gone`] where nobody takes steps any more.
     pub async fn send(&self, step: Step) -> Result<(), Gone> {
+        let is_log = matches!(step, Step::Log { .. });
         self.0.send(step).await.map_err(|_closed| Gone)?;
-        tokio::task::yield_now().await;
+        if is_log {
+            tokio::task::yield_now().await;
+        }
         Ok(())
     }
 }
