@@ -428,7 +428,22 @@ impl Gateway {
             state,
             detail,
         };
-        std::iter::once(journal)
+        let are_there = |shard: &ShardHandle| shard.dispatch.connected() && shard.resume.connected();
+        let sessions = match self.inner.shards.iter().all(are_there) {
+            true => (ServiceState::Up, None),
+            // Two registries would start a session twice: only a new process has what one knew.
+            false => (
+                ServiceState::Down,
+                Some("a shard is gone: restart the server".to_owned()),
+            ),
+        };
+        let sessions = ServiceHealth {
+            name: "sessions".into(),
+            state: sessions.0,
+            detail: sessions.1,
+        };
+        [journal, sessions]
+            .into_iter()
             .chain(self.inner.probes.iter().map(|probe| probe()))
             .collect()
     }

@@ -4,16 +4,19 @@ use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use actix::{
+    Actor, ActorFutureExt, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
+};
 use futures_util::FutureExt;
 use orchestratai_store::{CommitError, Store, Write};
-use orchestratai_telemetry::{Live, Mailbox, Metrics};
+use orchestratai_telemetry::{ActorKind, Live, Mailbox, Metrics};
+use tokio::sync::oneshot;
 
 use crate::session::messages::Committed;
 
@@ -39,12 +42,99 @@ pub(crate) struct Append {
     pub(crate) reply: AppendReply,
 }
 
-/// Whom to tell of a commit.
-pub(crate) enum AppendReply {
-    /// A session.
+/// Whom to tell of a commit. Dropped unanswered, as by a writer that is gone, it tells of a failure.
+pub(crate) struct AppendReply(Option<Asker>);
+
+enum Asker {
     Session(Recipient<Committed>),
-    /// Somebody who waits.
-    Caller(tokio::sync::oneshot::Sender<Result<(), CommitFailed>>),
+    Caller(oneshot::Sender<Result<(), CommitFailed>>),
+}
+
+impl AppendReply {
+    /// A session is to be told.
+    pub(crate) fn session(session: Recipient<Committed>) -> Self {
+        Self(Some(Asker::Session(session)))
+    }
+
+    /// Somebody who waits is to be told.
+    pub(crate) fn caller(caller: oneshot::Sender<Result<(), CommitFailed>>) -> Self {
+        Self(Some(Asker::Caller(caller)))
+    }
+
+    fn tell(mut self, outcome: Result<(), CommitFailed>) {
+        self.answer(outcome);
+    }
+
+    fn answer(&mut self, outcome: Result<(), CommitFailed>) {
+        match self.0.take() {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a session has one append under way, so it is told once"
+            )]
+            Some(Asker::Session(session)) => session.do_send(Committed(outcome)),
+            // Whoever asked may be gone by now.
+            Some(Asker::Caller(caller)) => drop(caller.send(outcome)),
+            None => {}
+        }
+    }
+}
+
+impl Drop for AppendReply {
+    fn drop(&mut self) {
+        self.answer(Err(CommitFailed {
+            reason: "the journal writer is gone".into(),
+        }));
+    }
+}
+
+/// The way to the writer, which is started anew where it is gone: who appends finds one that writes.
+#[derive(Clone)]
+pub(crate) struct Journal(Arc<Writers>);
+
+struct Writers {
+    arbiter: ArbiterHandle,
+    store: Store,
+    metrics: Metrics,
+    fails: Arc<AtomicBool>,
+    present: Mutex<Addr<JournalWriter>>,
+}
+
+impl Journal {
+    /// Starts the writer on an arbiter of its own. `fails` says whether the last commit failed.
+    pub(crate) fn start(store: Store, metrics: Metrics, fails: Arc<AtomicBool>) -> Self {
+        let arbiter = Arbiter::new().handle();
+        let writer = JournalWriter::new(store.clone(), metrics.clone(), Arc::clone(&fails));
+        let present = JournalWriter::start_in_arbiter(&arbiter, move |_| writer);
+        Self(Arc::new(Writers {
+            arbiter,
+            store,
+            metrics,
+            fails,
+            present: Mutex::new(present),
+        }))
+    }
+
+    /// Hands over one write. There is one under way for each session at most, and one for each that is started or erased.
+    pub(crate) fn append(&self, append: Append) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "one append under way for each session, and sessions are bounded"
+        )]
+        self.writer().do_send(append);
+    }
+
+    fn writer(&self) -> Addr<JournalWriter> {
+        // Nothing panics while it is held.
+        let mut present = self.0.present.lock().unwrap_or_else(PoisonError::into_inner);
+        if !present.connected() {
+            tracing::error!("the journal writer was gone and is started anew");
+            self.0.metrics.actor_restarted(ActorKind::JournalWriter);
+            let (store, metrics) = (self.0.store.clone(), self.0.metrics.clone());
+            let writer = JournalWriter::new(store, metrics, Arc::clone(&self.0.fails));
+            *present = JournalWriter::start_in_arbiter(&self.0.arbiter, move |_| writer);
+        }
+        present.clone()
+    }
 }
 
 /// A commit has failed; nothing of it is stored.
@@ -115,7 +205,7 @@ impl JournalWriter {
                     (None, Some(failed)) => Err(failed.clone()),
                     (None, None) => Ok(()),
                 };
-                tell(reply, answer);
+                reply.tell(answer);
             }
             writer.committing = false;
             writer.commit_waiting(ctx);
@@ -159,18 +249,6 @@ fn events_in(write: &Write) -> usize {
     }
 }
 
-fn tell(reply: AppendReply, outcome: Result<(), CommitFailed>) {
-    match reply {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a session has one append under way, so it is told once"
-        )]
-        AppendReply::Session(session) => session.do_send(Committed(outcome)),
-        // Whoever asked may be gone by now.
-        AppendReply::Caller(caller) => drop(caller.send(outcome)),
-    }
-}
-
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -180,4 +258,72 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use orchestratai_shared::{ChatSession, SessionId, Timestamp};
+    use orchestratai_store::StoreSettings;
+    use orchestratai_telemetry::BuildInfo;
+
+    use super::*;
+
+    #[derive(Message)]
+    #[rtype(result = "()")]
+    struct Panic;
+
+    impl Handler<Panic> for JournalWriter {
+        type Result = ();
+
+        fn handle(&mut self, _: Panic, _: &mut Self::Context) {
+            panic!("a test wants it so");
+        }
+    }
+
+    #[actix::test]
+    async fn a_writer_that_is_gone_is_started_anew_and_nobody_waits_for_the_old_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreSettings::sqlite(&folder.path().join("journal.db")))
+            .await
+            .unwrap();
+        let metrics = Metrics::new(&BuildInfo::default());
+        let journal = Journal::start(store.clone(), metrics.clone(), Arc::default());
+        let create = || {
+            let now = Timestamp::now();
+            let session = ChatSession {
+                id: SessionId::new(),
+                user_id: None,
+                start_time: now,
+                last_activity: now,
+                total_tokens: 0,
+                total_cost: 0.0,
+                message_count: 0,
+            };
+            let (sender, answer) = oneshot::channel();
+            let append = Append {
+                write: Write::CreateSession {
+                    session: session.clone(),
+                    organization: "default".into(),
+                },
+                reply: AppendReply::caller(sender),
+            };
+            (session.id, append, answer)
+        };
+        let writer = journal.writer();
+        #[expect(clippy::disallowed_methods, reason = "once in a test")]
+        writer.do_send(Panic);
+        let (_, behind, answer) = create();
+        journal.append(behind);
+        // It stood behind the panic, or met a writer that was started anew.
+        let _ = answer.await.unwrap();
+        while writer.connected() {
+            tokio::task::yield_now().await;
+        }
+        let (id, append, answer) = create();
+        journal.append(append);
+        assert!(answer.await.unwrap().is_ok());
+        assert!(store.session(id).await.unwrap().is_some());
+        let restarted = r#"orchestratai_actor_restarts_total{actor="journal_writer"} 1"#;
+        assert!(metrics.render().contains(restarted), "{}", metrics.render());
+    }
 }

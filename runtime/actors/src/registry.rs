@@ -171,13 +171,9 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         session: session.clone(),
         organization: Arc::clone(&shard.organization),
     };
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "one write for each session that is being started"
-    )]
-    shard.journal.do_send(Append {
+    shard.journal.append(Append {
         write,
-        reply: AppendReply::Caller(sender),
+        reply: AppendReply::caller(sender),
     });
     match committed.await {
         Ok(Ok(())) => {}

@@ -1,18 +1,18 @@
 //! A shard: one arbiter with its sessions, its orchestrator and its agents. A session lives on the shard that its id
 //! hashes to, and its turns run there too, so that a turn crosses threads only at its ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
-use actix::Addr;
+use actix::{Actor, Addr};
 use orchestratai_shared::{Agent, SessionId};
 use orchestratai_store::Store;
-use orchestratai_telemetry::Metrics;
+use orchestratai_telemetry::{ActorKind, Metrics};
 
 use crate::{
     admission::Admission,
     agent::board::AgentBoard,
-    journal::JournalWriter,
-    orchestrator::Orchestrator,
+    journal::Journal,
+    orchestrator::{Crew, Orchestrator},
     session::{
         core::{DoubleTexting, Policy},
         subscriber::SubscriberLimits,
@@ -84,9 +84,11 @@ pub(crate) struct Shard {
     /// For reading; all writing goes through `journal`.
     pub(crate) store: Store,
     /// The one writer.
-    pub(crate) journal: Addr<JournalWriter>,
-    /// The shard's orchestrator.
-    pub(crate) orchestrator: Addr<Orchestrator>,
+    pub(crate) journal: Journal,
+    /// What its orchestrators work with.
+    pub(crate) crew: Crew,
+    /// The shard's orchestrator, once there is one.
+    pub(crate) orchestrator: RefCell<Option<Addr<Orchestrator>>>,
     /// Room for turns.
     pub(crate) admission: Admission,
     /// Status and counters of the agents.
@@ -98,6 +100,18 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
+    /// The shard's orchestrator; one that is gone is started anew. To be called on the shard's arbiter.
+    pub(crate) fn orchestrator(&self) -> Addr<Orchestrator> {
+        let mut present = self.orchestrator.borrow_mut();
+        if present.as_ref().is_some_and(|orchestrator| !orchestrator.connected()) {
+            tracing::error!("an orchestrator was gone and is started anew");
+            self.metrics.actor_restarted(ActorKind::Orchestrator);
+            *present = None;
+        }
+        let start = || Orchestrator::new(self.crew.clone(), self.metrics.clone()).start();
+        present.get_or_insert_with(start).clone()
+    }
+
     /// The agents as the `session_ready` of one session shows them.
     pub(crate) fn agents(&self) -> Vec<Agent> {
         self.board.agents()

@@ -1,6 +1,7 @@
 //! Starts the actors: one arbiter for the journal writer, one for each shard.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     rc::Rc,
     sync::{
@@ -20,8 +21,8 @@ use crate::{
     agent::board::AgentBoard,
     gateway::{Gateway, Inner, ShardHandle},
     health::Probe,
-    journal::JournalWriter,
-    orchestrator::{Crew, Orchestrator},
+    journal::Journal,
+    orchestrator::Crew,
     registry::SessionRegistry,
     shard::{SessionSettings, Shard},
 };
@@ -71,20 +72,18 @@ pub fn start(parts: Parts) -> Gateway {
         board: board.clone(),
     };
     let journal_fails = Arc::new(AtomicBool::new(false));
-    let writer = JournalWriter::new(store.clone(), metrics.clone(), Arc::clone(&journal_fails));
-    let journal = JournalWriter::start_in_arbiter(&Arbiter::new().handle(), move |_| writer);
+    let journal = Journal::start(store.clone(), metrics.clone(), Arc::clone(&journal_fails));
 
     let shards = shards.max(1);
     let handles = (0..shards).map(|_| {
         let arbiter = Arbiter::new().handle();
-        let orchestrator = Orchestrator::new(crew.clone(), metrics.clone());
-        let orchestrator = Orchestrator::start_in_arbiter(&arbiter, move |_| orchestrator);
         let shard = Shard {
             live_sessions_max: settings.live_sessions_max / shards,
             settings: settings.clone(),
             store: store.clone(),
             journal: journal.clone(),
-            orchestrator,
+            crew: crew.clone(),
+            orchestrator: RefCell::default(),
             admission: admission.clone(),
             board: board.clone(),
             metrics: metrics.clone(),

@@ -163,7 +163,7 @@ impl Session {
                         clippy::disallowed_methods,
                         reason = "one question for each turn, and turns are bounded by permits"
                     )]
-                    self.shard.orchestrator.do_send(route);
+                    self.shard.orchestrator().do_send(route);
                 }
                 Effect::RunAgent { agent, request } => {
                     let run = self.run_turn(request, ctx);
@@ -171,7 +171,7 @@ impl Session {
                         clippy::disallowed_methods,
                         reason = "one message for each run, and turns are bounded by permits"
                     )]
-                    self.shard.orchestrator.do_send(Dispatch { agent, run });
+                    self.shard.orchestrator().do_send(Dispatch { agent, run });
                 }
                 Effect::StopAgent(run) => {
                     if let Some(stop) = self.stops.get(&run) {
@@ -235,12 +235,8 @@ impl Session {
             session_id: self.id(),
             entries,
         });
-        let reply = AppendReply::Session(ctx.address().recipient());
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "one append under way for each session, and sessions are bounded"
-        )]
-        self.shard.journal.do_send(Append { write, reply });
+        let reply = AppendReply::session(ctx.address().recipient());
+        self.shard.journal.append(Append { write, reply });
     }
 
     /// Keeps the totals and the transcript as the store will have them.

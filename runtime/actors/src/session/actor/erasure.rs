@@ -32,10 +32,9 @@ impl Session {
         let (sender, committed) = oneshot::channel();
         let append = Append {
             write: Write::EraseSession { session_id: self.id() },
-            reply: AppendReply::Caller(sender),
+            reply: AppendReply::caller(sender),
         };
-        #[expect(clippy::disallowed_methods, reason = "once in a session's life")]
-        self.shard.journal.do_send(append);
+        self.shard.journal.append(append);
         ctx.wait(committed.into_actor(self).map(move |outcome, session, ctx| {
             let outcome = match outcome {
                 Ok(Ok(())) => Ok(()),
