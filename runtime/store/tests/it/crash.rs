@@ -8,7 +8,7 @@ use std::{
 };
 
 use orchestratai_shared::SessionId;
-use orchestratai_store::{Store, Write};
+use orchestratai_store::{Store, StoreSettings, Write};
 
 use crate::{child, conversation::Conversation, open};
 
@@ -47,7 +47,10 @@ fn writes_until_it_is_killed() {
     let Some(folder) = child::folder() else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let store = open(&folder).await;
+        // Flushed, as it is by default; who looks afterwards does not, so that the log is also taken up in the other mode.
+        let store = Store::open(&StoreSettings::sqlite(&folder.join("orchestratai.db")))
+            .await
+            .unwrap();
         let mut talks: Vec<Conversation> = (0..6).map(|_| Conversation::new()).collect();
         store
             .commit(talks.iter().map(Conversation::create).collect())

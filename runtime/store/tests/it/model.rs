@@ -21,6 +21,8 @@ enum Step {
     /// A batch that must be refused, with what has gathered before it.
     Bad(usize),
     Reopen,
+    /// The store ends without being closed: what it has not brought into the database is in the commit log.
+    Crash,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -35,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Commit),
         1 => session.prop_map(Step::Bad),
         1 => Just(Step::Reopen),
+        2 => Just(Step::Crash),
     ]
 }
 
@@ -144,7 +147,7 @@ impl World {
                 talk.seq = 0;
                 talk.open.clear();
             }
-            Step::Commit | Step::Reopen => {
+            Step::Commit | Step::Reopen | Step::Crash => {
                 store.commit(std::mem::take(&mut self.pending)).await.unwrap();
                 self.committed = self.expected.clone();
             }
@@ -239,7 +242,11 @@ fn any_history_reads_as_a_model_says() {
                     store.close().await.unwrap();
                     store = open(folder.path()).await;
                 }
-                if matches!(step, Step::Reopen | Step::Bad(_)) {
+                if matches!(step, Step::Crash) {
+                    drop(store);
+                    store = open(folder.path()).await;
+                }
+                if matches!(step, Step::Reopen | Step::Crash | Step::Bad(_)) {
                     world.check(&store).await;
                 }
             }
