@@ -27,7 +27,7 @@ VOLUME /data
 EXPOSE 8000
 # SIGTERM drains running turns for at most 20 seconds (`server.drain`); give the container longer than that to stop.
 STOPSIGNAL SIGTERM
-# The binary asks http://127.0.0.1:8000/api/health itself, so that no HTTP client has to be in the image. It needs no token.
+# The binary asks http://127.0.0.1:8000/api/health/live itself, so that no HTTP client has to be in the image. It needs no token.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
     CMD ["orchestratai", "healthcheck"]
 ENTRYPOINT ["orchestratai"]

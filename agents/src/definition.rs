@@ -65,6 +65,17 @@ pub enum Strategy {
     Direct,
 }
 
+impl AgentDefinition {
+    /// The strategy by which a message of this intent is answered.
+    #[must_use]
+    pub fn strategy_for(&self, intent: Intent) -> Strategy {
+        match self.complex_strategy {
+            Some(complex) if intent == Intent::ComplexQuestion => complex,
+            Some(_) | None => self.strategy,
+        }
+    }
+}
+
 impl Strategy {
     /// The strategy as people see it; none for direct.
     #[must_use]

@@ -23,7 +23,7 @@ use std::{
 
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
 use crate::{arguments::ChatArguments, failure::CommandFailure};
@@ -39,6 +39,8 @@ use view::{ServerFrame, Show, View};
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// How long it may give none before the connection is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(40);
+/// How long a server may take to let us in.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How many attempts a script makes before it gives up: about half a minute.
 const SCRIPT_ATTEMPTS: usize = 10;
 
@@ -70,6 +72,7 @@ pub(crate) fn run(arguments: &ChatArguments) -> Result<(), CommandFailure> {
             is_interactive,
             prompt_is_open: false,
             is_leaving: false,
+            unanswered_before: 0,
             backoff: Backoff::default(),
         };
         chat.talk().await
@@ -96,6 +99,8 @@ struct Chat {
     prompt_is_open: bool,
     /// Whether one more Ctrl-C leaves.
     is_leaving: bool,
+    /// Messages of earlier sessions that got no answer.
+    unanswered_before: u32,
     backoff: Backoff,
 }
 
@@ -111,22 +116,37 @@ impl Chat {
     async fn talk(mut self) -> Result<(), CommandFailure> {
         let mut was_connected = false;
         loop {
-            match self.target.connect(&self.view).await {
-                Ok(connection) => {
+            let connected = tokio::select! {
+                connected = timeout(CONNECT_MAX, self.target.connect(&self.view)) => connected,
+                Some(()) = self.interrupts.recv() => return self.leave(),
+            };
+            let no_server =
+                |target: &Target| format!("no server at {}; start one with `orchestratai serve`", target.url());
+            // A server that lets us in and then closes is no better than none: both count as attempts.
+            let is_last = !self.is_interactive && self.backoff.attempts() >= SCRIPT_ATTEMPTS;
+            match connected {
+                Ok(Ok(connection)) => {
                     was_connected = true;
                     match self.follow(connection).await? {
                         End::Left => return self.leave(),
+                        End::Again if is_last => {
+                            return Err(CommandFailure::plain("the server closes every connection"));
+                        }
                         End::Again => {}
                     }
                 }
-                Err(ConnectError::Refused(why)) => return Err(CommandFailure::plain(why)),
-                Err(error @ ConnectError::Unreachable(_)) => {
-                    if !was_connected || (!self.is_interactive && self.backoff.attempts() >= SCRIPT_ATTEMPTS) {
-                        let what = format!(
-                            "no server at {}; start one with `orchestratai serve`",
-                            self.target.url()
-                        );
-                        return Err(CommandFailure::because(what, error));
+                Ok(Err(ConnectError::Refused(why))) => return Err(CommandFailure::plain(why)),
+                Ok(Err(error @ ConnectError::Unreachable(_))) => {
+                    if !was_connected || is_last {
+                        return Err(CommandFailure::because(no_server(&self.target), error));
+                    }
+                }
+                Err(_elapsed) => {
+                    if !was_connected || is_last {
+                        return Err(CommandFailure::plain(format!(
+                            "{}: whoever listens there does not answer",
+                            no_server(&self.target)
+                        )));
                     }
                 }
             }
@@ -142,7 +162,7 @@ impl Chat {
     }
 
     fn leave(self) -> Result<(), CommandFailure> {
-        match self.view.unanswered() {
+        match self.unanswered_before + self.view.unanswered() {
             0 => Ok(()),
             _ if self.is_interactive => Ok(()),
             1 => Err(CommandFailure::plain("a message got no answer")),
@@ -276,6 +296,7 @@ impl Chat {
                 }
             }
             Wish::New => {
+                self.unanswered_before += self.view.unanswered();
                 self.view = View::new(None);
                 return Ok(Some(End::Again));
             }

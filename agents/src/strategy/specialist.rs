@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use orchestratai_shared::{Confidence, Intent, LogData, LogStatus, QueryAnalysis};
+use orchestratai_shared::{Confidence, LogData, LogStatus, QueryAnalysis};
 
 use super::{
     Means,
@@ -46,13 +46,6 @@ impl Specialist {
         }
     }
 
-    fn strategy(&self, request: &TurnRequest) -> Strategy {
-        match self.definition.complex_strategy {
-            Some(complex) if request.intent == Intent::ComplexQuestion => complex,
-            Some(_) | None => self.definition.strategy,
-        }
-    }
-
     async fn attempt(&self, strategy: Strategy, work: &mut Work<'_>) -> Result<Answer, AgentError> {
         match strategy {
             Strategy::Hybrid => self.hybrid(work).await,
@@ -82,7 +75,7 @@ impl Responder for Specialist {
             voice: Voice::new(steps),
             meter,
         };
-        let mut strategy = self.strategy(request);
+        let mut strategy = self.definition.strategy_for(request.intent);
         loop {
             let error = match self.attempt(strategy, &mut work).await {
                 Ok(answer) => return Ok(answer),
@@ -224,7 +217,7 @@ mod tests {
             turn_id: TurnId::new(),
             message: MessageContent::parse("How do I rotate a key?").unwrap(),
             fresh: false,
-            intent: Intent::ComplexQuestion,
+            intent: orchestratai_shared::Intent::ComplexQuestion,
             history: Vec::new(),
             organization: "default".into(),
         };

@@ -138,7 +138,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
             () = run.stop.cancelled() => break None,
             outcome = &mut answer => break Some(outcome),
             _ = receiver.recv_many(&mut gathered, STEPS_WAITING_MAX) => {
-                tally.stepped(&gathered);
+                tally.stepped(&gathered, run.request.intent);
                 let report = AgentReport { run: run.run, steps: std::mem::take(&mut gathered), end: None };
                 report.deliver(&run.session).await;
             }
@@ -162,7 +162,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
     while let Ok(step) = receiver.try_recv() {
         gathered.push(step);
     }
-    tally.stepped(&gathered);
+    tally.stepped(&gathered, run.request.intent);
     let outcome = match outcome {
         Ok(Ok(answer)) => {
             tally.answered(&answer);

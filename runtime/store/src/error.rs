@@ -26,7 +26,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The file is damaged, or is no database.
-    #[error("{} is damaged or is no database: restore it from a backup, or move it and its -wal and -shm files away to begin with an empty one", path.display())]
+    #[error("{} is damaged or is no database: restore it from a backup, or move it and its -wal, -shm, -log0 and -log1 files away to begin with an empty one", path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,

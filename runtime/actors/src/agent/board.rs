@@ -13,7 +13,7 @@ use orchestratai_agents::{
     definition::{AgentDefinition, Catalog},
     turn::{Answer, Step},
 };
-use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus, LogData};
+use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData};
 use orchestratai_telemetry::{AgentMetrics, Metrics, UsageMetrics};
 
 /// Status and counters of all agents, shared by all shards.
@@ -25,6 +25,7 @@ pub(crate) struct AgentBoard {
 
 /// Status and counters of one agent.
 pub(crate) struct Tally {
+    definition: AgentDefinition,
     template: Agent,
     all_metrics: Metrics,
     metrics: AgentMetrics,
@@ -78,6 +79,7 @@ impl Tally {
             usage: metrics.model(&definition.model),
             all_metrics,
             metrics,
+            definition: definition.clone(),
             template: Agent {
                 id: definition.id.clone(),
                 name: definition.name.clone(),
@@ -102,19 +104,20 @@ impl Tally {
         Running(Arc::clone(self))
     }
 
-    /// Steps were taken.
-    pub(crate) fn stepped(&self, steps: &[Step]) {
+    /// Steps were taken for a message of this intent. What was found again in the cache was not searched for.
+    pub(crate) fn stepped(&self, steps: &[Step], intent: Intent) {
+        let Some(strategy) = self.definition.strategy_for(intent).retrieval() else {
+            return;
+        };
         for step in steps {
-            if let (
-                Step::Log {
-                    data: LogData::VectorSearch(search),
-                    ..
-                },
-                Some(strategy),
-            ) = (step, self.template.strategy)
+            if let Step::Log {
+                data: LogData::VectorSearch(search),
+                ..
+            } = step
+                && search.latency > 0.0
             {
                 self.all_metrics
-                    .retrieved(strategy, Duration::from_secs_f64(search.latency.max(0.0) / 1e3));
+                    .retrieved(strategy, Duration::from_secs_f64(search.latency / 1e3));
             }
         }
     }
