@@ -4,9 +4,10 @@
 //! business rule; what it refuses, it refuses for its form.
 //!
 //! In reading order: what it is told ([`settings`]), the server and its routes ([`server`]), the outermost layer of every
-//! request (`edge`), how things go wrong (`error`), what comes in (`body`, `fields`), the REST endpoints (`rest`), event
+//! request (`edge`), how things go wrong (`error`), what comes in (`body`, `fields`, `accept`), the REST endpoints (`rest`), event
 //! streams (`sse`), WebSocket (`websocket`), and the document that describes it all ([`openapi`]).
 
+mod accept;
 mod body;
 mod edge;
 mod error;

@@ -15,20 +15,15 @@ use actix_web::{
 
 pub(crate) use session::session;
 
+use crate::accept;
+
 pub(crate) fn configure(routes: &mut ServiceConfig) {
     chat::configure(routes);
 }
 
-/// Whether the client asks for a stream: only if `Accept` names the type itself.
+/// Whether the client asks for a stream: only if `Accept` names the type itself, and not in order to refuse it.
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT)
-        .filter_map(|accept| accept.to_str().ok())
-        .flat_map(|accept| accept.split(','))
-        .any(|range| {
-            let kind = range.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("text/event-stream")
-        })
+    accept::names(headers, header::ACCEPT, "text/event-stream")
 }
 
 /// Begins the answer. It must pass proxies as it is made, so nginx is told not to gather it.
@@ -55,6 +50,9 @@ mod tests {
         };
         assert!(wanted("text/event-stream"));
         assert!(wanted("application/json, Text/Event-Stream;q=0.5"));
+        assert!(wanted("text/event-stream; charset=utf-8"));
+        assert!(!wanted("text/event-stream;q=0"));
+        assert!(!wanted("application/json, text/event-stream; Q=0.0"));
         assert!(!wanted("*/*"));
         assert!(!wanted("text/*"));
         assert!(!wanted("application/json"));

@@ -7,25 +7,14 @@ use actix_web::{
     http::header::{self, ContentEncoding, HeaderMap, HeaderValue},
 };
 
+use crate::accept;
+
 /// Below this a compressed body saves no packet, and costs both sides time.
 const BYTES_MIN: u64 = 1_400;
 
 /// Whether the client takes gzip.
 pub(super) fn is_taken(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ACCEPT_ENCODING)
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|coding| {
-            let mut parts = coding.split(';').map(str::trim);
-            let is_gzip = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
-            let is_refused = parts.any(|parameter| {
-                parameter
-                    .strip_prefix("q=")
-                    .is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight <= 0.0))
-            });
-            is_gzip && !is_refused
-        })
+    accept::names(headers, header::ACCEPT_ENCODING, "gzip")
 }
 
 /// Compresses a body that is whole, long enough and text.
