@@ -174,6 +174,14 @@ impl Feed {
             // The turn was in the journal: it can be missing only because its session is another now.
             return self.break_off(&erased(), out);
         }
+        if self.resumed_seq > ready.last_seq {
+            // We never gave such a position. Taken as it is, it would hide the turn's end, and the stream would have none.
+            self.resumed_seq = self.seen_seq;
+            self.at = Position {
+                seq: self.seen_seq,
+                partial: None,
+            };
+        }
         let turn = ready.turn.filter(|turn| turn.id == self.turn_id);
         self.held = turn.map(|turn| Held {
             until_seq: ready.last_seq,

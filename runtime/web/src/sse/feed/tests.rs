@@ -298,3 +298,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_position_that_was_never_given_counts_as_nothing() {
+    let frames = [ready(2, Some((ANSWER, "Hel"))), log(2), completed(3, ANSWER, "Hello")];
+    let (whole, last) = read(None, &frames);
+    assert_eq!(
+        names(&whole),
+        ["retrieval_log", "message_chunk", "message_chunk", "done"]
+    );
+    for id in [
+        "3",
+        "99",
+        &u64::MAX.to_string(),
+        &at(99, ANSWER, "Hel"),
+        &at(99, ANEW, "x"),
+    ] {
+        assert_eq!(read(Some(id), &frames), (whole.clone(), last.clone()), "{id}");
+    }
+}
