@@ -13,6 +13,7 @@ mod bad_input;
 mod client;
 mod command_line;
 mod conformance;
+mod contract;
 mod crash;
 mod order;
 mod picture;

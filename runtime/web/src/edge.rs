@@ -18,7 +18,7 @@ use std::{
 use actix_http::encoding::Encoder;
 use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
-    body::{BodySize, BoxBody, EitherBody, MessageBody},
+    body::{self, BodySize, BoxBody, EitherBody, MessageBody},
     dev::{ResponseHead, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     error::InternalError,
     http::{
@@ -158,6 +158,10 @@ impl Exchange {
             self.decorate(head);
             match (error, body) {
                 (Some(error), _) => EitherBody::right(self.write_error(head, &error)),
+                // The HTTP server sends nothing of it, but would wait for its end, and the next request with it.
+                (None, body) if self.method == Method::HEAD && matches!(body.size(), BodySize::Stream) => {
+                    EitherBody::right(BoxBody::new(body::None::new()))
+                }
                 (None, EitherBody::Left { body }) => EitherBody::left(compression::apply(self.takes_gzip, head, body)),
                 (None, EitherBody::Right { body }) => EitherBody::right(body),
             }
@@ -251,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    async fn body(response: HttpResponse) -> ErrorBody {
+    async fn error_body(response: HttpResponse) -> ErrorBody {
         let bytes = to_bytes(response.into_body()).await.unwrap();
         serde_json::from_slice(&bytes).unwrap()
     }
@@ -281,7 +285,7 @@ mod tests {
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers().get("x-request-id").unwrap(), "r1");
         assert_eq!(response.headers().get("x-content-type-options").unwrap(), "nosniff");
-        let error = body(response).await.error;
+        let error = error_body(response).await.error;
         assert_eq!(
             (error.code, error.request_id.as_str()),
             (ErrorCode::InternalError, "r1")

@@ -1,0 +1,39 @@
+//! The wire contract as a strict client reads it: corners that the tests by concern do not reach.
+
+use std::time::Duration;
+
+use reqwest::{Method, header};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use crate::server::Launch;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn head_of_a_stream_ends_and_the_next_request_is_answered() {
+    let server = Launch::new().argument("--no-demo").start().await;
+    let rest = server.rest();
+    let created = rest.send(rest.request(Method::POST, "/api/session")).await;
+    let path = created.headers[header::LOCATION].to_str().unwrap();
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let head = format!("HEAD {path}/events HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.unwrap());
+    }
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("content-type: text/event-stream"), "{answer}");
+    let next = b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(next).await.unwrap();
+    let mut answer = String::new();
+    let answered = timeout(PATIENCE, stream.read_to_string(&mut answer)).await;
+    assert!(answered.is_ok(), "the second request is not answered: {answer}");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.ends_with(r#"{"status":"alive"}"#), "{answer}");
+}
