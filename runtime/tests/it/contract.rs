@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, header};
+use reqwest::{Method, StatusCode, header};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -36,4 +36,24 @@ async fn head_of_a_stream_ends_and_the_next_request_is_answered() {
     assert!(answered.is_ok(), "the second request is not answered: {answer}");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     assert!(answer.ends_with(r#"{"status":"alive"}"#), "{answer}");
+}
+
+#[tokio::test]
+async fn pages_that_may_call_may_ask_for_every_method_that_there_is() {
+    let server = Launch::new().argument("--no-demo").start().await;
+    let rest = server.rest();
+    for (method, status) in [
+        ("GET", StatusCode::OK),
+        ("HEAD", StatusCode::OK),
+        ("POST", StatusCode::OK),
+        ("DELETE", StatusCode::OK),
+        ("PUT", StatusCode::BAD_REQUEST),
+    ] {
+        let preflight = rest
+            .request(Method::OPTIONS, "/api/agents")
+            .header(header::ORIGIN, "http://localhost:3000")
+            .header(header::ACCESS_CONTROL_REQUEST_METHOD, method)
+            .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization");
+        assert_eq!(rest.send(preflight).await.status, status, "{method}");
+    }
 }

@@ -89,7 +89,7 @@ fn cors(gate: &Arc<Gate>) -> Cors {
     let gate = Arc::clone(gate);
     Cors::default()
         .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| gate.allows(origin)))
-        .allowed_methods([Method::GET, Method::POST, Method::DELETE])
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
         .allowed_headers([
             header::ACCEPT,
             header::AUTHORIZATION,
