@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orchestratai_shared::ErrorCode;
 use reqwest::{Method, StatusCode, header};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,7 +10,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::server::Launch;
+use crate::{bad_input::check, client::Rest, server::Launch};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -56,4 +57,28 @@ async fn pages_that_may_call_may_ask_for_every_method_that_there_is() {
             .header(header::ACCESS_CONTROL_REQUEST_HEADERS, "authorization");
         assert_eq!(rest.send(preflight).await.status, status, "{method}");
     }
+}
+
+#[tokio::test]
+async fn a_page_that_may_call_can_read_that_its_token_is_not_valid() {
+    let server = Launch::new()
+        .argument("--no-demo")
+        .variable(
+            "ORCHESTRATAI__AUTH__TOKEN",
+            "0123456789abcdefghijklmnopqrstuvwxyzABCDEF",
+        )
+        .start()
+        .await;
+    let stranger = Rest::new(format!("http://{}", server.address()), None);
+    let request = stranger.request(Method::GET, "/api/agents");
+    let refused = stranger
+        .send(request.header(header::ORIGIN, "http://localhost:3000"))
+        .await;
+    check(&refused, ErrorCode::Unauthenticated, None);
+    assert_eq!(refused.headers[header::WWW_AUTHENTICATE], "Bearer");
+    let allowed = refused.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    assert_eq!(
+        allowed.map(|origin| origin.to_str().unwrap()),
+        Some("http://localhost:3000")
+    );
 }

@@ -15,14 +15,15 @@ use crate::{error::ApiError, site::Site};
 /// What a browser, which cannot set headers on a WebSocket, offers as one more subprotocol.
 pub(crate) const BEARER_SUBPROTOCOL: &str = "bearer.";
 
-/// Lets pass who brings the token, and everybody to the health checks.
+/// Lets pass who brings the token, and everybody to the health checks; 401 for everybody else. That is an answer and no
+/// error, so that the layers around it do with it what they do with answers: a page that may call must be able to read it.
 ///
 /// # Errors
-/// 401 for everybody else.
+/// Those of what it lets pass.
 pub(crate) async fn check(
     site: Data<Site>,
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let path = request.path();
     let is_open = path == "/api/health" || path.starts_with("/api/health/");
@@ -30,9 +31,10 @@ pub(crate) async fn check(
         && !is_open
         && !offered(request.headers()).any(|offered| token.is(offered))
     {
-        return Err(ApiError::new(ErrorCode::Unauthenticated, "A valid bearer token is needed.").into());
+        let refusal = ApiError::new(ErrorCode::Unauthenticated, "A valid bearer token is needed.");
+        return Ok(request.error_response(refusal).map_into_right_body());
     }
-    next.call(request).await
+    next.call(request).await.map(ServiceResponse::map_into_left_body)
 }
 
 /// Every token that the request brings.
