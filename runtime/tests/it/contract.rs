@@ -82,3 +82,17 @@ async fn a_page_that_may_call_can_read_that_its_token_is_not_valid() {
         Some("http://localhost:3000")
     );
 }
+
+#[tokio::test]
+async fn the_page_of_the_server_itself_may_ask_beforehand() {
+    let server = Launch::new().argument("--no-demo").start().await;
+    let rest = server.rest();
+    let own = format!("http://{}", server.address());
+    let preflight = rest
+        .request(Method::OPTIONS, "/api/chat")
+        .header(header::ORIGIN, &own)
+        .header(header::ACCESS_CONTROL_REQUEST_METHOD, "POST");
+    let answer = rest.send(preflight).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], own.as_str());
+}

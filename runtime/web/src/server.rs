@@ -88,7 +88,12 @@ fn configure(routes: &mut ServiceConfig, websocket_echo: bool) {
 fn cors(gate: &Arc<Gate>) -> Cors {
     let gate = Arc::clone(gate);
     Cors::default()
-        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| gate.allows(origin)))
+        .allowed_origin_fn(move |origin, request| {
+            origin.to_str().is_ok_and(|origin| match request.method {
+                Method::OPTIONS => gate.welcomes(origin, &request.headers),
+                _ => gate.allows(origin),
+            })
+        })
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
         .allowed_headers([
             header::ACCEPT,

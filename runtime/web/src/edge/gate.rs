@@ -26,6 +26,13 @@ impl Gate {
             .any(|allowed| allowed == "*" || allowed.trim_end_matches('/').eq_ignore_ascii_case(origin))
     }
 
+    /// Whether a page of `origin` may be told beforehand that it may call: browsers ask for other sites only, but what the
+    /// page of this very site asks has the same answer.
+    pub(crate) fn welcomes(&self, origin: &str, headers: &HeaderMap) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        self.allows(origin) || is_own(origin, host)
+    }
+
     /// Why a request with these headers is refused, if it is.
     pub(crate) fn refusal(&self, headers: &HeaderMap) -> Option<ApiError> {
         let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
