@@ -67,7 +67,11 @@ fn is_own(origin: &str, host: Option<&str>) -> bool {
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']').map_or("", |(name, _)| name),
-        None => host.split_once(':').map_or(host, |(name, _)| name),
+        None => match host.split_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            Some(_) => "",
+            None => host,
+        },
     };
     name.eq_ignore_ascii_case("localhost")
         || name
@@ -133,6 +137,8 @@ mod tests {
         for host in [
             "evil.example",
             "localhost.evil.example:8000",
+            "localhost:8000.evil.example",
+            "localhost:evil.example:8000",
             "10.0.0.1",
             "[::2]",
             "",
