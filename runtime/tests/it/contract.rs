@@ -96,3 +96,19 @@ async fn the_page_of_the_server_itself_may_ask_beforehand() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], own.as_str());
 }
+
+#[tokio::test]
+async fn an_upload_names_one_collection() {
+    let server = Launch::new().argument("--no-demo").start().await;
+    let rest = server.rest();
+    let form = reqwest::multipart::Form::new()
+        .text("collection", "technical")
+        .text("collection", "billing")
+        .part("file", reqwest::multipart::Part::text("# One").file_name("one.md"));
+    let answer = rest
+        .send(rest.request(Method::POST, "/api/knowledge/documents").multipart(form))
+        .await;
+    check(&answer, ErrorCode::ValidationError, Some("collection"));
+    let stored = rest.get("/api/knowledge/documents").await.body;
+    assert_eq!(stored["documents"].as_array().map(Vec::len), Some(0), "{stored}");
+}

@@ -80,7 +80,12 @@ async fn read_parts(mut body: Multipart) -> Result<Parts, ApiError> {
             ("file", file_name) => parts.files.push((file_name.unwrap_or_default(), bytes)),
             ("collection", _) if bytes.len() <= TEXT_BYTES_MAX => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                parts.fields.insert(name, Value::String(text));
+                if parts.fields.insert(name, Value::String(text)).is_some() {
+                    return Err(ApiError::invalid_field(
+                        "collection",
+                        Invalid::new("must stand there once"),
+                    ));
+                }
             }
             ("collection", _) => return Err(ApiError::invalid_field("collection", Invalid::new("is too long"))),
             // Unlike in JSON, where a later version may have more to say, a file under another name would be lost.
