@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use orchestratai_shared::ErrorCode;
+use orchestratai_shared::{ErrorCode, SessionId};
 use reqwest::{Method, StatusCode, header};
+use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -111,4 +112,34 @@ async fn an_upload_names_one_collection() {
     check(&answer, ErrorCode::ValidationError, Some("collection"));
     let stored = rest.get("/api/knowledge/documents").await.body;
     assert_eq!(stored["documents"].as_array().map(Vec::len), Some(0), "{stored}");
+}
+
+#[tokio::test]
+async fn only_the_last_id_of_a_stream_has_nothing_behind_it() {
+    let server = Launch::new().argument("--no-demo").start().await;
+    let rest = server.rest();
+    let body = json!({"message": "Hello", "session_id": SessionId::new()});
+    let chat = rest.post("/api/chat", &body).await;
+    let path = format!("/api/chat/stream/{}", chat.headers["x-turn-id"].to_str().unwrap());
+    let whole = rest.get(&path).await.body.as_str().unwrap().to_owned();
+    let last = whole
+        .lines()
+        .filter_map(|line| line.strip_prefix("id: "))
+        .next_back()
+        .unwrap();
+    for (id, status) in [
+        (last, StatusCode::NO_CONTENT),
+        ("99", StatusCode::OK),
+        ("18446744073709551615", StatusCode::OK),
+        ("no id", StatusCode::OK),
+    ] {
+        let answer = rest
+            .send(rest.request(Method::GET, &path).header("Last-Event-ID", id))
+            .await;
+        assert_eq!(answer.status, status, "{id}");
+        assert_eq!(answer.headers["x-turn-id"], chat.headers["x-turn-id"], "{id}");
+        if status == StatusCode::OK {
+            assert_eq!(answer.body, whole.as_str(), "{id}");
+        }
+    }
 }

@@ -196,16 +196,19 @@ impl Turn {
         place: Place,
         comeback: Comeback,
     ) -> Result<HttpResponse, ApiError> {
-        let resumed = Position::of(request.headers());
+        let ended_seq = self.ended.as_ref().map(|ended| ended.seq);
+        // The last event of a stream is its turn's end: a position behind that was never given, and counts as nothing.
+        let resumed =
+            Position::of(request.headers()).filter(|position| ended_seq.is_none_or(|ended| position.seq <= ended));
         let mut response = response();
         response.insert_header((X_TURN_ID, self.id.to_string()));
         let feed = Feed::new(self.id, self.accepted_seq, resumed);
-        let Some(ended) = self.ended else {
+        let Some(ended_seq) = ended_seq else {
             let socket = Connected::of(request);
             let follower = Follower::begin(site.gateway.clone(), socket, self.session_id, self.accepted_seq).await?;
             return Ok(response.streaming(Box::pin(live(follower, feed, place, comeback))));
         };
-        if resumed.is_some_and(|position| position.seq >= ended.seq) {
+        if resumed.is_some_and(|position| position.seq == ended_seq) {
             // What makes an `EventSource` stop coming back.
             return Ok(HttpResponse::NoContent()
                 .insert_header((X_TURN_ID, self.id.to_string()))
