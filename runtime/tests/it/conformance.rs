@@ -13,7 +13,7 @@ async fn run(script: &str, argument: String) -> (bool, String) {
         .unwrap()
         .expect("the script is there; `scripts/bootstrap` installs what it needs");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.success(), text)
+    (output.status.success(), format!("{text}{}", output.status))
 }
 
 #[tokio::test]
