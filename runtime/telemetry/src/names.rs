@@ -101,7 +101,7 @@ metrics! {
     TURNS = Counter "turns_total" [AGENT, OUTCOME] Count
         "Turns that have ended, by the agent that had them last.";
     TURN_DURATION = Histogram "turn_duration_seconds" [AGENT, OUTCOME] Seconds
-        "From the commit of message_accepted to the commit of the turn's terminal event.";
+        "From the receipt of the message to the commit of the turn's terminal event.";
     TURNS_IN_FLIGHT = Gauge "turns_in_flight" [] Count
         "Turns that are accepted and have not ended, queued ones included.";
     TURNS_RESUMED = Counter "turns_resumed_total" [] Count
@@ -143,7 +143,7 @@ metrics! {
     JOURNAL_COMMIT_BATCH = Histogram "journal_commit_batch_events" [] Count
         "Events in one group commit.";
     JOURNAL_COMMIT_FAILURES = Counter "journal_commit_failures_total" [] Count
-        "Group commits that failed, before they were tried again.";
+        "Group commits that failed.";
     HTTP_REQUESTS = Counter "http_requests_total" [METHOD, ROUTE, label("status", "an HTTP status")] Count
         "HTTP requests that were answered; a WebSocket handshake counts when it is answered.";
     HTTP_REQUEST_DURATION = Histogram "http_request_duration_seconds" [METHOD, ROUTE] Seconds
