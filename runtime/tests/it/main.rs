@@ -16,6 +16,7 @@ mod conformance;
 mod contract;
 mod crash;
 mod order;
+mod outside;
 mod picture;
 mod rest;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]
