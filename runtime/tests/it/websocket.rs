@@ -378,6 +378,41 @@ async fn a_client_that_sends_too_fast_is_closed_with_4029() {
 }
 
 #[tokio::test]
+async fn a_client_that_reads_but_gives_no_sign_of_life_is_told_so_with_4008() {
+    let heartbeat = Duration::from_secs(1);
+    let server = Launch::new()
+        .argument("--no-demo")
+        .setting("limits.heartbeat", "1s")
+        .start()
+        .await;
+    // Beside it one that answers its pings, as every WebSocket library does.
+    let mut answering = server.socket("").await;
+    answering.ready().await;
+    let answering = tokio::spawn(async move { answering.next_or_close().await });
+    let began = std::time::Instant::now();
+    let mut raw = Raw::connect(server.address()).await;
+    let mut pings = 0;
+    let code = loop {
+        match raw.next().await.expect("a close frame comes before the end") {
+            (PING, _) => pings += 1,
+            (CLOSE, payload) => break u16::from_be_bytes([payload[0], payload[1]]),
+            (first, payload) => panic!("{first:#x} {}", String::from_utf8_lossy(&payload)),
+        }
+    };
+    assert_eq!((code, pings), (4008, 1));
+    assert!(
+        began.elapsed() >= 2 * heartbeat,
+        "it was closed after {:?}",
+        began.elapsed()
+    );
+    // Whoever answers the close has an orderly end, and whoever answers pings stays.
+    raw.send(&Raw::frame(CLOSE, &4008_u16.to_be_bytes())).await;
+    assert_eq!(raw.next().await, None);
+    tokio::time::sleep(2 * heartbeat).await;
+    assert!(!answering.is_finished(), "{:?}", answering.await);
+}
+
+#[tokio::test]
 async fn one_connection_too_many_is_refused_at_the_handshake() {
     let server = Launch::new()
         .argument("--no-demo")
