@@ -9,3 +9,4 @@ mod framework;
 mod house;
 mod living;
 mod simulation;
+mod steps;
