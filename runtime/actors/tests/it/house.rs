@@ -1,6 +1,6 @@
 //! The actors with a real store, real routing, and responders of a test's own making.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler};
 use async_trait::async_trait;
@@ -24,7 +24,9 @@ use tokio::sync::mpsc;
 /// A running set of actors over a database in a folder of its own.
 pub(crate) struct House {
     pub(crate) gateway: Gateway,
-    _folder: TempDir,
+    /// What the actors write to, for whoever wants to look past them.
+    pub(crate) store: Store,
+    folder: TempDir,
 }
 
 /// Settings that make a test quick.
@@ -46,7 +48,11 @@ pub(crate) fn settings() -> SessionSettings {
 impl House {
     /// Starts the actors; every agent answers with `responder`.
     pub(crate) async fn start(settings: SessionSettings, responder: Arc<dyn Responder>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), settings, responder).await
+    }
+
+    /// Starts the actors over what a folder holds.
+    pub(crate) async fn start_in(folder: TempDir, settings: SessionSettings, responder: Arc<dyn Responder>) -> Self {
         let store = Store::open(&StoreSettings::sqlite(&folder.path().join("test.db")))
             .await
             .unwrap();
@@ -63,7 +69,7 @@ impl House {
             rustc: "test",
         };
         let gateway = start(Parts {
-            store,
+            store: store.clone(),
             catalog,
             router,
             responders,
@@ -73,10 +79,14 @@ impl House {
             organization: "default".into(),
             probes: Vec::new(),
         });
-        Self {
-            gateway,
-            _folder: folder,
-        }
+        Self { gateway, store, folder }
+    }
+
+    /// Its data as they are now, in a folder of their own: what a start after the end of this process would find.
+    pub(crate) fn copy(&self) -> TempDir {
+        let copy = tempfile::tempdir().unwrap();
+        copy_files(self.folder.path(), copy.path());
+        copy
     }
 
     /// Says something; gives its turn.
@@ -112,6 +122,18 @@ impl House {
         Follower {
             link: self.gateway.subscribe(subscription).await.unwrap(),
             receiver,
+        }
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let (entry, target) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if entry.is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy_files(&entry, &target);
+        } else {
+            fs::copy(&entry, &target).unwrap();
         }
     }
 }
@@ -163,7 +185,10 @@ impl Handler<Publish> for Listener {
     }
 }
 
-/// Does what the message says: `panic`, `fail`, `wait`; else it answers.
+/// How long an answer takes that is told to be slow.
+pub(crate) const SLOW: Duration = Duration::from_millis(400);
+
+/// Does what the message says: `panic`, `fail`, `wait`, `slowly`; else it answers.
 pub(crate) struct Obedient;
 
 #[async_trait]
@@ -177,6 +202,9 @@ impl Responder for Obedient {
             });
         }
         steps.send(Step::Delta("Well, ".into())).await?;
+        if message.contains("slowly") {
+            tokio::time::sleep(SLOW).await;
+        }
         if message.contains("wait") {
             let _upstream = meter.open_upstream();
             meter.add(Usage { tokens: 12, cost: 0.5 });

@@ -183,17 +183,3 @@ async fn an_erased_session_is_gone_and_its_turn_with_it() {
     assert!(house.gateway.session(session_id).await.unwrap().is_none());
     assert_eq!(house.gateway.erase_session(session_id).await, Ok(false));
 }
-
-#[actix_rt::test]
-async fn a_drain_refuses_new_turns_and_waits_for_those_under_way() {
-    let house = house(settings()).await;
-    let session_id = SessionId::new();
-    let turn = house.say(session_id, "how much is the invoice?").await;
-    house.gateway.drain(Duration::from_secs(5)).await;
-    assert_eq!(end_of(&house.events(turn).await), "message_completed");
-    let refused = house
-        .gateway
-        .submit(submission(session_id, ClientMessageId::new(), "hello"))
-        .await;
-    assert_eq!(refused.unwrap_err().failure.code, ErrorCode::Overloaded);
-}

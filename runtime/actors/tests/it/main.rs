@@ -5,6 +5,7 @@
     reason = "all of it is tests, also what stands in no #[test]"
 )]
 
+mod drain;
 mod framework;
 mod house;
 mod living;
