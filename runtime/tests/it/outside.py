@@ -26,6 +26,14 @@ QUESTIONS = [
 ]
 
 
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    """Nothing of this outlives the test, however it ends."""
+    LIBC.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def bring_loopback_up():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = struct.pack("16sh14x", b"lo", 0)
@@ -76,7 +84,7 @@ def live():
     with open(os.path.join(FOLDER, "server.log"), "w") as log:
         server = subprocess.Popen(
             [BINARY, "serve", "--port", "0", "--data-dir", data],
-            stdout=subprocess.PIPE, stderr=log, text=True, cwd=FOLDER,
+            stdout=subprocess.PIPE, stderr=log, text=True, cwd=FOLDER, preexec_fn=die_with_parent,
         )
     line = server.stdout.readline()
     address = line.partition("http://")[2].strip()
@@ -124,7 +132,7 @@ def want_out():
             out.sendto(b"?", address)
 
 
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: nothing of this outlives the test
+die_with_parent()
 bring_loopback_up()
 report = {"before": counters()}
 report.update(live())
