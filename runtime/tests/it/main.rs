@@ -24,6 +24,7 @@ mod server;
 mod serving;
 mod slow_clients;
 mod sse;
+mod stopping;
 mod talking;
 mod walls;
 mod websocket;
