@@ -5,7 +5,7 @@ use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use orchestratai_shared::{ChatSession, ErrorCode, SessionId, Timestamp};
-use orchestratai_store::{SessionRecord, Write};
+use orchestratai_store::{SessionRecord, StoreError, Write};
 use orchestratai_telemetry::ActorKind;
 use tokio::sync::oneshot;
 
@@ -134,20 +134,20 @@ impl SessionRegistry {
 
 /// The session from the journal; created where it is unknown and may be.
 async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Option<SessionRecord>, Refusal> {
-    let unavailable = |reason: String| {
+    let unavailable = |reason: String, is_retryable: bool| {
         tracing::error!(session.id = %session_id, error = %reason, "a session could not be started");
-        let mut refusal = Refusal::new(
-            ErrorCode::InternalError,
-            "The session's journal cannot be read or written just now.",
-        );
-        refusal.retry_after = Some(RESTART_AFTER);
-        refusal
+        if is_retryable {
+            let words = "The session's journal cannot be read or written just now.";
+            return Refusal::overloaded(words, RESTART_AFTER);
+        }
+        Refusal::new(ErrorCode::InternalError, "The session's journal cannot be read.")
     };
+    let unreadable = |error: StoreError| unavailable(error.to_string(), error.is_retryable());
     let found = shard
         .store
         .rehydrate(session_id, shard.settings.transcript_messages)
         .await;
-    if let Some(record) = found.map_err(|error| unavailable(error.to_string()))? {
+    if let Some(record) = found.map_err(unreadable)? {
         return Ok(Some(record));
     }
     if !create {
@@ -165,7 +165,7 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
     };
     // Asked before the session is stored: afterwards the answer would have to wait for the database to have the session.
     let erased_through = shard.store.erased_through(session_id).await;
-    let erased_through = erased_through.map_err(|error| unavailable(error.to_string()))?;
+    let erased_through = erased_through.map_err(unreadable)?;
     let (sender, committed) = oneshot::channel();
     let write = Write::CreateSession {
         session: session.clone(),
@@ -177,8 +177,8 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
     });
     match committed.await {
         Ok(Ok(())) => {}
-        Ok(Err(failed)) => return Err(unavailable(failed.to_string())),
-        Err(_gone) => return Err(unavailable("the journal writer is gone".into())),
+        Ok(Err(failed)) => return Err(unavailable(failed.to_string(), true)),
+        Err(_gone) => return Err(unavailable("the journal writer is gone".into(), true)),
     }
     Ok(Some(SessionRecord {
         session,

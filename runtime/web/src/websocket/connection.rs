@@ -72,6 +72,10 @@ pub(super) struct Connection {
     resubscriptions: u32,
     /// Whether the next frame is the `session_ready` of a subscription.
     awaits_ready: bool,
+    /// Whether it has followed its session before.
+    has_followed: bool,
+    /// Whether its session cannot be had at present, and is asked for again later.
+    waits_for_session: bool,
     _place: Place,
 }
 
@@ -94,6 +98,8 @@ impl Connection {
             alive_at: now,
             resubscriptions: 0,
             awaits_ready: true,
+            has_followed: false,
+            waits_for_session: false,
             socket: socket.clone(),
             site,
             _place: place,
@@ -128,6 +134,16 @@ impl Connection {
             Ok(link) => {
                 connection.wish.session_id = Some(link.session_id());
                 connection.outflow.link.replace(Some(link));
+                (connection.has_followed, connection.waits_for_session) = (true, false);
+            }
+            Err(refusal) if connection.may_wait(&refusal) => {
+                // Such as on a full disk: the client keeps its connection, and what it says is refused in the meantime.
+                (connection.resubscriptions, connection.waits_for_session) = (0, true);
+                context.run_later(refusal.retry_after.unwrap_or(ALIVE_EVERY), |connection, context| {
+                    if connection.farewell.is_open() {
+                        connection.subscribe(context);
+                    }
+                });
             }
             Err(refusal) => {
                 let code = match refusal.failure.code {
@@ -148,6 +164,11 @@ impl Connection {
                 connection.farewell.say(code, "the session cannot be followed", context);
             }
         }
+    }
+
+    /// Whether a refused subscription is no reason to close.
+    fn may_wait(&self, refusal: &Refusal) -> bool {
+        self.has_followed && refusal.failure.retryable && !self.site.gateway.is_draining()
     }
 
     /// The session actor is gone. The client keeps its connection, and has what it missed from the new one.
@@ -236,7 +257,9 @@ impl Connection {
                     "The session is being started anew; send it again.",
                 );
                 self.refuse(failure, client_message_id, context);
-                self.resubscribe(context);
+                if !self.waits_for_session {
+                    self.resubscribe(context);
+                }
             }
         }
     }
