@@ -52,6 +52,15 @@ pub(crate) struct Launch {
     folder: Option<Arc<TempDir>>,
     port: u16,
     may_panic: bool,
+    disk: Option<Disk>,
+}
+
+/// A disk of a server's own, which is gone with it.
+#[derive(Debug, Clone)]
+struct Disk {
+    mebibytes: u32,
+    /// What starts a process that may mount it.
+    words: Vec<&'static str>,
 }
 
 impl Launch {
@@ -90,6 +99,12 @@ impl Launch {
         self
     }
 
+    /// With its data on a small disk of its own; `words` start a process that has its own mounts.
+    pub(crate) fn on_disk_of(mut self, mebibytes: u32, words: Vec<&'static str>) -> Self {
+        self.disk = Some(Disk { mebibytes, words });
+        self
+    }
+
     /// A panic is part of the test.
     pub(crate) fn may_panic(mut self) -> Self {
         self.may_panic = true;
@@ -123,10 +138,14 @@ impl Launch {
         // Each start has a log of its own, so that a restart keeps that of the one before it.
         let number = fs::read_dir(folder.path()).unwrap().count();
         let log = folder.path().join(format!("server-{number}.log"));
-        let mut command = orchestratai();
+        let data_dir = folder.path().join("data");
+        let mut command = match &self.disk {
+            Some(disk) => on_disk(disk, &data_dir),
+            None => orchestratai(),
+        };
         command
             .args(["serve", "--port", &self.port.to_string(), "--data-dir"])
-            .arg(folder.path().join("data"))
+            .arg(data_dir)
             .args(&self.arguments);
         command.envs(self.variables.iter().cloned()).current_dir(folder.path());
         let mut child = command
@@ -169,6 +188,31 @@ impl Launch {
         }
         server
     }
+}
+
+/// The binary, once a disk is mounted where its data are to lie. All of it is one process, for each becomes the next.
+fn on_disk(disk: &Disk, data_dir: &Path) -> Command {
+    fs::create_dir_all(data_dir).unwrap();
+    let bare = orchestratai();
+    let mut command = Command::new(disk.words[0]);
+    command
+        .args(&disk.words[1..])
+        .args([
+            "sh",
+            "-c",
+            "mount -t tmpfs -o \"size=$0m\" tmpfs \"$1\" && shift && exec \"$@\"",
+        ])
+        .arg(disk.mebibytes.to_string())
+        .arg(data_dir)
+        .arg(bare.get_program());
+    for (name, value) in bare.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.stdin(Stdio::null());
+    command
 }
 
 /// A running server. When dropped it is killed, and its log must hold no panic.
@@ -220,6 +264,12 @@ impl Server {
     /// Its data.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Its data as it sees them, on whatever disk.
+    pub(crate) fn data_dir_inside(&self) -> PathBuf {
+        let outside = self.data_dir();
+        Path::new(&format!("/proc/{}/root", self.pid())).join(outside.strip_prefix("/").unwrap())
     }
 
     /// What it has logged so far.
