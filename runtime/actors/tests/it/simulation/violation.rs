@@ -29,6 +29,8 @@ pub(crate) enum Violation {
     DeltaOutOfPlace { offset: u64, expected: usize },
     /// A new attempt was begun before its record was durable.
     UnrecordedAttempt { turn: TurnId },
+    /// Somebody who asked has no answer, and will not have one.
+    NeverAnswered { reply_to: u64 },
     /// The history did not come to rest.
     Restless,
 }

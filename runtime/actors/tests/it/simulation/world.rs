@@ -119,7 +119,10 @@ pub(crate) struct Coverage {
     pub(crate) without_fault: u64,
     pub(crate) fewest_sessions: usize,
     pub(crate) fewest_steps: u64,
+    /// Of a turn that is thrown everything.
     pairs: HashSet<(&'static str, &'static str)>,
+    /// Of the turns of sessions.
+    lived: HashSet<(&'static str, &'static str)>,
 }
 
 impl Default for Coverage {
@@ -132,6 +135,7 @@ impl Default for Coverage {
             fewest_sessions: usize::MAX,
             fewest_steps: u64::MAX,
             pairs: HashSet::new(),
+            lived: HashSet::new(),
         }
     }
 }
@@ -145,25 +149,31 @@ impl Coverage {
         self.fewest_sessions = self.fewest_sessions.min(other.fewest_sessions);
         self.fewest_steps = self.fewest_steps.min(other.fewest_steps);
         self.pairs.extend(other.pairs);
+        self.lived.extend(other.lived);
     }
 
     /// Pairs of state and input that have not occurred.
     pub(crate) fn missing_pairs(&self) -> Vec<(&'static str, &'static str)> {
-        let states = [
-            "accepted",
-            "routing",
-            "running",
-            "stopping",
-            "completed",
-            "failed",
-            "cancelled",
-        ];
-        let inputs: Vec<_> = all_inputs().iter().map(TurnInput::name).collect();
-        let all = states
-            .into_iter()
-            .flat_map(|state| inputs.iter().map(move |input| (state, *input)));
-        all.filter(|pair| !self.pairs.contains(pair)).collect()
+        let states = OPEN_STATES.into_iter().chain(["completed", "failed", "cancelled"]);
+        missing(states, &self.pairs)
     }
+
+    /// Pairs of an open turn's state and an input that have not occurred to the turns of sessions. A session has forgotten
+    /// a turn that has ended.
+    pub(crate) fn missing_lived_pairs(&self) -> Vec<(&'static str, &'static str)> {
+        missing(OPEN_STATES.into_iter(), &self.lived)
+    }
+}
+
+const OPEN_STATES: [&str; 4] = ["accepted", "routing", "running", "stopping"];
+
+fn missing(
+    states: impl Iterator<Item = &'static str>,
+    pairs: &HashSet<(&'static str, &'static str)>,
+) -> Vec<(&'static str, &'static str)> {
+    let inputs = all_inputs();
+    let all = states.flat_map(|state| inputs.iter().map(move |input| (state, input.name())));
+    all.filter(|pair| !pairs.contains(pair)).collect()
 }
 
 impl World {
@@ -771,6 +781,9 @@ impl World {
             if let Some(turn) = open.first() {
                 return Err(Violation::NeverEnded { turn: *turn });
             }
+            if let Some(reply_to) = session.waiting.keys().map(|reply_to| reply_to.0).min() {
+                return Err(Violation::NeverAnswered { reply_to });
+            }
             let seqs: Vec<u64> = session.journal.iter().map(|event| event.seq).collect();
             if seqs != session.client.seen {
                 let at = seqs
@@ -800,7 +813,7 @@ impl World {
     fn note(&mut self, at: usize, turn_id: TurnId, input: &'static str) {
         if let Some((state, _)) = self.core(at).turn(turn_id) {
             let pair = (state.name(), input);
-            self.coverage.pairs.insert(pair);
+            self.coverage.lived.insert(pair);
         }
     }
 
