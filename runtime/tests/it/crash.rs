@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use orchestratai_shared::{ClientMessageId, Event, EventBody, SessionId};
-use rand::Rng;
+use orchestratai_shared::{ClientMessageId, Event, EventBody, LogData, LogStatus, SessionId};
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
 use crate::{
@@ -131,6 +131,12 @@ async fn send(socket: &mut Socket, id: ClientMessageId, content: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
+    // What a seed repeats is the moments of the kills; what was under way in them is the machine's to say.
+    let seed = std::env::var("CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed: u64 = seed.unwrap_or_else(rand::random);
+    eprintln!("the kills come in the moments of CRASH_SEED={seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let (mut taken_up, mut ended) = (0, 0);
     let mut clients: Vec<Persistent> = (0..CLIENTS).map(|_| Persistent::new()).collect();
     let mut folder = None;
     for kill in 0..=KILLS {
@@ -149,11 +155,14 @@ async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
                 clients.push(talk.await.expect("a client found a promise broken"));
             }
             for client in &clients {
-                check(client, &server.rest().events(client.session_id).await);
+                let journal = server.rest().events(client.session_id).await;
+                check(client, &journal);
+                taken_up += journal.iter().filter(|event| is_taken_up(event)).count();
+                ended += journal.iter().filter(|event| event.body.is_terminal()).count();
             }
             break;
         }
-        let moment = Duration::from_micros(rand::rng().random_range(1_000..250_000));
+        let moment = Duration::from_micros(random.random_range(1_000..250_000));
         tokio::time::sleep(moment).await;
         folder = Some(Arc::clone(&server.kill()));
         for talk in talks {
@@ -161,10 +170,22 @@ async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
         }
     }
     let said: usize = clients.iter().map(|client| client.said.len()).sum();
+    eprintln!("{said} messages were said, and {taken_up} times one of {ended} turns was taken up again");
+    // A kill in a thousand messages' time is none; and where nothing runs there is nothing to lose.
     assert!(
-        said >= KILLS,
+        said >= 4 * KILLS,
         "only {said} messages were said: the load was too small to show anything"
     );
+    assert!(
+        taken_up >= KILLS / 5,
+        "only {taken_up} times a turn was cut: the kills met too little to show anything"
+    );
+}
+
+/// Whether a turn that had begun was cut off, and is begun anew here.
+fn is_taken_up(event: &Event) -> bool {
+    matches!(&event.body, EventBody::RetrievalLog(log) if log.status == LogStatus::Warning
+        && matches!(&log.data, LogData::Routing(analysis) if analysis.attempt.is_some()))
 }
 
 /// The journal holds each accepted message once with one end, numbers without gap, and just what the client has.
