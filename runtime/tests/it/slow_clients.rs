@@ -113,6 +113,11 @@ async fn a_thousand_stalled_sockets_cost_little_slow_nobody_and_are_gone_after_t
         "{STALLED} stalled sockets added {} KiB",
         added / 1024
     );
+    assert_eq!(
+        connections(&server).await,
+        STALLED as u64,
+        "the memory is that of fewer"
+    );
 
     // The control stands beside it: the same turns on another server of the same kind, interleaved, best of three.
     let control = Launch::new().start().await;
@@ -122,6 +127,11 @@ async fn a_thousand_stalled_sockets_cost_little_slow_nobody_and_are_gone_after_t
         let (beside, alone) = (median_turn(&server).await, median_turn(&control).await);
         ratios.push(beside.as_secs_f64() / alone.as_secs_f64());
     }
+    assert_eq!(
+        connections(&server).await,
+        STALLED as u64,
+        "the turns were beside fewer"
+    );
     let best = ratios.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(
         best < 2.0,
