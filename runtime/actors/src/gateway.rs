@@ -432,7 +432,10 @@ fn unreadable(error: &StoreError) -> Refusal {
         | StoreError::Database(_)
         | StoreError::Unreadable { .. } => {
             tracing::error!(error = %error, source = ?std::error::Error::source(error), "the store cannot be read");
-            Refusal::new(ErrorCode::InternalError, "The store cannot be read just now.")
+            match error.is_retryable() {
+                true => Refusal::overloaded("The store cannot be read just now.", Duration::from_secs(1)),
+                false => Refusal::new(ErrorCode::InternalError, "The store cannot be read."),
+            }
         }
     }
 }

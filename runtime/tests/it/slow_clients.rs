@@ -22,8 +22,10 @@ const STALLED: usize = 1_000;
 const ADDED_BYTES_MAX: u64 = 64 << 20;
 /// Turns that are measured for one figure.
 const TURNS: usize = 60;
-/// What the sessions of the stalled sockets are sent for each turn; many turns fill every buffer on the way.
-const FLOOD_TURNS: usize = 400;
+/// Sessions that they follow.
+const FOLLOWED: usize = 5;
+/// Turns of these sessions: some 400 KiB for each socket, more than the kernel's buffers and the server's window hold.
+const FLOOD_TURNS: usize = 50 * FOLLOWED;
 
 /// Resident memory of the server, in bytes.
 fn resident_bytes(server: &Server) -> u64 {
@@ -31,8 +33,13 @@ fn resident_bytes(server: &Server) -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
-
+/// WebSocket connections that the server has.
 async fn connections(server: &Server) -> u64 {
+    metric(server, r#"orchestratai_connections{transport="websocket"}"#).await
+}
+
+/// The value of one series of the server's metrics.
+async fn metric(server: &Server, series: &str) -> u64 {
     let metrics = server
         .rest()
         .request(reqwest::Method::GET, "/metrics")
@@ -42,11 +49,9 @@ async fn connections(server: &Server) -> u64 {
         .text()
         .await
         .unwrap();
-    let line = metrics
-        .lines()
-        .find(|line| line.starts_with("orchestratai_connections{transport=\"websocket\"}"));
+    let line = metrics.lines().find(|line| line.starts_with(series));
     line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .map_or(0, |open| open as u64)
+        .map_or(0, |value| value as u64)
 }
 
 /// A socket with a small buffer that is never read after its handshake.
@@ -95,7 +100,7 @@ async fn a_thousand_stalled_sockets_cost_little_slow_nobody_and_are_gone_after_t
     median_turn(&server).await;
     let before = resident_bytes(&server);
 
-    let sessions: Vec<SessionId> = (0..20).map(|_| SessionId::new()).collect();
+    let sessions: Vec<SessionId> = (0..FOLLOWED).map(|_| SessionId::new()).collect();
     let mut stalled = Vec::with_capacity(STALLED);
     for index in 0..STALLED {
         stalled.push(stall(server.address(), sessions[index % sessions.len()]).await);
@@ -103,10 +108,16 @@ async fn a_thousand_stalled_sockets_cost_little_slow_nobody_and_are_gone_after_t
     let rest = server.rest();
     for turn in 0..FLOOD_TURNS {
         let session_id = sessions[turn % sessions.len()];
-        let body = json!({"message": "How long are audit logs kept on the Business plan?", "session_id": session_id});
+        let body =
+            json!({"message": "How do I verify the signature of a webhook?", "session_id": session_id, "fresh": true});
         let answer = rest.post("/api/chat", &body).await;
         assert!(answer.status.is_success(), "{}", answer.body);
     }
+    let behind = metric(&server, r#"orchestratai_slow_consumers_total{action="lagging"}"#).await;
+    assert!(
+        behind >= STALLED as u64,
+        "of {STALLED} sockets {behind} have fallen behind"
+    );
     let added = resident_bytes(&server).saturating_sub(before);
     assert!(
         added < ADDED_BYTES_MAX,
@@ -147,6 +158,11 @@ async fn a_thousand_stalled_sockets_cost_little_slow_nobody_and_are_gone_after_t
         );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    let cut = metric(&server, r#"orchestratai_slow_consumers_total{action="cut"}"#).await;
+    assert!(
+        cut >= STALLED as u64,
+        "of {STALLED} sockets {cut} were cut off by their sessions"
+    );
     drop(stalled);
 }
 
