@@ -240,6 +240,7 @@ impl Gateway {
             session_id,
             connection,
             session,
+            subscriber,
             self.inner.admission.clone(),
         ))
     }

@@ -5,9 +5,10 @@ use orchestratai_shared::{ClientMessageId, MessageContent, SessionId, TurnId};
 
 use crate::{
     admission::Admission,
+    publish::Publish,
     refusal::Refusal,
     session::{
-        messages::{CancelReply, Command, Submit, SubmitReply},
+        messages::{CancelReply, Claim, Command, Submit, SubmitReply},
         subscriber::ConnectionId,
     },
 };
@@ -18,6 +19,8 @@ pub struct SessionLink {
     session_id: SessionId,
     connection: ConnectionId,
     session: Recipient<Command>,
+    /// Where the session's words arrive.
+    subscriber: Recipient<Publish>,
     admission: Admission,
 }
 
@@ -37,12 +40,14 @@ impl SessionLink {
         session_id: SessionId,
         connection: ConnectionId,
         session: Recipient<Command>,
+        subscriber: Recipient<Publish>,
         admission: Admission,
     ) -> Self {
         Self {
             session_id,
             connection,
             session,
+            subscriber,
             admission,
         }
     }
@@ -64,7 +69,8 @@ impl SessionLink {
         fresh: bool,
     ) -> Result<(), LinkError> {
         let permit = self.admission.admit().map_err(LinkError::Refused)?;
-        let reply = SubmitReply::Subscriber(self.connection);
+        let claim = Claim::new(self.connection, client_message_id, self.subscriber.clone());
+        let reply = SubmitReply::Subscriber(claim);
         self.pass(Command::Submit(Submit {
             client_message_id,
             content,
@@ -97,13 +103,24 @@ impl SessionLink {
     }
 
     fn pass(&self, command: Command) -> Result<(), LinkError> {
-        self.session.try_send(command).map_err(|error| match error {
-            SendError::Full(_) => LinkError::Refused(Refusal::overloaded(
-                "The session has more to do than it can take.",
-                std::time::Duration::from_secs(1),
-            )),
-            SendError::Closed(_) => LinkError::Gone,
-        })
+        let (command, error) = match self.session.try_send(command) {
+            Ok(()) => return Ok(()),
+            Err(SendError::Full(command)) => {
+                let words = "The session has more to do than it can take.";
+                let refusal = Refusal::overloaded(words, std::time::Duration::from_secs(1));
+                (command, LinkError::Refused(refusal))
+            }
+            Err(SendError::Closed(command)) => (command, LinkError::Gone),
+        };
+        if let Command::Submit(Submit {
+            reply: SubmitReply::Subscriber(claim),
+            ..
+        }) = command
+        {
+            // By the error.
+            claim.answered();
+        }
+        Err(error)
     }
 
     /// For what must not get lost on a full mailbox.

@@ -2,6 +2,7 @@
 
 use actix::Message;
 use bytestring::ByteString;
+use orchestratai_shared::ClientMessageId;
 
 /// One frame as it goes to the client, serialised once for all subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum Publish {
     Close(CloseReason),
     /// The session actor is gone: subscribe anew, with the last `seq` that was seen.
     Gone,
+    /// A message that this subscriber has sent was lost with its session before it was accepted or refused.
+    Unanswered(ClientMessageId),
 }
 
 /// Why a subscription is closed from the server's side.

@@ -33,22 +33,18 @@ fn fill(ballast: &Path) {
     }
 }
 
-/// Says something; gives the acceptance or the refusal of it. What had been given to a session that then ended has no
-/// answer, and is said again under its id, as the protocol has it for whoever is in doubt.
+/// Says something; gives the acceptance or the refusal of it. There is always one of the two, also where the session that it
+/// was given to ends before it looks at it.
 async fn ask(socket: &mut Socket) -> Frame {
     let id = ClientMessageId::new();
     let is_answer = |frame: &Frame| {
         matches!(frame.kind(), "error" | "message_accepted")
             && frame.data()["clientMessageId"] == id.to_string().as_str()
     };
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
-        socket.say_as(id, QUESTION).await;
-        if let Ok(mut frames) = timeout(Duration::from_secs(1), socket.until(is_answer)).await {
-            return frames.pop().unwrap();
-        }
-    }
-    panic!("neither accepted nor refused: {id}");
+    socket.say_as(id, QUESTION).await;
+    let answered = timeout(PATIENCE, socket.until(is_answer)).await;
+    let mut frames = answered.unwrap_or_else(|_elapsed| panic!("neither accepted nor refused: {id}"));
+    frames.pop().unwrap()
 }
 
 fn accepted_in(events: &[Event]) -> Vec<ClientMessageId> {

@@ -88,7 +88,47 @@ pub(crate) enum SubmitReply {
     /// Somebody who waits.
     Caller(oneshot::Sender<Result<crate::gateway::Accepted, Refusal>>),
     /// A subscriber: it gets `message_accepted` like all others, and a refusal as an `error` frame.
-    Subscriber(ConnectionId),
+    Subscriber(Claim),
+}
+
+/// What a subscriber has said and has no answer to. Dropped without one, as by a session that ends before it has looked at
+/// it, the subscriber is told: neither an acceptance nor a refusal would come any more.
+pub(crate) struct Claim {
+    connection: ConnectionId,
+    client_message_id: ClientMessageId,
+    subscriber: Option<Recipient<Publish>>,
+}
+
+impl Claim {
+    pub(crate) fn new(
+        connection: ConnectionId,
+        client_message_id: ClientMessageId,
+        subscriber: Recipient<Publish>,
+    ) -> Self {
+        Self {
+            connection,
+            client_message_id,
+            subscriber: Some(subscriber),
+        }
+    }
+
+    /// It is answered. Gives the subscriber.
+    pub(crate) fn answered(mut self) -> ConnectionId {
+        self.subscriber = None;
+        self.connection
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(subscriber) = self.subscriber.take() {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "once for each message, and turns are bounded by permits"
+            )]
+            subscriber.do_send(Publish::Unanswered(self.client_message_id));
+        }
+    }
 }
 
 /// Whom a cancellation is answered to.

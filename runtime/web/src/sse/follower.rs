@@ -103,6 +103,8 @@ impl Follower {
                     return Told::Beat;
                 }
                 Some(Publish::Close(reason)) => return Told::Closed(reason),
+                // Who follows by SSE says nothing.
+                Some(Publish::Unanswered(_)) => {}
                 Some(Publish::Gone) | None => {
                     if self.resubscribe().await.is_err() {
                         return Told::Lost;

@@ -329,6 +329,14 @@ impl Handler<Publish> for Connection {
                 self.farewell.say(reason.code(), reason.text(), context);
             }
             Publish::Gone => self.resubscribe(context),
+            Publish::Unanswered(client_message_id) => {
+                let words = "The session was started anew; send it again.";
+                self.refuse(
+                    Failure::new(ErrorCode::Overloaded, words),
+                    Some(client_message_id),
+                    context,
+                );
+            }
         }
     }
 }

@@ -70,13 +70,19 @@ impl Session {
                 message_id,
                 seq,
             } => {
-                if let SubmitReply::Caller(caller) = sink {
-                    let _ = caller.send(Ok(Accepted {
-                        turn_id,
-                        message_id,
-                        seq,
-                        repeated: false,
-                    }));
+                match sink {
+                    SubmitReply::Caller(caller) => {
+                        let _ = caller.send(Ok(Accepted {
+                            turn_id,
+                            message_id,
+                            seq,
+                            repeated: false,
+                        }));
+                    }
+                    // It gets the event.
+                    SubmitReply::Subscriber(claim) => {
+                        claim.answered();
+                    }
                 }
             }
             Reply::Repeated {
@@ -156,7 +162,8 @@ impl Session {
                 };
                 let _ = caller.send(Ok(accepted));
             }
-            SubmitReply::Subscriber(connection) => {
+            SubmitReply::Subscriber(claim) => {
+                let connection = claim.answered();
                 // What it has not been sent yet reaches it in its turn; told now it would look like a gap.
                 let sent_seq = self.subscribers.get(&connection).map_or(0, Subscriber::sent_seq);
                 let known = events.into_iter().filter(|frame| frame.seq <= sent_seq);
@@ -174,7 +181,9 @@ impl Session {
     pub(super) fn refuse(&mut self, sink: SubmitReply, client_message_id: ClientMessageId, refusal: Refusal) {
         match sink {
             SubmitReply::Caller(caller) => drop(caller.send(Err(refusal))),
-            SubmitReply::Subscriber(connection) => self.tell_refusal(connection, refusal, Some(client_message_id)),
+            SubmitReply::Subscriber(claim) => {
+                self.tell_refusal(claim.answered(), refusal, Some(client_message_id));
+            }
         }
     }
 
