@@ -453,3 +453,26 @@ async fn an_erased_session_closes_its_sockets() {
     let mut again = server.socket(&format!("?session_id={session_id}&after_seq=1")).await;
     assert_eq!(again.ready().await.data()["recovered"], false);
 }
+
+#[tokio::test]
+async fn a_client_that_vanishes_without_a_word_is_counted_as_that() {
+    let server = Launch::new().argument("--no-demo").start().await;
+    let mut socket = server.socket("").await;
+    socket.ready().await;
+    drop(socket);
+    let counted = r#"orchestratai_websocket_closes_total{code="1006"} 1"#;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let metrics = reqwest::get(server.url("/metrics"))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        if metrics.contains(counted) {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "{metrics}");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}

@@ -14,8 +14,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// After this the socket is cut, however much of our last words is still on its way.
 const CUT_AFTER: Duration = Duration::from_secs(4);
 
-/// No code was given (RFC 6455 §7.1.5); never sent, and what the metric says.
+/// No code was given, and no close at all was said (RFC 6455 §7.1.5): never sent, and what the metric says.
 const NO_STATUS: u16 = 1005;
+const VANISHED: u16 = 1006;
 
 /// Where a connection stands in its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +106,15 @@ impl Farewell {
         // The actor is frozen where the client reads nothing, timers included: so the last resort stands outside of it.
         if let Some(socket) = self.socket.take() {
             socket.cut_after(CUT_AFTER);
+        }
+    }
+}
+
+impl Drop for Farewell {
+    /// A client that is gone without a word, and one that was cut off without being told, end here.
+    fn drop(&mut self) {
+        if self.is_open() {
+            self.metrics.websocket_closed(VANISHED);
         }
     }
 }
