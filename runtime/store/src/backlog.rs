@@ -57,8 +57,10 @@ struct Unapplied {
     frames: VecDeque<(u64, StoredFrame)>,
     /// Position of the last record that says something of the session.
     last: u64,
-    /// Whether it begins or ends in there, so that its events are not simply those of the database and these.
-    is_remade: bool,
+    /// Whether it begins in there.
+    begins: bool,
+    /// Whether it is erased in there, so that its events are not those of the database and these.
+    is_erased: bool,
 }
 
 /// A record that is not applied.
@@ -109,9 +111,9 @@ impl Backlog {
                     });
                     unapplied.frames.extend(frames.map(|frame| (record.position, frame)));
                 }
-                Write::CreateSession { .. } => unapplied.is_remade = true,
+                Write::CreateSession { .. } => unapplied.begins = true,
                 Write::EraseSession { .. } => {
-                    unapplied.is_remade = true;
+                    unapplied.is_erased = true;
                     state.erasures += 1;
                 }
             }
@@ -178,15 +180,16 @@ impl Backlog {
     }
 
     /// The events of a session that the database may not have yet, oldest first: those that it has not are among them,
-    /// and nothing else is needed to know the session's events. None where they do not suffice: then the database must be
-    /// waited for.
+    /// and nothing else is needed to know the session's events; where they begin with the first one, not even the database.
+    /// None where they do not suffice: then the database must be waited for.
     pub(crate) fn frames(&self, id: SessionId) -> Option<Vec<StoredFrame>> {
         let state = self.state();
         let Some(unapplied) = state.of.get(&id) else {
             return Some(Vec::new());
         };
-        let frames = unapplied.frames.iter().map(|(_, frame)| frame.clone());
-        (!unapplied.is_remade).then(|| frames.collect())
+        let has_first = unapplied.frames.front().is_some_and(|(_, frame)| frame.seq == 1);
+        let suffices = !unapplied.is_erased && (has_first || !unapplied.begins);
+        suffices.then(|| unapplied.frames.iter().map(|(_, frame)| frame.clone()).collect())
     }
 
     /// Waits until the database has all that was committed up to now.

@@ -62,6 +62,18 @@ impl Store {
         let (unapplied, reader, last_stored) = loop {
             let erasures = self.erasures();
             let unapplied = self.unapplied(id).await?;
+            if let Some(last_seq) = all_of_it(&unapplied) {
+                // The database has nothing to add, and may not even be able to take it up at present.
+                let mut page = PageInMaking {
+                    frames: Vec::new(),
+                    bytes: 0,
+                    max_events,
+                    max_bytes,
+                };
+                page.add_all(unapplied, after_seq);
+                let frames = page.frames;
+                return Ok(Some(EventsPage { frames, last_seq }));
+            }
             let reader = self.read().await?;
             let last_seq = session::Entity::find_by_id(TextUuid(id.0))
                 .select_only()
@@ -103,11 +115,7 @@ impl Store {
         }
         reader.commit().await?;
         if page.frames.last().map_or(after_seq, |frame| frame.seq) >= last_stored {
-            let after = Ord::max(last_stored, after_seq);
-            let _ = unapplied
-                .into_iter()
-                .filter(|frame| frame.seq > after)
-                .all(|frame| page.add(frame));
+            page.add_all(unapplied, Ord::max(last_stored, after_seq));
         }
         let frames = page.frames;
         Ok(Some(EventsPage { frames, last_seq }))
@@ -145,6 +153,13 @@ impl Store {
     }
 }
 
+/// The last `seq` of a session all of whose events these are, if they are.
+fn all_of_it(unapplied: &[StoredFrame]) -> Option<u64> {
+    let first = unapplied.first()?;
+    let last = unapplied.last()?;
+    (first.seq == 1).then_some(last.seq)
+}
+
 /// A page that takes frames as long as there is room.
 struct PageInMaking {
     frames: Vec<StoredFrame>,
@@ -154,6 +169,14 @@ struct PageInMaking {
 }
 
 impl PageInMaking {
+    /// Adds those after `after`, as long as there is room.
+    fn add_all(&mut self, frames: Vec<StoredFrame>, after: u64) {
+        let _ = frames
+            .into_iter()
+            .filter(|frame| frame.seq > after)
+            .all(|frame| self.add(frame));
+    }
+
     /// Whether there was room for the frame. There always is for one.
     fn add(&mut self, frame: StoredFrame) -> bool {
         self.bytes += frame.text.len();
