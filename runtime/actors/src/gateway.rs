@@ -83,6 +83,8 @@ pub struct Subscription {
     pub after_seq: Option<u64>,
     /// The epoch that the client knows; checked only where it is given.
     pub epoch: Option<String>,
+    /// Whether `after_seq` was just read from the journal: so it is no number of an erased session of the same id.
+    pub is_fresh: bool,
     /// Where to publish.
     pub subscriber: Recipient<Publish>,
     /// How to cut the transport.
@@ -220,6 +222,7 @@ impl Gateway {
             session_id,
             after_seq,
             epoch,
+            is_fresh,
             subscriber,
             cut,
         } = subscription;
@@ -230,6 +233,7 @@ impl Gateway {
                 connection,
                 after_seq,
                 epoch: epoch.clone(),
+                is_fresh,
                 subscriber: subscriber.clone(),
                 cut: cut.clone(),
                 reply,

@@ -332,3 +332,21 @@ async fn a_drain_ends_streams() {
     );
     assert!(server.ended().await.success());
 }
+
+#[tokio::test]
+async fn a_stream_in_a_session_whose_id_was_erased_before_is_whole() {
+    let server = Server::start().await;
+    let rest = server.rest();
+    let body = json!({"message": "How do I rotate an API key without downtime?", "session_id": SessionId::new()});
+    assert!(rest.post("/api/chat", &body).await.status.is_success());
+    let path = format!("/api/session/{}", body["session_id"].as_str().unwrap());
+    assert_eq!(rest.delete(&path).await.status, StatusCode::NO_CONTENT);
+    let answer = rest
+        .request(Method::POST, "/api/chat/stream")
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    let text = answer.text().await.unwrap();
+    assert!(text.contains("event: done") && !text.contains("stream_error"), "{text}");
+}

@@ -147,6 +147,8 @@ pub(crate) struct Subscribe {
     pub(crate) after_seq: Option<u64>,
     /// The epoch that the client knows.
     pub(crate) epoch: Option<String>,
+    /// Whether `after_seq` was just read from this journal.
+    pub(crate) is_fresh: bool,
     /// Where to publish; kept, and the only handle that the session uses.
     pub(crate) subscriber: Recipient<Publish>,
     /// How to cut the transport.

@@ -288,8 +288,7 @@ impl Subscriber {
         }
         if stands_still || silent >= 2 * self.limits.heartbeat {
             // One that still reads learns why; one that is frozen learns nothing, and is cut off all the same.
-            self.close(CloseReason::TooSlow);
-            self.mode = Mode::Closing { cut_at: now + FAREWELL };
+            self.give_up(now);
             return Health::TooSlow;
         }
         if silent >= self.limits.heartbeat && !self.pinged {
@@ -298,14 +297,24 @@ impl Subscriber {
         Health::Well
     }
 
-    /// Tells it to close, if it can still be told.
-    pub(super) fn close(&self, reason: CloseReason) {
-        let _ = self.recipient.try_send(Publish::Close(reason));
+    /// Tells it that it is too slow, and leaves it to be cut off if it does not go.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        if !matches!(self.mode, Mode::Closing { .. }) {
+            self.close(CloseReason::TooSlow);
+            self.mode = Mode::Closing { cut_at: now + FAREWELL };
+        }
     }
 
-    /// Tells it that the session actor is gone.
+    /// Tells it to close, also where its mailbox is full: nobody would tell it again.
+    pub(super) fn close(&self, reason: CloseReason) {
+        #[expect(clippy::disallowed_methods, reason = "once or twice in a subscriber's life")]
+        self.recipient.do_send(Publish::Close(reason));
+    }
+
+    /// Tells it that the session actor is gone, as surely.
     pub(super) fn abandon(&self) {
-        let _ = self.recipient.try_send(Publish::Gone);
+        #[expect(clippy::disallowed_methods, reason = "once in a subscriber's life")]
+        self.recipient.do_send(Publish::Gone);
     }
 
     fn fall_behind(&mut self) {

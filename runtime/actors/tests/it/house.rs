@@ -116,6 +116,7 @@ impl House {
             session_id: Some(session_id),
             after_seq: None,
             epoch: None,
+            is_fresh: false,
             subscriber,
             cut: None,
         };

@@ -205,7 +205,8 @@ impl Turn {
         let feed = Feed::new(self.id, self.accepted_seq, resumed);
         let Some(ended_seq) = ended_seq else {
             let socket = Connected::of(request);
-            let follower = Follower::begin(site.gateway.clone(), socket, self.session_id, self.accepted_seq).await?;
+            let gateway = site.gateway.clone();
+            let follower = Follower::begin(gateway, socket, self.session_id, self.accepted_seq, true).await?;
             return Ok(response.streaming(Box::pin(live(follower, feed, place, comeback))));
         };
         if resumed.is_some_and(|position| position.seq == ended_seq) {

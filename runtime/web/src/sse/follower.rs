@@ -54,14 +54,15 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Subscribes from `after_seq` on.
+    /// Subscribes from `after_seq` on; `is_fresh` says that it was just read from the journal.
     pub(super) async fn begin(
         gateway: Gateway,
         socket: Option<Connected>,
         session_id: SessionId,
         after_seq: u64,
+        is_fresh: bool,
     ) -> Result<Self, Refusal> {
-        let (link, published) = subscribe(&gateway, socket.as_ref(), session_id, after_seq).await?;
+        let (link, published) = subscribe(&gateway, socket.as_ref(), session_id, after_seq, is_fresh).await?;
         let mut beat = tokio::time::interval(BEAT_EVERY);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         beat.reset();
@@ -134,8 +135,9 @@ impl Follower {
         loop {
             self.resubscriptions += 1;
             tokio::time::sleep(RESUBSCRIPTION_PAUSE * (self.resubscriptions - 1)).await;
-            let subscribed = subscribe(&self.gateway, self.socket.as_ref(), self.session_id, self.after_seq).await;
-            match subscribed {
+            // An erasure closes those who follow: what this one has is of the session as it is.
+            let (socket, is_fresh) = (self.socket.as_ref(), true);
+            match subscribe(&self.gateway, socket, self.session_id, self.after_seq, is_fresh).await {
                 Ok((link, published)) => {
                     self.link = link;
                     self.published = published;
@@ -155,6 +157,7 @@ async fn subscribe(
     socket: Option<&Connected>,
     session_id: SessionId,
     after_seq: u64,
+    is_fresh: bool,
 ) -> Result<(SessionLink, UnboundedReceiver<Publish>), Refusal> {
     // Its bound is the subscriber's credits: the session sends no more before they are given back.
     let (relayed, published) = unbounded_channel();
@@ -163,6 +166,7 @@ async fn subscribe(
             session_id: Some(session_id),
             after_seq: Some(after_seq),
             epoch: None,
+            is_fresh,
             subscriber: Relay { relayed }.start().recipient(),
             cut: socket.cloned().map(|socket| Arc::new(socket) as Arc<dyn Cut>),
         })

@@ -28,7 +28,14 @@ pub(crate) async fn session(
     if site.gateway.session(session_id).await?.is_none() {
         return Err(no_session());
     }
-    let follower = Follower::begin(site.gateway.clone(), Connected::of(request), session_id, after_seq).await?;
+    let follower = Follower::begin(
+        site.gateway.clone(),
+        Connected::of(request),
+        session_id,
+        after_seq,
+        false,
+    )
+    .await?;
     let events = stream::unfold((follower, place), |(mut follower, place)| async move {
         let bytes = match follower.next().await {
             Told::Frames(frames) => {

@@ -116,6 +116,8 @@ impl Connection {
             session_id: self.wish.session_id,
             after_seq: self.wish.after_seq,
             epoch: self.wish.epoch.clone(),
+            // An erasure closes those who follow: what it has from before is of the session as it is.
+            is_fresh: self.has_followed,
             subscriber: context.address().recipient(),
             cut: self.socket.clone().map(|socket| Arc::new(socket) as Arc<dyn Cut>),
         };

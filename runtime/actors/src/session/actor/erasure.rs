@@ -38,13 +38,16 @@ impl Session {
         ctx.wait(committed.into_actor(self).map(move |outcome, session, ctx| {
             let outcome = match outcome {
                 Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) | Err(_) => Err(Refusal::new(
-                    ErrorCode::InternalError,
+                Ok(Err(_)) | Err(_) => Err(Refusal::overloaded(
                     "The session cannot be erased just now.",
+                    Duration::from_secs(1),
                 )),
             };
             for (_, subscriber) in session.subscribers.drain() {
-                subscriber.close(CloseReason::Erased);
+                match outcome {
+                    Ok(()) => subscriber.close(CloseReason::Erased),
+                    Err(_) => subscriber.abandon(),
+                }
             }
             for reply in session.erasing.drain(..) {
                 let _ = reply.send(outcome.clone());

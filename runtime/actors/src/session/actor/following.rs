@@ -13,7 +13,10 @@ impl Session {
             None => true,
             Some(0) => knows_epoch,
             // A number from before the session was erased would fit the new one by chance only.
-            Some(after_seq) => knows_epoch && after_seq <= committed && after_seq > self.erased_through,
+            Some(after_seq) => {
+                let may_be_erased = !subscribe.is_fresh && after_seq <= self.erased_through;
+                knows_epoch && after_seq <= committed && !may_be_erased
+            }
         };
         let sent_seq = match subscribe.after_seq {
             Some(after_seq) if recovered => after_seq,

@@ -230,8 +230,8 @@ impl Session {
         if let Some(subscriber) = self.subscribers.get_mut(&to)
             && !subscriber.tell(frames)
         {
-            subscriber.close(CloseReason::TooSlow);
-            self.subscribers.remove(&to);
+            // It stays until it goes or is cut off: forgotten, it would wait for ever for what is said.
+            subscriber.give_up(Instant::now());
         }
     }
 }

@@ -115,10 +115,18 @@ impl SessionCore {
         ctx: &mut Context<'_>,
         effects: &mut Vec<Effect>,
     ) {
-        let at = self.turns.iter().position(|turn| match turn_id {
-            Some(turn_id) => turn.id == turn_id,
-            None => !turn.state.is_terminal(),
-        });
+        let at = match turn_id {
+            Some(turn_id) => self.turns.iter().position(|turn| turn.id == turn_id),
+            // The running one, or the one that is about to run: those behind a turn whose end is not durable yet are queued.
+            None => (self.turns.iter())
+                .position(|turn| !turn.state.is_terminal() && turn.state != TurnState::Accepted)
+                .or_else(|| {
+                    self.turns
+                        .front()
+                        .filter(|turn| turn.state == TurnState::Accepted)
+                        .map(|_| 0)
+                }),
+        };
         match at {
             Some(at) => {
                 self.turns[at].cancels.push(reply_to);
