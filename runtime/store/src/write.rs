@@ -54,7 +54,7 @@ impl Write {
     }
 }
 
-/// Events for the journal of one session. They share one row of the journal, and become durable together.
+/// Events for the journal of one session. They share a row of the journal, and become durable together.
 #[derive(Debug, Clone)]
 pub struct Append {
     /// The session.
