@@ -143,20 +143,20 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
             return Err(CommandFailure::plain(format!("the server has ended: {why}")));
         }
     }
+    let stop = async {
+        gateway.drain(settings.server.drain).await;
+        handle.stop(true).await;
+        watching.abort();
+        if let Err(error) = store.close().await {
+            tracing::warn!(error = %Chain(&error), "the database was closed with its log not copied; the next start does it");
+        }
+    };
     tokio::select! {
-        () = gateway.drain(settings.server.drain) => {}
+        () = stop => {}
         signal = signals.next() => {
             tracing::warn!(signal, "ending at once; turns under way are taken up again at the next start");
             std::process::exit(1);
         }
-    }
-    tokio::select! {
-        () = handle.stop(true) => {}
-        _ = signals.next() => handle.stop(false).await,
-    }
-    watching.abort();
-    if let Err(error) = store.close().await {
-        tracing::warn!(error = %Chain(&error), "the database was closed with its log not copied; the next start does it");
     }
     tracing::info!("stopped");
     Ok(())
