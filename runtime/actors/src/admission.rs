@@ -52,6 +52,7 @@ fn turns(under_way: &Mutex<HashMap<TurnId, SessionId>>) -> MutexGuard<'_, HashMa
 #[derive(Clone)]
 pub(crate) struct Admission {
     turns: Arc<Semaphore>,
+    ready: Arc<AtomicBool>,
     draining: Arc<AtomicBool>,
     in_flight: Arc<AtomicUsize>,
     under_way: Arc<Mutex<HashMap<TurnId, SessionId>>>,
@@ -59,10 +60,11 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
-    /// A door that lets `turns_max` turns in at once.
+    /// A door that lets `turns_max` turns in at once, and none before it is opened.
     pub(crate) fn new(turns_max: usize, metrics: Metrics) -> Self {
         Self {
             turns: Arc::new(Semaphore::new(turns_max)),
+            ready: Arc::default(),
             draining: Arc::default(),
             in_flight: Arc::default(),
             under_way: Arc::default(),
@@ -79,6 +81,10 @@ impl Admission {
                 RETRY_AFTER,
             ));
         }
+        if !self.is_ready() {
+            self.metrics.admission_refused(RefusalReason::Starting);
+            return Err(starting());
+        }
         match Arc::clone(&self.turns).try_acquire_owned() {
             Ok(permit) => Ok(self.permit(Some(permit))),
             Err(_) => {
@@ -94,6 +100,16 @@ impl Admission {
     /// Lets a turn in that was accepted before a restart: it was promised, so it is never refused.
     pub(crate) fn admit_promised(&self) -> TurnPermit {
         self.permit(None)
+    }
+
+    /// Lets turns in from now on: all that an answer needs is there.
+    pub(crate) fn open(&self) {
+        self.ready.store(true, Ordering::Release);
+    }
+
+    /// Whether all that an answer needs is there.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire)
     }
 
     /// Lets no new turn in any more.
@@ -126,6 +142,11 @@ impl Admission {
             _counted: self.metrics.turn_in_flight(),
         }
     }
+}
+
+/// Before all that an answer needs is there.
+pub(crate) fn starting() -> Refusal {
+    Refusal::overloaded("The server is starting.", RETRY_AFTER)
 }
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);

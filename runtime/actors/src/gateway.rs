@@ -18,9 +18,10 @@ use orchestratai_shared::{
 };
 use orchestratai_store::{EventsPage, Page, Store, StoreError};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::Admission,
+    admission::{self, Admission},
     agent::board::AgentBoard,
     health::{Probe, ServiceHealth, ServiceState},
     link::SessionLink,
@@ -45,6 +46,8 @@ pub struct Submission {
     pub content: MessageContent,
     /// Passes by the semantic cache.
     pub fresh: bool,
+    /// Names the request that brought it, in the logs and the trace.
+    pub request_id: Arc<str>,
 }
 
 /// What became of a submission, after its commit.
@@ -106,8 +109,9 @@ pub(crate) struct Inner {
     pub(crate) admission: Admission,
     pub(crate) journal_fails: Arc<AtomicBool>,
     pub(crate) probes: Vec<Probe>,
-    pub(crate) is_ready: AtomicBool,
     pub(crate) connections: AtomicU64,
+    /// Whether the drain waits for no turn any more.
+    pub(crate) gave_up: CancellationToken,
 }
 
 /// The kept handles on one shard's registry.
@@ -312,12 +316,13 @@ impl Gateway {
     /// Whether all that an answer needs is there.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.inner.is_ready.load(Ordering::Acquire)
+        self.inner.admission.is_ready()
     }
 
-    /// Says that all that an answer needs is there.
+    /// Says that all that an answer needs is there. Until then no session is begun or taken up, for it would have its turns
+    /// answered from nothing.
     pub fn set_ready(&self) {
-        self.inner.is_ready.store(true, Ordering::Release);
+        self.inner.admission.open();
     }
 
     /// Whether the server is about to stop.
@@ -348,7 +353,8 @@ impl Gateway {
     }
 
     /// Stops in good order: takes in nothing new, tells subscribers to come back later, waits up to `limit` for what is
-    /// under way, then closes the subscribers. What has not ended by then is taken up again at the next start.
+    /// under way, then closes the subscribers and sends away who waits for the end of a turn. What has not ended by then is
+    /// taken up again at the next start.
     pub async fn drain(&self, limit: Duration) {
         self.inner.admission.close();
         self.tell_all(Drain {
@@ -359,6 +365,7 @@ impl Gateway {
         while self.inner.admission.in_flight() > 0 && began.elapsed() < limit {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+        self.inner.gave_up.cancel();
         self.tell_all(Drain {
             close: true,
             reconnect_after: RECONNECT_AFTER,
@@ -384,6 +391,9 @@ impl Gateway {
         create: bool,
         command: impl Fn(oneshot::Sender<T>) -> Command,
     ) -> Result<Option<T>, Refusal> {
+        if !self.is_ready() {
+            return Err(admission::starting());
+        }
         for _ in 0..TRIES_MAX {
             let (reply, answer) = oneshot::channel();
             let (refused, mut refusal) = oneshot::channel();

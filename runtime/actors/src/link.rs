@@ -1,5 +1,7 @@
 //! The way from one subscriber to its session.
 
+use std::sync::Arc;
+
 use actix::{Recipient, dev::SendError};
 use orchestratai_shared::{ClientMessageId, MessageContent, SessionId, TurnId};
 
@@ -58,7 +60,7 @@ impl SessionLink {
         self.session_id
     }
 
-    /// Says something. A refusal by the session comes back as an `error` frame.
+    /// Says something; `request_id` names in the logs what brought it. A refusal by the session comes back as an `error` frame.
     ///
     /// # Errors
     /// [`LinkError`] where it does not even reach the session.
@@ -67,6 +69,7 @@ impl SessionLink {
         client_message_id: ClientMessageId,
         content: MessageContent,
         fresh: bool,
+        request_id: Arc<str>,
     ) -> Result<(), LinkError> {
         let permit = self.admission.admit().map_err(LinkError::Refused)?;
         let claim = Claim::new(self.connection, client_message_id, self.subscriber.clone());
@@ -75,6 +78,7 @@ impl SessionLink {
             client_message_id,
             content,
             fresh,
+            request_id,
             permit,
             reply,
             end: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orchestratai_shared::{ErrorCode, Failure};
+use orchestratai_shared::{ErrorCode, Failure, TurnId};
 
 /// A refusal: what the client is told, and when it may come back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,6 +12,8 @@ pub struct Refusal {
     pub failure: Failure,
     /// When the same request may succeed; for `Retry-After`.
     pub retry_after: Option<Duration>,
+    /// The turn that it is about.
+    pub turn_id: Option<TurnId>,
 }
 
 impl Refusal {
@@ -21,6 +23,7 @@ impl Refusal {
         Self {
             failure: Failure::new(code, message),
             retry_after: None,
+            turn_id: None,
         }
     }
 
@@ -30,6 +33,16 @@ impl Refusal {
         Self {
             failure: Failure::new(ErrorCode::Overloaded, message),
             retry_after: Some(retry_after),
+            turn_id: None,
+        }
+    }
+
+    /// The same about a turn.
+    #[must_use]
+    pub fn of_turn(self, turn_id: TurnId) -> Self {
+        Self {
+            turn_id: Some(turn_id),
+            ..self
         }
     }
 }

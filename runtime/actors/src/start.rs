@@ -15,6 +15,7 @@ use orchestratai_agents::{definition::Catalog, routing::Router, turn::Responder}
 use orchestratai_shared::AgentId;
 use orchestratai_store::Store;
 use orchestratai_telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::Admission,
@@ -104,7 +105,7 @@ pub fn start(parts: Parts) -> Gateway {
         admission,
         journal_fails,
         probes,
-        is_ready: AtomicBool::new(false),
         connections: AtomicU64::new(0),
+        gave_up: CancellationToken::new(),
     })
 }

@@ -22,6 +22,14 @@ macro_rules! label_values {
             $($(#[$vdoc])* $variant,)+
         }
 
+        impl $name {
+            /// As it stands in metrics and logs.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                LabelValue::as_str(self)
+            }
+        }
+
         impl LabelValue for $name {
             const ALL: &'static [Self] = &[$(Self::$variant),+];
 
@@ -73,6 +81,8 @@ label_values! {
         Queue = "queue",
         /// The server is about to stop.
         Draining = "draining",
+        /// The server starts.
+        Starting = "starting",
         /// The session is busy, and its policy is to refuse.
         DoubleTexting = "double_texting",
     }

@@ -111,7 +111,7 @@ metrics! {
     TIME_TO_FIRST_TOKEN = Histogram "time_to_first_token_seconds" [] Seconds
         "From the receipt of a message to the publication of the answer's first message_delta.";
     ADMISSION_REFUSED = Counter "admission_refused_total" [label("reason", "turns, queue, draining, double_texting")] Count
-        "Messages that were refused for want of room, or because the server drains or the session is busy.";
+        "Messages that were refused for want of room, or because the server starts or drains or the session is busy.";
     EVENTS_PUBLISHED = Counter "events_published_total" [label("type", "a type of the wire contract")] Count
         "Events and signals published by sessions, counted once however many clients follow.";
     TOKENS = Counter "tokens_total" [AGENT, MODEL] Count

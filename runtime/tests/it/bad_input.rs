@@ -338,6 +338,45 @@ async fn what_is_no_http_is_answered_and_the_server_lives_on() {
 }
 
 #[tokio::test]
+async fn a_body_that_never_ends_holds_no_connection_once_its_request_is_answered() {
+    const TOKEN: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
+    let server = Launch::new()
+        .argument("--no-demo")
+        .setting("auth.token", TOKEN)
+        .start()
+        .await;
+    let request = |path: &str, more: &str| {
+        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{more}Transfer-Encoding: chunked\r\n\r\n4\r\nwait\r\n")
+    };
+    let authorized = format!("Authorization: Bearer {TOKEN}\r\n");
+    let text = format!("{authorized}Content-Type: text/plain\r\n");
+    for (path, more, status) in [
+        ("/api/chat", "", "401"),
+        ("/api/nothing", &authorized, "404"),
+        ("/api/health", &authorized, "405"),
+        ("/api/chat", &text, "415"),
+        ("/api/chat", "Origin: https://other.example\r\n", "403"),
+    ] {
+        let answer = raw(&server, request(path, more).as_bytes()).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{path} {more}: {answer}"
+        );
+        assert!(answer.contains("requestId"), "{answer}");
+    }
+    // One whose body has come whole is kept, whoever has read it.
+    let twice = [
+        format!("{}0\r\n\r\n", request("/api/nothing", &authorized)),
+        "GET /api/health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".to_owned(),
+    ];
+    let answer = raw(&server, twice.concat().as_bytes()).await;
+    assert!(
+        answer.contains("HTTP/1.1 404") && answer.contains("HTTP/1.1 200"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
 async fn uploads_are_judged_file_by_file() {
     let server = Launch::new().argument("--no-demo").start().await;
     let rest = server.rest();

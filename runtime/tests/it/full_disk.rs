@@ -99,6 +99,9 @@ async fn a_full_disk_refuses_messages_until_there_is_room_and_loses_nothing() {
     assert!(refused.headers.contains_key("retry-after"));
     let state = services(&server).await;
     assert_ne!(state["status"], "up", "{state}");
+    let address = format!("/api/session/{session_id}");
+    let kept = server.rest().delete(&address).await;
+    assert_eq!(kept.status, StatusCode::SERVICE_UNAVAILABLE, "{}", kept.body);
 
     fs::remove_file(&ballast).unwrap();
     let began = Instant::now();

@@ -281,7 +281,11 @@ async fn the_page_of_the_api_loads_nothing_from_elsewhere() {
 
 #[tokio::test]
 async fn with_a_token_its_bearer_gets_in_by_header_and_by_subprotocol() {
-    use tokio_tungstenite::{connect_async, tungstenite::client::IntoClientRequest};
+    use futures_util::StreamExt;
+    use tokio_tungstenite::{
+        connect_async,
+        tungstenite::{Error, Message, client::IntoClientRequest},
+    };
 
     const TOKEN: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF";
     let server = Launch::new()
@@ -319,5 +323,44 @@ async fn with_a_token_its_bearer_gets_in_by_header_and_by_subprotocol() {
         "orchestratai.v1",
         "the secret is not sent back"
     );
-    assert!(handshake("orchestratai.v1, bearer.wrong".into()).await.is_err());
+    // Who sees the status is told by it; a page sees none, and is told by the close code.
+    for origin in [None, Some(format!("http://{}", server.address()))] {
+        let mut request = format!("ws://{}/api/ws", server.address())
+            .into_client_request()
+            .unwrap();
+        let headers = request.headers_mut();
+        headers.insert(
+            "sec-websocket-protocol",
+            "orchestratai.v1, bearer.wrong".parse().unwrap(),
+        );
+        let is_page = origin.is_some();
+        if let Some(origin) = origin {
+            headers.insert("origin", origin.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Err(Error::Http(answer)) => {
+                assert!(!is_page);
+                assert_eq!(answer.status(), 401);
+            }
+            Err(error) => panic!("{error}"),
+            Ok((mut socket, _)) => {
+                assert!(is_page);
+                let Some(Ok(Message::Close(Some(close)))) = socket.next().await else {
+                    panic!("the first thing said is a close")
+                };
+                assert_eq!(u16::from(close.code), 4001);
+                while let Some(Ok(_)) = socket.next().await {}
+            }
+        }
+    }
+    let text = server.rest().get("/metrics").await.body;
+    let counted = "orchestratai_websocket_closes_total{code=\"4001\"} 1";
+    assert!(text.as_str().unwrap().contains(counted), "{text}");
+    let mut foreign = format!("ws://{}/api/ws", server.address())
+        .into_client_request()
+        .unwrap();
+    foreign
+        .headers_mut()
+        .insert("origin", "https://other.example".parse().unwrap());
+    assert!(matches!(connect_async(foreign).await, Err(Error::Http(answer)) if answer.status() == 403));
 }

@@ -1,9 +1,14 @@
 //! Starting, serving, stopping, and what stays on disk.
 
-use std::{fs, path::Path, process::Output};
+use std::{
+    fs,
+    path::Path,
+    process::Output,
+    time::{Duration, Instant},
+};
 
 use orchestratai_shared::SessionId;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::{
@@ -336,4 +341,90 @@ async fn an_unknown_session_is_made_by_its_first_message() {
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.body["agent"], "billing");
     assert!(server.rest().events(session_id).await.len() > 3);
+}
+
+#[tokio::test]
+async fn the_first_start_answers_nothing_from_an_index_that_is_not_there_yet() {
+    // Not `start`, which waits until all is there.
+    let server = tokio::task::spawn_blocking(|| Launch::new().spawn()).await.unwrap();
+    let rest = server.rest();
+    let question = "How do I rotate an API key without downtime?";
+    let (mut too_early, began) = (0, Instant::now());
+    let answer = loop {
+        let body = json!({"message": question, "session_id": SessionId::new(), "fresh": true});
+        let answer = rest.post("/api/chat", &body).await;
+        let search = rest.post("/api/knowledge/search", &json!({"query": question})).await;
+        if answer.status == StatusCode::OK {
+            break answer;
+        }
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
+        assert!(answer.headers.contains_key("retry-after"));
+        if search.status == StatusCode::OK {
+            assert_ne!(search.body["chunks"], json!([]));
+        }
+        too_early += 1;
+        assert!(began.elapsed() < Duration::from_secs(30));
+    };
+    assert!(too_early > 0, "it was ready at once, and this shows nothing");
+    assert_eq!(answer.body["agent"], "technical", "{}", answer.body);
+    assert!(
+        answer.body["message"].as_str().unwrap().contains("[1]"),
+        "{}",
+        answer.body
+    );
+}
+
+#[tokio::test]
+async fn a_request_is_found_in_the_log_by_its_id() {
+    let server = Launch::new().setting("telemetry.log_format", "json").start().await;
+    let rest = server.rest();
+    let session_id = SessionId::new();
+    let send = |path: &str, id: &str, body: serde_json::Value| {
+        let request = rest.request(Method::POST, path).header("x-request-id", id).json(&body);
+        let rest = rest.clone();
+        async move { rest.send(request).await }
+    };
+    let hello = json!({"message": "How do I rotate an API key?", "session_id": session_id});
+    let answered = send("/api/chat", "report-1", hello).await;
+    let turn_id = answered.headers["x-turn-id"].to_str().unwrap().to_owned();
+    send("/api/chat", "report-2", json!({"message": ""})).await;
+    let mut socket = server.socket(&format!("?session_id={session_id}")).await;
+    socket.ready().await;
+    socket.turn("What does the Team plan cost?").await;
+
+    // The line of a turn comes behind its last event.
+    let began = Instant::now();
+    while server.log().matches("a turn ended").count() < 2 && began.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let lines: Vec<serde_json::Value> = server
+        .log()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect();
+    let said = |words: &str| -> Vec<_> { lines.iter().filter(|line| line["message"] == words).collect() };
+    let turns = said("a turn ended");
+    assert_eq!(turns.len(), 2, "{lines:?}");
+    let span = &turns[0]["spans"][0];
+    assert_eq!(
+        (
+            &span["name"],
+            &span["request.id"],
+            &span["turn.id"],
+            &span["session.id"]
+        ),
+        (&json!("turn"), &json!("report-1"), &json!(turn_id), &json!(session_id))
+    );
+    assert_eq!(turns[0]["outcome"], "completed");
+    assert!(turns[0]["took_ms"].as_f64().unwrap() > 0.0);
+    assert!(turns[1]["spans"][0]["request.id"].is_string(), "of the handshake");
+    let refused = said("request refused");
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["spans"][0]["request.id"], "report-2");
+    assert_eq!(refused[0]["http.status"], 400);
+    let text = server.log();
+    assert!(
+        !text.contains("Team plan") && !text.contains("rotate"),
+        "what people say is not logged"
+    );
 }

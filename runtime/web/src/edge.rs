@@ -6,6 +6,7 @@ mod compression;
 mod gate;
 mod headers;
 pub(crate) mod token;
+mod unread;
 
 use std::{
     future::{Ready, ready},
@@ -31,6 +32,7 @@ use orchestratai_telemetry::Metrics;
 use tracing::Instrument;
 
 pub(crate) use gate::Gate;
+use unread::Unread;
 
 use crate::{
     error::ApiError,
@@ -90,7 +92,7 @@ where
 
     forward_ready!(service);
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let exchange = Exchange {
             began: Instant::now(),
             id: RequestId::of(request.headers()),
@@ -107,6 +109,7 @@ where
         );
         request.extensions_mut().insert(exchange.id.clone());
         let refusal = self.gate.refusal(request.headers());
+        let unread = Unread::of(&mut request);
         let service = Rc::clone(&self.service);
         let work = async move {
             let answered = match refusal {
@@ -118,6 +121,7 @@ where
                     .unwrap_or_else(|panic| Err(panicked(panic.as_ref()).into()))
                     .map(ServiceResponse::map_into_left_body),
             };
+            unread.answered();
             match answered {
                 Ok(response) => Ok(exchange.finish(response)),
                 Err(error) => Err(exchange.fail(&error)),
@@ -219,12 +223,16 @@ impl Exchange {
     fn record(&self, route: &str, status: StatusCode, error: Option<&ApiError>) {
         self.metrics.http_answered(self.method.as_str(), route, status.as_u16());
         match error {
-            // No room is a refusal: an operator sees it in the metrics, and the log of an overload must not add to it.
+            // No room is a refusal, and nobody's failure.
             Some(error) if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE => {
                 tracing::warn!(http.route = route, http.status = status.as_u16(), %error, "request failed");
             }
+            // Whoever watches asks every other second: the state is no news.
+            Some(error) if route.starts_with("/api/health") => {
+                tracing::debug!(http.route = route, http.status = status.as_u16(), %error, "not healthy");
+            }
             Some(error) => {
-                tracing::debug!(http.route = route, http.status = status.as_u16(), %error, "request refused");
+                tracing::info!(http.route = route, http.status = status.as_u16(), %error, "request refused");
             }
             None => tracing::debug!(
                 http.route = route,

@@ -160,6 +160,7 @@ impl From<Refusal> for ApiError {
     fn from(refusal: Refusal) -> Self {
         Self {
             retry_after: refusal.retry_after,
+            turn_id: refusal.turn_id,
             ..Self::from(refusal.failure)
         }
     }

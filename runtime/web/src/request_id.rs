@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{
+    HttpMessage, HttpRequest,
+    http::header::{HeaderMap, HeaderName, HeaderValue},
+};
 use uuid::Uuid;
 
 /// Where a request may bring its id, and where its answer has it.
@@ -25,6 +28,12 @@ impl RequestId {
         }
     }
 
+    /// The id that the outermost layer has given to a request; a new one where it has met none.
+    pub(crate) fn assigned(request: &HttpRequest) -> Self {
+        let assigned = request.extensions().get::<Self>().cloned();
+        assigned.unwrap_or_else(|| Self::of(request.headers()))
+    }
+
     fn is_sane(id: &str) -> bool {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         (1..=Self::BYTES_MAX).contains(&id.len()) && id.bytes().all(is_plain)
@@ -32,6 +41,11 @@ impl RequestId {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// For those who keep it longer than the request.
+    pub(crate) fn shared(self) -> Arc<str> {
+        self.0
     }
 
     pub(crate) fn header(&self) -> HeaderValue {

@@ -24,11 +24,24 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    /// Refuses what is answered from the knowledge base before that is there.
+    ///
+    /// # Errors
+    /// 503 until then.
+    pub(crate) fn check_ready(&self) -> Result<(), ApiError> {
+        if self.gateway.is_ready() {
+            Ok(())
+        } else {
+            Err(busy("The server is starting."))
+        }
+    }
+
     /// Takes one of the places for WebSockets and event streams.
     ///
     /// # Errors
-    /// 503 where all are taken, or where the server is about to stop.
+    /// 503 where all are taken, or where the server starts or is about to stop.
     pub(crate) fn take_place(&self, transport: Transport) -> Result<Place, ApiError> {
+        self.check_ready()?;
         if self.gateway.is_draining() {
             return Err(busy("The server is about to stop."));
         }

@@ -9,6 +9,7 @@ mod handshake;
 mod inbound;
 mod outflow;
 mod rate;
+pub(crate) mod turned_away;
 
 use actix_web::{
     HttpRequest, HttpResponse, Resource,
@@ -21,9 +22,12 @@ use connection::Connection;
 use echo::Echo;
 use handshake::Wish;
 
+/// Where sessions are followed.
+const PATH: &str = "/api/ws";
+
 pub(crate) fn configure(routes: &mut ServiceConfig, with_echo: bool) {
     let only_get = |path: &'static str| -> Resource { web::resource(path).default_service(not_allowed("GET")) };
-    routes.service(only_get("/api/ws").route(web::get().to(open)));
+    routes.service(only_get(PATH).route(web::get().to(open)));
     if with_echo {
         routes.service(only_get("/api/ws/echo").route(web::get().to(open_echo)));
     }
@@ -33,8 +37,7 @@ async fn open(site: Data<Site>, request: HttpRequest, payload: Payload) -> Resul
     let mut response = handshake::accept(&request)?;
     let wish = Wish::of(request.query_string())?;
     let place = site.take_place(Transport::Websocket)?;
-    let socket = Connected::of(&request);
-    Ok(response.streaming(Connection::start(site, place, wish, socket, payload)))
+    Ok(response.streaming(Connection::start(site, place, wish, &request, payload)))
 }
 
 async fn open_echo(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {

@@ -7,7 +7,8 @@ use orchestratai_store::TurnRow;
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Gateway, RETRY_AFTER, Submission, TRIES_MAX, TurnEnd, TurnRecord, unreachable_session, unreadable,
+    Accepted, Gateway, RECONNECT_AFTER, RETRY_AFTER, Submission, TRIES_MAX, TurnEnd, TurnRecord, unreachable_session,
+    unreadable,
 };
 use crate::{
     refusal::{CancelRefusal, Refusal},
@@ -18,6 +19,7 @@ use crate::{
 const TURN_PAGE_EVENTS: usize = 512;
 /// Bytes that are read at once when a turn is read back from the journal.
 const TURN_PAGE_BYTES: usize = 1 << 20;
+
 impl Gateway {
     /// Takes a message in. Answers after the commit of its `message_accepted`.
     ///
@@ -38,6 +40,7 @@ impl Gateway {
             client_message_id,
             content,
             fresh,
+            request_id,
         } = submission;
         // Refused here already, so that an overload costs no trip to another thread.
         drop(self.inner.admission.admit()?);
@@ -55,6 +58,7 @@ impl Gateway {
                 client_message_id,
                 content,
                 fresh,
+                request_id: Arc::clone(&request_id),
                 permit,
                 reply,
                 end: Some(waiter),
@@ -70,14 +74,23 @@ impl Gateway {
     /// erased.
     ///
     /// # Errors
-    /// [`Refusal`] where the store cannot be read.
+    /// [`Refusal`] where the store cannot be read, or where the server stops before the turn has ended: it is taken up again
+    /// at the next start.
     pub async fn turn_record_at(
         &self,
         session_id: SessionId,
         turn_id: TurnId,
         TurnEnd(ended): TurnEnd,
     ) -> Result<Option<TurnRecord>, Refusal> {
-        match ended.await {
+        let ended = tokio::select! {
+            ended = ended => ended,
+            () = self.inner.gave_up.cancelled() => {
+                let words = "The server stops before the turn has ended. It goes on after the next start: send the same message \
+                    with the same Idempotency-Key.";
+                return Err(Refusal::overloaded(words, RECONNECT_AFTER).of_turn(turn_id));
+            }
+        };
+        match ended {
             Ok(Some(events)) => Ok(Some(TurnRecord {
                 session_id,
                 turn_id,

@@ -208,10 +208,12 @@ impl Session {
         }
     }
 
-    /// The root of a turn's spans, from its routing to its end; a turn that was taken up again has a new one.
+    /// The root of a turn's spans, from its acceptance to its end; a turn that was taken up again has a new one, and no request.
     fn span_of(&mut self, turn_id: TurnId) -> tracing::Span {
         let session_id = self.id();
-        let begin = || tracing::info_span!("turn", session.id = %session_id, turn.id = %turn_id);
+        let request_id = tracing::field::Empty;
+        let begin =
+            || tracing::info_span!("turn", session.id = %session_id, turn.id = %turn_id, request.id = request_id);
         self.spans.entry(turn_id).or_insert_with(begin).clone()
     }
 
@@ -282,7 +284,8 @@ impl Session {
             Some(_) | None => TurnOutcome::Failed,
         };
         let clock = self.clocks.remove(&ended.turn_id);
-        let _turn = self.spans.remove(&ended.turn_id).map(tracing::Span::entered);
+        let _turn = self.span_of(ended.turn_id).entered();
+        self.spans.remove(&ended.turn_id);
         let duration = clock.map_or(Duration::from_millis(ended.duration_ms), |clock| {
             clock.received.elapsed()
         });
@@ -291,7 +294,8 @@ impl Session {
         if let Some(tally) = self.shard.board.tally(&agent) {
             tally.metrics().turn_ended(outcome, duration);
         }
-        tracing::debug!(session.id = %self.id(), turn.id = %ended.turn_id, agent.id = %agent, ?outcome, ?duration, "a turn ended");
+        let took_ms = duration.as_secs_f64() * 1e3;
+        tracing::info!(agent.id = %agent, outcome = outcome.name(), took_ms, "a turn ended");
         for waiting in self.waiting_for_end.remove(&ended.turn_id).into_iter().flatten() {
             let _ = waiting.send(Some(ended.events.clone()));
         }

@@ -381,3 +381,6 @@ impl SessionCore {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

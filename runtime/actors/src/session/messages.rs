@@ -72,6 +72,8 @@ pub(crate) struct Submit {
     pub(crate) content: MessageContent,
     /// Passes by the semantic cache.
     pub(crate) fresh: bool,
+    /// Names the request that brought it.
+    pub(crate) request_id: Arc<str>,
     /// Room for one more turn in this process, given back when the turn ends.
     pub(crate) permit: TurnPermit,
     /// Whom to answer.

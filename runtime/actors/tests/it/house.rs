@@ -53,6 +53,17 @@ impl House {
 
     /// Starts the actors over what a folder holds.
     pub(crate) async fn start_in(folder: TempDir, settings: SessionSettings, responder: Arc<dyn Responder>) -> Self {
+        let house = Self::start_unready_in(folder, settings, responder).await;
+        house.gateway.set_ready();
+        house
+    }
+
+    /// The same before all that answers need is there.
+    pub(crate) async fn start_unready_in(
+        folder: TempDir,
+        settings: SessionSettings,
+        responder: Arc<dyn Responder>,
+    ) -> Self {
         let store = Store::open(&StoreSettings::sqlite(&folder.path().join("test.db")))
             .await
             .unwrap();
@@ -146,6 +157,7 @@ pub(crate) fn submission(session_id: SessionId, client_message_id: ClientMessage
         client_message_id,
         content,
         fresh: false,
+        request_id: "test".into(),
     }
 }
 

@@ -132,7 +132,43 @@ async fn a_key_is_accepted_once_and_bound_to_its_content() {
         .gateway
         .submit(submission(session_id, key, "something else"))
         .await;
-    assert_eq!(other.unwrap_err().failure.code, ErrorCode::Conflict);
+    let conflict = other.unwrap_err();
+    assert_eq!(conflict.failure.code, ErrorCode::Conflict);
+    assert_eq!(
+        conflict.turn_id,
+        Some(first.turn_id),
+        "it names what the key stands for"
+    );
+}
+
+#[actix_rt::test]
+async fn before_all_is_there_nothing_is_begun_and_nothing_taken_up() {
+    let before = house(settings()).await;
+    let session_id = SessionId::new();
+    let turn = before.say(session_id, "please wait for the invoice").await;
+    let starting = House::start_unready_in(before.copy(), settings(), Arc::new(Obedient)).await;
+    let gateway = &starting.gateway;
+    for session_id in [session_id, SessionId::new()] {
+        let message = submission(session_id, ClientMessageId::new(), "how much is the invoice?");
+        let refused = gateway.submit(message).await.unwrap_err();
+        assert_eq!(refused.failure.code, ErrorCode::Overloaded);
+        assert!(refused.retry_after.is_some());
+        let refused = gateway.create_session(Some(session_id)).await.unwrap_err();
+        assert_eq!(refused.failure.code, ErrorCode::Overloaded);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let events = starting.store.events_after(session_id, 1, 10, usize::MAX).await;
+    let events = events.unwrap().unwrap().frames;
+    let of_another_attempt = events
+        .iter()
+        .filter(|event| event.text.contains("Taken up again"))
+        .count();
+    assert_eq!(of_another_attempt, 0);
+    gateway.set_ready();
+    assert_eq!(gateway.resume_interrupted().await, Ok(1));
+    gateway.cancel(turn).await.unwrap();
+    let events = starting.events(turn).await;
+    assert_eq!(end_of(&events), "turn_cancelled");
 }
 
 #[actix_rt::test]
@@ -182,4 +218,18 @@ async fn an_erased_session_is_gone_and_its_turn_with_it() {
     assert_eq!(house.gateway.erase_session(session_id).await, Ok(true));
     assert!(house.gateway.session(session_id).await.unwrap().is_none());
     assert_eq!(house.gateway.erase_session(session_id).await, Ok(false));
+}
+
+#[actix_rt::test]
+async fn a_message_to_a_session_that_is_being_erased_begins_a_new_one() {
+    let house = house(settings()).await;
+    let session_id = SessionId::new();
+    house.say(session_id, "please wait for the invoice").await;
+    let message = submission(session_id, ClientMessageId::new(), "how much is the invoice?");
+    let erased = house.gateway.erase_session(session_id);
+    let (erased, accepted) = futures_util::join!(erased, house.gateway.submit(message));
+    assert_eq!(erased, Ok(true));
+    let accepted = accepted.unwrap();
+    assert_eq!((accepted.seq, accepted.repeated), (1, false));
+    assert_eq!(end_of(&house.events(accepted.turn_id).await), "message_completed");
 }

@@ -10,19 +10,20 @@ use actix_web::{
 };
 use orchestratai_shared::ErrorCode;
 
-use crate::{error::ApiError, site::Site};
+use crate::{error::ApiError, site::Site, websocket::turned_away};
 
 /// What a browser, which cannot set headers on a WebSocket, offers as one more subprotocol.
 pub(crate) const BEARER_SUBPROTOCOL: &str = "bearer.";
 
-/// Lets pass who brings the token, and everybody to the health checks; 401 for everybody else. That is an answer and no
+/// Lets pass who brings the token, and everybody to the health checks; 401 for everybody else, and close code 4001 for a page
+/// that opens a WebSocket, for it sees no status. That is an answer and no
 /// error, so that the layers around it do with it what they do with answers: a page that may call must be able to read it.
 ///
 /// # Errors
 /// Those of what it lets pass.
 pub(crate) async fn check(
     site: Data<Site>,
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let path = request.path();
@@ -31,6 +32,9 @@ pub(crate) async fn check(
         && !is_open
         && !offered(request.headers()).any(|offered| token.is(offered))
     {
+        if let Some(closed) = turned_away::unauthenticated(&mut request, &site.metrics) {
+            return Ok(request.into_response(closed).map_into_right_body());
+        }
         let refusal = ApiError::new(ErrorCode::Unauthenticated, "A valid bearer token is needed.");
         return Ok(request.error_response(refusal).map_into_right_body());
     }

@@ -23,6 +23,7 @@ use crate::{
     error::ApiError,
     fields::{Fields, flag, parsed, text},
     openapi::{BadBody, Conflict, Invalid, NotFound, TurnFailures},
+    request_id::RequestId,
     site::Site,
 };
 
@@ -157,6 +158,7 @@ fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, A
         client_message_id,
         content,
         fresh,
+        request_id: RequestId::assigned(request).shared(),
     }))
 }
 

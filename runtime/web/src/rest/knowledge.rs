@@ -136,7 +136,7 @@ pub(crate) struct UploadRequest {
 #[utoipa::path(
     post, path = "/api/knowledge/search", operation_id = "searchKnowledge", tag = "knowledge",
     request_body = SearchRequest,
-    responses((status = 200, description = "What was found.", body = SearchAnswer), BadBody, Unexpected)
+    responses((status = 200, description = "What was found.", body = SearchAnswer), BadBody, Busy, Unexpected)
 )]
 pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     const LIMIT_DEFAULT: u64 = 10;
@@ -146,6 +146,7 @@ pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payl
     let collection: Option<CollectionName> = fields.optional("collection", parsed);
     let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
     let query = fields.finish(query)?;
+    site.check_ready()?;
     let collections = collection.map_or_else(|| site.knowledge.collection_names(), |name| vec![name]);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let found = site.knowledge.search(query.as_str(), &collections, limit).await;

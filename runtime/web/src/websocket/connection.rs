@@ -13,7 +13,7 @@ use std::{
 use actix::{Actor, ActorFutureExt, AsyncContext, Handler, StreamHandler, WrapFuture};
 use actix_http::ws::Codec;
 use actix_web::{
-    Error,
+    Error, HttpRequest,
     web::{Data, Payload},
 };
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
@@ -37,11 +37,13 @@ use super::{
 };
 use crate::{
     ready::Ready,
+    request_id::RequestId,
     site::{Place, Site},
     socket::Connected,
 };
 
-const LIMITS: Limits = Limits {
+/// Of what a client sends.
+pub(super) const LIMITS: Limits = Limits {
     message_bytes_max: 64 * 1024,
     dropped_bytes_max: 1024 * 1024,
     binary: false,
@@ -62,6 +64,7 @@ const TRY_AGAIN_LATER: u16 = 1013;
 pub(super) struct Connection {
     site: Data<Site>,
     wish: Wish,
+    request_id: RequestId,
     socket: Option<Connected>,
     payload: Option<Payload>,
     outflow: Rc<Outflow>,
@@ -85,12 +88,14 @@ impl Connection {
         site: Data<Site>,
         place: Place,
         wish: Wish,
-        socket: Option<Connected>,
+        request: &HttpRequest,
         payload: Payload,
-    ) -> impl Stream<Item = Result<Bytes, Error>> {
+    ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+        let socket = Connected::of(request);
         let (now, outflow) = (Instant::now(), Rc::new(Outflow::default()));
         let connection = Self {
             wish,
+            request_id: RequestId::assigned(request),
             payload: Some(payload),
             outflow: Rc::clone(&outflow),
             farewell: Farewell::new(socket.clone(), site.metrics.clone()),
@@ -231,7 +236,9 @@ impl Connection {
                     content,
                     fresh,
                 } => (
-                    link.map(|link| link.send_message(client_message_id, content, fresh)),
+                    link.map(|link| {
+                        link.send_message(client_message_id, content, fresh, self.request_id.clone().shared())
+                    }),
                     Some(client_message_id),
                 ),
                 ClientCommand::Cancel { turn_id } => (link.map(|link| link.cancel(turn_id)), None),

@@ -10,9 +10,9 @@ use super::decoder::Violation;
 use crate::socket::Connected;
 
 /// How long a client may take to answer our close.
-const ANSWER_MAX: Duration = Duration::from_secs(2);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(2);
 /// After this the socket is cut, however much of our last words is still on its way.
-const CUT_AFTER: Duration = Duration::from_secs(4);
+pub(super) const CUT_AFTER: Duration = Duration::from_secs(4);
 
 /// No code was given, and no close at all was said (RFC 6455 §7.1.5): never sent, and what the metric says.
 const NO_STATUS: u16 = 1005;

@@ -11,21 +11,20 @@ impl Handler<Command> for Session {
                 client_message_id,
                 content,
                 fresh,
+                request_id,
                 permit,
                 reply,
                 end,
             }) => {
                 self.last_used = Instant::now();
                 if !self.erasing.is_empty() {
-                    return self.refuse(
-                        reply,
-                        client_message_id,
-                        Refusal::new(ErrorCode::NotFound, "The session is being erased."),
-                    );
+                    // A new session of this id begins after the erasure: whoever asks asks again, and is told to by the drop.
+                    return;
                 }
                 let sink = ReplySink::Submit {
                     reply,
                     client_message_id,
+                    request_id,
                     permit,
                     received: Instant::now(),
                     end,

@@ -7,6 +7,7 @@ pub(super) enum ReplySink {
     Submit {
         reply: SubmitReply,
         client_message_id: ClientMessageId,
+        request_id: Arc<str>,
         permit: TurnPermit,
         received: Instant,
         end: Option<EndWaiter>,
@@ -27,6 +28,7 @@ impl Session {
             Some(ReplySink::Submit {
                 reply: sink,
                 client_message_id,
+                request_id,
                 permit,
                 received,
                 end,
@@ -40,6 +42,7 @@ impl Session {
                     self.waiting_for_end.entry(turn_id).or_default().push(end);
                 }
                 if let Reply::Accepted { turn_id, .. } = &reply {
+                    self.span_of(*turn_id).record("request.id", &*request_id);
                     self.permits.insert(*turn_id, permit.of(*turn_id, self.id()));
                     self.clocks.insert(
                         *turn_id,
@@ -149,7 +152,8 @@ impl Session {
         };
         if accepted.message.content != content {
             let conflict = "This clientMessageId has been used for another message of this session.";
-            return self.refuse(sink, client_message_id, Refusal::new(ErrorCode::Conflict, conflict));
+            let refusal = Refusal::new(ErrorCode::Conflict, conflict).of_turn(key.turn_id);
+            return self.refuse(sink, client_message_id, refusal);
         }
         match sink {
             SubmitReply::Caller(caller) => {

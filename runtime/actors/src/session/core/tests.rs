@@ -1,0 +1,77 @@
+use orchestratai_shared::ErrorCode;
+
+use super::*;
+
+const POLICY: Policy = Policy {
+    double_texting: DoubleTexting::Enqueue,
+    queue_max: 8,
+    attempts_max: 3,
+};
+
+fn handle(core: &mut SessionCore, input: Input) -> Vec<Effect> {
+    let mut new_id = Uuid::now_v7;
+    core.handle(
+        input,
+        &mut Context {
+            now: Timestamp::now(),
+            new_id: &mut new_id,
+        },
+    )
+}
+
+fn commit(core: &mut SessionCore) -> Vec<Effect> {
+    let through = core.last_seq;
+    handle(core, Input::Committed { through })
+}
+
+fn submit(core: &mut SessionCore) {
+    let input = Input::Submit {
+        client_message_id: ClientMessageId::new(),
+        content: MessageContent::parse("How much is it?").unwrap(),
+        fresh: false,
+        reply_to: ReplyTo(0),
+    };
+    handle(core, input);
+}
+
+#[test]
+fn a_cancel_that_names_no_turn_stops_the_running_one_and_never_a_queued_one() {
+    let mut core = SessionCore::new(SessionId::new(), POLICY);
+    submit(&mut core);
+    let effects = commit(&mut core);
+    let Some(Effect::Route(request)) = effects.into_iter().find(|effect| matches!(effect, Effect::Route(_))) else {
+        panic!("the turn is not routed");
+    };
+    submit(&mut core);
+    // The first turn ends, and its end is not durable yet: nothing runs, and the second waits.
+    let failure = Failure::new(ErrorCode::UpstreamError, "away");
+    let ended = Input::Routed {
+        run: request.run,
+        decision: Err(failure),
+    };
+    handle(&mut core, ended);
+    let cancel = |to| Input::Cancel {
+        turn_id: None,
+        reply_to: ReplyTo(to),
+    };
+    let effects = handle(&mut core, cancel(1));
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Reply(ReplyTo(1), Reply::NoOpenTurn))),
+        "{effects:?}"
+    );
+    let effects = commit(&mut core);
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Route(_))),
+        "the second begins"
+    );
+    handle(&mut core, cancel(2));
+    let effects = commit(&mut core);
+    assert!(
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Reply(ReplyTo(2), Reply::Cancelled(_)))),
+        "{effects:?}"
+    );
+}
