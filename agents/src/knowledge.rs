@@ -231,7 +231,9 @@ impl Knowledge {
         collection: &CollectionName,
         files: Vec<SourceFile>,
     ) -> Result<IngestReport, KnowledgeError> {
-        let ParsedFiles { documents, problems } = parse(collection, UPLOADS_ROOT, files);
+        let collection = collection.clone();
+        let parsed = blocking(move || Ok(parse(&collection, UPLOADS_ROOT, files))).await?;
+        let ParsedFiles { documents, problems } = parsed;
         let changes = DocumentChanges {
             put: documents,
             ..DocumentChanges::default()

@@ -8,9 +8,6 @@ use orchestratai_agents::knowledge::{
 use orchestratai_store as store;
 use orchestratai_store::{DEFAULT_ORGANIZATION, Store};
 
-/// How many documents are read at once where a list is read to its end.
-const PAGE: usize = 1_000;
-
 /// The documents of the one organization that there is.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredDocuments {
@@ -73,8 +70,6 @@ impl DocumentStore for StoredDocuments {
         })
     }
 
-    /// Reads the list from its beginning, since the store pages forward; summaries are small, and lists are asked for by
-    /// people.
     async fn list(
         &self,
         collection: Option<&CollectionName>,
@@ -82,37 +77,13 @@ impl DocumentStore for StoredDocuments {
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, DocumentStoreError> {
         let name = collection.map(CollectionName::as_str);
-        let (mut last, mut has_more, mut after) = (std::collections::VecDeque::new(), false, None);
-        loop {
-            let page = self
-                .store
-                .documents(DEFAULT_ORGANIZATION, name, PAGE, after)
-                .await
-                .map_err(DocumentStoreError::new)?;
-            after = page.items.last().map(|document| document.id);
-            for document in page.items {
-                if before.is_some_and(|before| document.id.0 >= before.0) {
-                    return page_of(last, has_more);
-                }
-                last.push_back(document);
-                if last.len() > limit {
-                    last.pop_front();
-                    has_more = true;
-                }
-            }
-            if !page.has_more {
-                return page_of(last, has_more);
-            }
-        }
+        let before = before.map(|before| store::DocumentId(before.0));
+        let page = self.store.documents(DEFAULT_ORGANIZATION, name, limit, before).await;
+        let page = page.map_err(DocumentStoreError::new)?;
+        let items = page.items.into_iter().map(summary).collect::<Result<_, _>>()?;
+        let has_more = page.has_more;
+        Ok(DocumentPage { items, has_more })
     }
-}
-
-fn page_of(
-    documents: impl IntoIterator<Item = store::DocumentSummary>,
-    has_more: bool,
-) -> Result<DocumentPage, DocumentStoreError> {
-    let items = documents.into_iter().map(summary).collect::<Result<_, _>>()?;
-    Ok(DocumentPage { items, has_more })
 }
 
 fn stored(document: NewDocument) -> store::NewDocument {

@@ -121,6 +121,8 @@ pub(crate) struct ShardHandle {
     pub(crate) drain: Recipient<Drain>,
 }
 
+/// Bytes of one page of events; a page of the longest events there are is shorter than was asked for.
+const EVENTS_BYTES_MAX: usize = 8 << 20;
 /// How often a command is tried on a session that ends while it is asked.
 const TRIES_MAX: u32 = 20;
 /// How long one waits before the next try.
@@ -205,14 +207,15 @@ impl Gateway {
             .map_err(|error| unreadable(&error))
     }
 
-    /// Durable events after `after_seq`, oldest first, as the journal keeps them; `None` where there is no such session.
+    /// Durable events after `after_seq`, oldest first, as the journal keeps them, at most `limit` and some 8 MiB of them; `None`
+    /// where there is no such session.
     ///
     /// # Errors
     /// [`Refusal`] where the store cannot be read.
     pub async fn events(&self, id: SessionId, after_seq: u64, limit: usize) -> Result<Option<EventsPage>, Refusal> {
         self.inner
             .store
-            .events_after(id, after_seq, limit, usize::MAX)
+            .events_after(id, after_seq, limit, EVENTS_BYTES_MAX)
             .await
             .map_err(|error| unreadable(&error))
     }

@@ -1,8 +1,8 @@
 //! Every bad input gets its clear error: the one shape, the right status, the field by its name.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use orchestratai_shared::{ErrorBody, ErrorCode, SessionId, TurnId};
+use orchestratai_shared::{ClientMessageId, ErrorBody, ErrorCode, SessionId, TurnId};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::{
@@ -245,6 +245,11 @@ async fn wrong_methods_addresses_ids_and_parameters_are_told_apart() {
         None,
     );
     check(
+        &rest.get(&format!("/api/knowledge/documents?before={ID}")).await,
+        ErrorCode::NotFound,
+        None,
+    );
+    check(
         &rest.delete(&format!("/api/knowledge/documents/{ID}")).await,
         ErrorCode::NotFound,
         None,
@@ -374,6 +379,66 @@ async fn a_body_that_never_ends_holds_no_connection_once_its_request_is_answered
         answer.contains("HTTP/1.1 404") && answer.contains("HTTP/1.1 200"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn null_says_that_a_field_is_left_out_in_bodies_as_in_frames() {
+    let server = Server::start().await;
+    let search = json!({"query": "API keys", "limit": null, "collection": null});
+    let found = server.rest().post("/api/knowledge/search", &search).await;
+    assert_eq!(found.status, StatusCode::OK, "{}", found.body);
+    let chat = json!({"message": "Hello", "session_id": SessionId::new(), "fresh": null});
+    assert_eq!(server.rest().post("/api/chat", &chat).await.status, StatusCode::OK);
+    let missing = json!({"message": null, "session_id": SessionId::new()});
+    check(
+        &server.rest().post("/api/chat", &missing).await,
+        ErrorCode::ValidationError,
+        Some("message"),
+    );
+    let mut socket = server.socket("").await;
+    socket.ready().await;
+    let frame =
+        json!({"type": "send_message", "clientMessageId": ClientMessageId::new(), "content": "Hello", "fresh": null});
+    socket.send(&frame).await;
+    assert_eq!(socket.next().await.kind(), "message_accepted");
+}
+
+#[tokio::test]
+async fn no_more_uploads_are_taken_in_at_once_than_there_is_memory_for() {
+    const UPLOADS_MAX: usize = 4;
+    let server = Launch::new().argument("--no-demo").start().await;
+    let head = "POST /api/knowledge/documents HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\
+        Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n";
+    let mut slow = Vec::new();
+    for _ in 0..UPLOADS_MAX {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let rest = server.rest();
+    let send = || {
+        let file = reqwest::multipart::Part::bytes(b"# A\n\nText.".as_slice()).file_name("a.md");
+        let form = reqwest::multipart::Form::new()
+            .text("collection", "technical")
+            .part("file", file);
+        rest.send(rest.request(Method::POST, "/api/knowledge/documents").multipart(form))
+    };
+    // The slow ones come in through other workers.
+    let began = Instant::now();
+    let refused = loop {
+        let answer = send().await;
+        if answer.status != StatusCode::CREATED && answer.status != StatusCode::OK {
+            break answer;
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "it is never refused");
+    };
+    check(&refused, ErrorCode::Overloaded, None);
+    drop(slow);
+    let began = Instant::now();
+    while send().await.status != StatusCode::OK && began.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "a place is given back");
 }
 
 #[tokio::test]

@@ -46,9 +46,9 @@ impl Fields {
         }
     }
 
-    /// A field that may be left out.
+    /// A field that may be left out; `null` says the same, as in the frames of a socket.
     pub(crate) fn optional<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, Invalid>) -> Option<T> {
-        let value = self.values.remove(name)?;
+        let value = self.values.remove(name).filter(|value| !value.is_null())?;
         self.keep(name, parse(value))
     }
 
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn all_that_is_wrong_is_named_at_once() {
-        let Value::Object(values) = json!({"a": 1, "c": "x", "unknown": {}}) else {
+        let Value::Object(values) = json!({"a": 1, "c": "x", "d": null, "unknown": {}}) else {
             unreachable!()
         };
         let mut fields = Fields::of(values);

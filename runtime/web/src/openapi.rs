@@ -90,7 +90,7 @@ pub(crate) fn document_of(authentication: Authentication) -> Bytes {
     let mut document = Api::openapi();
     everywhere(&mut document, authentication);
     let mut document = serde_json::to_value(document).expect("the OpenAPI document has string keys only");
-    leave_out_null(&mut document);
+    leave_out_null_where_we_speak(&mut document);
     format!("{document:#}").into()
 }
 
@@ -139,7 +139,21 @@ fn failure(operation: &mut Operation, status: &str, description: &str) {
     operation.responses.responses.insert(status, response);
 }
 
-/// Takes `null` out of every type: a field without value is left out on our wire, and the derive cannot know that.
+/// Takes `null` out of every type that we send: a field without value is left out then, and the derive cannot know that. In
+/// what clients send `null` says that a field is left out, and stays.
+fn leave_out_null_where_we_speak(document: &mut Value) {
+    let Value::Object(sections) = document else { return };
+    for (section, content) in sections {
+        match content.get_mut("schemas") {
+            Some(Value::Object(schemas)) if section == "components" => {
+                let spoken = schemas.iter_mut().filter(|(name, _)| !name.ends_with("Request"));
+                spoken.for_each(|(_, schema)| leave_out_null(schema));
+            }
+            Some(_) | None => leave_out_null(content),
+        }
+    }
+}
+
 fn leave_out_null(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(leave_out_null),
@@ -174,9 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn no_type_says_null_for_nothing_on_our_wire_is() {
-        let text = document();
-        assert!(!String::from_utf8_lossy(&text).contains("null"));
+    fn only_clients_may_say_null() {
+        let mut document = read(Authentication::Token);
+        let schemas = document["components"]["schemas"].as_object_mut().unwrap();
+        let fresh = &schemas["ChatRequest"]["properties"]["fresh"]["type"];
+        assert_eq!(fresh, &json!(["boolean", "null"]));
+        schemas.retain(|name, _| !name.ends_with("Request"));
+        assert!(!document.to_string().contains("null"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use actix_web::{
 use orchestratai_actors::Gateway;
 use orchestratai_agents::knowledge::Knowledge;
 use orchestratai_telemetry::Metrics;
+use tokio::sync::Semaphore;
 
 use crate::{
     edge::{Edge, Gate, X_TURN_ID, token},
@@ -20,7 +21,7 @@ use crate::{
     request_id::X_REQUEST_ID,
     rest,
     settings::WebSettings,
-    site::Site,
+    site::{Site, UPLOADS_MAX},
     socket, sse, websocket,
 };
 
@@ -54,6 +55,7 @@ pub fn server(
         settings,
         openapi: openapi::document_of(authentication),
         open_connections: Arc::default(),
+        uploads: Semaphore::new(UPLOADS_MAX),
     });
     let mut server = HttpServer::new(move || {
         App::new()

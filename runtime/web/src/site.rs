@@ -9,6 +9,7 @@ use bytes::Bytes;
 use orchestratai_actors::{Gateway, Refusal};
 use orchestratai_agents::knowledge::Knowledge;
 use orchestratai_telemetry::{Live, Metrics, Transport};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{error::ApiError, settings::WebSettings};
 
@@ -21,9 +22,23 @@ pub(crate) struct Site {
     /// The OpenAPI document as JSON.
     pub(crate) openapi: Bytes,
     pub(crate) open_connections: Arc<AtomicUsize>,
+    /// Room for files that are being sent.
+    pub(crate) uploads: Semaphore,
 }
 
+/// Uploads at once: each is in memory as a whole, up to 16 MiB, until its documents are stored.
+pub(crate) const UPLOADS_MAX: usize = 4;
+
 impl Site {
+    /// Takes one of the places for uploads.
+    ///
+    /// # Errors
+    /// 503 where all are taken.
+    pub(crate) fn take_upload_place(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        let place = self.uploads.try_acquire();
+        place.map_err(|_taken| busy("As many uploads are under way as can be taken at once."))
+    }
+
     /// Refuses what is answered from the knowledge base before that is there.
     ///
     /// # Errors

@@ -27,25 +27,33 @@ impl Store {
         Ok(row.map(Document::from))
     }
 
-    /// Documents of an organization, or of one of its collections, without their texts: at most `limit` of them in the
-    /// order of their ids, which is the order in which they first came, beginning after the document `after`. `has_more`
-    /// says whether there are younger ones than the last.
+    /// The last `limit` documents of an organization, or of one of its collections, or the last before the document
+    /// `before`, without their texts. Their order is that of their ids, which is the order in which they first came.
     ///
     /// # Errors
-    /// [`StoreError`] where the database cannot be read.
+    /// [`StoreError::UnknownCursor`] where the organization has no document `before`; else where the database cannot be read.
     pub async fn documents(
         &self,
         organization: &str,
         collection: Option<&str>,
         limit: usize,
-        after: Option<DocumentId>,
+        before: Option<DocumentId>,
     ) -> Result<Page<DocumentSummary>, StoreError> {
-        let mut select = document::Entity::find().filter(document::Column::OrganizationId.eq(organization));
+        let of_organization = document::Column::OrganizationId.eq(organization);
+        let mut select = document::Entity::find().filter(of_organization.clone());
         if let Some(collection) = collection {
             select = select.filter(document::Column::Collection.eq(collection));
         }
-        if let Some(after) = after {
-            select = select.filter(document::Column::Id.gt(TextUuid(after.0)));
+        if let Some(before) = before {
+            document::Entity::find_by_id(TextUuid(before.0))
+                .select_only()
+                .column(document::Column::Id)
+                .filter(of_organization)
+                .into_tuple::<TextUuid>()
+                .one(self.readers())
+                .await?
+                .ok_or(StoreError::UnknownCursor)?;
+            select = select.filter(document::Column::Id.lt(TextUuid(before.0)));
         }
         let mut rows: Vec<SummaryRow> = select
             .select_only()
@@ -61,7 +69,7 @@ impl Store {
                 document::Column::CreatedAt,
                 document::Column::UpdatedAt,
             ])
-            .order_by_asc(document::Column::Id)
+            .order_by_desc(document::Column::Id)
             .limit(limit as u64 + 1)
             .into_model()
             .all(self.readers())
@@ -69,7 +77,7 @@ impl Store {
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         Ok(Page {
-            items: rows.into_iter().map(DocumentSummary::from).collect(),
+            items: rows.into_iter().rev().map(DocumentSummary::from).collect(),
             has_more,
         })
     }

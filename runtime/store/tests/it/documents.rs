@@ -1,7 +1,8 @@
 //! Documents, and two processes that write.
 
-use orchestratai_store::{DocumentChanges, DocumentRoot, NewDocument, Store};
+use orchestratai_store::{DocumentChanges, DocumentId, DocumentRoot, NewDocument, Store, StoreError};
 use serde_json::{Map, json};
+use uuid::Uuid;
 
 use crate::{child, conversation::Conversation, open, open_beside};
 
@@ -161,11 +162,12 @@ async fn many_documents_are_changed_and_listed() {
     assert_eq!(outcome.added, 700);
     assert_eq!(store.documents_since(0).await.unwrap().changed.len(), 700);
     let mut read = Vec::new();
-    let mut after = None;
+    let mut before = None;
     loop {
-        let page = store.documents("default", None, 64, after).await.unwrap();
-        after = page.items.last().map(|document| document.id);
-        read.extend(page.items.into_iter().map(|document| document.path));
+        let page = store.documents("default", None, 64, before).await.unwrap();
+        before = page.items.first().map(|document| document.id);
+        let older: Vec<_> = page.items.into_iter().map(|document| document.path).collect();
+        read.splice(..0, older);
         if !page.has_more {
             break;
         }
@@ -177,6 +179,13 @@ async fn many_documents_are_changed_and_listed() {
             .iter()
             .map(String::as_str))
     );
+    for (organization, unknown) in [
+        ("somebody else", outcome.ids[9]),
+        ("default", DocumentId(Uuid::now_v7())),
+    ] {
+        let page = store.documents(organization, None, 64, Some(unknown)).await;
+        assert!(matches!(page, Err(StoreError::UnknownCursor)), "{page:?}");
+    }
     let removal = DocumentChanges {
         remove: outcome.ids,
         ..DocumentChanges::default()

@@ -23,7 +23,7 @@ macro_rules! failures {
 failures! {
     /// Something in the path, the query or a header.
     Invalid {
-        "400": "The request is not valid; `details` names each field.",
+        "400": "The request is not valid; `details` names each field that is not, where the body could be read at all.",
     }
     /// There is no such thing.
     NotFound {
@@ -35,7 +35,7 @@ failures! {
     }
     /// A JSON body.
     BadBody {
-        "400": "The request is not valid; `details` names each field.",
+        "400": "The request is not valid; `details` names each field that is not, where the body could be read at all.",
         "413": "The body is too large.",
         "415": "The body is not of a type that is taken.",
     }

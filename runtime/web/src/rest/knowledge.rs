@@ -168,6 +168,7 @@ pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payl
     )
 )]
 pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+    let _place = site.take_upload_place()?;
     let Upload { collection, files } = Upload::read(&request, payload).await?;
     let report = site.knowledge.put_upload(&collection, files).await;
     let report = report.map_err(|error| failed(&error))?;
@@ -206,7 +207,7 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
         ("limit" = Option<u64>, Query, description = "Documents at most.", minimum = 1, maximum = 200),
         ("before" = Option<Uuid>, Query, description = "Only documents older than this one.")
     ),
-    responses((status = 200, description = "A page.", body = Documents), Invalid, NotFound, Unexpected)
+    responses((status = 200, description = "A page.", body = Documents), Invalid, NotFound, Busy, Unexpected)
 )]
 pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     const LIMIT_DEFAULT: u64 = 50;

@@ -99,7 +99,7 @@ pub(crate) async fn create(site: Data<Site>) -> Result<HttpResponse, ApiError> {
 #[utoipa::path(
     get, path = "/api/session/{session_id}", operation_id = "getSession", tag = "sessions",
     params(("session_id" = SessionId, Path, description = "The session.")),
-    responses((status = 200, description = "The session.", body = ChatSession), Invalid, NotFound, Unexpected)
+    responses((status = 200, description = "The session.", body = ChatSession), Invalid, NotFound, Busy, Unexpected)
 )]
 pub(crate) async fn read(site: Data<Site>, path: Path<String>) -> Result<HttpResponse, ApiError> {
     let session = site.gateway.session(session_id(&path)?).await?;
@@ -132,7 +132,7 @@ pub(crate) async fn erase(site: Data<Site>, path: Path<String>) -> Result<HttpRe
         ("limit" = Option<u64>, Query, description = "Messages at most.", minimum = 1, maximum = 200),
         ("before" = Option<MessageId>, Query, description = "Only messages older than this one.")
     ),
-    responses((status = 200, description = "A page.", body = Messages), Invalid, NotFound, Unexpected)
+    responses((status = 200, description = "A page.", body = Messages), Invalid, NotFound, Busy, Unexpected)
 )]
 pub(crate) async fn messages(
     site: Data<Site>,
@@ -160,7 +160,7 @@ pub(crate) async fn messages(
         ("limit" = Option<u64>, Query, description = "Steps at most.", minimum = 1, maximum = 200),
         ("before" = Option<LogId>, Query, description = "Only steps older than this one.")
     ),
-    responses((status = 200, description = "A page.", body = Logs), Invalid, NotFound, Unexpected)
+    responses((status = 200, description = "A page.", body = Logs), Invalid, NotFound, Busy, Unexpected)
 )]
 pub(crate) async fn logs(site: Data<Site>, path: Path<String>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let session_id = session_id(&path)?;

@@ -68,7 +68,7 @@ pub(crate) struct StreamInitiated {
         (status = 200, description = "The events of the turn.", body = ChatStreamEvent, content_type = "text/event-stream",
          headers(("x-turn-id" = TurnId, description = "The turn."))),
         (status = 204, description = "`Last-Event-ID` is the last event of the turn."),
-        BadBody, Conflict, Busy, Unexpected
+        BadBody, NotFound, Conflict, Busy, Unexpected
     )
 )]
 pub(crate) async fn start(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
@@ -104,7 +104,7 @@ pub(crate) async fn start(site: Data<Site>, request: HttpRequest, payload: Paylo
             ("follow" = (operation_id = "followStream", parameters(("stream_id" = "$response.body#/stream_id")))),
             ("cancel" = (operation_id = "cancelTurn", parameters(("turn_id" = "$response.body#/stream_id"))))
          )),
-        BadBody, Conflict, Busy, Unexpected
+        BadBody, NotFound, Conflict, Busy, Unexpected
     )
 )]
 pub(crate) async fn initiate(

@@ -303,7 +303,7 @@ impl Feed {
 pub(super) fn interrupted() -> ApiError {
     ApiError::new(
         ErrorCode::Overloaded,
-        "The stream was interrupted. The turn goes on: send the same message with the same Idempotency-Key.",
+        "The stream was interrupted. The turn goes on: GET /api/chat/stream/ with the id in X-Turn-Id follows it.",
     )
 }
 
