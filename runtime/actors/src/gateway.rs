@@ -17,6 +17,7 @@ use orchestratai_shared::{
     RetrievalLog, SessionId, TurnId,
 };
 use orchestratai_store::{EventsPage, Page, Store, StoreError};
+use orchestratai_telemetry::Metrics;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -278,6 +279,12 @@ impl Gateway {
     #[must_use]
     pub fn epoch(&self) -> &str {
         self.inner.store.epoch()
+    }
+
+    /// Measures what is only known when it is asked for.
+    pub fn measure(&self, metrics: &Metrics) {
+        let lag = self.inner.store.apply_lag();
+        metrics.journal_unapplied(lag.bytes, lag.age);
     }
 
     /// How each part is doing.

@@ -34,6 +34,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     since: Option<Instant>,
+    /// What is being applied: its bytes, and when the oldest of it was committed.
+    taken: Option<(usize, Instant)>,
     /// What is not applied, by session.
     of: HashMap<SessionId, Unapplied>,
     /// Position of the last record.
@@ -69,6 +71,16 @@ pub(crate) struct Waiting {
     pub(crate) position: u64,
     pub(crate) writes: Vec<Write>,
     pub(crate) bytes: usize,
+    pub(crate) committed: Instant,
+}
+
+/// How far the database is behind what was committed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ApplyLag {
+    /// Bytes of commit log that are not in the database yet.
+    pub bytes: usize,
+    /// How long ago the oldest of that was committed.
+    pub age: Duration,
 }
 
 /// How far the database has been written.
@@ -156,6 +168,17 @@ impl Backlog {
     /// Sessions of which something was set aside since this was asked last.
     pub(crate) fn take_set_aside(&self) -> Vec<SessionId> {
         std::mem::take(&mut self.state().set_aside)
+    }
+
+    /// How far the database is behind.
+    pub(crate) fn lag(&self) -> ApplyLag {
+        let state = self.state();
+        let (taken_bytes, taken_at) = state.taken.unzip();
+        let oldest = taken_at.or_else(|| state.waiting.front().map(|record| record.committed));
+        ApplyLag {
+            bytes: state.bytes + taken_bytes.unwrap_or_default(),
+            age: oldest.map(|oldest| oldest.elapsed()).unwrap_or_default(),
+        }
     }
 
     /// Why what is here cannot be applied at present.
@@ -258,6 +281,7 @@ impl Backlog {
             taken.push(record);
         }
         state.bytes -= bytes;
+        state.taken = taken.first().map(|record: &Waiting| (bytes, record.committed));
         state.since = state.since.filter(|_| !state.waiting.is_empty());
         taken
     }
@@ -268,6 +292,7 @@ impl Backlog {
             return;
         };
         let mut state = self.state();
+        state.taken = None;
         for turn_id in taken
             .iter()
             .flat_map(|record| &record.writes)
@@ -297,6 +322,7 @@ impl Backlog {
     pub(crate) async fn failed(&self, taken: Vec<Waiting>, error: StoreError) {
         let attempt = {
             let mut state = self.state();
+            state.taken = None;
             state.bytes += taken.iter().map(|record| record.bytes).sum::<usize>();
             state.since.get_or_insert_with(Instant::now);
             for record in taken.into_iter().rev() {

@@ -74,6 +74,7 @@ impl Committer {
             position,
             writes: batch,
             bytes,
+            committed: tokio::time::Instant::now(),
         });
         self.heads.advance(checked.staged, |id| backlog.is_applied(id));
         Ok(())

@@ -49,6 +49,7 @@ mod transaction;
 mod wipe;
 mod write_back;
 
+pub use backlog::ApplyLag;
 pub use document::{
     Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, NewDocument,
 };

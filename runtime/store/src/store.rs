@@ -15,7 +15,7 @@ use self::opening::{connect_patiently, lock_log, migrate, open_error, prepare_fi
 use crate::{
     Access, Durability, OpenError, StoreError, StoreSettings, apply,
     background::{Background, BackgroundHandle},
-    backlog::Backlog,
+    backlog::{ApplyLag, Backlog},
     checkpoint::{Bounds, Checkpointer},
     commit::Committer,
     dialect::{self, Role},
@@ -230,6 +230,13 @@ impl Store {
     #[must_use]
     pub fn trouble(&self) -> Option<Arc<StoreError>> {
         self.inner.journal.as_ref()?.backlog.failure()
+    }
+
+    /// How far the database is behind what was committed.
+    #[must_use]
+    pub fn apply_lag(&self) -> ApplyLag {
+        let journal = self.inner.journal.as_ref();
+        journal.map(|journal| journal.backlog.lag()).unwrap_or_default()
     }
 
     /// Brings all that was committed into the database file, empties SQLite's write-ahead log, and waits until no text of a

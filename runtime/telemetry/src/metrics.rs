@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use orchestratai_shared::{EventBody, RetrievalStrategy, SignalBody};
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder, core::Collector,
 };
 
@@ -66,6 +66,8 @@ struct Inner {
     journal_commit_duration: Histogram,
     journal_commit_batch: Histogram,
     journal_commit_failures: IntCounter,
+    journal_unapplied: IntGauge,
+    journal_apply_lag: Gauge,
     http_requests: IntCounterVec,
     http_request_duration: HistogramVec,
     knowledge_chunks: IntGaugeVec,
@@ -109,6 +111,11 @@ impl Metrics {
             journal_commit_duration: histogram(r, &names::JOURNAL_COMMIT_DURATION, names::SECONDS_BUCKETS),
             journal_commit_batch: histogram(r, &names::JOURNAL_COMMIT_BATCH, names::BATCH_BUCKETS),
             journal_commit_failures: counter(r, &names::JOURNAL_COMMIT_FAILURES),
+            journal_unapplied: gauge(r, &names::JOURNAL_UNAPPLIED),
+            journal_apply_lag: registered(
+                r,
+                Gauge::new(names::JOURNAL_APPLY_LAG.name, names::JOURNAL_APPLY_LAG.help),
+            ),
             http_requests: counter_vec(r, &names::HTTP_REQUESTS),
             http_request_duration: histogram_vec(r, &names::HTTP_REQUEST_DURATION, names::SECONDS_BUCKETS),
             knowledge_chunks: gauge_vec(r, &names::KNOWLEDGE_CHUNKS),
@@ -218,6 +225,12 @@ impl Metrics {
     /// A group commit has failed.
     pub fn journal_commit_failed(&self) {
         self.0.journal_commit_failures.inc();
+    }
+
+    /// So many bytes are committed and not in the database yet, the oldest of them for `age`.
+    pub fn journal_unapplied(&self, bytes: usize, age: Duration) {
+        self.0.journal_unapplied.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.0.journal_apply_lag.set(age.as_secs_f64());
     }
 
     /// A request was answered. `route` is the pattern that it matched, never its path.

@@ -23,6 +23,8 @@ pub enum Unit {
     Count,
     /// Seconds.
     Seconds,
+    /// Bytes.
+    Bytes,
     /// US dollars.
     UsDollars,
 }
@@ -66,6 +68,7 @@ impl fmt::Display for Unit {
         f.write_str(match self {
             Self::Count => "count",
             Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
             Self::UsDollars => "USD",
         })
     }
@@ -144,6 +147,10 @@ metrics! {
         "Events in one group commit.";
     JOURNAL_COMMIT_FAILURES = Counter "journal_commit_failures_total" [] Count
         "Group commits that failed.";
+    JOURNAL_UNAPPLIED = Gauge "journal_unapplied_bytes" [] Bytes
+        "What is committed and not in the database yet, in the commit log.";
+    JOURNAL_APPLY_LAG = Gauge "journal_apply_lag_seconds" [] Seconds
+        "How long ago the oldest of that was committed.";
     HTTP_REQUESTS = Counter "http_requests_total" [METHOD, ROUTE, label("status", "an HTTP status")] Count
         "HTTP requests that were answered; a WebSocket handshake counts when it is answered.";
     HTTP_REQUEST_DURATION = Histogram "http_request_duration_seconds" [METHOD, ROUTE] Seconds

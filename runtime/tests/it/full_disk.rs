@@ -57,6 +57,13 @@ fn accepted_in(events: &[Event]) -> Vec<ClientMessageId> {
     accepted.collect()
 }
 
+fn gauge(metrics: &str, name: &str) -> f64 {
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name}")).parse().unwrap()
+}
+
 async fn services(server: &Server) -> serde_json::Value {
     server.rest().get("/api/health/services").await.body
 }
@@ -99,6 +106,9 @@ async fn a_full_disk_refuses_messages_until_there_is_room_and_loses_nothing() {
     assert!(refused.headers.contains_key("retry-after"));
     let state = services(&server).await;
     assert_ne!(state["status"], "up", "{state}");
+    let metrics = server.rest().get("/metrics").await.body;
+    let behind = gauge(metrics.as_str().unwrap(), "orchestratai_journal_apply_lag_seconds");
+    assert!(behind > 0.1, "{behind} s");
     let address = format!("/api/session/{session_id}");
     let kept = server.rest().delete(&address).await;
     assert_eq!(kept.status, StatusCode::SERVICE_UNAVAILABLE, "{}", kept.body);
@@ -141,4 +151,7 @@ async fn a_full_disk_refuses_messages_until_there_is_room_and_loses_nothing() {
     );
     let state = services(&server).await;
     assert_eq!(state["status"], "up", "{state}");
+    let metrics = server.rest().get("/metrics").await.body;
+    let behind = gauge(metrics.as_str().unwrap(), "orchestratai_journal_apply_lag_seconds");
+    assert!(behind < 1.0, "{behind} s");
 }

@@ -173,6 +173,7 @@ pub(super) async fn take_up_log(
             position,
             writes,
             bytes: 0,
+            committed: tokio::time::Instant::now(),
         })
         .collect();
     if !waiting.is_empty() {

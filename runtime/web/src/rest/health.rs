@@ -151,6 +151,7 @@ pub(crate) fn ready(site: &Site) -> Result<HttpResponse, ApiError> {
     responses((status = 200, description = "Every metric.", body = String, content_type = "text/plain; version=0.0.4"))
 )]
 pub(crate) fn metrics(site: &Site) -> HttpResponse {
+    site.gateway.measure(&site.metrics);
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")
         .body(site.metrics.render())
