@@ -10,4 +10,5 @@ mod framework;
 mod house;
 mod living;
 mod simulation;
+mod spans;
 mod steps;
