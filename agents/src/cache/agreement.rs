@@ -19,7 +19,7 @@ const SYNONYMS: f32 = 0.6;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facets {
     asks: Asks,
-    /// Sides of [`Meaning::Side`], sorted.
+    /// Sides of [`Meaning::Side`] in order: what is imported after an export is not exported after an import.
     polarity: Vec<&'static str>,
     /// In order: "from 2 to 5" is not "from 5 to 2".
     numbers: Vec<String>,
@@ -27,6 +27,10 @@ pub(super) struct Facets {
     names: Vec<String>,
     /// The other words that say something, in lower case.
     words: Vec<String>,
+    /// Sides, names, numbers and other words in their order.
+    order: Vec<String>,
+    /// What stands behind a word of direction, such as `to` and `EU`; nothing stands behind one at the end.
+    bound: Vec<(&'static str, String)>,
 }
 
 /// What is asked for.
@@ -76,6 +80,8 @@ impl Facets {
             numbers: vec![],
             names: vec![],
             words: vec![],
+            order: vec![],
+            bound: bound(&tokens),
         };
         for (at, token) in tokens.iter().enumerate() {
             let word = token.lower.as_str();
@@ -88,8 +94,12 @@ impl Facets {
                 None if token.is_name && at > 0 => facets.names.push(word.to_owned()),
                 None => facets.words.push(word.to_owned()),
             }
+            match meaning(word) {
+                Some(Meaning::Side(said) | Meaning::Number(said)) => facets.order.push(said.to_owned()),
+                None if !STOP_WORDS.contains(&word) => facets.order.push(word.to_owned()),
+                Some(Meaning::Filler) | None => {}
+            }
         }
-        facets.polarity.sort_unstable();
         facets.polarity.dedup();
         facets
     }
@@ -108,6 +118,9 @@ impl Facets {
         if !self.has_names_of(other) || !other.has_names_of(self) {
             return Some(Difference::Names);
         }
+        if self.is_turned_round(other) {
+            return Some(Difference::Polarity);
+        }
         let ours = self.words_missing_in(other);
         let theirs = other.words_missing_in(self);
         let lonely = ours
@@ -115,6 +128,43 @@ impl Facets {
             .find(|word| !has_synonym(word, &theirs, embedder))
             .or_else(|| theirs.iter().find(|word| !has_synonym(word, &ours, embedder)));
         lonely.map(|word| Difference::Word((*word).to_owned()))
+    }
+
+    /// Whether the same things stand in other places: what comes from where the other goes to, who becomes what the other was.
+    fn is_turned_round(&self, other: &Self) -> bool {
+        let named = |facets: &Self, word: &str| {
+            let all = facets.names.iter().chain(&facets.words).chain(&facets.numbers);
+            all.into_iter().any(|known| is_same_word(known, word))
+        };
+        let bound_elsewhere = self.bound.iter().any(|(direction, word)| {
+            other.bound.iter().any(|(others_direction, others_word)| {
+                let is_same = is_same_word(word, others_word);
+                let are_swapped = named(self, others_word) && named(other, word);
+                (direction != others_direction && is_same && !other.bound.contains(&(*direction, word.clone())))
+                    || (direction == others_direction && !is_same && are_swapped)
+            })
+        });
+        let has_same_names =
+            self.names.len() == other.names.len() && self.names.iter().all(|name| other.names.contains(name));
+        bound_elsewhere || (has_same_names && self.names != other.names) || self.is_reordered(other)
+    }
+
+    /// Whether the words that both have stand in another order, by more than one word in another place: a passive moves the verb,
+    /// but an admin who removes an owner is no owner who removes an admin.
+    fn is_reordered(&self, other: &Self) -> bool {
+        let shared = |of: &Self, with: &Self| -> Vec<String> {
+            let is_shared = |word: &&String| with.order.iter().any(|known| is_same_word(known, word));
+            of.order.iter().filter(is_shared).cloned().collect()
+        };
+        let without = |all: &[String], word: &str| -> Vec<String> {
+            all.iter().filter(|other| !is_same_word(other, word)).cloned().collect()
+        };
+        let (ours, theirs) = (shared(self, other), shared(other, self));
+        let one_moved = || {
+            let mut words = ours.iter();
+            words.any(|word| are_same_words(&without(&ours, word), &without(&theirs, word)))
+        };
+        !are_same_words(&ours, &theirs) && (ours.len() < 2 || !one_moved())
     }
 
     /// Whether each name of `other` is here too, capital or not.
@@ -171,6 +221,25 @@ fn tokens(question: &str) -> Vec<Token> {
         .collect()
 }
 
+/// What stands behind each word of direction.
+fn bound(tokens: &[Token]) -> Vec<(&'static str, String)> {
+    let direction = |token: &Token| match token.lower.as_str() {
+        "from" | "out" => Some("from"),
+        "to" | "into" => Some("to"),
+        "by" => Some("by"),
+        _ => None,
+    };
+    let next = |at: usize| {
+        let said = tokens[at..]
+            .iter()
+            .find(|token| !STOP_WORDS.contains(&token.lower.as_str()));
+        said.map(|token| token.lower.clone()).unwrap_or_default()
+    };
+    (tokens.iter().enumerate())
+        .filter_map(|(at, token)| Some((direction(token)?, next(at + 1))))
+        .collect()
+}
+
 fn asks(tokens: &[Token]) -> Asks {
     let word = |at: usize| tokens.get(at).map_or("", |token| token.lower.as_str());
     for at in 0..tokens.len() {
@@ -179,6 +248,8 @@ fn asks(tokens: &[Token]) -> Asks {
             ("how", "long" | "soon" | "fast" | "quickly") => Asks::Duration,
             ("how", "often" | "frequently") => Asks::Frequency,
             ("how" | "hows", _) => Asks::How,
+            // "What does it cost" is "how much is it".
+            ("what" | "whats", _) if tokens.iter().any(|token| is_price(&token.lower)) => Asks::Amount,
             ("what" | "which" | "whats", _) => Asks::Thing,
             ("when", _) => Asks::Time,
             ("where", _) => Asks::Place,
@@ -196,6 +267,10 @@ fn asks(tokens: &[Token]) -> Asks {
     }
 }
 
+fn is_price(word: &str) -> bool {
+    matches!(word, "cost" | "costs" | "price" | "prices")
+}
+
 /// Singular and plural, and the forms of a verb.
 fn is_same_word(a: &str, b: &str) -> bool {
     let stem = |word: &str| {
@@ -204,6 +279,10 @@ fn is_same_word(a: &str, b: &str) -> bool {
         stem.unwrap_or_else(|| word.to_owned())
     };
     a == b || stem(a) == stem(b)
+}
+
+fn are_same_words(a: &[String], b: &[String]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same_word(a, b))
 }
 
 fn has_synonym(word: &str, others: &[&str], embedder: &Embedder) -> bool {
@@ -226,6 +305,11 @@ mod tests {
         for (a, b) in [
             ("How do I rotate my API key?", "how can I rotate my api keys"),
             ("How do I enable SSO?", "How do I turn on SSO?"),
+            ("What does the Team plan cost?", "How much does the Team plan cost?"),
+            (
+                "How do I move my data to the EU?",
+                "How can I move our data into the EU?",
+            ),
             (
                 "What does the Team plan cost?",
                 "Please tell me what the team plan costs",
@@ -254,6 +338,26 @@ mod tests {
             ("Move from 2 to 5 seats", "Move from 5 to 2 seats"),
             ("How do I delete a workspace?", "How do I undo deleting a workspace?"),
             ("Do you charge VAT?", "Did you charge VAT?"),
+            (
+                "How do I move data from the EU to the US?",
+                "How do I move data from the US to the EU?",
+            ),
+            ("Does the sender see the receiver?", "Does the receiver see the sender?"),
+            (
+                "Is the old plan above the Team plan?",
+                "Is the Team plan above the old plan?",
+            ),
+            ("Can an admin remove an owner?", "Can an owner remove an admin?"),
+            ("Where do notices to Acme go?", "Where do notices from Acme go?"),
+            (
+                "Which addresses do you connect to?",
+                "Which addresses do you connect from?",
+            ),
+            (
+                "What happens to a Viewer who becomes an Editor?",
+                "What happens to an Editor who becomes a Viewer?",
+            ),
+            ("What does the Team plan cost?", "What does the Team plan include?"),
         ] {
             assert!(Facets::of(a).differ(&Facets::of(b), embedder()).is_some(), "{a} / {b}");
             assert!(Facets::of(b).differ(&Facets::of(a), embedder()).is_some(), "{b} / {a}");

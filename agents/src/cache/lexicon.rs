@@ -40,10 +40,10 @@ const SIDES: &[(&str, &str)] = &[
     ("create", "add adding create creating new insert make"),
     ("remove", "remove removing removed delete deleting deleted erase drop"),
     ("restore", "undo restore restoring restored recover undelete revert"),
-    ("upgrade", "upgrade upgrading"),
-    ("downgrade", "downgrade downgrading"),
-    ("more", "increase raise more higher up"),
-    ("less", "decrease lower reduce less fewer down"),
+    ("upgrade", "upgrade upgrades upgraded upgrading"),
+    ("downgrade", "downgrade downgrades downgraded downgrading"),
+    ("more", "increase raise more higher up over above"),
+    ("less", "decrease lower reduce less fewer down under below"),
     ("allow", "allow permit allowed permitted may"),
     ("forbid", "forbid block deny forbidden prohibited blocked"),
     ("before", "before"),
@@ -62,8 +62,29 @@ const SIDES: &[(&str, &str)] = &[
     ("most", "maximum max most largest biggest"),
     ("with", "with include including included"),
     ("except", "exclude excluding except excluded"),
-    ("lock", "lock locked"),
-    ("unlock", "unlock unlocked"),
+    ("lock", "lock locked locking"),
+    ("unlock", "unlock unlocked unlocking"),
+    ("accept", "accept accepts accepted accepting"),
+    (
+        "reject",
+        "reject rejects rejected rejecting refuse refuses refused refusing",
+    ),
+    ("grant", "grant grants granted granting"),
+    ("revoke", "revoke revokes revoked revoking"),
+    ("join", "join joins joined joining"),
+    ("leave", "leave leaves left leaving"),
+    ("buy", "buy buys bought buying"),
+    ("sell", "sell sells sold selling"),
+    ("encrypt", "encrypt encrypted encrypting"),
+    ("decrypt", "decrypt decrypted decrypting"),
+    ("earlier", "earlier sooner"),
+    ("later", "later"),
+    ("internal", "internal internally"),
+    ("external", "external externally"),
+    ("public", "public publicly"),
+    ("private", "private privately"),
+    ("source", "source sources"),
+    ("destination", "destination destinations"),
     ("all", "all every everybody everyone"),
     ("only", "only single"),
     ("failed", "failed fail fails failing declined"),
@@ -73,7 +94,7 @@ const SIDES: &[(&str, &str)] = &[
 
 const FILLERS: &str = "please turn switch tell know want need like get give find show explain help possible way able let us \
     just exactly actually currently hi hello hey thanks thank some any also about im id ive whats hows much many long often \
-    go going best question wondering wonder steps step them their they these those then than into out over be being should \
+    go going best question wondering wonder steps step them their they these those then than into out be being should \
     must does per now";
 
 const NUMBERS: &[(&str, &str)] = &[
