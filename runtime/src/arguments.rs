@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Ingest(IngestArguments),
     /// Search the knowledge base as the agents would
     Search(SearchArguments),
+    /// Measure routing, retrieval and the cache on labelled cases over the demo knowledge base
+    Eval(EvalArguments),
     /// List the agents
     Agents(ConfigurationArguments),
     /// Say what is wrong with the configuration, or what every setting is
@@ -113,6 +115,29 @@ pub(crate) struct ChatArguments {
     /// The server's auth.token
     #[arg(long, env = "ORCHESTRATAI__AUTH__TOKEN", hide_env_values = true)]
     pub(crate) token: Option<String>,
+}
+
+/// What to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EvalArguments {
+    /// The folder of the labelled cases
+    #[arg(long, value_name = "DIR", default_value = "evaluation/sets/demo")]
+    pub(crate) set: PathBuf,
+    /// Which part of them
+    #[arg(long, default_value = "develop")]
+    pub(crate) part: EvalPart,
+    /// List the cases that go wrong instead; of the part to develop on alone
+    #[arg(long)]
+    pub(crate) misses: bool,
+}
+
+/// A part of a set of labelled cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum EvalPart {
+    /// To look at and to tune on
+    Develop,
+    /// To decide by, and for nothing else
+    Decide,
 }
 
 /// What to take in.

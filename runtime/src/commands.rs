@@ -3,6 +3,7 @@
 mod agents;
 mod check_config;
 mod completions;
+mod eval;
 mod healthcheck;
 mod ingest;
 mod openapi;
@@ -28,6 +29,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CommandFailure> {
         Command::Chat(arguments) => chat::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Search(arguments) => search::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),
         Command::Openapi => openapi::run(),

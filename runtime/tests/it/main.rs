@@ -15,6 +15,7 @@ mod command_line;
 mod conformance;
 mod contract;
 mod crash;
+mod evaluating;
 mod full_disk;
 mod order;
 mod outside;

@@ -1,0 +1,96 @@
+//! Whether the passages that answer are found, and how far up.
+
+use orchestratai_agents::knowledge::{FoundChunk, Knowledge, KnowledgeError};
+
+use crate::{Gold, Question, QuestionKind};
+
+/// How the chunks that were found are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ranker {
+    /// As agents get them.
+    Fused,
+    /// By the embeddings alone.
+    Vectors,
+    /// By the words alone.
+    Bm25,
+}
+
+/// Where the passages of one question stand among all chunks.
+#[derive(Debug, Clone)]
+pub struct Ranked<'a> {
+    /// The question.
+    pub question: &'a Question,
+    /// The rank of each of its passages, from 1.
+    pub ranks: Vec<Option<usize>>,
+}
+
+/// Ranks the chunks of all collections for each question that has an answer.
+///
+/// # Errors
+/// [`KnowledgeError`] where the index fails.
+pub async fn rank<'a>(
+    knowledge: &Knowledge,
+    questions: &'a [Question],
+    ranker: Ranker,
+) -> Result<Vec<Ranked<'a>>, KnowledgeError> {
+    let collections = knowledge.collection_names();
+    let mut ranked = Vec::new();
+    for question in questions
+        .iter()
+        .filter(|question| question.kind != QuestionKind::Unanswerable)
+    {
+        let found = knowledge.search(&question.question, &collections, usize::MAX).await?;
+        let mut chunks = found.chunks;
+        let score = |chunk: &FoundChunk| match ranker {
+            Ranker::Fused => chunk.scores.fused,
+            Ranker::Vectors => chunk.scores.cosine,
+            Ranker::Bm25 => chunk.scores.bm25,
+        };
+        // Stable: of equals the one that agents would get first stands first.
+        chunks.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        let place = |gold: &Gold| chunks.iter().position(|chunk| is_of(chunk, gold)).map(|at| at + 1);
+        ranked.push(Ranked {
+            question,
+            ranks: question.gold.iter().map(place).collect(),
+        });
+    }
+    Ok(ranked)
+}
+
+fn is_of(found: &FoundChunk, gold: &Gold) -> bool {
+    let origin = &found.chunk.origin;
+    let is_document = gold
+        .source
+        .split_once('/')
+        .is_some_and(|(collection, path)| collection == origin.collection.as_str() && path == origin.source);
+    is_document
+        && found
+            .chunk
+            .heading_path()
+            .last()
+            .is_some_and(|heading| *heading == gold.heading)
+}
+
+impl Ranked<'_> {
+    /// The share of what is needed among the first `depth` chunks.
+    #[must_use]
+    pub fn recall(&self, depth: usize) -> f64 {
+        let within = |rank: &&Option<usize>| rank.is_some_and(|rank| rank <= depth);
+        let (found, needed) = (self.ranks.iter().filter(within).count(), self.ranks.len());
+        if self.question.any || needed == 1 {
+            return f64::from(u8::from(found > 0));
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a question has a handful of passages")]
+        let share = found as f64 / needed.max(1) as f64;
+        share
+    }
+
+    /// One by the rank of the first passage, 0 below `depth`.
+    #[must_use]
+    pub fn reciprocal_rank(&self, depth: usize) -> f64 {
+        let first = self.ranks.iter().flatten().min().filter(|rank| **rank <= depth);
+        #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
+        let reciprocal = first.map_or(0.0, |rank| 1.0 / *rank as f64);
+        reciprocal
+    }
+}

@@ -1,0 +1,98 @@
+//! The figures of cases whose figures are known.
+
+use orchestratai_evaluation::{
+    Gold, Part, Question, QuestionKind, Utterance, UtteranceKind,
+    report::Measured,
+    retrieval::{Ranked, Ranker},
+    routing::{Routed, calibration_error, confusion, macro_f1, selective_accuracy},
+};
+use orchestratai_shared::AgentId;
+
+fn agent(name: &str) -> AgentId {
+    AgentId::parse(name).unwrap()
+}
+
+fn utterance(right: &str) -> Utterance {
+    Utterance {
+        id: "r".into(),
+        part: Part::Develop,
+        kind: UtteranceKind::Plain,
+        message: "a message".into(),
+        after: Vec::new(),
+        agents: vec![agent(right)],
+        intent: None,
+    }
+}
+
+fn close(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-9
+}
+
+#[test]
+fn routing_is_judged_by_agent_and_by_confidence() {
+    let (billing, policy) = (utterance("billing"), utterance("policy"));
+    let case = |utterance, chosen, confidence| Routed {
+        utterance,
+        agent: agent(chosen),
+        confidence,
+    };
+    // billing: 2 of 3 found, 2 of 2 chosen rightly, F1 0.8; policy: 1 of 1 found, 1 of 2 chosen rightly, F1 2/3.
+    let routed = [
+        case(&billing, "billing", 0.95),
+        case(&billing, "billing", 0.95),
+        case(&billing, "policy", 0.55),
+        case(&policy, "policy", 0.75),
+    ];
+    assert!(close(macro_f1(&routed), (0.8 + 2.0 / 3.0) / 2.0));
+    assert_eq!(confusion(&routed)[&agent("billing")][&agent("policy")], 1);
+    assert!(close(selective_accuracy(&routed, 0.75), 1.0));
+    assert!(close(selective_accuracy(&routed, 1.0), 0.75));
+    // Two right at 0.95, one wrong at 0.55, one right at 0.75: 0.1, 0.55 and 0.25 away, of four.
+    assert!(close(calibration_error(&routed), 0.9 / 4.0));
+}
+
+#[test]
+fn recall_counts_what_is_needed_and_the_report_says_so() {
+    let gold = |heading: &str| Gold {
+        source: "billing/a.md".into(),
+        heading: heading.into(),
+        answer: "It is so.".into(),
+    };
+    let question = |any| Question {
+        id: "q7".into(),
+        part: Part::Develop,
+        kind: QuestionKind::Multi,
+        question: "What is it?".into(),
+        after: Vec::new(),
+        gold: vec![gold("A"), gold("B")],
+        any,
+    };
+    let (both, one) = (question(false), question(true));
+    let ranked = |question, ranks: [Option<usize>; 2]| Ranked {
+        question,
+        ranks: ranks.to_vec(),
+    };
+    let half = ranked(&both, [Some(2), Some(9)]);
+    assert!(close(half.recall(1), 0.0) && close(half.recall(5), 0.5) && close(half.recall(9), 1.0));
+    assert!(close(ranked(&one, [None, Some(3)]).recall(3), 1.0));
+    assert!(close(half.reciprocal_rank(10), 0.5) && close(half.reciprocal_rank(1), 0.0));
+    assert!(close(ranked(&one, [None, None]).reciprocal_rank(10), 0.0));
+
+    let measured = Measured {
+        part: Part::Develop,
+        rankings: vec![
+            (Ranker::Bm25, vec![ranked(&both, [None, None])]),
+            (Ranker::Fused, vec![half]),
+        ],
+        routed: Vec::new(),
+        looked_up: Vec::new(),
+    };
+    let tables = measured.tables();
+    assert!(
+        tables.contains("| both | 0.000 [0.000, 0.000] | 0.500 [0.500, 0.500] |"),
+        "{tables}"
+    );
+    assert!(tables.contains("| both, more than BM25 | +0.000"), "{tables}");
+    assert!(tables.contains("| multi | 1 |"), "{tables}");
+    assert!(measured.misses().contains("q7 at [Some(2), Some(9)]: What is it?"));
+}
