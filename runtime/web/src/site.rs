@@ -74,7 +74,8 @@ impl Site {
     }
 }
 
-fn busy(message: &str) -> ApiError {
+/// There is no room just now, or it is not the time.
+pub(crate) fn busy(message: &str) -> ApiError {
     Refusal::overloaded(message, std::time::Duration::from_secs(2)).into()
 }
 

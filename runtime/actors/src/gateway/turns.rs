@@ -83,10 +83,11 @@ impl Gateway {
         TurnEnd(ended): TurnEnd,
     ) -> Result<Option<TurnRecord>, Refusal> {
         let ended = tokio::select! {
+            biased;
             ended = ended => ended,
             () = self.inner.gave_up.cancelled() => {
-                let words = "The server stops before the turn has ended. It goes on after the next start: send the same message \
-                    with the same Idempotency-Key.";
+                let words = "The server stops before the turn has ended. It goes on after the next start: \
+                    GET /api/chat/stream/ with the id in X-Turn-Id follows it.";
                 return Err(Refusal::overloaded(words, RECONNECT_AFTER).of_turn(turn_id));
             }
         };

@@ -6,13 +6,17 @@ use actix_web::{
     HttpResponse,
     web::{Data, ServiceConfig},
 };
-use orchestratai_actors::{Refusal, ServiceHealth, ServiceState};
+use orchestratai_actors::{ServiceHealth, ServiceState};
 use orchestratai_shared::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{get, resource};
-use crate::{error::ApiError, openapi::Busy, site::Site};
+use crate::{
+    error::ApiError,
+    openapi::Busy,
+    site::{Site, busy},
+};
 
 pub(crate) fn configure(routes: &mut ServiceConfig) {
     let only_get = |path: &str| resource(path, "GET, HEAD");
@@ -93,7 +97,7 @@ pub(crate) struct ServiceHealthSchema {
     responses((status = 200, description = "It serves.", body = Health), Busy)
 )]
 pub(crate) fn health(site: &Site) -> Result<HttpResponse, ApiError> {
-    check_ready(site)?;
+    site.check_ready()?;
     Ok(HttpResponse::Ok().json(Health {
         status: "healthy",
         version: env!("CARGO_PKG_VERSION"),
@@ -138,7 +142,7 @@ pub(crate) fn live() -> HttpResponse {
     responses((status = 200, description = "It takes requests.", body = Check), Busy)
 )]
 pub(crate) fn ready(site: &Site) -> Result<HttpResponse, ApiError> {
-    check_ready(site)?;
+    site.check_ready()?;
     if site.gateway.is_draining() {
         return Err(busy("The server is about to stop."));
     }
@@ -155,16 +159,4 @@ pub(crate) fn metrics(site: &Site) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4")
         .body(site.metrics.render())
-}
-
-fn check_ready(site: &Site) -> Result<(), ApiError> {
-    if site.gateway.is_ready() {
-        Ok(())
-    } else {
-        Err(busy("The server is starting."))
-    }
-}
-
-fn busy(message: &str) -> ApiError {
-    Refusal::overloaded(message, std::time::Duration::from_secs(1)).into()
 }
