@@ -1,6 +1,21 @@
 //! Sentence embeddings: text in, a vector of unit length out.
 
+mod quantised;
+mod second_stage;
+mod transformer;
+
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    sync::OnceLock,
+};
+
 use model2vec_rs::model::StaticModel;
+use serde::Deserialize;
+
+pub(crate) use self::quantised::QuantisedVector;
+pub use self::second_stage::{NotEmbedded, SecondStage};
+pub use self::transformer::{Transformer, TransformerError, WithParts};
 
 /// Numbers in one embedding.
 pub const DIMENSIONS: usize = 256;
@@ -27,12 +42,41 @@ impl Embedder {
         Self { model }
     }
 
+    /// Whether the table has this word, in lower case, as a whole.
+    #[must_use]
+    pub fn has_word(&self, word: &str) -> bool {
+        // Read when it is first asked for: most questions have no unknown word.
+        static WORDS: OnceLock<HashSet<Box<str>>> = OnceLock::new();
+        WORDS.get_or_init(whole_words).contains(word)
+    }
+
     /// The embedding of `text`: [`DIMENSIONS`] numbers of length 1, or all 0 where the text has no known word piece.
     /// Reads at most 512 word pieces.
     #[must_use]
     pub fn embed(&self, text: &str) -> Vec<f32> {
         self.model.encode_single(text)
     }
+}
+
+fn whole_words() -> HashSet<Box<str>> {
+    #[derive(Deserialize)]
+    struct Tokenizer<'a> {
+        #[serde(borrow)]
+        model: Model<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Model<'a> {
+        #[serde(borrow)]
+        vocab: HashMap<Cow<'a, str>, u32>,
+    }
+    let tokenizer: Tokenizer<'_> =
+        serde_json::from_slice(TOKENIZER).expect("the compiled-in tokenizer is whole: a test reads it");
+    let pieces = tokenizer.model.vocab.into_keys();
+    // `##` marks what only continues a word.
+    pieces
+        .filter(|piece| piece.chars().all(char::is_alphabetic))
+        .map(|piece| piece.into_owned().into_boxed_str())
+        .collect()
 }
 
 /// The dot product, which is the cosine for vectors of unit length; 0 where one of them is all 0.
@@ -73,6 +117,12 @@ mod tests {
             }
             assert!((cosine(&vector, &vector) - 1.0).abs() < 1e-4);
         }
+    }
+
+    #[test]
+    fn whole_words_are_known_and_pieces_are_not() {
+        assert!(embedder().has_word("voucher") && embedder().has_word("invoice"));
+        assert!(!embedder().has_word("cansel") && !embedder().has_word("##ing"));
     }
 
     #[test]
