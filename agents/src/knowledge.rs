@@ -4,6 +4,7 @@
 //! on disk, and is made anew where it is missing, corrupt or older than the documents; searches go on with the old one
 //! until the new one is complete.
 
+mod cascade;
 mod chunk;
 mod collection;
 mod document;
@@ -20,14 +21,18 @@ mod plain_text;
 mod search;
 mod shelf;
 mod source;
+mod spelling;
+mod transformer_vectors;
 
 use std::{
     collections::BTreeMap,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
+    time::Instant,
 };
 
 pub use self::{
+    cascade::{Cascade, SecondStageUse},
     chunk::{Chunk, ChunkOrigin},
     collection::CollectionName,
     document::{
@@ -38,8 +43,10 @@ pub use self::{
     ingest::{IngestReport, ingest_files, ingest_folder},
     search::{FoundChunk, Scores, SearchResult},
     source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
+    spelling::Correction,
+    transformer_vectors::TransformerVectors,
 };
-use self::{index::CollectionIndex, shelf::Shelf};
+use self::{index::CollectionIndex, search::Search, shelf::Shelf};
 pub(crate) use self::{
     passage::{Passage, PassageKind},
     search::Query,
@@ -60,9 +67,12 @@ struct Inner {
     shelf: Shelf,
     documents: Arc<dyn DocumentStore>,
     embedder: Arc<Embedder>,
+    cascade: Option<Cascade>,
     served: RwLock<Arc<Snapshot>>,
     /// One refresh at a time.
     refreshing: tokio::sync::Mutex<()>,
+    /// One deepening at a time, beside refreshes.
+    deepening: tokio::sync::Mutex<()>,
 }
 
 /// What is served at one moment.
@@ -103,6 +113,20 @@ impl Knowledge {
         documents: Arc<dyn DocumentStore>,
         embedder: Arc<Embedder>,
     ) -> Result<Self, KnowledgeError> {
+        Self::open_with(dir, documents, embedder, None).await
+    }
+
+    /// As [`Self::open`], with a second stage. Its vectors of the chunks are read where they are there, and not waited for where
+    /// they are not: searches do without it until [`Self::deepen`] has made them.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(
+        dir: &Path,
+        documents: Arc<dyn DocumentStore>,
+        embedder: Arc<Embedder>,
+        cascade: Option<Cascade>,
+    ) -> Result<Self, KnowledgeError> {
         let shelf = Shelf::new(dir);
         let opened = {
             let shelf = shelf.clone();
@@ -112,18 +136,29 @@ impl Knowledge {
             shelf,
             documents,
             embedder,
+            cascade,
             served: RwLock::new(Arc::new(opened)),
             refreshing: tokio::sync::Mutex::new(()),
+            deepening: tokio::sync::Mutex::new(()),
         }));
         if !knowledge.follows_the_documents().await? {
             tracing::warn!("the index was made from other documents, and is made anew");
             knowledge.serve(Snapshot::default());
         }
         knowledge.refresh().await?;
+        if let Some(cascade) = knowledge.0.cascade.clone() {
+            let served = knowledge.snapshot();
+            let load = move || {
+                served.collections.values().for_each(|index| cascade.load(index));
+                Ok(())
+            };
+            blocking(load).await?;
+        }
         Ok(knowledge)
     }
 
-    /// Searches collections for at most `limit` chunks, best first. A collection that does not exist has no chunks.
+    /// Searches collections for at most `limit` chunks, best first. A collection that does not exist has no chunks. Where the
+    /// first stage is unsure, the second is waited for, if there is one.
     ///
     /// # Errors
     /// [`KnowledgeError`] where the index fails.
@@ -133,18 +168,83 @@ impl Knowledge {
         collections: &[CollectionName],
         limit: usize,
     ) -> Result<SearchResult, KnowledgeError> {
+        let began = Instant::now();
         let snapshot = self.snapshot();
         let indexes: Vec<Arc<CollectionIndex>> = collections
             .iter()
             .filter_map(|name| snapshot.collections.get(name).cloned())
             .collect();
-        let revision = snapshot.revision;
         let chunks: usize = indexes.iter().map(|index| index.chunks.len()).sum();
+        let mut search = Search::new(indexes, question, limit, Arc::clone(&self.0.embedder));
         if chunks <= INLINE_CHUNKS_MAX {
-            return search::search(&indexes, question, limit, &self.0.embedder, revision);
+            search.first_stage()?;
+        } else {
+            search = blocking(move || {
+                search.first_stage()?;
+                Ok(search)
+            })
+            .await?;
         }
-        let (question, embedder) = (question.to_owned(), Arc::clone(&self.0.embedder));
-        blocking(move || search::search(&indexes, &question, limit, &embedder, revision)).await
+        let used = self.second_stage(&mut search).await;
+        Ok(search.finish(snapshot.revision, used, began.elapsed()))
+    }
+
+    async fn second_stage(&self, search: &mut Search) -> SecondStageUse {
+        let Some(cascade) = &self.0.cascade else {
+            return SecondStageUse::Absent;
+        };
+        if !search.indexes().iter().all(|index| cascade.has_vectors(index)) {
+            return SecondStageUse::Absent;
+        }
+        if search.is_sure() {
+            return SecondStageUse::NotNeeded;
+        }
+        let began = Instant::now();
+        match cascade.embed(search.question()).await {
+            Ok(vector) => {
+                search.second_stage(&vector);
+                SecondStageUse::Ranked { took: began.elapsed() }
+            }
+            Err(error) => SecondStageUse::Missed(error),
+        }
+    }
+
+    /// Makes what the second stage needs and does not have, for what is served now: it takes 10 to 40 ms a chunk and core, and
+    /// searches go on meanwhile. Does nothing where there is no second stage.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the transformer fails or the index cannot be written; searches go on without it.
+    pub async fn deepen(&self) -> Result<(), KnowledgeError> {
+        let Some(cascade) = &self.0.cascade else {
+            return Ok(());
+        };
+        let _one_at_a_time = self.0.deepening.lock().await;
+        loop {
+            let snapshot = self.snapshot();
+            let Some(index) = snapshot.collections.values().find(|index| !cascade.has_vectors(index)) else {
+                return Ok(());
+            };
+            let (cascade, shallow) = (cascade.clone(), Arc::clone(index));
+            if let Err(error) = blocking(move || cascade.deepen(&shallow)).await {
+                // An index that was replaced meanwhile is gone from the disk, and wanted by nobody.
+                let now = self.snapshot();
+                if now.collections.values().any(|served| Arc::ptr_eq(served, index)) {
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// All vectors of the second stage, to be shipped with the documents; none without a second stage.
+    #[must_use]
+    pub fn transformer_vectors(&self) -> Option<TransformerVectors> {
+        let cascade = self.0.cascade.as_ref()?;
+        let model = cascade.stage().name();
+        let mut all = TransformerVectors::new(model);
+        for index in self.snapshot().collections.values() {
+            all.by_key.extend(index.known_transformer_vectors(model).by_key);
+        }
+        Some(all)
     }
 
     /// The collections that are served, by name.

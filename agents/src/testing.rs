@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::{
     embedder::Embedder,
-    knowledge::{Query, SearchResult},
+    knowledge::{Query, SearchResult, SecondStageUse},
 };
 
 /// The compiled-in table, read once for all tests.
@@ -20,6 +20,8 @@ pub(crate) fn nothing_found() -> SearchResult {
         collections: Vec::new(),
         revision: 0,
         took: std::time::Duration::ZERO,
+        second_stage: SecondStageUse::Absent,
+        corrections: Vec::new(),
         query: Arc::new(Query {
             vector: Vec::new(),
             words: Vec::new(),

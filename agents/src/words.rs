@@ -48,6 +48,11 @@ pub(crate) fn distinct_words(text: &str) -> Vec<String> {
     words
 }
 
+/// Whether a word in lower case says nothing about the subject.
+pub(crate) fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.contains(&word)
+}
+
 /// A number that stands for a word; two words share one only by a rare accident.
 pub(crate) fn word_number(word: &str) -> u32 {
     // FNV-1a, folded: fixed for all time, unlike the hashers of the standard library.

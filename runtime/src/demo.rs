@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use orchestratai_agents::knowledge::{CollectionName, DocumentStore, KnowledgeError, SourceFile, ingest_files};
+use orchestratai_agents::knowledge::{
+    CollectionName, DocumentStore, KnowledgeError, SourceFile, TransformerVectors, ingest_files,
+};
 use rust_embed::RustEmbed;
 
 /// The name of its root: `ingest` names folders by their absolute paths, so no folder has it.
 const ROOT: &str = "demo";
+
+/// The vectors of the demo's chunks by the transformer that comes with the binary: made once, since they take some ten seconds.
+const TRANSFORMER_VECTORS: &[u8] = include_bytes!("../assets/demo-transformer.i8");
 
 #[derive(RustEmbed)]
 #[folder = "../config/demo/"]
@@ -30,6 +35,11 @@ fn collections() -> BTreeMap<CollectionName, Vec<SourceFile>> {
     collections
 }
 
+/// The transformer's vectors of the demo's chunks.
+pub(crate) fn transformer_vectors() -> Option<TransformerVectors> {
+    TransformerVectors::from_bytes(TRANSFORMER_VECTORS)
+}
+
 /// Puts the demo among the documents; gives their number. Doing it twice changes nothing.
 ///
 /// # Errors
@@ -48,9 +58,17 @@ pub(crate) async fn load(documents: &dyn DocumentStore) -> Result<usize, Knowled
 
 #[cfg(test)]
 mod tests {
-    use orchestratai_agents::knowledge::parse;
+    use std::{path::Path, sync::Arc, time::Duration};
+
+    use orchestratai_agents::{
+        Embedder,
+        embedder::{SecondStage, Transformer, cosine},
+        knowledge::{Cascade, Knowledge, parse},
+    };
+    use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
     use super::*;
+    use crate::documents::StoredDocuments;
 
     #[test]
     fn the_demo_has_three_collections_and_every_file_of_it_can_be_read() {
@@ -65,5 +83,63 @@ mod tests {
             assert!(parsed.problems.is_empty(), "{:?}", parsed.problems);
             assert_eq!(parsed.documents.len(), count);
         }
+    }
+
+    async fn knowledge(folder: &Path, shipped: Option<TransformerVectors>) -> (Knowledge, SecondStage) {
+        let settings = StoreSettings {
+            url_or_path: folder.join("demo.db").to_string_lossy().into_owned(),
+            durability: Durability::Process,
+            readers: 1,
+            access: Access::Documents,
+        };
+        let documents = StoredDocuments::new(Store::open(&settings).await.unwrap());
+        load(&documents).await.unwrap();
+        let stage = SecondStage::new(None, Duration::from_secs(60)).unwrap();
+        let cascade = Cascade::new(stage.clone(), Duration::from_secs(10), shipped.into_iter().collect());
+        let (documents, embedder) = (Arc::new(documents), Arc::new(Embedder::embedded()));
+        let knowledge = Knowledge::open_with(&folder.join("index"), documents, embedder, Some(cascade))
+            .await
+            .unwrap();
+        knowledge.deepen().await.unwrap();
+        (knowledge, stage)
+    }
+
+    /// `UPDATE_DEMO=1 cargo test -p orchestratai the_transformers_vectors` makes them anew.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_transformers_vectors_of_every_chunk_of_the_demo_are_shipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo-transformer.i8");
+        if std::env::var_os("UPDATE_DEMO").is_some() {
+            let (knowledge, _) = knowledge(&folder.path().join("fresh"), None).await;
+            std::fs::write(path, knowledge.transformer_vectors().unwrap().to_bytes()).unwrap();
+            return;
+        }
+        let (knowledge, stage) = knowledge(folder.path(), transformer_vectors()).await;
+        assert!(
+            !stage.is_loaded(),
+            "chunks had to be read: the shipped vectors are stale"
+        );
+        // That they are those of these texts: each question's best chunk is as near as the model itself says.
+        let model = Transformer::embedded().unwrap();
+        let collections = knowledge.collection_names();
+        let mut checked = 0;
+        for question in [
+            "How early must I tell you?",
+            "can I have the money back",
+            "it is broken",
+        ] {
+            let found = knowledge.search(question, &collections, 3).await.unwrap();
+            for found in found.chunks {
+                let Some(stored) = found.scores.transformer else {
+                    continue;
+                };
+                let chunk = &found.chunk;
+                let text = format!("{}\n{}\n{}", chunk.origin.title, chunk.headings.join(" > "), chunk.text);
+                let exact = cosine(&model.embed(&text).unwrap(), &model.embed(question).unwrap());
+                assert!((stored - exact).abs() < 0.01, "{question}: {stored} is not {exact}");
+                checked += 1;
+            }
+        }
+        assert!(checked > 0, "the transformer was never asked");
     }
 }

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use orchestratai_agents::{Embedder, definition::Catalog, knowledge::Knowledge};
+use orchestratai_agents::{
+    Embedder,
+    definition::Catalog,
+    embedder::SecondStage,
+    knowledge::{Cascade, Knowledge},
+};
 use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
 use crate::{
     data_dir::DataDir,
+    demo,
     documents::StoredDocuments,
     failure::CommandFailure,
     settings::{self, Settings},
@@ -36,13 +42,31 @@ pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure
     }
 }
 
-/// Opens the knowledge base over the documents of the database.
+/// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for.
 pub(crate) async fn open_knowledge(
+    settings: &Settings,
     data: &DataDir,
     documents: &StoredDocuments,
     embedder: &Arc<Embedder>,
 ) -> Result<Knowledge, CommandFailure> {
-    Knowledge::open(&data.index(), Arc::new(documents.clone()), Arc::clone(embedder))
-        .await
-        .map_err(|error| CommandFailure::because("the knowledge base cannot be opened", error))
+    let cascade = cascade(settings)?;
+    Knowledge::open_with(
+        &data.index(),
+        Arc::new(documents.clone()),
+        Arc::clone(embedder),
+        cascade,
+    )
+    .await
+    .map_err(|error| CommandFailure::because("the knowledge base cannot be opened", error))
+}
+
+fn cascade(settings: &Settings) -> Result<Option<Cascade>, CommandFailure> {
+    let retrieval = &settings.retrieval;
+    if !retrieval.cascade {
+        return Ok(None);
+    }
+    let stage = SecondStage::new(retrieval.transformer.clone(), retrieval.transformer_idle)
+        .map_err(|error| CommandFailure::because("retrieval.transformer cannot be used", error))?;
+    let shipped = demo::transformer_vectors().into_iter().collect();
+    Ok(Some(Cascade::new(stage, retrieval.transformer_wait, shipped)))
 }

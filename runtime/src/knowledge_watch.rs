@@ -25,6 +25,8 @@ pub(crate) struct KnowledgeWatch {
     metrics: Metrics,
     /// What was told last; `None`: nothing yet.
     told: Option<u64>,
+    /// For which revision the transformer was last asked to read what is new.
+    deepened: Option<u64>,
     fails: Arc<AtomicBool>,
 }
 
@@ -35,6 +37,7 @@ impl KnowledgeWatch {
             store,
             metrics,
             told: None,
+            deepened: None,
             fails: Arc::default(),
         }
     }
@@ -57,7 +60,7 @@ impl KnowledgeWatch {
         })
     }
 
-    /// Brings the index up to date and says which revision is served.
+    /// Brings the index up to date, with all that the second stage of search needs, and says which revision is served.
     ///
     /// # Errors
     /// Where documents or index cannot be read or written; what was served is served on.
@@ -66,6 +69,7 @@ impl KnowledgeWatch {
         if self.told == Some(refreshed.revision) {
             return Ok(());
         }
+        self.deepen(refreshed.revision).await?;
         let collections = self.knowledge.collections();
         self.metrics.knowledge_served(
             refreshed.revision,
@@ -87,6 +91,30 @@ impl KnowledgeWatch {
         );
         self.told = Some(refreshed.revision);
         Ok(())
+    }
+
+    /// Waits until the second stage has what it needs; answers are taken from what is new meanwhile, and from what comes after it.
+    async fn deepen(&mut self, revision: u64) -> Result<(), KnowledgeError> {
+        if self.deepened == Some(revision) {
+            return Ok(());
+        }
+        // Once a revision, even where it fails: the first stage serves without it.
+        self.deepened = Some(revision);
+        let knowledge = self.knowledge.clone();
+        let mut deepening = std::pin::pin!(async move { knowledge.deepen().await });
+        loop {
+            tokio::select! {
+                deepened = &mut deepening => {
+                    if let Err(error) = deepened {
+                        tracing::error!(error = %Chain(&error), "the transformer cannot read the documents");
+                    }
+                    return Ok(());
+                }
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    self.knowledge.refresh().await?;
+                }
+            }
+        }
     }
 
     /// Looks again and again, for as long as it is polled.

@@ -45,6 +45,7 @@ pub(crate) struct Settings {
     pub(crate) actors: ActorSettings,
     pub(crate) store: StoreSettings,
     pub(crate) knowledge: KnowledgeSettings,
+    pub(crate) retrieval: RetrievalSettings,
     pub(crate) agents: AgentSettings,
     pub(crate) telemetry: TracingSettings,
     pub(crate) conformance: ConformanceSettings,
@@ -138,6 +139,16 @@ pub(crate) struct KnowledgeSettings {
     pub(crate) demo: bool,
 }
 
+/// How passages are found.
+#[derive(Debug, Clone)]
+pub(crate) struct RetrievalSettings {
+    pub(crate) cascade: bool,
+    /// `None`: the one that is compiled in.
+    pub(crate) transformer: Option<PathBuf>,
+    pub(crate) transformer_wait: Duration,
+    pub(crate) transformer_idle: Duration,
+}
+
 /// Where agents are defined.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentSettings {
@@ -187,6 +198,7 @@ impl Settings {
             knowledge: KnowledgeSettings {
                 demo: r.boolean("knowledge.demo"),
             },
+            retrieval: read_retrieval(r),
             agents: AgentSettings {
                 dir: read_agents_dir(r),
             },
@@ -362,6 +374,20 @@ fn read_store(r: &mut Reader) -> StoreSettings {
             &[("full", Durability::Full), ("process", Durability::Process)],
         ),
         readers: r.integer("store.readers", 1..=64),
+    }
+}
+
+fn read_retrieval(r: &mut Reader) -> RetrievalSettings {
+    let allowed = "the path of a folder that exists, or empty";
+    let transformer = r.value("retrieval.transformer", allowed, |raw| match text(raw)? {
+        "" => Some(None),
+        folder => Path::new(folder).is_dir().then(|| Some(PathBuf::from(folder))),
+    });
+    RetrievalSettings {
+        cascade: r.boolean("retrieval.cascade"),
+        transformer: transformer.flatten(),
+        transformer_wait: r.duration("retrieval.transformer_wait", Duration::from_millis(1)..=10 * SECOND),
+        transformer_idle: r.duration("retrieval.transformer_idle", SECOND..=24 * HOUR),
     }
 }
 

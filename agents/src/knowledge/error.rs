@@ -1,8 +1,9 @@
 //! What can go wrong with the knowledge base.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use super::{CollectionName, DocumentStoreError};
+use crate::embedder::TransformerError;
 
 /// Why the knowledge base cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub enum KnowledgeError {
         /// Why not.
         reason: String,
     },
+    /// The transformer cannot be loaded, or fails on a chunk.
+    #[error("the transformer cannot embed the chunks")]
+    Transformer(#[source] Arc<TransformerError>),
     /// Work that was handed to another thread ended without a result.
     #[error("the work on the index was broken off")]
     BrokenOff,

@@ -1,10 +1,18 @@
 //! The index of one collection: chunks, vectors and the full-text index, in memory and on disk.
 //!
-//! On disk it is a folder that is written once and never changed: `chunks.json`, `vectors.f32`, `text/` (tantivy) and
-//! `manifest.json`, which names format, embedder and the checksum of every other file. Nothing is flushed to the device
-//! by force: the index is derived, and what a loss of power tears fails its checksum and is made anew.
+//! On disk it is a folder that is written once and never changed: `chunks.json`, `vectors.f32`, `words.fst`, `text/`
+//! (tantivy) and `manifest.json`, which names format, embedder and the checksum of every other file. Nothing is flushed to
+//! the device by force: the index is derived, and what a loss of power tears fails its checksum and is made anew.
+//!
+//! Beside these stand the transformer's vectors, `transformer.i8`, which come later: they take long to make, and the index
+//! serves without them until they are there. They have a checksum of their own.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,15 +25,19 @@ use super::{
     duplicates,
     lexical::{self, Lexical},
     source::hex,
+    spelling::Vocabulary,
+    transformer_vectors::{TextKey, TransformerVectors, text_key},
 };
-use crate::embedder::{DIMENSIONS, Embedder};
+use crate::embedder::{DIMENSIONS, Embedder, QuantisedVector};
 
 /// Changes whenever an older index could not be read, or would be cut differently.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const MANIFEST: &str = "manifest.json";
 const CHUNKS: &str = "chunks.json";
 const VECTORS: &str = "vectors.f32";
+const WORDS: &str = "words.fst";
 const TEXT: &str = "text";
+const TRANSFORMER: &str = "transformer.i8";
 /// Up to this many chunks, each keeps its passages once they are made: 2 to 3 KiB a chunk.
 const KEPT_PASSAGES_CHUNKS_MAX: usize = 2_000;
 
@@ -39,8 +51,22 @@ pub(crate) struct CollectionIndex {
     /// [`DIMENSIONS`] numbers for each chunk.
     pub(crate) vectors: Vec<f32>,
     pub(crate) lexical: Lexical,
+    /// Its words, for those that are misspelt.
+    pub(crate) vocabulary: Vocabulary,
+    /// The transformer's vector of each chunk, by the chunk's number; none while they are not all there.
+    transformer: RwLock<Option<Arc<ByChunk>>>,
+    folder: PathBuf,
     /// The documents it was made from, with the revision that changed each last.
     pub(crate) documents: Vec<(DocumentId, u64)>,
+}
+
+/// The transformer's vectors of a collection.
+#[derive(Debug)]
+pub(crate) struct ByChunk {
+    /// The model that made them.
+    pub(crate) model: String,
+    /// By the chunk's number; of no values for a chunk that is folded.
+    pub(crate) vectors: Vec<QuantisedVector>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -126,6 +152,7 @@ pub(crate) fn build(
     }
     let texts: Vec<String> = table.chunks.iter().map(|chunk| table.indexed_text(chunk)).collect();
     let vectors = embed_all(&texts, embedder);
+    let words = Vocabulary::build(texts.iter().map(String::as_str));
     // A chunk that is folded is never found; its words must not count as rare or frequent either.
     let searchable = table
         .chunks
@@ -133,18 +160,19 @@ pub(crate) fn build(
         .zip(&texts)
         .map(|(chunk, text)| if chunk.folded.is_some() { "" } else { text });
     let text_files = lexical::build(searchable).map_err(full_text(collection))?;
-    write(collection, folder, &table, &vectors, text_files)
+    write(collection, folder, &table, &vectors, words, text_files)
 }
 
 impl ChunkTable {
     fn indexed_text(&self, chunk: &ChunkRow) -> String {
-        format!(
-            "{}\n{}\n{}",
-            self.documents[chunk.document as usize].title,
-            chunk.headings.join(" > "),
-            chunk.text
-        )
+        let title = &self.documents[chunk.document as usize].title;
+        indexed_text(title, &chunk.headings, &chunk.text)
     }
+}
+
+/// What is embedded and searched of a chunk: its title and headings stand in front of it.
+fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
+    format!("{title}\n{}\n{text}", headings.join(" > "))
 }
 
 /// The vectors of all texts, one after the other, made on all cores.
@@ -169,6 +197,7 @@ fn write(
     folder: &Path,
     table: &ChunkTable,
     vectors: &[f32],
+    words: Vec<u8>,
     text_files: Vec<(String, Vec<u8>)>,
 ) -> Result<(), KnowledgeError> {
     let table_json = serde_json::to_vec(table).expect("rows of plain texts and numbers have a JSON form");
@@ -178,6 +207,7 @@ fn write(
             VECTORS.to_owned(),
             vectors.iter().flat_map(|value| value.to_le_bytes()).collect(),
         ),
+        (WORDS.to_owned(), words),
     ];
     files.extend(
         text_files
@@ -207,6 +237,9 @@ fn write(
     fs::write(&path, manifest).map_err(io(&path))
 }
 
+/// The documents with their revisions, the chunks, and which of them are folded.
+type Bound = (Vec<(DocumentId, u64)>, Vec<Arc<Chunk>>, Vec<Option<u32>>);
+
 impl CollectionIndex {
     /// Opens what [`build`] wrote; every file is checked.
     ///
@@ -231,7 +264,7 @@ impl CollectionIndex {
         if manifest.collection != collection.as_str() {
             return Err(corrupt(format!("it belongs to the collection {}", manifest.collection)));
         }
-        let (mut table, mut vectors) = (None, None);
+        let (mut table, mut vectors, mut words) = (None, None, None);
         for file in &manifest.files {
             let bytes = read(&file.name)?;
             if hex(&Sha256::digest(&bytes)) != file.sha256 {
@@ -243,13 +276,17 @@ impl CollectionIndex {
             match file.name.as_str() {
                 CHUNKS => table = Some(bytes),
                 VECTORS => vectors = Some(bytes),
+                WORDS => words = Some(bytes),
                 // Tantivy maps its own files.
                 _ => {}
             }
         }
-        let (Some(table), Some(vectors)) = (table, vectors) else {
-            return Err(corrupt(format!("{CHUNKS} or {VECTORS} is not in the manifest")));
+        let (Some(table), Some(vectors), Some(words)) = (table, vectors, words) else {
+            return Err(corrupt(format!(
+                "{CHUNKS}, {VECTORS} or {WORDS} is not in the manifest"
+            )));
         };
+        let vocabulary = Vocabulary::from_bytes(words).ok_or_else(|| corrupt(format!("{WORDS} cannot be read")))?;
         let table: ChunkTable =
             serde_json::from_slice(&table).map_err(|error| corrupt(format!("{CHUNKS}: {error}")))?;
         let vectors: Vec<f32> = vectors
@@ -263,10 +300,22 @@ impl CollectionIndex {
         if chunks != manifest.chunks || vectors.len() != chunks * DIMENSIONS || lexical.len() != chunks as u64 {
             return Err(corrupt("its files do not have the same number of chunks".into()));
         }
-        Self::bind(collection, table, vectors, lexical).ok_or_else(|| corrupt("a chunk has no document".into()))
+        let (documents, chunks, folded) =
+            Self::bind(collection, table).ok_or_else(|| corrupt("a chunk has no document".into()))?;
+        Ok(Self {
+            collection: collection.clone(),
+            chunks,
+            folded,
+            vectors,
+            lexical,
+            vocabulary,
+            transformer: RwLock::default(),
+            folder: folder.to_owned(),
+            documents,
+        })
     }
 
-    fn bind(collection: &CollectionName, table: ChunkTable, vectors: Vec<f32>, lexical: Lexical) -> Option<Self> {
+    fn bind(collection: &CollectionName, table: ChunkTable) -> Option<Bound> {
         let documents = table
             .documents
             .iter()
@@ -301,19 +350,83 @@ impl CollectionIndex {
                 )))
             })
             .collect();
-        Some(Self {
-            collection: collection.clone(),
-            chunks: chunks?,
-            folded,
-            vectors,
-            lexical,
-            documents,
-        })
+        Some((documents, chunks?, folded))
     }
 
     /// The vector of a chunk.
     pub(crate) fn vector(&self, chunk: usize) -> &[f32] {
         &self.vectors[chunk * DIMENSIONS..(chunk + 1) * DIMENSIONS]
+    }
+
+    /// The transformer's vectors; none while they are not all there.
+    pub(crate) fn transformer(&self) -> Option<Arc<ByChunk>> {
+        self.transformer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the transformer is to embed, with the key of each text: the chunks that are found.
+    pub(crate) fn transformer_texts(&self) -> impl Iterator<Item = (TextKey, String)> {
+        let found = self
+            .chunks
+            .iter()
+            .zip(&self.folded)
+            .filter(|(_, folded)| folded.is_none());
+        found.map(|(chunk, _)| {
+            let text = indexed_text(&chunk.origin.title, &chunk.headings, &chunk.text);
+            (text_key(&text), text)
+        })
+    }
+
+    /// The vectors of this model that an earlier run wrote for this index, or that are served; none of another model.
+    pub(crate) fn known_transformer_vectors(&self, model: &str) -> TransformerVectors {
+        let written = fs::read(self.folder.join(TRANSFORMER)).ok();
+        let written = written.and_then(|bytes| TransformerVectors::from_bytes(&bytes));
+        written
+            .filter(|vectors| vectors.model == model)
+            .unwrap_or_else(|| TransformerVectors::new(model))
+    }
+
+    /// Takes over the vectors of the chunks that are as they were in the index before: they are not made again.
+    ///
+    /// # Errors
+    /// [`KnowledgeError::Io`] where they cannot be written.
+    pub(crate) fn inherit_transformer_vectors(&self, before: &Self) -> Result<(), KnowledgeError> {
+        let written = fs::read(before.folder.join(TRANSFORMER)).ok();
+        let Some(mut vectors) = written.and_then(|bytes| TransformerVectors::from_bytes(&bytes)) else {
+            return Ok(());
+        };
+        let wanted: HashSet<TextKey> = self.transformer_texts().map(|(key, _)| key).collect();
+        vectors.by_key.retain(|key, _| wanted.contains(key));
+        self.write_transformer_vectors(&vectors)
+    }
+
+    /// Writes vectors, all or some of those that are wanted, beside the index.
+    ///
+    /// # Errors
+    /// [`KnowledgeError::Io`].
+    pub(crate) fn write_transformer_vectors(&self, vectors: &TransformerVectors) -> Result<(), KnowledgeError> {
+        // A reader sees the old file or the new one.
+        let draft = self.folder.join(format!("{TRANSFORMER}.{}", std::process::id()));
+        fs::write(&draft, vectors.to_bytes()).map_err(io(&draft))?;
+        let path = self.folder.join(TRANSFORMER);
+        fs::rename(&draft, &path).map_err(io(&path))
+    }
+
+    /// Serves these vectors; false where they are not all that is wanted.
+    pub(crate) fn serve_transformer_vectors(&self, vectors: &TransformerVectors) -> bool {
+        let mut keys = self.transformer_texts().map(|(key, _)| key);
+        let each = self.folded.iter().map(|folded| match folded {
+            Some(_) => Some(QuantisedVector::new(&[])),
+            None => vectors.by_key.get(&keys.next()?).cloned(),
+        });
+        let Some(each) = each.collect::<Option<Vec<_>>>() else {
+            return false;
+        };
+        let by_chunk = ByChunk {
+            model: vectors.model.clone(),
+            vectors: each,
+        };
+        *self.transformer.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(by_chunk));
+        true
     }
 }
 

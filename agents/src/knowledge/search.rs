@@ -1,30 +1,96 @@
-//! Search: every chunk of the chosen collections is scored by cosine and BM25, fused on one absolute scale.
+//! Search in two stages.
+//!
+//! The first scores every chunk by the cosine of its static embedding and by BM25, and the best of them once more by the
+//! cosine of their nearest passage: a sentence may answer a question that its section as a whole is far from. Where the best
+//! are close together, the second stage asks a transformer, and ranks the best hundred by what it says.
+//!
+//! All scores are on one absolute scale. The weights are those with the best recall and reciprocal rank over the labelled
+//! questions to develop on (`docs/evaluation.md`); around these values neither changes by more than a few questions.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use orchestratai_shared::DocumentChunk;
 use serde_json::{Map, Value, json};
 
 use super::{
     CollectionName, KnowledgeError,
+    cascade::SecondStageUse,
     chunk::Chunk,
     index::{CollectionIndex, full_text},
     lexical::Lexical,
+    spelling::{self, Correction},
 };
 use crate::{
     embedder::{Embedder, cosine},
     words::{distinct_words, word_number},
 };
 
-/// Weight of BM25 in the fused score.
-const LEXICAL_WEIGHT: f32 = 0.5;
+/// Weights by which the best of the first stage are found, of which the passages are read.
+const ROUGH: Weights = Weights {
+    cosine: 1.0,
+    passage: 0.0,
+    transformer: 0.0,
+    bm25: 0.5,
+    shift: 0.0,
+};
+/// Weights of the first stage.
+const FIRST: Weights = Weights {
+    cosine: 0.5,
+    passage: 0.5,
+    transformer: 0.0,
+    bm25: 0.5,
+    shift: 0.0,
+};
+/// Weights by which the best of the second stage are found.
+const ROUGH_SECOND: Weights = Weights {
+    cosine: 0.3,
+    passage: 0.0,
+    ..SECOND
+};
+/// Weights of the second stage; the shift brings its scores to where those of the first say as much.
+const SECOND: Weights = Weights {
+    cosine: 0.0,
+    passage: 0.3,
+    transformer: 0.7,
+    bm25: 0.4,
+    shift: 0.12,
+};
+/// Chunks that the second stage ranks.
+const POOL: usize = 100;
+/// Chunks whose passages are read; more change no ranking of the first five.
+const READ: usize = 16;
+/// The first stage is sure where the third chunk lies this far behind the first: so it asks the transformer for 45 of 100 of
+/// the questions to develop on, and the next ten would gain half a point of recall.
+const SURE_LEAD: f32 = 0.085;
 /// The fused score at which a chunk is as likely to answer as not, and how quickly that changes around it. Set by hand
 /// between the best scores of questions with and without an answer (`tests/it/questions.rs`), not fitted.
 const SIMILARITY_MIDDLE: f32 = 0.62;
 const SIMILARITY_WIDTH: f32 = 0.11;
+
+/// How much each ranker counts.
+struct Weights {
+    cosine: f32,
+    passage: f32,
+    transformer: f32,
+    bm25: f32,
+    shift: f32,
+}
+
+impl Weights {
+    fn fuse(&self, scores: &Scores) -> f32 {
+        // Where no word is known there is nothing to reach.
+        let bm25 = if scores.bm25_reachable > 0.0 {
+            scores.bm25 / scores.bm25_reachable
+        } else {
+            0.0
+        };
+        self.cosine * scores.cosine
+            + self.passage * scores.passage.unwrap_or(scores.cosine)
+            + self.transformer * scores.transformer.unwrap_or_default()
+            + self.bm25 * bm25
+            + self.shift
+    }
+}
 
 /// What a search found.
 #[derive(Debug, Clone)]
@@ -37,6 +103,10 @@ pub struct SearchResult {
     pub revision: u64,
     /// How long it took.
     pub took: Duration,
+    /// What the second stage had to do with it.
+    pub second_stage: SecondStageUse,
+    /// The words that were read as others.
+    pub corrections: Vec<Correction>,
     pub(crate) query: Arc<Query>,
 }
 
@@ -58,7 +128,12 @@ pub struct Scores {
     pub bm25: f32,
     /// The largest BM25 that the question can reach in this collection.
     pub bm25_reachable: f32,
-    /// `cosine + 0.5 * bm25 / bm25_reachable`; chunks are ranked by it.
+    /// Cosine of the embeddings of question and nearest passage, -1 to 1; none for chunks whose passages were not read.
+    pub passage: Option<f32>,
+    /// Cosine of the transformer's embeddings of question and chunk, -1 to 1; none where it was not asked.
+    pub transformer: Option<f32>,
+    /// The others as one number; chunks are ranked by it. `0.5 * cosine + 0.5 * passage + 0.5 * bm25 / bm25_reachable`, or with the
+    /// transformer `0.7 * transformer + 0.3 * passage + 0.4 * bm25 / bm25_reachable + 0.12`.
     pub fused: f32,
 }
 
@@ -73,6 +148,19 @@ impl Scores {
     }
 }
 
+impl Scores {
+    fn as_json(&self) -> Value {
+        let mut scores = json!({"cosine": self.cosine, "bm25": self.bm25, "bm25Reachable": self.bm25_reachable});
+        for (name, score) in [("passage", self.passage), ("transformer", self.transformer)] {
+            if let Some(score) = score {
+                scores[name] = json!(score);
+            }
+        }
+        scores["fused"] = json!(self.fused);
+        scores
+    }
+}
+
 /// A question as search and models see it.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Query {
@@ -84,99 +172,186 @@ pub(crate) struct Query {
     pub(crate) unknown_words: usize,
 }
 
-/// Fuses a cosine and a BM25 score into one on an absolute scale: `cosine + weight * bm25 / reachable`. `cosine` in
-/// -1..=1; `bm25` and `reachable` (the largest score that the question can reach) in the index's own unit, 0 or more.
-/// Gives `cosine` where the question has no known word.
-fn fused_score(cosine: f32, bm25: f32, reachable: f32, weight: f32) -> f32 {
-    if reachable > 0.0 {
-        cosine + weight * bm25 / reachable
-    } else {
-        cosine
+/// A search under way.
+pub(super) struct Search {
+    indexes: Vec<Arc<CollectionIndex>>,
+    question: String,
+    corrections: Vec<Correction>,
+    limit: usize,
+    embedder: Arc<Embedder>,
+    query: Query,
+    /// The best chunks, best first.
+    pool: Vec<Pooled>,
+}
+
+/// A chunk in the pool: its collection and its number there.
+struct Pooled {
+    index: usize,
+    chunk: usize,
+    scores: Scores,
+}
+
+impl Search {
+    pub(super) fn new(
+        indexes: Vec<Arc<CollectionIndex>>,
+        question: &str,
+        limit: usize,
+        embedder: Arc<Embedder>,
+    ) -> Self {
+        let vocabularies: Vec<_> = indexes.iter().map(|index| &index.vocabulary).collect();
+        let (question, corrections) = spelling::correct(question, &vocabularies, &embedder);
+        let query = Query {
+            vector: embedder.embed(&question),
+            words: Vec::new(),
+            unknown_words: 0,
+        };
+        Self {
+            indexes,
+            question,
+            corrections,
+            limit,
+            embedder,
+            query,
+            pool: Vec::new(),
+        }
+    }
+
+    pub(super) fn indexes(&self) -> &[Arc<CollectionIndex>] {
+        &self.indexes
+    }
+
+    /// The question, its spelling corrected.
+    pub(super) fn question(&self) -> &str {
+        &self.question
+    }
+
+    /// Scores every chunk, and the best of them by their passages.
+    ///
+    /// # Errors
+    /// [`KnowledgeError::FullText`] where the full-text index fails.
+    pub(super) fn first_stage(&mut self) -> Result<(), KnowledgeError> {
+        let words = distinct_words(&self.question);
+        let mut known: Vec<Option<f32>> = vec![None; words.len()];
+        let size = POOL.max(self.limit);
+        for (at, index) in self.indexes.iter().enumerate() {
+            let mut bm25 = vec![0.0_f32; index.chunks.len()];
+            let mut idf_sum = 0.0;
+            for (word, known) in words.iter().zip(&mut known) {
+                if let Some(word) = index.lexical.word(word).map_err(full_text(&index.collection))? {
+                    idf_sum += word.idf;
+                    *known = Some(known.map_or(word.idf, |idf| idf.max(word.idf)));
+                    index.lexical.add_scores(word, &mut bm25);
+                }
+            }
+            let bm25_reachable = Lexical::reachable(idf_sum);
+            for (chunk, bm25) in bm25.into_iter().enumerate() {
+                if index.folded[chunk].is_some() {
+                    continue;
+                }
+                let mut scores = Scores {
+                    cosine: cosine(index.vector(chunk), &self.query.vector),
+                    bm25,
+                    bm25_reachable,
+                    passage: None,
+                    transformer: None,
+                    fused: 0.0,
+                };
+                scores.fused = ROUGH.fuse(&scores);
+                insert(
+                    &mut self.pool,
+                    size,
+                    Pooled {
+                        index: at,
+                        chunk,
+                        scores,
+                    },
+                );
+            }
+        }
+        self.query.unknown_words = known.iter().filter(|idf| idf.is_none()).count();
+        let words = words.iter().zip(&known);
+        self.query.words = words
+            .filter_map(|(word, idf)| Some((word_number(word), (*idf)?)))
+            .collect();
+        self.read_passages(&FIRST);
+        Ok(())
+    }
+
+    /// Whether the first stage is sure of its order, or that there is nothing.
+    pub(super) fn is_sure(&self) -> bool {
+        let fused = |at: usize| self.pool.get(at).map(|pooled| pooled.scores.fused);
+        match (fused(0), fused(2)) {
+            (Some(first), Some(third)) => first <= 0.0 || first - third >= SURE_LEAD,
+            _ => true,
+        }
+    }
+
+    /// Ranks the pool anew by what the transformer says of the question.
+    pub(super) fn second_stage(&mut self, vector: &[f32]) {
+        let transformed: Vec<_> = self.indexes.iter().map(|index| index.transformer()).collect();
+        for pooled in &mut self.pool {
+            let vectors = transformed[pooled.index].as_ref();
+            let of_chunk = vectors.and_then(|vectors| vectors.vectors.get(pooled.chunk));
+            pooled.scores.transformer = of_chunk.map(|of_chunk| of_chunk.cosine(vector));
+            pooled.scores.fused = ROUGH_SECOND.fuse(&pooled.scores);
+        }
+        sort(&mut self.pool);
+        self.read_passages(&SECOND);
+    }
+
+    /// Scores the best of the pool by their passages, and puts the rest behind them.
+    fn read_passages(&mut self, weights: &Weights) {
+        let count = READ.max(self.limit).min(self.pool.len());
+        for pooled in &mut self.pool[..count] {
+            if pooled.scores.passage.is_none() {
+                let passages = self.indexes[pooled.index].chunks[pooled.chunk].passages(&self.embedder);
+                let nearest = passages.iter().map(|passage| passage.cosine(&self.query.vector));
+                pooled.scores.passage = nearest.max_by(f32::total_cmp);
+            }
+            pooled.scores.fused = weights.fuse(&pooled.scores);
+        }
+        sort(&mut self.pool[..count]);
+    }
+
+    pub(super) fn finish(mut self, revision: u64, second_stage: SecondStageUse, took: Duration) -> SearchResult {
+        self.pool.truncate(self.limit);
+        // A text without any known word or word piece resembles nothing, whatever comes first.
+        let is_near = |pooled: &&Pooled| pooled.scores.transformer.is_some() || ROUGH.fuse(&pooled.scores) > 0.0;
+        let chunks = self.pool.iter().filter(is_near).map(|pooled| FoundChunk {
+            chunk: Arc::clone(&self.indexes[pooled.index].chunks[pooled.chunk]),
+            scores: pooled.scores,
+        });
+        SearchResult {
+            chunks: chunks.collect(),
+            collections: self.indexes.iter().map(|index| index.collection.clone()).collect(),
+            revision,
+            took,
+            second_stage,
+            corrections: self.corrections,
+            query: Arc::new(self.query),
+        }
     }
 }
 
-/// Searches collections; `limit` chunks at most, best first.
-///
-/// # Errors
-/// [`KnowledgeError::FullText`] where the full-text index fails.
-pub(crate) fn search(
-    indexes: &[Arc<CollectionIndex>],
-    question: &str,
-    limit: usize,
-    embedder: &Embedder,
-    revision: u64,
-) -> Result<SearchResult, KnowledgeError> {
-    let began = Instant::now();
-    let vector = embedder.embed(question);
-    let words = distinct_words(question);
-    let mut known: Vec<Option<f32>> = vec![None; words.len()];
-    let mut best: Vec<(usize, usize, Scores)> = Vec::new();
-    for (at, index) in indexes.iter().enumerate() {
-        let mut bm25 = vec![0.0_f32; index.chunks.len()];
-        let mut idf_sum = 0.0;
-        for (word, known) in words.iter().zip(&mut known) {
-            if let Some(word) = index.lexical.word(word).map_err(full_text(&index.collection))? {
-                idf_sum += word.idf;
-                *known = Some(known.map_or(word.idf, |idf| idf.max(word.idf)));
-                index.lexical.add_scores(word, &mut bm25);
-            }
-        }
-        let reachable = Lexical::reachable(idf_sum);
-        for (chunk, &bm25) in bm25.iter().enumerate() {
-            if index.folded[chunk].is_some() {
-                continue;
-            }
-            let cosine = cosine(index.vector(chunk), &vector);
-            let fused = fused_score(cosine, bm25, reachable, LEXICAL_WEIGHT);
-            let is_full = best.len() == limit;
-            if is_full && best.last().is_none_or(|(_, _, worst)| fused <= worst.fused) {
-                continue;
-            }
-            // An insertion into a short sorted list; equal scores keep the order of the index.
-            let place = best.partition_point(|(_, _, other)| other.fused >= fused);
-            if is_full {
-                best.pop();
-            }
-            best.insert(
-                place,
-                (
-                    at,
-                    chunk,
-                    Scores {
-                        cosine,
-                        bm25,
-                        bm25_reachable: reachable,
-                        fused,
-                    },
-                ),
-            );
-        }
+/// Keeps the best `size` in order; equal scores keep the order in which they come.
+fn insert(pool: &mut Vec<Pooled>, size: usize, pooled: Pooled) {
+    let is_full = pool.len() == size;
+    if is_full
+        && pool
+            .last()
+            .is_none_or(|worst| pooled.scores.fused <= worst.scores.fused)
+    {
+        return;
     }
-    // A text without any known word or word piece resembles nothing, whatever comes first.
-    best.retain(|(_, _, scores)| scores.fused > 0.0);
-    let chunks = best
-        .into_iter()
-        .map(|(at, chunk, scores)| FoundChunk {
-            chunk: Arc::clone(&indexes[at].chunks[chunk]),
-            scores,
-        })
-        .collect();
-    let query = Query {
-        vector,
-        unknown_words: known.iter().filter(|idf| idf.is_none()).count(),
-        words: words
-            .iter()
-            .zip(&known)
-            .filter_map(|(word, idf)| Some((word_number(word), (*idf)?)))
-            .collect(),
-    };
-    Ok(SearchResult {
-        chunks,
-        collections: indexes.iter().map(|index| index.collection.clone()).collect(),
-        revision,
-        took: began.elapsed(),
-        query: Arc::new(query),
-    })
+    let place = pool.partition_point(|other| other.scores.fused >= pooled.scores.fused);
+    if is_full {
+        pool.pop();
+    }
+    pool.insert(place, pooled);
+}
+
+fn sort(pool: &mut [Pooled]) {
+    pool.sort_by(|a, b| b.scores.fused.total_cmp(&a.scores.fused));
 }
 
 impl SearchResult {
@@ -211,16 +386,7 @@ impl FoundChunk {
         metadata.insert("collection".into(), Value::from(origin.collection.as_str()));
         metadata.insert("documentId".into(), Value::from(origin.document_id.0.to_string()));
         if with_scores {
-            let Scores {
-                cosine,
-                bm25,
-                bm25_reachable,
-                fused,
-            } = self.scores;
-            metadata.insert(
-                "scores".into(),
-                json!({"cosine": cosine, "bm25": bm25, "bm25Reachable": bm25_reachable, "fused": fused}),
-            );
+            metadata.insert("scores".into(), self.scores.as_json());
             if !origin.front_matter.is_empty() {
                 metadata.insert("frontMatter".into(), Value::Object(origin.front_matter.clone()));
             }

@@ -104,7 +104,7 @@ impl Shelf {
             .retain(|name, _| collections.keys().any(|served| served.as_str() == name));
         current.revision = revision;
         for name in touched {
-            collections.remove(&name);
+            let before = collections.remove(&name);
             current.collections.remove(name.as_str());
             let Some(documents) = by_collection.remove(&name) else {
                 continue;
@@ -114,6 +114,9 @@ impl Shelf {
             let path = self.dir.join(name.as_str()).join(&folder);
             index::build(&name, documents, embedder, &path)?;
             let index = CollectionIndex::open(&name, &path)?;
+            if let Some(before) = before {
+                index.inherit_transformer_vectors(&before)?;
+            }
             tracing::info!(
                 collection = %name,
                 documents = index.documents.len(),

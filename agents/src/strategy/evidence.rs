@@ -1,9 +1,15 @@
 //! The steps that show what an answer is made from.
 
+use std::fmt::Write as _;
+
 use orchestratai_shared::{DocumentRead, DocumentsRead, LogData, LogStatus, VectorSearch};
 
 use super::voice::Voice;
-use crate::{knowledge::SearchResult, model::ChunkRead, turn::Gone};
+use crate::{
+    knowledge::{Correction, SearchResult, SecondStageUse},
+    model::ChunkRead,
+    turn::Gone,
+};
 
 /// Where chunks come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,16 +27,25 @@ pub(super) async fn show_found(voice: &Voice<'_>, found: &SearchResult, origin: 
     let count = found.chunks.len();
     let chunks = if count == 1 { "chunk" } else { "chunks" };
     let collection = found.collection_names();
-    let title = match origin {
+    let mut title = match origin {
         Origin::Search => format!("Found {count} {chunks} in {collection}"),
         Origin::Cache => format!("From the cache: {count} {chunks} found before in {collection}"),
         Origin::Both => format!("Found {count} {chunks} in {collection}, with those of the cached answer"),
     };
-    let status = if count == 0 {
+    let mut status = if count == 0 {
         LogStatus::Warning
     } else {
         LogStatus::Success
     };
+    if origin != Origin::Cache {
+        for Correction { written, read } in &found.corrections {
+            let _ = write!(title, "; “{written}” read as “{read}”");
+        }
+        if let SecondStageUse::Missed(reason) = &found.second_stage {
+            status = LogStatus::Warning;
+            let _ = write!(title, "; ranked by the first stage alone: {reason}");
+        }
+    }
     let latency = match origin {
         Origin::Search | Origin::Both => found.took.as_secs_f64() * 1_000.0,
         Origin::Cache => 0.0,

@@ -8,5 +8,6 @@ mod index;
 mod memory_store;
 mod questions;
 mod routing;
+mod second_stage;
 mod strategies;
 mod world;

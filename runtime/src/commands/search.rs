@@ -81,7 +81,7 @@ async fn open(settings: &Settings) -> Result<Knowledge, CommandFailure> {
         let is_served =
             store.served_revision().await.map_err(failed)? >= store.knowledge_revision().await.map_err(failed)?;
         if lock.is_some() || is_served {
-            return open_knowledge(&data, &documents, &embedder).await;
+            return open_knowledge(settings, &data, &documents, &embedder).await;
         }
         sleep(ASK_EVERY).await;
     }
@@ -102,10 +102,16 @@ fn show(found: &SearchResult) -> io::Result<()> {
             rank.source
         )?;
         let scores = hit.scores;
+        let named = [("passage", scores.passage), ("transformer", scores.transformer)];
+        let more = named.map(|(name, score)| score.map(|score| format!(" · {name} {score:.3}")).unwrap_or_default());
         writeln!(
             out,
-            "   cosine {:.3} · bm25 {:.2} of {:.2} · fused {:.3}",
-            scores.cosine, scores.bm25, scores.bm25_reachable, scores.fused
+            "   cosine {:.3}{} · bm25 {:.2} of {:.2} · fused {:.3}",
+            scores.cosine,
+            more.concat(),
+            scores.bm25,
+            scores.bm25_reachable,
+            scores.fused
         )?;
         let text: String = rank.content.split_whitespace().collect::<Vec<_>>().join(" ");
         let excerpt: String = text.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();

@@ -97,7 +97,7 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let store = open_store(&settings, Access::Journal).await?;
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(Embedder::embedded());
-    let knowledge = open_knowledge(&data, &documents, &embedder).await?;
+    let knowledge = open_knowledge(&settings, &data, &documents, &embedder).await?;
     let metrics = Metrics::new(&BUILD);
     let mut watch = KnowledgeWatch::new(knowledge.clone(), store.clone(), metrics.clone());
 

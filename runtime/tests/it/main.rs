@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod cascade;
 #[expect(dead_code, reason = "each concern uses its own part of the client")]
 mod client;
 mod command_line;

@@ -64,9 +64,10 @@ struct Disk {
 }
 
 impl Launch {
-    /// As it comes, on a free port, with the demo knowledge base.
+    /// As it comes, on a free port, with the demo knowledge base, but for the second stage of search: how far a turn gets with
+    /// it depends on how busy the machine is, and it has tests of its own.
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self::default().setting("retrieval.cascade", "false")
     }
 
     /// With one more argument.

@@ -174,6 +174,13 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
     let report = report.map_err(|error| failed(&error))?;
     let outcome = report.outcome;
     let served = site.knowledge.refresh().await.map_err(|error| failed(&error))?;
+    if let Err(error) = site.knowledge.deepen().await {
+        // They are found, if by the first stage alone.
+        tracing::error!(
+            error = &error as &(dyn std::error::Error + 'static),
+            "the transformer cannot read new documents"
+        );
+    }
     let mut response = if outcome.added > 0 {
         HttpResponse::Created()
     } else {
