@@ -40,8 +40,14 @@ pub(crate) struct Lexical {
 /// A word of a question that the collection knows.
 pub(crate) struct KnownWord {
     postings: tantivy::postings::SegmentPostings,
-    /// How much the word says: its inverse document frequency.
-    pub(crate) idf: f32,
+    /// How many chunks of the collection have it.
+    pub(crate) chunks: u64,
+}
+
+/// How much a word says that `with` of `chunks` chunks have: its inverse document frequency.
+pub(crate) fn inverse_document_frequency(chunks: u64, with: u64) -> f32 {
+    let (with, without) = (with as f64, chunks.saturating_sub(with) as f64);
+    (1.0 + (without + 0.5) / (with + 0.5)).ln() as f32
 }
 
 fn schema() -> (Schema, Field) {
@@ -132,15 +138,15 @@ impl Lexical {
         let postings = self
             .postings
             .read_postings_from_terminfo(&info, IndexRecordOption::WithFreqs)?;
-        let with = f64::from(info.doc_freq);
-        let without = self.chunks as f64 - with;
-        let idf = (1.0 + (without + 0.5) / (with + 0.5)).ln() as f32;
-        Ok(Some(KnownWord { postings, idf }))
+        Ok(Some(KnownWord {
+            postings,
+            chunks: u64::from(info.doc_freq),
+        }))
     }
 
-    /// Adds the BM25 of one word to `scores`, which has a place for each chunk.
-    pub(crate) fn add_scores(&self, word: KnownWord, scores: &mut [f32]) {
-        let KnownWord { mut postings, idf } = word;
+    /// Adds the BM25 of one word, which says as much as `idf`, to `scores`, which has a place for each chunk.
+    pub(crate) fn add_scores(&self, word: KnownWord, idf: f32, scores: &mut [f32]) {
+        let KnownWord { mut postings, .. } = word;
         let weight = idf * (K1 + 1.0);
         let mut chunk = postings.doc();
         while chunk != TERMINATED {

@@ -17,7 +17,7 @@ use super::{
     cascade::SecondStageUse,
     chunk::Chunk,
     index::{CollectionIndex, full_text},
-    lexical::Lexical,
+    lexical::{self, KnownWord, Lexical},
     spelling::{self, Correction},
 };
 use crate::{
@@ -126,7 +126,7 @@ pub struct Scores {
     pub cosine: f32,
     /// BM25 of the question's words, 0 or more.
     pub bm25: f32,
-    /// The largest BM25 that the question can reach in this collection.
+    /// The largest BM25 that the question can reach.
     pub bm25_reachable: f32,
     /// Cosine of the embeddings of question and nearest passage, -1 to 1; none for chunks whose passages were not read.
     pub passage: Option<f32>,
@@ -231,19 +231,29 @@ impl Search {
     /// [`KnowledgeError::FullText`] where the full-text index fails.
     pub(super) fn first_stage(&mut self) -> Result<(), KnowledgeError> {
         let words = distinct_words(&self.question);
-        let mut known: Vec<Option<f32>> = vec![None; words.len()];
+        let mut known: Vec<Vec<Option<KnownWord>>> = Vec::with_capacity(self.indexes.len());
+        for index in &self.indexes {
+            let known_here: tantivy::Result<_> = words.iter().map(|word| index.lexical.word(word)).collect();
+            known.push(known_here.map_err(full_text(&index.collection))?);
+        }
+        // What a word says is asked of all collections together, so that their scores compare.
+        let chunks: u64 = self.indexes.iter().map(|index| index.lexical.len()).sum();
+        let idf: Vec<Option<f32>> = (0..words.len())
+            .map(|word| {
+                let with = known.iter().filter_map(|known| known[word].as_ref());
+                let with: u64 = with.map(|word| word.chunks).sum();
+                (with > 0).then(|| lexical::inverse_document_frequency(chunks, with))
+            })
+            .collect();
+        let bm25_reachable = Lexical::reachable(idf.iter().flatten().sum());
         let size = POOL.max(self.limit);
-        for (at, index) in self.indexes.iter().enumerate() {
+        for ((at, index), known) in self.indexes.iter().enumerate().zip(known) {
             let mut bm25 = vec![0.0_f32; index.chunks.len()];
-            let mut idf_sum = 0.0;
-            for (word, known) in words.iter().zip(&mut known) {
-                if let Some(word) = index.lexical.word(word).map_err(full_text(&index.collection))? {
-                    idf_sum += word.idf;
-                    *known = Some(known.map_or(word.idf, |idf| idf.max(word.idf)));
-                    index.lexical.add_scores(word, &mut bm25);
+            for (word, idf) in known.into_iter().zip(&idf) {
+                if let (Some(word), Some(idf)) = (word, idf) {
+                    index.lexical.add_scores(word, *idf, &mut bm25);
                 }
             }
-            let bm25_reachable = Lexical::reachable(idf_sum);
             for (chunk, bm25) in bm25.into_iter().enumerate() {
                 if index.folded[chunk].is_some() {
                     continue;
@@ -268,8 +278,8 @@ impl Search {
                 );
             }
         }
-        self.query.unknown_words = known.iter().filter(|idf| idf.is_none()).count();
-        let words = words.iter().zip(&known);
+        self.query.unknown_words = idf.iter().filter(|idf| idf.is_none()).count();
+        let words = words.iter().zip(&idf);
         self.query.words = words
             .filter_map(|(word, idf)| Some((word_number(word), (*idf)?)))
             .collect();
