@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Fsync(FsyncArgs),
     /// Sockets that never read, and what they cost the server and the others
     Stalled(StalledArgs),
+    /// A large knowledge base: ingestion, search and memory
+    Knowledge(KnowledgeArgs),
 }
 
 /// Open or closed.
@@ -197,6 +199,17 @@ pub(crate) struct FsyncArgs {
     /// How long
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) seconds: u64,
+}
+
+/// A large knowledge base.
+#[derive(Debug, Args)]
+pub(crate) struct KnowledgeArgs {
+    /// Chunks to take in
+    #[arg(long, default_value_t = 10_000, value_parser = at_least_one)]
+    pub(crate) chunks: usize,
+    /// Questions to ask, one after the other
+    #[arg(long, default_value_t = 1_000, value_parser = at_least_one)]
+    pub(crate) questions: usize,
 }
 
 /// Stalled sockets.

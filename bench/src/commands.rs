@@ -23,8 +23,8 @@ use crate::{
     progress::say,
     run::float,
     scenario::{
-        idle, stalled, start,
-        suite::{self, DURABILITY, Scale},
+        idle, knowledge, stalled, start,
+        suite::{self, CASCADE, DURABILITY, Scale},
     },
     server::{Launch, ServerProcess},
 };
@@ -67,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, BenchError> {
         Command::Start(args) => bench.start(args.times)?,
         Command::Fsync(args) => bench.fsync(args.rate, Duration::from_secs(args.seconds))?,
         Command::Stalled(args) => bench.stalled(args)?,
+        Command::Knowledge(args) => bench.knowledge(args.chunks, args.questions)?,
     };
     if let Some(path) = &common.json {
         write_json(path, &json!({ "machine": machine, "figures": figures }))?;
@@ -215,6 +216,22 @@ impl Bench<'_> {
             found.beside.text(),
             found.sockets,
             found.added_mib(),
+        );
+        Ok((text, json!(found), ExitCode::SUCCESS))
+    }
+
+    fn knowledge(&self, chunks: usize, questions: usize) -> Result<Outcome, BenchError> {
+        let launch = self.own_server_only("knowledge")?.with(CASCADE, "false");
+        let found = knowledge::measure(&launch, self.dir.path(), chunks, questions)?;
+        let text = format!(
+            "{chunks} chunks, {:.1} MB of Markdown\ntaken in within {:.2} s, {:.2} MB/s\n{:.2} KiB a chunk beyond the text\n{} searches\n  ms {}\n     {}\n",
+            float(u64::try_from(found.text_bytes).unwrap_or(u64::MAX)) / 1e6,
+            found.ingest_s,
+            found.megabytes_per_second(),
+            found.bytes_per_chunk_beyond_text() / 1024.0,
+            found.search.count,
+            Percentiles::HEADINGS,
+            found.search.columns()
         );
         Ok((text, json!(found), ExitCode::SUCCESS))
     }

@@ -1,6 +1,7 @@
 //! What can be measured.
 
 pub(crate) mod idle;
+pub(crate) mod knowledge;
 pub(crate) mod stalled;
 pub(crate) mod start;
 pub(crate) mod suite;

@@ -1,6 +1,6 @@
 //! Reads from a frame only what a turn's measurement needs.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, de::IgnoredAny};
 
@@ -147,6 +147,16 @@ pub(crate) struct ChatAnswer<'a> {
 struct Log<'a> {
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
+    #[serde(default)]
+    data: Option<LogData>,
+}
+
+/// What of the data of a step is looked at.
+#[derive(Deserialize)]
+struct LogData {
+    /// Milliseconds that a search took.
+    #[serde(default)]
+    latency: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -169,6 +179,13 @@ impl<'a> ChatAnswer<'a> {
             .iter()
             .any(|log| log.kind == "documents" || log.kind == "vector_search");
         Some(origin(Some(metrics), searched))
+    }
+
+    /// How long the server says that its searches took.
+    pub(crate) fn searches(&self) -> impl Iterator<Item = Duration> {
+        let searches = self.logs.iter().filter(|log| log.kind == "vector_search");
+        let latencies = searches.filter_map(|log| log.data.as_ref()?.latency);
+        latencies.filter_map(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok())
     }
 
     /// The code of an error.

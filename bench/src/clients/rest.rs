@@ -1,6 +1,9 @@
 //! A session over `POST /api/chat`, on one connection that is kept alive.
 
-use std::{future::pending, time::Instant};
+use std::{
+    future::pending,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -66,7 +69,36 @@ impl Client for RestClient {
 }
 
 impl RestClient {
+    /// Asks a question; gives what the server says that its searches took.
+    ///
+    /// # Errors
+    /// Where the turn does not end well.
+    pub(crate) async fn searches(&mut self, question: &str) -> Result<Vec<Duration>, TurnError> {
+        let body = self.answer(question).await?;
+        let answer = ChatAnswer::parse(&body).ok_or(TurnError::Protocol("the answer of /api/chat"))?;
+        Ok(answer.searches().collect())
+    }
+
     async fn ask(&mut self, question: &str) -> Result<Turn, TurnError> {
+        let body = self.answer(question).await?;
+        let end = Instant::now();
+        let origin = if self.turns.is_multiple_of(LOOK_AT_EVERY) {
+            let answer = ChatAnswer::parse(&body).and_then(|answer| answer.origin());
+            Some(answer.ok_or(TurnError::Protocol("the answer of /api/chat"))?)
+        } else {
+            None
+        };
+        self.turns = self.turns.wrapping_add(1);
+        Ok(Turn {
+            first_event: None,
+            first_token: None,
+            end,
+            origin,
+        })
+    }
+
+    /// The body of the answer to a question.
+    async fn answer(&mut self, question: &str) -> Result<Bytes, TurnError> {
         if self.sender.is_closed() {
             self.sender = open(&self.target).await?;
         }
@@ -98,25 +130,12 @@ impl RestClient {
             .await
             .map_err(|error| from_hyper(&error))?
             .to_bytes();
-        let end = Instant::now();
         if status != StatusCode::OK {
             return Err(ChatAnswer::parse(&body)
                 .and_then(|answer| answer.error_code())
                 .map_or(TurnError::Status(status.as_u16()), TurnError::Refused));
         }
-        let origin = if self.turns.is_multiple_of(LOOK_AT_EVERY) {
-            let answer = ChatAnswer::parse(&body).and_then(|answer| answer.origin());
-            Some(answer.ok_or(TurnError::Protocol("the answer of /api/chat"))?)
-        } else {
-            None
-        };
-        self.turns = self.turns.wrapping_add(1);
-        Ok(Turn {
-            first_event: None,
-            first_token: None,
-            end,
-            origin,
-        })
+        Ok(body)
     }
 }
 

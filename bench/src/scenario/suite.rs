@@ -23,6 +23,9 @@ pub(crate) use bars::table;
 
 /// The setting that decides what a commit waits for.
 pub(crate) const DURABILITY: &str = "ORCHESTRATAI__STORE__DURABILITY";
+/// The setting that lets a transformer rank where search is unsure. The bars are for the core alone; what it costs is shown
+/// beside them.
+pub(crate) const CASCADE: &str = "ORCHESTRATAI__RETRIEVAL__CASCADE";
 
 const MIB: f64 = 1_048_576.0;
 const FSYNC_PER_SECOND: u32 = 200;
@@ -88,6 +91,10 @@ pub(crate) struct Measured {
     pub(crate) full: OpenLoop,
     /// Open loop, durability `process`.
     pub(crate) process: OpenLoop,
+    /// Open loop over WebSocket with the second stage of search, durability `full`.
+    pub(crate) cascade_ws: Vec<Run>,
+    /// MiB resident after that load.
+    pub(crate) cascade_mib: Vec<f64>,
     /// Stalled sockets.
     pub(crate) stalled: Option<Stalled>,
 }
@@ -96,7 +103,7 @@ impl Measured {
     /// All loads.
     pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
         let loads = [&self.closed_ws, &self.closed_rest, &self.full.ws, &self.full.rest];
-        let others = [&self.process.ws, &self.process.rest];
+        let others = [&self.process.ws, &self.process.rest, &self.cascade_ws];
         let stalled = self
             .stalled
             .iter()
@@ -112,7 +119,7 @@ impl Measured {
 pub(crate) fn measure(launch: &Launch, dir: &Path, scale: &Scale, tell: &dyn Fn(&str)) -> Result<Measured, BenchError> {
     let mut measured = Measured::default();
     let suite = Suite {
-        launch,
+        launch: &launch.with(CASCADE, "false"),
         dir,
         scale,
         tell,
@@ -121,6 +128,7 @@ pub(crate) fn measure(launch: &Launch, dir: &Path, scale: &Scale, tell: &dyn Fn(
         tell(&format!("round {round} of {}", scale.rounds));
         suite.full_round(round, &mut measured)?;
         suite.process_round(round, &mut measured)?;
+        suite.cascade_round(round, &mut measured)?;
     }
     if scale.stalled_sockets > 0 {
         measured.stalled = Some(suite.stalled()?);
@@ -196,6 +204,21 @@ impl Suite<'_> {
         };
         measured.process.ws.push(self.ws(&server, open, &label)?);
         measured.process.rest.push(self.rest(&server, open, &label)?);
+        server.stop()?;
+        self.delete(&name)
+    }
+
+    fn cascade_round(&self, round: usize, measured: &mut Measured) -> Result<(), BenchError> {
+        let name = format!("cascade-{round}");
+        let launch = self.launch.with(DURABILITY, "full").with(CASCADE, "true");
+        let server = ServerProcess::start(&launch, &self.dir.join(&name))?;
+        let open = Pace::Open {
+            per_second: self.scale.per_second,
+        };
+        let run = self.ws(&server, open, &format!("with the second stage, round {round}"))?;
+        measured.cascade_ws.push(run);
+        let memory = idle::measure_alone(server.pid(), self.scale.settle)?;
+        measured.cascade_mib.push(float(memory.resident_bytes) / MIB);
         server.stop()?;
         self.delete(&name)
     }
@@ -312,7 +335,7 @@ mod tests {
             (1, 1, 3)
         );
         assert_eq!((measured.full.ws.len(), measured.process.rest.len()), (1, 1));
-        assert_eq!(measured.runs().count(), 6 + 2);
+        assert_eq!(measured.runs().count(), 7 + 2);
         for run in measured.runs() {
             assert!(run.errors.is_empty() && run.server_memory.is_some(), "{}", run.text());
         }

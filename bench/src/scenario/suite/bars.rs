@@ -109,6 +109,27 @@ pub(crate) fn table(measured: &Measured, scale: &Scale) -> Table {
         p99(&process.rest, |run| &run.turn),
     ));
 
+    let name = |what: &str| format!("with the second stage of search: {what}, {per_second}/s, p99");
+    let second_stage = &measured.cascade_ws;
+    table.push(Row::new(
+        name("first event"),
+        "ms",
+        None,
+        p99(second_stage, |run| &run.first_event),
+    ));
+    table.push(Row::new(
+        name("whole turn"),
+        "ms",
+        None,
+        p99(second_stage, |run| &run.turn),
+    ));
+    table.push(Row::new(
+        "with the second stage of search: resident after the load",
+        "MiB",
+        None,
+        measured.cascade_mib.clone(),
+    ));
+
     table.push(Row::new(
         "resident when idle, first start",
         "MiB",
@@ -312,6 +333,8 @@ mod tests {
                 ws: vec![run(4.0, 20.0)],
                 rest: vec![run(0.0, 20.0)],
             },
+            cascade_ws: vec![run(first_event, turn)],
+            cascade_mib: vec![200.0],
             stalled: None,
         }
     }
