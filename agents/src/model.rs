@@ -19,6 +19,9 @@ use crate::{
 /// The models that an agent file may name.
 pub const NAMES: &[&str] = &[Extractive::NAME];
 
+/// What models say of themselves: sentences without a citation, since they say nothing about the subject.
+pub const FIXED_SENTENCES: &[&str] = &["The sources differ; the newest first:"];
+
 /// The model of that name; none where it is not one of [`NAMES`].
 #[must_use]
 pub fn by_name(name: &str, embedder: &Arc<Embedder>) -> Option<Arc<dyn Model>> {

@@ -1,4 +1,4 @@
-//! Means with intervals.
+//! Means and other figures over cases, with intervals.
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -7,10 +7,10 @@ const RESAMPLES: usize = 2_000;
 /// Of the bootstrap: the same figures give the same interval every time.
 const SEED: u64 = 0x6f72_6368;
 
-/// A mean, and the interval in which it lies in 95 of 100 such sets.
+/// A figure over cases, and the interval in which it lies in 95 of 100 such sets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
-    /// The mean; 0 of no cases.
+    /// The figure; 0 of no cases.
     pub mean: f64,
     /// The lower end of the interval.
     pub low: f64,
@@ -24,7 +24,13 @@ impl Estimate {
     /// The mean of one figure for each case, with the percentile bootstrap's interval (Efron, 1979).
     #[must_use]
     pub fn of(values: &[f64]) -> Self {
-        let cases = values.len();
+        Self::of_statistic(values.len(), |cases| mean(values, cases))
+    }
+
+    /// A figure that is no mean, such as F1: `statistic` gives it for any choice of the cases `0..cases`, in which some stand more
+    /// than once and others not at all.
+    #[must_use]
+    pub fn of_statistic(cases: usize, statistic: impl Fn(&[usize]) -> f64) -> Self {
         if cases == 0 {
             let mean = 0.0;
             return Self {
@@ -34,17 +40,28 @@ impl Estimate {
                 cases,
             };
         }
+        let mut chosen: Vec<usize> = (0..cases).collect();
+        let whole = statistic(&chosen);
         let mut random = StdRng::seed_from_u64(SEED);
-        let mut means: Vec<f64> = (0..RESAMPLES)
-            .map(|_| mean((0..cases).map(|_| values[random.random_range(0..cases)]), cases))
+        let mut figures: Vec<f64> = (0..RESAMPLES)
+            .map(|_| {
+                chosen.fill_with(|| random.random_range(0..cases));
+                statistic(&chosen)
+            })
             .collect();
-        means.sort_by(f64::total_cmp);
+        figures.sort_by(f64::total_cmp);
         Self {
-            mean: mean(values.iter().copied(), cases),
-            low: means[RESAMPLES * 25 / 1_000],
-            high: means[RESAMPLES * 975 / 1_000 - 1],
+            mean: whole,
+            low: figures[RESAMPLES * 25 / 1_000],
+            high: figures[RESAMPLES * 975 / 1_000 - 1],
             cases,
         }
+    }
+
+    /// Whether the interval says that the figure is not 0.
+    #[must_use]
+    pub fn excludes_zero(&self) -> bool {
+        self.low > 0.0 || self.high < 0.0
     }
 }
 
@@ -60,10 +77,11 @@ pub fn difference(a: &[f64], b: &[f64]) -> Estimate {
     Estimate::of(&differences)
 }
 
-fn mean(values: impl Iterator<Item = f64>, cases: usize) -> f64 {
+fn mean(values: &[f64], cases: &[usize]) -> f64 {
+    let sum: f64 = cases.iter().map(|case| values[*case]).sum();
     #[expect(clippy::cast_precision_loss, reason = "a set is far below 2^52 cases")]
-    let cases = cases as f64;
-    values.sum::<f64>() / cases
+    let mean = sum / cases.len().max(1) as f64;
+    mean
 }
 
 #[cfg(test)]
@@ -93,6 +111,8 @@ mod tests {
         let a = [0.0, 1.0, 0.0, 1.0];
         let better = difference(&a, &a.map(|value| value + 0.5));
         assert_eq!((better.mean, better.low, better.high), (0.5, 0.5, 0.5));
+        assert!(better.excludes_zero());
+        assert!(!difference(&a, &[1.0, 0.0, 1.0, 0.0]).excludes_zero());
         assert_eq!(Estimate::of(&[]).cases, 0);
     }
 }

@@ -1,16 +1,29 @@
-//! The figures as tables in Markdown.
+//! All that was measured, and what goes wrong. In reading order:
+//! - [`tables`]: the figures as tables in Markdown;
+//! - [`figures`]: the ones by which two configurations are compared;
+//! - [`plots`]: the same as pictures;
+//! - [`document`]: tables and pictures together.
+
+mod document;
+mod figures;
+mod plots;
+mod tables;
 
 use std::fmt::Write as _;
 
-use orchestratai_shared::AgentId;
+use orchestratai_shared::{AgentId, Intent};
 use serde::Serialize;
 
+pub use self::{
+    figures::{Figure, comparison},
+    plots::PlotError,
+};
 use crate::{
     Estimate, Part,
+    answers::Answered,
     cache::LookedUp,
-    difference,
     retrieval::{Ranked, Ranker},
-    routing::{Routed, calibration_error, confusion, macro_f1, selective_accuracy},
+    routing::Routed,
 };
 
 /// The surest decisions of routing are judged by themselves: this share of all.
@@ -25,6 +38,10 @@ pub struct Measured<'a> {
     pub part: Part,
     /// What each ranker makes of the questions, all over the same ones in the same order.
     pub rankings: Vec<(Ranker, Vec<Ranked<'a>>)>,
+    /// As agents search: each question in the collections of the agent that is responsible.
+    pub own: Vec<Ranked<'a>>,
+    /// What was answered to each question, those without an answer among them.
+    pub answered: Vec<Answered<'a>>,
     /// Who was chosen for each message.
     pub routed: Vec<Routed<'a>>,
     /// What the cache did with each pair.
@@ -32,17 +49,8 @@ pub struct Measured<'a> {
 }
 
 impl Measured<'_> {
-    /// Every figure.
-    #[must_use]
-    pub fn tables(&self) -> String {
-        let mut out = format!("## Measured on the part to {}\n", name(&self.part));
-        self.retrieval(&mut out);
-        self.routing(&mut out);
-        self.cache(&mut out);
-        out
-    }
-
-    /// Each case that went wrong: of the questions those whose passages are not among the first five.
+    /// Each case that went wrong: of the questions those whose passages are not among the first five, and those whose answer is not
+    /// what it should be.
     #[must_use]
     pub fn misses(&self) -> String {
         let mut out = String::new();
@@ -53,6 +61,28 @@ impl Measured<'_> {
                     &mut out,
                     format_args!("{} at {:?}: {}", question.id, ranked.ranks, question.question),
                 );
+            }
+        }
+        for case in self.answered.iter().filter(|case| case.is_wrong()) {
+            let what = match (case.is_answerable(), case.is_refused()) {
+                (false, _) => "is answered".to_owned(),
+                (true, true) => "is refused".to_owned(),
+                (true, false) => format!("holds {:.1} of the answer", case.held),
+            };
+            let Answered {
+                question,
+                agent,
+                confidence,
+                unsupported,
+                ..
+            } = case;
+            let (id, asked) = (&question.id, &question.question);
+            line(
+                &mut out,
+                format_args!("{id} {what} by {agent} ({confidence:.2}): {asked}"),
+            );
+            for said in unsupported {
+                line(&mut out, format_args!("{id} says what no source says: {said:?}"));
             }
         }
         for case in self.routed.iter().filter(|case| !case.is_right()) {
@@ -77,6 +107,17 @@ impl Measured<'_> {
         out
     }
 
+    /// The labelled intent of each message that has one, and the one that was found.
+    fn intents(&self) -> Vec<(Intent, Intent)> {
+        let labelled = |case: &Routed<'_>| Some((case.utterance.intent?, case.intent));
+        self.routed.iter().filter_map(labelled).collect()
+    }
+
+    /// The answers that are not refused.
+    fn given(&self) -> impl Iterator<Item = &Answered<'_>> {
+        self.answered.iter().filter(|case| !case.is_refused())
+    }
+
     fn agents_ranking(&self) -> &[Ranked<'_>] {
         self.rankings
             .iter()
@@ -84,98 +125,6 @@ impl Measured<'_> {
             .map(|(_, ranked)| ranked.as_slice())
             .unwrap_or_default()
     }
-
-    fn retrieval(&self, out: &mut String) {
-        out.push_str(
-            "\n### Retrieval\n\nOver all collections at once; in brackets the interval of 95 %.\n\n\
-             | ranked by | recall@1 | recall@3 | recall@5 | MRR@10 |\n| --- | --- | --- | --- | --- |\n",
-        );
-        for (ranker, ranked) in &self.rankings {
-            let [at_1, at_3, at_5] = [1, 3, 5].map(|depth| shown(recalls(ranked, depth)));
-            let reciprocal = shown(reciprocals(ranked));
-            line(
-                out,
-                format_args!("| {} | {at_1} | {at_3} | {at_5} | {reciprocal} |", title(*ranker)),
-            );
-        }
-        let agents = self.agents_ranking();
-        for (ranker, ranked) in self.rankings.iter().filter(|(ranker, _)| *ranker != Ranker::Fused) {
-            let more = |depth| signed(difference(&recalls(ranked, depth), &recalls(agents, depth)));
-            let [at_1, at_3, at_5] = [1, 3, 5].map(more);
-            let reciprocal = signed(difference(&reciprocals(ranked), &reciprocals(agents)));
-            line(
-                out,
-                format_args!(
-                    "| both, more than {} | {at_1} | {at_3} | {at_5} | {reciprocal} |",
-                    title(*ranker)
-                ),
-            );
-        }
-        out.push_str(
-            "\n| kind of question, ranked by both | questions | recall@1 | recall@5 |\n| --- | --- | --- | --- |\n",
-        );
-        for (kind, of_kind) in by(agents, |ranked| ranked.question.kind) {
-            let [at_1, at_5] = [1, 5].map(|depth| shown(of_kind.iter().map(|ranked| ranked.recall(depth)).collect()));
-            line(out, format_args!("| {kind} | {} | {at_1} | {at_5} |", of_kind.len()));
-        }
-    }
-
-    fn routing(&self, out: &mut String) {
-        let right =
-            |cases: &[&Routed<'_>]| shown(cases.iter().map(|case| f64::from(u8::from(case.is_right()))).collect());
-        let all: Vec<&Routed<'_>> = self.routed.iter().collect();
-        line(
-            out,
-            format_args!(
-                "\n### Routing\n\nRight: {} of {} messages. Macro-F1 {:.3}; right among the surest {:.0} %: {:.3}; expected \
-                 calibration error {:.3}.\n\n| kind of message | messages | right |\n| --- | --- | --- |",
-                right(&all),
-                all.len(),
-                macro_f1(&self.routed),
-                SUREST * 100.0,
-                selective_accuracy(&self.routed, SUREST),
-                calibration_error(&self.routed)
-            ),
-        );
-        for (kind, of_kind) in by(&self.routed, |case| case.utterance.kind) {
-            line(
-                out,
-                format_args!("| {kind} | {} | {} |", of_kind.len(), right(&of_kind)),
-            );
-        }
-        let confusion = confusion(&self.routed);
-        let mut chosen: Vec<&AgentId> = confusion.values().flat_map(|chosen| chosen.keys()).collect();
-        chosen.sort();
-        chosen.dedup();
-        let heads: Vec<&str> = chosen.iter().map(|agent| agent.as_str()).collect();
-        line(out, format_args!("\n| right ↓ chosen → | {} |", heads.join(" | ")));
-        line(out, format_args!("| --- |{}", " --- |".repeat(chosen.len())));
-        for (right, chosen_of) in &confusion {
-            let count = |agent: &&AgentId| chosen_of.get(*agent).copied().unwrap_or_default().to_string();
-            let counts: Vec<String> = chosen.iter().map(count).collect();
-            line(out, format_args!("| {right} | {} |", counts.join(" | ")));
-        }
-    }
-
-    fn cache(&self, out: &mut String) {
-        out.push_str(
-            "\n### Semantic cache\n\nA paraphrase should hit; of the others none may.\n\n\
-             | the questions differ in | pairs | hits |\n| --- | --- | --- |\n",
-        );
-        for (kind, of_kind) in by(&self.looked_up, |case| case.pair.kind) {
-            let hits = of_kind.iter().filter(|case| case.was_hit).count();
-            line(out, format_args!("| {kind} | {} | {hits} |", of_kind.len()));
-        }
-    }
-}
-
-fn recalls(ranked: &[Ranked<'_>], depth: usize) -> Vec<f64> {
-    ranked.iter().map(|ranked| ranked.recall(depth)).collect()
-}
-
-fn reciprocals(ranked: &[Ranked<'_>]) -> Vec<f64> {
-    let of_one = |ranked: &Ranked<'_>| ranked.reciprocal_rank(RECIPROCAL_DEPTH);
-    ranked.iter().map(of_one).collect()
 }
 
 /// The cases of each kind, in the order of the kinds.
@@ -202,9 +151,7 @@ fn title(ranker: Ranker) -> &'static str {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "made where it is shown")]
-fn shown(values: Vec<f64>) -> String {
-    let Estimate { mean, low, high, .. } = Estimate::of(&values);
+fn shown(Estimate { mean, low, high, .. }: Estimate) -> String {
     format!("{mean:.3} [{low:.3}, {high:.3}]")
 }
 

@@ -1,6 +1,6 @@
 //! Whether the passages that answer are found, and how far up.
 
-use orchestratai_agents::knowledge::{FoundChunk, Knowledge, KnowledgeError};
+use orchestratai_agents::knowledge::{CollectionName, FoundChunk, Knowledge, KnowledgeError};
 
 use crate::{Gold, Question, QuestionKind};
 
@@ -24,7 +24,16 @@ pub struct Ranked<'a> {
     pub ranks: Vec<Option<usize>>,
 }
 
-/// Ranks the chunks of all collections for each question that has an answer.
+/// Where is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// In all collections at once.
+    All,
+    /// In the collection that has the first of the passages, as the agent does who reads it.
+    Own,
+}
+
+/// Ranks the chunks of each question that has an answer.
 ///
 /// # Errors
 /// [`KnowledgeError`] where the index fails.
@@ -32,6 +41,7 @@ pub async fn rank<'a>(
     knowledge: &Knowledge,
     questions: &'a [Question],
     ranker: Ranker,
+    scope: Scope,
 ) -> Result<Vec<Ranked<'a>>, KnowledgeError> {
     let collections = knowledge.collection_names();
     let mut ranked = Vec::new();
@@ -39,7 +49,11 @@ pub async fn rank<'a>(
         .iter()
         .filter(|question| question.kind != QuestionKind::Unanswerable)
     {
-        let found = knowledge.search(&question.question, &collections, usize::MAX).await?;
+        let own: Vec<CollectionName> = match scope {
+            Scope::All => collections.clone(),
+            Scope::Own => own_collections(question),
+        };
+        let found = knowledge.search(&question.question, &own, usize::MAX).await?;
         let mut chunks = found.chunks;
         let score = |chunk: &FoundChunk| match ranker {
             Ranker::Fused => chunk.scores.fused,
@@ -55,6 +69,14 @@ pub async fn rank<'a>(
         });
     }
     Ok(ranked)
+}
+
+fn own_collections(question: &Question) -> Vec<CollectionName> {
+    let first = question.gold.first().and_then(|gold| gold.source.split_once('/'));
+    first
+        .and_then(|(collection, _)| CollectionName::parse(collection).ok())
+        .into_iter()
+        .collect()
 }
 
 fn is_of(found: &FoundChunk, gold: &Gold) -> bool {

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use orchestratai_agents::routing::Router;
-use orchestratai_shared::AgentId;
+use orchestratai_shared::{AgentId, Intent};
 
-use crate::Utterance;
+use crate::{
+    Utterance,
+    calibration::{self, Judged},
+};
 
 /// A message with the decision that was made.
 #[derive(Debug, Clone)]
@@ -14,6 +17,8 @@ pub struct Routed<'a> {
     pub utterance: &'a Utterance,
     /// Who was chosen.
     pub agent: AgentId,
+    /// What it was taken to want.
+    pub intent: Intent,
     /// How sure that was, 0 to 1.
     pub confidence: f64,
 }
@@ -23,6 +28,15 @@ impl Routed<'_> {
     #[must_use]
     pub fn is_right(&self) -> bool {
         self.utterance.agents.first() == Some(&self.agent)
+    }
+
+    /// Its confidence against whether it is right.
+    #[must_use]
+    pub fn judged(&self) -> Judged {
+        Judged {
+            confidence: self.confidence,
+            is_right: self.is_right(),
+        }
     }
 }
 
@@ -34,6 +48,7 @@ pub fn route<'a>(router: &Router, utterances: &'a [Utterance]) -> Vec<Routed<'a>
         Routed {
             utterance,
             agent: decision.agent,
+            intent: decision.intent,
             confidence: decision.confidence.get(),
         }
     };
@@ -93,32 +108,11 @@ pub fn selective_accuracy(routed: &[Routed<'_>], share_of_all: f64) -> f64 {
     share(surest.iter().filter(|case| case.is_right()).count(), surest.len())
 }
 
-/// The expected calibration error over ten bins of equal width (Naeini et al., 2015): how far confidence is from the share that is
-/// right, on average over the decisions.
+/// How far confidence is from the share that is right; see [`calibration::calibration_error`].
 #[must_use]
 pub fn calibration_error(routed: &[Routed<'_>]) -> f64 {
-    const BINS: usize = 10;
-    let mut bins = [(0.0, 0_usize, 0_usize); BINS];
-    for case in routed {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a confidence is from 0 to 1"
-        )]
-        let bin = ((case.confidence * BINS as f64) as usize).min(BINS - 1);
-        let (confidence, right, all) = &mut bins[bin];
-        *confidence += case.confidence;
-        *right += usize::from(case.is_right());
-        *all += 1;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a set is small")]
-    let error: f64 = bins
-        .iter()
-        .map(|(confidence, right, _)| (confidence - *right as f64).abs())
-        .sum::<f64>()
-        / routed.len().max(1) as f64;
-    error
+    let judged: Vec<Judged> = routed.iter().map(Routed::judged).collect();
+    calibration::calibration_error(&judged)
 }
 
 fn share(part: usize, whole: usize) -> f64 {

@@ -32,7 +32,7 @@ pub(crate) enum Command {
     Ingest(IngestArguments),
     /// Search the knowledge base as the agents would
     Search(SearchArguments),
-    /// Measure routing, retrieval and the cache on labelled cases over the demo knowledge base
+    /// Measure routing, retrieval, answers and the cache on labelled cases over the demo knowledge base
     Eval(EvalArguments),
     /// List the agents
     Agents(ConfigurationArguments),
@@ -129,6 +129,15 @@ pub(crate) struct EvalArguments {
     /// List the cases that go wrong instead; of the part to develop on alone
     #[arg(long)]
     pub(crate) misses: bool,
+    /// Measure with the settings of this TOML file, over the defaults
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Measure a second time, and show both side by side: with the settings of a TOML file, or with the agents of a folder
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["misses", "write"])]
+    pub(crate) against: Option<PathBuf>,
+    /// Write the figures into this file, and plots of them into the folder of its name beside it
+    #[arg(long, value_name = "FILE", conflicts_with = "misses")]
+    pub(crate) write: Option<PathBuf>,
 }
 
 /// A part of a set of labelled cases.

@@ -2,11 +2,12 @@
 
 use orchestratai_evaluation::{
     Gold, Part, Question, QuestionKind, Utterance, UtteranceKind,
-    report::Measured,
+    answers::Answered,
+    report::{Measured, comparison},
     retrieval::{Ranked, Ranker},
     routing::{Routed, calibration_error, confusion, macro_f1, selective_accuracy},
 };
-use orchestratai_shared::AgentId;
+use orchestratai_shared::{AgentId, Intent};
 
 fn agent(name: &str) -> AgentId {
     AgentId::parse(name).unwrap()
@@ -34,6 +35,7 @@ fn routing_is_judged_by_agent_and_by_confidence() {
     let case = |utterance, chosen, confidence| Routed {
         utterance,
         agent: agent(chosen),
+        intent: Intent::DomainQuestion,
         confidence,
     };
     // billing: 2 of 3 found, 2 of 2 chosen rightly, F1 0.8; policy: 1 of 1 found, 1 of 2 chosen rightly, F1 2/3.
@@ -84,6 +86,8 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
             (Ranker::Bm25, vec![ranked(&both, [None, None])]),
             (Ranker::Fused, vec![half]),
         ],
+        own: Vec::new(),
+        answered: Vec::new(),
         routed: Vec::new(),
         looked_up: Vec::new(),
     };
@@ -95,4 +99,61 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
     assert!(tables.contains("| both, more than BM25 | +0.000"), "{tables}");
     assert!(tables.contains("| multi | 1 |"), "{tables}");
     assert!(measured.misses().contains("q7 at [Some(2), Some(9)]: What is it?"));
+}
+
+#[test]
+fn answers_are_judged_by_what_they_hold_and_configurations_case_by_case() {
+    let question = |kind| Question {
+        id: "q8".into(),
+        part: Part::Develop,
+        kind,
+        question: "What is it?".into(),
+        after: Vec::new(),
+        gold: Vec::new(),
+        any: false,
+    };
+    let (plain, without) = (question(QuestionKind::Plain), question(QuestionKind::Unanswerable));
+    let answered = |question, held, confidence| Answered {
+        question,
+        agent: agent("billing"),
+        text: String::new(),
+        confidence,
+        held,
+        unsupported: Vec::new(),
+    };
+    let measured = |held: f64| Measured {
+        part: Part::Develop,
+        rankings: Vec::new(),
+        own: Vec::new(),
+        answered: vec![
+            answered(&plain, held, 0.9),
+            answered(&plain, 0.0, 0.2),
+            answered(&without, 0.0, 0.1),
+        ],
+        routed: Vec::new(),
+        looked_up: Vec::new(),
+    };
+    let (half, whole) = (measured(0.5), measured(1.0));
+    let tables = whole.tables();
+    for row in [
+        "| the answer holds the labelled one | 2 | 0.500 [0.000, 1.000] |",
+        "| refused, though there is an answer | 2 | 0.500 [0.000, 1.000] |",
+        "| refused, since there is none | 1 | 1.000 [1.000, 1.000] |",
+        "| expected calibration error of what is answered | 1 | 0.100 |",
+        "| 90–100 % | 1 | 0.900 | 1.000 |",
+    ] {
+        assert!(tables.contains(row), "no {row} in\n{tables}");
+    }
+    let misses = half.misses();
+    assert!(
+        misses.contains("q8 holds 0.5 of the answer by billing (0.90)"),
+        "{misses}"
+    );
+    assert!(misses.contains("q8 is refused by billing (0.20)"), "{misses}");
+    let table = comparison(&half, ["one", "two"], &whole);
+    assert!(table.contains("| figure | cases | one | two |"), "{table}");
+    assert!(
+        table.contains("| answers: hold the answer | 2 | 0.250 [0.000, 0.500] | 0.500 [0.000, 1.000] | +0.250 [+0.000, +0.500] | cannot"),
+        "{table}"
+    );
 }

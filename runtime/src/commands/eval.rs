@@ -1,16 +1,24 @@
-//! `orchestratai eval`: how good routing, retrieval and the cache are on labelled cases.
+//! `orchestratai eval`: how good routing, retrieval, answers and the cache are on labelled cases.
 
 use std::{
+    ffi::OsString,
+    fs,
     io::{self, Write},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
 
-use orchestratai_agents::{Embedder, routing::Router};
+use orchestratai_agents::{
+    Embedder,
+    cache::SemanticCache,
+    routing::Router,
+    strategy::{Means, responders},
+};
 use orchestratai_evaluation::{
-    Evaluation, Part, cache,
-    report::Measured,
-    retrieval::{Ranker, rank},
+    Evaluation, Part, answers, cache,
+    report::{Measured, comparison},
+    retrieval::{Ranker, Scope, rank},
     routing::route,
 };
 use orchestratai_store::Access;
@@ -22,16 +30,18 @@ use crate::{
     documents::StoredDocuments,
     failure::CommandFailure,
     house::{load_agents, open_knowledge, open_store},
-    settings::Overrides,
+    settings::{Overrides, Settings},
 };
 
 /// Longer than any question takes.
 const TRANSFORMER_WAIT: Duration = Duration::from_secs(60);
+/// Names the folder of the agents in the environment.
+const AGENTS_DIR: &str = "ORCHESTRATAI__AGENTS__DIR";
 
 /// Measures on the demo knowledge base, in a folder of its own that is gone afterwards.
 ///
 /// # Errors
-/// Where the set cannot be read, or the knowledge base not made.
+/// Where the set or a configuration cannot be read, the knowledge base not made, or the document not written.
 pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
     let part = match arguments.part {
         EvalPart::Develop => Part::Develop,
@@ -42,44 +52,110 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
         return Err(CommandFailure::Usage(words.into()));
     }
     let set = Evaluation::read(&arguments.set).map_err(|error| CommandFailure::Usage(error.to_string()))?;
-    let folder = tempfile::tempdir().map_err(|error| CommandFailure::because("no folder can be made", error))?;
-    let overrides = Overrides {
-        data_dir: Some(folder.path().to_owned()),
-        ..Overrides::default()
-    };
-    let mut settings = crate::settings::Settings::load(None, std::env::vars_os(), &overrides)?;
-    // What is measured is what is found, and not how busy the machine is.
-    settings.retrieval.transformer_wait = TRANSFORMER_WAIT;
+    let cases = set.part(part);
     super::block_on(async {
-        let failed = |error| CommandFailure::because("the knowledge base fails", error);
-        let data = DataDir::open(&settings.store.data_dir)?;
-        let store = open_store(&settings, Access::Documents).await?;
-        let documents = StoredDocuments::new(store.clone());
-        demo::load(&documents).await.map_err(failed)?;
-        let embedder = Arc::new(Embedder::embedded());
-        let knowledge = open_knowledge(&settings, &data, &documents, &embedder).await?;
-        knowledge.deepen().await.map_err(failed)?;
-        let router = Router::new(&load_agents(&settings)?, Arc::clone(&embedder));
-        let cases = set.part(part);
-        let mut rankings = Vec::new();
-        for ranker in [Ranker::Vectors, Ranker::Bm25, Ranker::Fused] {
-            let ranked = rank(&knowledge, &cases.questions, ranker).await.map_err(failed)?;
-            rankings.push((ranker, ranked));
+        let measured = measure(Configuration::read(arguments.config.as_deref())?, &cases, part).await?;
+        let text = match &arguments.against {
+            _ if arguments.misses => measured.misses(),
+            None => measured.tables(),
+            Some(path) => {
+                let other = measure(Configuration::read(Some(path))?, &cases, part).await?;
+                let ours = arguments
+                    .config
+                    .as_deref()
+                    .map_or("default".into(), Path::to_string_lossy);
+                comparison(&measured, [&ours, &path.to_string_lossy()], &other)
+            }
+        };
+        match &arguments.write {
+            Some(path) => write(&measured, path),
+            None => Ok(io::stdout().lock().write_all(text.as_bytes())?),
         }
-        let measured = Measured {
-            part,
-            rankings,
-            routed: route(&router, &cases.utterances),
-            looked_up: cache::look_up(&knowledge, &embedder, &cases.pairs)
-                .await
-                .map_err(failed)?,
-        };
-        let text = if arguments.misses {
-            measured.misses()
-        } else {
-            measured.tables()
-        };
-        io::stdout().lock().write_all(text.as_bytes())?;
-        Ok(())
     })
+}
+
+/// Settings with a data folder that lives as long as they do.
+struct Configuration {
+    settings: Settings,
+    _folder: tempfile::TempDir,
+}
+
+impl Configuration {
+    /// `path`: a file of settings, a folder of agents, or the defaults.
+    fn read(path: Option<&Path>) -> Result<Self, CommandFailure> {
+        let folder = tempfile::tempdir().map_err(|error| CommandFailure::because("no folder can be made", error))?;
+        let overrides = Overrides {
+            data_dir: Some(folder.path().to_owned()),
+            ..Overrides::default()
+        };
+        let agents = path.filter(|path| path.is_dir());
+        let file = path.filter(|path| !path.is_dir());
+        let environment = std::env::vars_os().chain(agents.map(|dir| (OsString::from(AGENTS_DIR), dir.into())));
+        let mut settings = Settings::load(file, environment, &overrides)?;
+        // What is measured is what is found, and not how busy the machine is.
+        settings.retrieval.transformer_wait = TRANSFORMER_WAIT;
+        Ok(Self {
+            settings,
+            _folder: folder,
+        })
+    }
+}
+
+async fn measure(configuration: Configuration, cases: &Evaluation, part: Part) -> Result<Measured<'_>, CommandFailure> {
+    let failed = |error| CommandFailure::because("the knowledge base fails", error);
+    let settings = &configuration.settings;
+    let data = DataDir::open(&settings.store.data_dir)?;
+    let store = open_store(settings, Access::Documents).await?;
+    let documents = StoredDocuments::new(store.clone());
+    demo::load(&documents).await.map_err(failed)?;
+    let embedder = Arc::new(Embedder::embedded());
+    let catalog = Arc::new(load_agents(settings)?);
+    let means = Means {
+        router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
+        knowledge: open_knowledge(settings, &data, &documents, &embedder).await?,
+        cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
+        embedder: Arc::clone(&embedder),
+        catalog,
+    };
+    means.knowledge.deepen().await.map_err(failed)?;
+    let questions = &cases.questions;
+    let mut rankings = Vec::new();
+    for ranker in [Ranker::Vectors, Ranker::Bm25, Ranker::Fused] {
+        let ranked = rank(&means.knowledge, questions, ranker, Scope::All).await;
+        rankings.push((ranker, ranked.map_err(failed)?));
+    }
+    Ok(Measured {
+        part,
+        rankings,
+        own: rank(&means.knowledge, questions, Ranker::Fused, Scope::Own)
+            .await
+            .map_err(failed)?,
+        answered: answers::answer(&means, &responders(&means), questions)
+            .await
+            .map_err(|error| CommandFailure::because("a question cannot be asked", error))?,
+        routed: route(&means.router, &cases.utterances),
+        looked_up: cache::look_up(&means.knowledge, &embedder, &cases.pairs)
+            .await
+            .map_err(failed)?,
+    })
+}
+
+/// Writes the document, and the plots into the folder of its name beside it.
+fn write(measured: &Measured<'_>, path: &Path) -> Result<(), CommandFailure> {
+    let failed = |error: io::Error| CommandFailure::because("the document cannot be written", error);
+    let folder = path.with_extension("");
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if folder == path {
+        return Err(CommandFailure::Usage(
+            "--write needs a file with an extension, as in docs/evaluation.md".into(),
+        ));
+    }
+    let plots = measured
+        .plots()
+        .map_err(|error| CommandFailure::because("the figures cannot be drawn", error))?;
+    fs::create_dir_all(&folder).map_err(failed)?;
+    for (file, svg) in plots {
+        fs::write(folder.join(file), svg).map_err(failed)?;
+    }
+    fs::write(path, measured.document(&name)).map_err(failed)
 }
