@@ -2,7 +2,12 @@
 //! then how it ended.
 
 mod choice;
+mod differences;
 mod extractive;
+mod features;
+mod form;
+mod resemblance;
+mod weights;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -19,8 +24,35 @@ use crate::{
 /// The models that an agent file may name.
 pub const NAMES: &[&str] = &[Extractive::NAME];
 
-/// What models say of themselves: sentences without a citation, since they say nothing about the subject.
-pub const FIXED_SENTENCES: &[&str] = &["The sources differ; the newest first:"];
+/// Stands before passages that say different things of the same.
+const DIFFERENCE: &str = "The sources differ; the newest first:";
+/// Stands before the day of a source, and behind it.
+const DATED: [&str; 2] = ["(updated ", ") "];
+
+/// The day of a source, as it stands before a passage.
+fn dated(day: &str) -> String {
+    format!("{}{day}{}", DATED[0], DATED[1])
+}
+
+/// An answer without what the embedded model says of itself: what stays must stand in the sources.
+#[must_use]
+pub fn without_own_words(answer: &str) -> String {
+    let mut left = answer.replace(DIFFERENCE, "");
+    let mut from = 0;
+    while let Some(at) = left[from..].find(DATED[0]).map(|at| from + at) {
+        let after = &left[at + DATED[0].len()..];
+        let end = after.find(DATED[1]).filter(|end| differences::is_day(&after[..*end]));
+        match end {
+            Some(end) => left.replace_range(at..at + DATED[0].len() + end + DATED[1].len(), ""),
+            None => from = at + DATED[0].len(),
+        }
+    }
+    left
+}
+
+/// Where the embedded model logs, at the level `TRACE`, what it sees of each passage: one JSON object for each question, for
+/// whoever fits its weights anew.
+pub const FEATURES_TARGET: &str = "answer_features";
 
 /// The model of that name; none where it is not one of [`NAMES`].
 #[must_use]

@@ -42,6 +42,8 @@ pub struct Measured<'a> {
     pub own: Vec<Ranked<'a>>,
     /// What was answered to each question, those without an answer among them.
     pub answered: Vec<Answered<'a>>,
+    /// What a specialist answered to each message that is about nothing that any of them knows of.
+    pub outside: Vec<Answered<'a>>,
     /// Who was chosen for each message.
     pub routed: Vec<Routed<'a>>,
     /// What the cache did with each pair.
@@ -63,7 +65,7 @@ impl Measured<'_> {
                 );
             }
         }
-        for case in self.answered.iter().filter(|case| case.is_wrong()) {
+        for case in self.answered.iter().chain(&self.outside).filter(|case| case.is_wrong()) {
             let what = match (case.is_answerable(), case.is_refused()) {
                 (false, _) => "is answered".to_owned(),
                 (true, true) => "is refused".to_owned(),
@@ -115,7 +117,10 @@ impl Measured<'_> {
 
     /// The answers that are not refused.
     fn given(&self) -> impl Iterator<Item = &Answered<'_>> {
-        self.answered.iter().filter(|case| !case.is_refused())
+        self.answered
+            .iter()
+            .chain(&self.outside)
+            .filter(|case| !case.is_refused())
     }
 
     fn agents_ranking(&self) -> &[Ranked<'_>] {

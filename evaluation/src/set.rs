@@ -218,6 +218,26 @@ impl Evaluation {
         })
     }
 
+    /// The messages that are about nothing that any agent knows of, as questions without an answer.
+    #[must_use]
+    pub fn out_of_scope(&self) -> Vec<Question> {
+        let outside = self
+            .utterances
+            .iter()
+            .filter(|utterance| utterance.kind == UtteranceKind::OutOfScope);
+        outside
+            .map(|utterance| Question {
+                id: utterance.id.clone(),
+                part: utterance.part,
+                kind: QuestionKind::Unanswerable,
+                question: utterance.message.clone(),
+                after: utterance.after.clone(),
+                gold: Vec::new(),
+                any: false,
+            })
+            .collect()
+    }
+
     /// The cases of one part.
     #[must_use]
     pub fn part(&self, part: Part) -> Self {

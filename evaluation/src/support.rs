@@ -1,6 +1,6 @@
 //! What of an answer stands in its sources, word for word.
 
-use orchestratai_agents::model::FIXED_SENTENCES;
+use orchestratai_agents::model::without_own_words;
 
 /// Text without what is not said: Markdown's marks, citation marks, case, and more than one blank in a row.
 #[must_use]
@@ -28,20 +28,20 @@ pub fn plain(text: &str) -> String {
 }
 
 /// What of `text` no source says. Each stretch up to an `[n]` must stand in source `n`, as a whole or line by line; what follows the
-/// last mark, and what follows a mark of no source, stands nowhere. Fixed sentences of the model are nobody's and need no source.
+/// last mark, and what follows a mark of no source, stands nowhere. What the model says of itself needs no source.
 #[must_use]
 pub fn unsupported(text: &str, sources: &[(u32, String)]) -> Vec<String> {
     let mut unsupported = Vec::new();
     let mut rest = text;
     loop {
         let Some((stretch, number, after)) = next_citation(rest) else {
-            let left = without_fixed(rest);
+            let left = without_own_words(rest).trim().to_owned();
             if !left.is_empty() {
                 unsupported.push(left);
             }
             return unsupported;
         };
-        let said = without_fixed(stretch);
+        let said = without_own_words(stretch).trim().to_owned();
         let source = sources.iter().find(|(index, _)| *index == number);
         let stands = source.is_some_and(|(_, source)| {
             let of_source = |part: &str| source.contains(part.trim());
@@ -52,15 +52,6 @@ pub fn unsupported(text: &str, sources: &[(u32, String)]) -> Vec<String> {
         }
         rest = after;
     }
-}
-
-/// A stretch without fixed sentences and what is around it.
-fn without_fixed(stretch: &str) -> String {
-    let mut said = stretch.to_owned();
-    for fixed in FIXED_SENTENCES {
-        said = said.replace(fixed, "");
-    }
-    said.trim().to_owned()
 }
 
 /// The text before the first citation mark, its number, and the text behind it.
@@ -111,7 +102,12 @@ mod tests {
         assert_eq!(unsupported("A first one. [2]", &sources), ["A first one."]);
         assert_eq!(unsupported("Another. [3]", &sources), ["Another."]);
         assert_eq!(unsupported("Another. [2] And more.", &sources), ["And more."]);
-        let fixed = format!("{}\n\nAnother. [2]", FIXED_SENTENCES[0]);
-        assert_eq!(unsupported(&fixed, &sources), Vec::<String>::new());
+        let differing =
+            "The sources differ; the newest first:\n\n(updated 2026-04-21) Another. [2]\n\nA first one. [1]";
+        assert_eq!(unsupported(differing, &sources), Vec::<String>::new());
+        assert_eq!(
+            unsupported("(updated never) Another. [2]", &sources),
+            ["(updated never) Another."]
+        );
     }
 }

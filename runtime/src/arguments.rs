@@ -135,6 +135,10 @@ pub(crate) struct EvalArguments {
     /// Measure a second time, and show both side by side: with the settings of a TOML file, or with the agents of a folder
     #[arg(long, value_name = "PATH", conflicts_with_all = ["misses", "write"])]
     pub(crate) against: Option<PathBuf>,
+    /// Log what the extractive model sees of each passage, one JSON object to a line, to fit its weights to; of the part to develop
+    /// on alone
+    #[arg(long)]
+    pub(crate) features: bool,
     /// Write the figures into this file, and plots of them into the folder of its name beside it
     #[arg(long, value_name = "FILE", conflicts_with = "misses")]
     pub(crate) write: Option<PathBuf>,

@@ -1,27 +1,34 @@
 //! The embedded model: chooses the passages that answer, word for word, and says so where none does.
 //!
-//! Every passage of the best chunks is scored by its cosine to the question, by the share of the question's words that it
-//! has (weighted by how much each says), and by its chunk's rank. From the best one on, passages are added as long as
-//! they are nearly as good. The answer keeps the order of the source, chunk by chunk, with an `[n]` after each passage.
+//! Every passage of what was found is judged by how probable it is that it has the answer ([`super::features`],
+//! [`super::weights`]). From the most probable one on, passages are added as long as they promise something more
+//! ([`super::choice`]). The answer keeps the order of the source, chunk by chunk, with an `[n]` after each passage; where two
+//! sources say different things of the same, these come first, the newest on top ([`super::differences`]).
 
 use std::{collections::VecDeque, sync::Arc};
 
 use futures_util::stream;
 use orchestratai_shared::{Citation, Confidence};
 
-use super::choice::{self, Candidate, Wants, choose, overlap};
-use super::{ChunkRead, Model, ModelEvent, ModelOutcome, ModelStream, ModelTask};
+use super::{
+    ChunkRead, DIFFERENCE, FEATURES_TARGET, Model, ModelEvent, ModelOutcome, ModelStream, ModelTask,
+    choice::choose,
+    dated,
+    differences::{Statement, day},
+    features::{self, AnswerFeatures},
+    resemblance::{Resemblance, WordVectors},
+    weights,
+};
 use crate::{
     embedder::Embedder,
-    knowledge::{FoundChunk, Passage, PassageKind, SearchResult},
+    knowledge::{Passage, PassageKind, SearchResult},
     turn::{Usage, UsageMeter},
-    words::word_numbers,
 };
 
-/// Chunks that an answer may draw on.
-const CHUNKS_MAX: usize = 4;
 /// An answer of one sentence up to this many bytes is continued.
 const SHORT_BYTES_MAX: usize = 200;
+/// Passages left out between two of one paragraph that are said as well.
+const GAP_MAX: usize = 2;
 /// Topics that are named where there is no answer.
 const TOPICS_MAX: usize = 3;
 /// Below this confidence there is no answer.
@@ -31,6 +38,7 @@ const ANSWERS: f64 = 0.5;
 #[derive(Debug)]
 pub struct Extractive {
     embedder: Arc<Embedder>,
+    words: WordVectors,
 }
 
 impl Extractive {
@@ -40,14 +48,17 @@ impl Extractive {
     /// A model that compares by `embedder`.
     #[must_use]
     pub fn new(embedder: Arc<Embedder>) -> Self {
-        Self { embedder }
+        Self {
+            words: WordVectors::new(Arc::clone(&embedder)),
+            embedder,
+        }
     }
 
     /// The whole answer, as events.
     fn events(&self, question: &str, found: &SearchResult) -> VecDeque<ModelEvent> {
-        let draft = Draft::new(question, found, &self.embedder);
-        let confidence = Confidence::new(draft.confidence());
-        if draft.chosen.is_empty() || confidence.get() < ANSWERS {
+        let draft = Draft::new(question, found, self);
+        let confidence = Confidence::new(draft.confidence);
+        if (draft.chosen.is_empty() && draft.differing.is_empty()) || confidence.get() < ANSWERS {
             return no_answer(found, confidence);
         }
         draft.events(confidence)
@@ -68,74 +79,78 @@ impl Model for Extractive {
 struct Draft<'a> {
     found: &'a SearchResult,
     passages: Vec<Arc<[Passage]>>,
-    /// The chosen passages in the order of the answer: chunk in the order of what was found, and place in it.
+    /// Passages that differ from each other, by chunk and place, the newest first.
+    differing: Vec<(usize, usize)>,
+    /// The other chosen passages in the order of the answer: chunk in the order of what was found, and place in it.
     chosen: Vec<(usize, usize)>,
-    /// The best cosine of a chosen passage.
-    cosine: f32,
-    /// The weighted share of the question's words that the chosen passages and their headings have.
-    coverage: f32,
+    /// How probable it is that the answer is right, 0 to 1.
+    confidence: f64,
 }
 
 impl<'a> Draft<'a> {
-    fn new(question: &str, found: &'a SearchResult, embedder: &Embedder) -> Self {
-        let wants = Wants::of(question);
-        let query = &*found.query;
-        let considered = &found.chunks[..found.chunks.len().min(CHUNKS_MAX)];
-        let passages: Vec<Arc<[Passage]>> = considered.iter().map(|found| found.chunk.passages(embedder)).collect();
-        let headings: Vec<Vec<u32>> = considered.iter().map(heading_words).collect();
+    fn new(question: &str, found: &'a SearchResult, model: &Extractive) -> Self {
+        let passages: Vec<Arc<[Passage]>> = found
+            .chunks
+            .iter()
+            .map(|found| found.chunk.passages(&model.embedder))
+            .collect();
+        let mut resemblance = Resemblance::new(question, &found.query, &model.words);
+        let seen = features::of_passages(question, &found.query, &found.chunks, &passages, &mut resemblance);
+        let chosen = choose(&seen, |seen| {
+            &found.chunks[seen.chunk].chunk.text[passages[seen.chunk][seen.place].range.clone()]
+        });
+        let answer: AnswerFeatures = features::of_answer(found, &chosen);
+        let mut places: Vec<(usize, usize)> = chosen.iter().map(|seen| (seen.chunk, seen.place)).collect();
         let mut draft = Self {
             found,
             passages,
+            differing: Vec::new(),
             chosen: Vec::new(),
-            cosine: 0.0,
-            coverage: 0.0,
+            confidence: if chosen.is_empty() {
+                0.0
+            } else {
+                weights::answer_probability(&answer)
+            },
         };
-        let best_fused = considered.first().map_or(0.0, |found| found.scores.fused);
-        let mut candidates: Vec<Candidate<'_>> = Vec::new();
-        for (chunk, found) in considered.iter().enumerate() {
-            for (place, passage) in draft.passages[chunk].iter().enumerate() {
-                let text = &found.chunk.text[passage.range.clone()];
-                let overlap = overlap(query, &passage.words, &headings[chunk]);
-                let lag = best_fused - found.scores.fused;
-                let bonus = wants.bonus(passage.kind, place, text);
-                let score = choice::score(passage.cosine(&query.vector), overlap, lag, bonus);
-                candidates.push(Candidate {
-                    chunk,
-                    place,
-                    passage,
-                    score,
-                });
-            }
-        }
-        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        let chosen = choose(&candidates, found);
-        let cosine = chosen
-            .iter()
-            .map(|candidate| candidate.passage.cosine(&query.vector))
-            .fold(0.0, f32::max);
-        let mut words: Vec<u32> = chosen
-            .iter()
-            .flat_map(|candidate| candidate.passage.words.iter().copied())
-            .collect();
-        words.extend(
-            chosen
-                .iter()
-                .flat_map(|candidate| headings[candidate.chunk].iter().copied()),
-        );
-        words.sort_unstable();
-        let coverage = overlap(query, &words, &[]);
-        let mut places: Vec<(usize, usize)> = chosen
-            .iter()
-            .map(|candidate| (candidate.chunk, candidate.place))
-            .collect();
-        drop(candidates);
+        draft.close_gaps(&mut places);
         draft.add_introductions(&mut places);
         draft.continue_short(&mut places);
         // Chunks in the order in which they were found; passages in the order of their source.
         places.sort_unstable();
         places.dedup();
-        (draft.chosen, draft.cosine, draft.coverage) = (places, cosine, coverage);
+        if tracing::enabled!(target: FEATURES_TARGET, tracing::Level::TRACE) {
+            let seen = features::as_json(question, found, &draft.passages, &seen, &answer, &places);
+            tracing::trace!(target: FEATURES_TARGET, "{seen}");
+        }
+        draft.differing = draft.differing(&places);
+        places.retain(|place| !draft.differing.contains(place));
+        draft.chosen = places;
         draft
+    }
+
+    /// Those of the chosen passages that say something else than one of another document, the newest first; one whose document has
+    /// no date comes last.
+    fn differing(&self, places: &[(usize, usize)]) -> Vec<(usize, usize)> {
+        let sentences: Vec<(Statement, (usize, usize))> = places
+            .iter()
+            .filter(|(chunk, place)| {
+                matches!(
+                    self.passages[*chunk][*place].kind,
+                    PassageKind::Sentence | PassageKind::Item
+                )
+            })
+            .map(|(chunk, place)| (Statement::of(self.text(*chunk, *place)), (*chunk, *place)))
+            .collect();
+        let document = |(chunk, _): (usize, usize)| self.found.chunks[chunk].chunk.origin.document_id;
+        let differs = |(own, at): &&(Statement, (usize, usize))| {
+            let from =
+                |(other, of): &(Statement, (usize, usize))| document(*at) != document(*of) && own.differs_from(other);
+            sentences.iter().any(from)
+        };
+        let mut differing: Vec<(usize, usize)> = sentences.iter().filter(differs).map(|(_, at)| *at).collect();
+        // Days sort as text; none is the least.
+        differing.sort_by(|(a, _), (b, _)| day(&self.found.chunks[*b]).cmp(&day(&self.found.chunks[*a])));
+        differing
     }
 
     /// A list, a table or code is introduced by the sentence before it, if that ends with a colon; a sentence that begins
@@ -151,6 +166,20 @@ impl<'a> Draft<'a> {
             let leans = !is_block && same_block && begins_with_pronoun(text(place));
             if introduces || leans {
                 places.push((chunk, before));
+            }
+        }
+    }
+
+    /// What is left out between two passages of one paragraph or list is what the second stands on, more often than not.
+    fn close_gaps(&self, places: &mut Vec<(usize, usize)>) {
+        let mut sorted = places.clone();
+        sorted.sort_unstable();
+        for pair in sorted.windows(2) {
+            let [(chunk, from), (other, to)] = [pair[0], pair[1]];
+            let passages = &self.passages[chunk];
+            let is_gap = chunk == other && (2..=GAP_MAX + 1).contains(&(to - from));
+            if is_gap && passages[from].block == passages[to].block {
+                places.extend((from + 1..to).map(|place| (chunk, place)));
             }
         }
     }
@@ -172,24 +201,15 @@ impl<'a> Draft<'a> {
         &self.found.chunks[chunk].chunk.text[self.passages[chunk][place].range.clone()]
     }
 
-    /// How probable it is that the answer is right, 0 to 1: a logistic function that rises with the best chunk's fused
-    /// score, with the best passage's cosine and with the coverage of the question's words. Its weights were set by hand
-    /// on questions with and without an answer (`tests/it/questions.rs`), not fitted: it ranks well, and is not yet
-    /// calibrated.
-    fn confidence(&self) -> f64 {
-        let Some(best) = self.found.chunks.first() else {
-            return 0.0;
-        };
-        let evidence = 6.0 * best.scores.fused + 2.0 * self.cosine + 3.0 * self.coverage - 6.0;
-        1.0 / (1.0 + f64::from(-evidence).exp())
-    }
-
     fn events(&self, confidence: Confidence) -> VecDeque<ModelEvent> {
         let mut read: Vec<ChunkRead> = Vec::new();
         let mut citations: Vec<Citation> = Vec::new();
         let mut deltas = VecDeque::new();
         let mut last: Option<(usize, usize)> = None;
-        for &(chunk, place) in &self.chosen {
+        if !self.differing.is_empty() {
+            deltas.push_back(ModelEvent::Delta(DIFFERENCE.into()));
+        }
+        for &(chunk, place) in self.differing.iter().chain(&self.chosen) {
             let number = u32::try_from(chunk).unwrap_or(u32::MAX);
             let index = match citations.iter().find(|citation| citation.chunk_id == number) {
                 Some(citation) => citation.index,
@@ -201,7 +221,8 @@ impl<'a> Draft<'a> {
                         chunk_id: number,
                         source,
                     });
-                    let taken = self.chosen.iter().filter(|(other, _)| *other == chunk).count();
+                    let all = self.differing.iter().chain(&self.chosen);
+                    let taken = all.filter(|(other, _)| *other == chunk).count();
                     let passages = if taken == 1 { "one passage" } else { "passages" };
                     read.push(ChunkRead {
                         chunk: number,
@@ -210,7 +231,12 @@ impl<'a> Draft<'a> {
                     index
                 }
             };
-            deltas.push_back(ModelEvent::Delta(self.piece(last, (chunk, place), index)));
+            let piece = if self.differing.contains(&(chunk, place)) {
+                self.dated_piece((chunk, place), index)
+            } else {
+                self.piece(last, (chunk, place), index)
+            };
+            deltas.push_back(ModelEvent::Delta(piece));
             last = Some((chunk, place));
         }
         deltas.push_front(ModelEvent::Read(read));
@@ -229,7 +255,8 @@ impl<'a> Draft<'a> {
             None => "",
             Some((last_chunk, last_place)) => {
                 let before = &self.passages[last_chunk][last_place];
-                let same_block = last_chunk == chunk && before.block == passage.block;
+                let is_apart = self.differing.contains(&(last_chunk, last_place));
+                let same_block = last_chunk == chunk && before.block == passage.block && !is_apart;
                 match (same_block, passage.kind) {
                     (true, PassageKind::Sentence) => " ",
                     (true, PassageKind::Item | PassageKind::Steps | PassageKind::Code | PassageKind::Table) => "\n",
@@ -244,10 +271,12 @@ impl<'a> Draft<'a> {
             PassageKind::Sentence | PassageKind::Item | PassageKind::Steps => format!("{between}{text} [{index}]"),
         }
     }
-}
 
-fn heading_words(found: &FoundChunk) -> Vec<u32> {
-    word_numbers(&found.chunk.heading_path().join(" "))
+    /// A passage that another one differs from, with the day of its source.
+    fn dated_piece(&self, (chunk, place): (usize, usize), index: u32) -> String {
+        let day = day(&self.found.chunks[chunk]).map(dated).unwrap_or_default();
+        format!("\n\n{day}{} [{index}]", self.text(chunk, place))
+    }
 }
 
 fn begins_with_pronoun(sentence: &str) -> bool {

@@ -4,6 +4,7 @@
 
 mod any_message;
 mod definitions;
+mod differences;
 mod index;
 mod memory_store;
 mod questions;

@@ -16,8 +16,11 @@ pub struct Figure<'a> {
     pub cases: usize,
     /// Whether less is better.
     pub less_is_better: bool,
-    of: Box<dyn Fn(&[usize]) -> f64 + 'a>,
+    of: Statistic<'a>,
 }
+
+/// Takes a figure of a choice of cases.
+type Statistic<'a> = Box<dyn Fn(&[usize]) -> f64 + 'a>;
 
 impl<'a> Figure<'a> {
     fn new(title: impl Into<String>, cases: usize, of: impl Fn(&[usize]) -> f64 + 'a) -> Self {
@@ -129,15 +132,18 @@ impl Measured<'_> {
         let answerable = || self.answered.iter().filter(|case| case.is_answerable());
         let held = answerable().map(|case| case.held).collect();
         figures.push(Figure::mean("answers: hold the answer", held));
-        let supported = self.answered.iter().map(|case| one_if(case.unsupported.is_empty()));
+        let all = || self.answered.iter().chain(&self.outside);
+        let supported = all().map(|case| one_if(case.unsupported.is_empty()));
         figures.push(Figure::mean("answers: each sentence in a source", supported.collect()));
         let wrongly = answerable().map(|case| one_if(case.is_refused())).collect();
         figures.push(Figure::mean("answers: answerable ones refused", wrongly).less());
         let unanswerable = self.answered.iter().filter(|case| !case.is_answerable());
         let rightly = unanswerable.map(|case| one_if(case.is_refused())).collect();
         figures.push(Figure::mean("answers: unanswerable ones refused", rightly));
+        let outside = self.outside.iter().map(|case| one_if(case.is_refused())).collect();
+        figures.push(Figure::mean("answers: messages out of scope refused", outside));
         // Over all of them, though it is the given ones that matter: pairs must be of the same cases.
-        let judged = self.answered.iter().map(super::Answered::judged).collect();
+        let judged = all().map(super::Answered::judged).collect();
         figures.push(calibration("answers: calibration error, refusals among them", judged));
     }
 }

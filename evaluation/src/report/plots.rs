@@ -79,7 +79,12 @@ impl Measured<'_> {
 
     fn coverage(&self, area: &Area<'_>) -> Drawn {
         let routed: Vec<Judged> = self.routed.iter().map(Routed::judged).collect();
-        let answered: Vec<Judged> = self.answered.iter().map(Answered::judged).collect();
+        let answered: Vec<Judged> = self
+            .answered
+            .iter()
+            .chain(&self.outside)
+            .map(Answered::judged)
+            .collect();
         // The first few are one case each, and jump between 0 and 1; refusals are no answers.
         let smooth = |judged: &[Judged], least: f64| -> Vec<(f64, f64)> {
             let mut curve = selective_curve(judged);

@@ -115,7 +115,12 @@ impl Measured<'_> {
             |cases: &[&Answered<'_>]| shown(Estimate::of(&cases.iter().map(|case| case.held).collect::<Vec<_>>()));
         let refused = |cases: &[&Answered<'_>]| share(cases.iter().map(|case| case.is_refused()));
         let given: Vec<Judged> = self.given().map(Answered::judged).collect();
-        let judged: Vec<Judged> = self.answered.iter().map(Answered::judged).collect();
+        let judged: Vec<Judged> = self
+            .answered
+            .iter()
+            .chain(&self.outside)
+            .map(Answered::judged)
+            .collect();
         let supported = share(self.given().map(|case| case.unsupported.is_empty()));
         line(
             out,
@@ -126,6 +131,7 @@ impl Measured<'_> {
                  | every sentence stands in the source that it cites | {} | {supported} |\n\
                  | refused, though there is an answer | {} | {} |\n\
                  | refused, since there is none | {} | {} |\n\
+                 | refused, since it is out of scope | {} | {} |\n\
                  | expected calibration error of what is answered | {} | {:.3} |\n\
                  | the same with the refusals, none of which is right | {} | {:.3} |\n\n\
                  | kind of question | questions | the answer holds the labelled one | refused |\n| --- | --- | --- | --- |",
@@ -136,6 +142,8 @@ impl Measured<'_> {
                 refused(&answerable),
                 others.len(),
                 refused(&others),
+                self.outside.len(),
+                refused(&self.outside.iter().collect::<Vec<_>>()),
                 given.len(),
                 calibration_error(&given),
                 judged.len(),

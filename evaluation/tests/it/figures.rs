@@ -88,6 +88,7 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
         ],
         own: Vec::new(),
         answered: Vec::new(),
+        outside: Vec::new(),
         routed: Vec::new(),
         looked_up: Vec::new(),
     };
@@ -130,6 +131,7 @@ fn answers_are_judged_by_what_they_hold_and_configurations_case_by_case() {
             answered(&plain, 0.0, 0.2),
             answered(&without, 0.0, 0.1),
         ],
+        outside: Vec::new(),
         routed: Vec::new(),
         looked_up: Vec::new(),
     };

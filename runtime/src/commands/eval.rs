@@ -12,16 +12,18 @@ use std::{
 use orchestratai_agents::{
     Embedder,
     cache::SemanticCache,
+    model::FEATURES_TARGET,
     routing::Router,
     strategy::{Means, responders},
 };
 use orchestratai_evaluation::{
-    Evaluation, Part, answers, cache,
+    Evaluation, Part, Question, answers, cache,
     report::{Measured, comparison},
     retrieval::{Ranker, Scope, rank},
     routing::route,
 };
 use orchestratai_store::Access;
+use orchestratai_telemetry::{LogFormat, TracingSettings, init_tracing};
 
 use crate::{
     arguments::{EvalArguments, EvalPart},
@@ -47,19 +49,27 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
         EvalPart::Develop => Part::Develop,
         EvalPart::Decide => Part::Decide,
     };
-    if arguments.misses && part == Part::Decide {
-        let words = "--misses shows cases of the part to develop on alone: who looks at the others tunes to them";
+    if (arguments.misses || arguments.features) && part == Part::Decide {
+        let words = "cases are shown of the part to develop on alone: who looks at the others tunes to them";
         return Err(CommandFailure::Usage(words.into()));
+    }
+    if arguments.features {
+        let tracing = TracingSettings {
+            format: LogFormat::Json,
+            filter: format!("{FEATURES_TARGET}=trace"),
+        };
+        init_tracing(&tracing).map_err(|error| CommandFailure::because("logging cannot start", error))?;
     }
     let set = Evaluation::read(&arguments.set).map_err(|error| CommandFailure::Usage(error.to_string()))?;
     let cases = set.part(part);
+    let outside = cases.out_of_scope();
     super::block_on(async {
-        let measured = measure(Configuration::read(arguments.config.as_deref())?, &cases, part).await?;
+        let measured = measure(Configuration::read(arguments.config.as_deref())?, &cases, &outside).await?;
         let text = match &arguments.against {
             _ if arguments.misses => measured.misses(),
             None => measured.tables(),
             Some(path) => {
-                let other = measure(Configuration::read(Some(path))?, &cases, part).await?;
+                let other = measure(Configuration::read(Some(path))?, &cases, &outside).await?;
                 let ours = arguments
                     .config
                     .as_deref()
@@ -101,7 +111,11 @@ impl Configuration {
     }
 }
 
-async fn measure(configuration: Configuration, cases: &Evaluation, part: Part) -> Result<Measured<'_>, CommandFailure> {
+async fn measure<'a>(
+    configuration: Configuration,
+    cases: &'a Evaluation,
+    outside: &'a [Question],
+) -> Result<Measured<'a>, CommandFailure> {
     let failed = |error| CommandFailure::because("the knowledge base fails", error);
     let settings = &configuration.settings;
     let data = DataDir::open(&settings.store.data_dir)?;
@@ -124,15 +138,16 @@ async fn measure(configuration: Configuration, cases: &Evaluation, part: Part) -
         let ranked = rank(&means.knowledge, questions, ranker, Scope::All).await;
         rankings.push((ranker, ranked.map_err(failed)?));
     }
+    let responders = responders(&means);
+    let unasked = |error| CommandFailure::because("a question cannot be asked", error);
     Ok(Measured {
-        part,
+        part: cases.questions.first().map_or(Part::Develop, |question| question.part),
         rankings,
         own: rank(&means.knowledge, questions, Ranker::Fused, Scope::Own)
             .await
             .map_err(failed)?,
-        answered: answers::answer(&means, &responders(&means), questions)
-            .await
-            .map_err(|error| CommandFailure::because("a question cannot be asked", error))?,
+        answered: answers::answer(&means, &responders, questions).await.map_err(unasked)?,
+        outside: answers::answer(&means, &responders, outside).await.map_err(unasked)?,
         routed: route(&means.router, &cases.utterances),
         looked_up: cache::look_up(&means.knowledge, &embedder, &cases.pairs)
             .await

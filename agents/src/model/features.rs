@@ -1,0 +1,204 @@
+//! What can be seen of a passage that may answer a question, and of the answer that was made.
+//!
+//! Most features compare a passage with the others that were found for the same question, so that they keep their meaning when
+//! the scale of a score changes with the way chunks are found.
+
+use std::sync::Arc;
+
+use super::{
+    form::{Form, has},
+    resemblance::{Resemblance, raise},
+    weights,
+};
+use crate::{
+    knowledge::{FoundChunk, Passage, PassageKind, Query, SearchResult},
+    words::word_numbers,
+};
+
+/// The features of a passage.
+pub(super) const PASSAGE_NAMES: [&str; 18] = [
+    // The cosine to the question, and how far it lies behind the best one.
+    "cosine",
+    "cosine_behind_best",
+    // The weighted share of the question's words that it has.
+    "overlap_behind_best",
+    "overlap_with_headings",
+    "neighbours_overlap",
+    // Where its chunk stands among those that were found.
+    "chunk_rank",
+    "chunk_behind_best",
+    // The share of the question that its words say, be it in others.
+    "said_behind_best",
+    "said_with_headings",
+    // Whether its form is that of an answer to such a question.
+    "number_wanted",
+    "number_of_its_kind",
+    "verdict_wanted",
+    "code_wanted",
+    "code_unwanted",
+    "table_wanted",
+    "table_unwanted",
+    "introduces",
+    "place",
+];
+
+/// The features of an answer. More of them, such as its best cosine or how much it says of the question, do no better on questions
+/// that the weights were not fitted to.
+pub(super) const ANSWER_NAMES: [&str; 4] = [
+    // The log odds of its best passage.
+    "best_log_odds",
+    // The score of the first chunk that was found, and how far the last of five lies behind it.
+    "best_fused",
+    "spread",
+    // The share of the question's words that the knowledge base does not know.
+    "unknown",
+];
+
+/// By [`PASSAGE_NAMES`].
+pub(super) type PassageFeatures = [f32; PASSAGE_NAMES.len()];
+/// By [`ANSWER_NAMES`].
+pub(super) type AnswerFeatures = [f32; ANSWER_NAMES.len()];
+
+/// No passage is less probable than this.
+const LEAST_LOG_ODDS: f32 = -9.0;
+
+/// Chunks over which scores spread, and how far they do for half of the questions.
+const SPREAD_CHUNKS: usize = 5;
+const USUAL_SPREAD: f32 = 0.18;
+
+/// A passage with its features.
+pub(super) struct Seen {
+    /// The chunk's place in what was found.
+    pub(super) chunk: usize,
+    /// The passage's place in its chunk.
+    pub(super) place: usize,
+    pub(super) features: PassageFeatures,
+    /// The log odds that it has the answer.
+    pub(super) log_odds: f32,
+}
+
+/// Looks at every passage of `considered`, whose passages are `passages`.
+pub(super) fn of_passages(
+    question: &str,
+    query: &Query,
+    considered: &[FoundChunk],
+    passages: &[Arc<[Passage]>],
+    resemblance: &mut Resemblance<'_>,
+) -> Vec<Seen> {
+    let form = Form::of(question);
+    let best_fused = considered.first().map_or(0.0, |found| found.scores.fused);
+    let mut seen = Vec::new();
+    for (chunk, (found, passages)) in considered.iter().zip(passages).enumerate() {
+        let headings = heading_words(found);
+        let of_headings = resemblance.nearest(&found.chunk.heading_path().join(" "));
+        let overlaps: Vec<f32> = passages
+            .iter()
+            .map(|passage| overlap(query, &passage.words, &[]))
+            .collect();
+        for (place, passage) in passages.iter().enumerate() {
+            let text = &found.chunk.text[passage.range.clone()];
+            let neighbour = |at: Option<usize>| at.and_then(|at| overlaps.get(at)).copied().unwrap_or_default();
+            let is = |condition: bool| f32::from(u8::from(condition));
+            let kind = |wanted: PassageKind| passage.kind == wanted;
+            let cosine = passage.cosine(&query.vector);
+            let numbers = has::numbers(text);
+            let mut nearest = resemblance.nearest(text);
+            let said = resemblance.share(&nearest);
+            raise(&mut nearest, &of_headings);
+            seen.push(Seen {
+                chunk,
+                place,
+                features: [
+                    cosine,
+                    // Here, and where else something is behind the best: the own figure, until the best is known.
+                    cosine,
+                    overlaps[place],
+                    overlap(query, &passage.words, &headings),
+                    neighbour(place.checked_sub(1)).max(neighbour(Some(place + 1))),
+                    1.0 / (chunk + 1) as f32,
+                    best_fused - found.scores.fused,
+                    said,
+                    resemblance.share(&nearest),
+                    is(form.number && numbers.any),
+                    is(form.asks_for(&numbers)),
+                    is(form.verdict && has::verdict(text)),
+                    is(form.code && kind(PassageKind::Code)),
+                    is(!form.code && kind(PassageKind::Code)),
+                    is(form.figures && kind(PassageKind::Table)),
+                    is(!form.figures && kind(PassageKind::Table)),
+                    is(text.trim_end().ends_with(':')),
+                    1.0 / (place + 1) as f32,
+                ],
+                log_odds: 0.0,
+            });
+        }
+    }
+    for behind in [1, 2, 7] {
+        let best = seen.iter().map(|seen| seen.features[behind]).fold(0.0, f32::max);
+        for seen in &mut seen {
+            seen.features[behind] = best - seen.features[behind];
+        }
+    }
+    for seen in &mut seen {
+        seen.log_odds = weights::passage_log_odds(&seen.features);
+    }
+    seen
+}
+
+/// Looks at the answer that is made of `chosen`.
+pub(super) fn of_answer(found: &SearchResult, chosen: &[&Seen]) -> AnswerFeatures {
+    let query = &*found.query;
+    let best = chosen.iter().map(|seen| seen.log_odds).fold(LEAST_LOG_ODDS, f32::max);
+    let spread = match (found.chunks.first(), found.chunks.get(SPREAD_CHUNKS - 1)) {
+        (Some(first), Some(last)) => first.scores.fused - last.scores.fused,
+        // A knowledge base of a few chunks has no spread that means anything.
+        _ => USUAL_SPREAD,
+    };
+    let words = query.words.len() + query.unknown_words;
+    let first = found.chunks.first().map_or(0.0, |found| found.scores.fused);
+    [best, first, spread, query.unknown_words as f32 / words.max(1) as f32]
+}
+
+/// What was seen, as one line of JSON.
+pub(super) fn as_json(
+    question: &str,
+    found: &SearchResult,
+    passages: &[Arc<[Passage]>],
+    seen: &[Seen],
+    answer: &AnswerFeatures,
+    chosen: &[(usize, usize)],
+) -> String {
+    let text = |chunk: usize, place: usize| &found.chunks[chunk].chunk.text[passages[chunk][place].range.clone()];
+    let passage = |seen: &Seen| serde_json::json!({"chunk": seen.chunk, "text": text(seen.chunk, seen.place), "features": seen.features});
+    serde_json::json!({
+        "question": question,
+        "passage_names": PASSAGE_NAMES,
+        "passages": seen.iter().map(passage).collect::<Vec<_>>(),
+        "answer_names": ANSWER_NAMES,
+        "answer": answer,
+        "chosen": chosen.iter().map(|(chunk, place)| text(*chunk, *place)).collect::<Vec<_>>(),
+    })
+    .to_string()
+}
+
+fn heading_words(found: &FoundChunk) -> Vec<u32> {
+    word_numbers(&found.chunk.heading_path().join(" "))
+}
+
+/// The weighted share of the question's words among `words`; those in `weak` count half. Both are sorted.
+pub(super) fn overlap(query: &Query, words: &[u32], weak: &[u32]) -> f32 {
+    // A word that the knowledge base does not know says as much as its rarest ones: the answer lacks it.
+    let rarest = query.words.iter().map(|(_, idf)| *idf).fold(1.0, f32::max);
+    let all: f32 = query.words.iter().map(|(_, idf)| idf).sum::<f32>() + rarest * query.unknown_words as f32;
+    let has = |word: &u32| {
+        if words.binary_search(word).is_ok() {
+            1.0
+        } else if weak.binary_search(word).is_ok() {
+            0.5
+        } else {
+            0.0
+        }
+    };
+    let shared: f32 = query.words.iter().map(|(word, idf)| idf * has(word)).sum();
+    if all > 0.0 { shared / all } else { 0.0 }
+}

@@ -1,0 +1,120 @@
+"""Fits what the extractive model judges passages and answers by; `README.md` beside it says how to use it.
+
+    python3 evaluation/fit_answers.py passages features.jsonl
+    python3 evaluation/fit_answers.py answers features.jsonl
+
+Prints the constants of `agents/src/model/weights.rs` and, for questions that they were not fitted to, how well they do.
+Needs Python 3 and numpy. Reads only the part to develop on.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+import numpy as np
+
+FOLDS = 10
+SEEDS = 5
+RIDGE = 10
+ANSWER_RIDGE = 3
+SET = pathlib.Path(__file__).parent / "sets/demo"
+
+
+def plain(text):
+    """As `support::plain` of the evaluation."""
+    text = re.sub(r"[*`_|#]", "", re.sub(r"\[[1-9]\d{0,2}\](?!\()", "", text))
+    return " ".join(text.lower().split())
+
+
+def held(question, text):
+    """Whether a text holds all that is needed."""
+    text = plain(text)
+    has = [plain(gold["answer"]) in text for gold in question["gold"]]
+    return bool(has) and (any(has) if question.get("any") else all(has))
+
+
+def fit(x, y, ridge):
+    """Logistic regression by Newton's method; the ridge is on standardised features and leaves the bias alone."""
+    mean, scale = x.mean(0), x.std(0) + 1e-9
+    z = np.column_stack([(x - mean) / scale, np.ones(len(x))])
+    penalty = np.diag([ridge] * x.shape[1] + [0.0])
+    w = np.zeros(z.shape[1])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-z @ w))
+        step = np.linalg.solve(z.T @ (z * (p * (1 - p))[:, None]) + penalty, z.T @ (y - p) - penalty @ w)
+        w += step
+        if abs(step).max() < 1e-8:
+            break
+    weights = w[:-1] / scale
+    return weights, w[-1] - weights @ mean
+
+
+def crossed(x, y, group, ridge):
+    """Log odds of each row by weights that were fitted to other questions; the mean over several ways to divide them."""
+    out = np.zeros(len(y))
+    for seed in range(SEEDS):
+        fold = (np.random.RandomState(seed).permutation(group.max() + 1) % FOLDS)[group]
+        for one in range(FOLDS):
+            weights, bias = fit(x[fold != one], y[fold != one], ridge)
+            out[fold == one] += (x[fold == one] @ weights + bias) / SEEDS
+    return out
+
+
+def printed(name, names, weights, bias):
+    print(f"{name}: [")
+    for title, weight in zip(names, weights):
+        print(f"    {weight:.3f}, // {title}")
+    print(f"]\n{name}_BIAS: {bias:.3f}")
+
+
+def passages(cases):
+    x, y, group = [], [], []
+    for number, (question, seen) in enumerate(cases):
+        for passage in seen["passages"]:
+            text = plain(passage["text"])
+            x.append(passage["features"])
+            y.append(any(plain(gold["answer"]) in text for gold in question["gold"]))
+            group.append(number)
+    x, y, group = np.array(x), np.array(y, float), np.array(group)
+    answerable = np.isin(group, [number for number, (question, _) in enumerate(cases) if question["gold"]])
+    for ridge in (3, 10, 30):
+        odds = crossed(x[answerable], y[answerable], group[answerable], ridge)
+        of, right = group[answerable], y[answerable]
+        ranks = [np.flatnonzero(right[of == one][np.argsort(-odds[of == one])]) for one in np.unique(of)]
+        at = [np.mean([len(rank) > 0 and rank[0] < depth for rank in ranks]) for depth in (1, 2, 3, 5, 7)]
+        print(f"ridge {ridge}: an answering passage among the first 1, 2, 3, 5, 7:", np.round(at, 3))
+    printed("PASSAGE", cases[0][1]["passage_names"], *fit(x[answerable], y[answerable], RIDGE))
+
+
+def answers(cases):
+    x = np.array([seen["answer"] for _, seen in cases])
+    y = np.array([held(question, " ".join(seen["chosen"])) for question, seen in cases], float)
+    answerable = np.array([bool(question["gold"]) for question, _ in cases])
+    for ridge in (1, 3, 10, 30):
+        confidence = 1 / (1 + np.exp(-crossed(x, y, np.arange(len(y)), ridge)))
+        given = confidence >= 0.5
+        bins = np.minimum((confidence * 10).astype(int), 9)
+        error = sum(abs((confidence - y)[given & (bins == one)].sum()) for one in range(10)) / given.sum()
+        print(
+            f"ridge {ridge}: calibration error of the given {error:.3f}; right of the given {y[given].mean():.3f}; refused "
+            f"{(~given)[answerable].mean():.3f} of the answerable, {(~given)[~answerable].mean():.3f} of the others"
+        )
+    printed("ANSWER", cases[0][1]["answer_names"], *fit(x, y, ANSWER_RIDGE))
+
+
+def main():
+    what, path = sys.argv[1:]
+    cases = [json.loads(line) for line in (SET / "questions.jsonl").read_text().splitlines() if line.strip()]
+    by_words = {case["question"]: case for case in cases if case["part"] == "develop"}
+    # Messages out of scope are asked as well, and have no answer.
+    cases = [json.loads(line) for line in (SET / "routing.jsonl").read_text().splitlines() if line.strip()]
+    outside = [case for case in cases if case["part"] == "develop" and case["kind"] == "out_of_scope"]
+    by_words |= {case["message"]: {"gold": []} for case in outside}
+    lines = [json.loads(line) for line in pathlib.Path(path).read_text().splitlines() if line.startswith("{")]
+    seen = [json.loads(line["message"]) for line in lines if line.get("message", "").startswith("{")]
+    # What was said before a follow-up was asked as well, and is no case.
+    {"passages": passages, "answers": answers}[what]([(by_words[s["question"]], s) for s in seen if s["question"] in by_words])
+
+
+main()
