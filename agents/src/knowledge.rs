@@ -32,7 +32,7 @@ use std::{
 };
 
 pub use self::{
-    cascade::{Cascade, SecondStageUse},
+    cascade::{AskSecondStage, Cascade, SecondStageUse},
     chunk::{Chunk, ChunkOrigin},
     collection::CollectionName,
     document::{
@@ -168,6 +168,21 @@ impl Knowledge {
         collections: &[CollectionName],
         limit: usize,
     ) -> Result<SearchResult, KnowledgeError> {
+        self.search_as(question, collections, limit, AskSecondStage::WhereUnsure)
+            .await
+    }
+
+    /// As [`Self::search`], with a word on when the second stage is asked.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    pub async fn search_as(
+        &self,
+        question: &str,
+        collections: &[CollectionName],
+        limit: usize,
+        ask: AskSecondStage,
+    ) -> Result<SearchResult, KnowledgeError> {
         let began = Instant::now();
         let snapshot = self.snapshot();
         let indexes: Vec<Arc<CollectionIndex>> = collections
@@ -185,18 +200,18 @@ impl Knowledge {
             })
             .await?;
         }
-        let used = self.second_stage(&mut search).await;
+        let used = self.second_stage(&mut search, ask).await;
         Ok(search.finish(snapshot.revision, used, began.elapsed()))
     }
 
-    async fn second_stage(&self, search: &mut Search) -> SecondStageUse {
+    async fn second_stage(&self, search: &mut Search, ask: AskSecondStage) -> SecondStageUse {
         let Some(cascade) = &self.0.cascade else {
             return SecondStageUse::Absent;
         };
         if !search.indexes().iter().all(|index| cascade.has_vectors(index)) {
             return SecondStageUse::Absent;
         }
-        if search.is_sure() {
+        if ask == AskSecondStage::WhereUnsure && search.is_sure() {
             return SecondStageUse::NotNeeded;
         }
         let began = Instant::now();

@@ -1,6 +1,8 @@
 //! Whether the passages that answer are found, and how far up.
 
-use orchestratai_agents::knowledge::{CollectionName, FoundChunk, Knowledge, KnowledgeError};
+use orchestratai_agents::knowledge::{
+    AskSecondStage, CollectionName, FoundChunk, Knowledge, KnowledgeError, SecondStageUse,
+};
 
 use crate::{Gold, Question, QuestionKind};
 
@@ -13,6 +15,8 @@ pub enum Ranker {
     Vectors,
     /// By the words alone.
     Bm25,
+    /// By the transformer alone, asked for every question.
+    Transformer,
 }
 
 /// Where the passages of one question stand among all chunks.
@@ -22,6 +26,8 @@ pub struct Ranked<'a> {
     pub question: &'a Question,
     /// The rank of each of its passages, from 1.
     pub ranks: Vec<Option<usize>>,
+    /// Whether the transformer was asked.
+    pub asked_transformer: bool,
 }
 
 /// Where is searched.
@@ -53,18 +59,24 @@ pub async fn rank<'a>(
             Scope::All => collections.clone(),
             Scope::Own => own_collections(question),
         };
-        let found = knowledge.search(&question.question, &own, usize::MAX).await?;
+        let ask = match ranker {
+            Ranker::Transformer => AskSecondStage::Always,
+            Ranker::Fused | Ranker::Vectors | Ranker::Bm25 => AskSecondStage::WhereUnsure,
+        };
+        let found = knowledge.search_as(&question.question, &own, usize::MAX, ask).await?;
         let mut chunks = found.chunks;
         let score = |chunk: &FoundChunk| match ranker {
             Ranker::Fused => chunk.scores.fused,
             Ranker::Vectors => chunk.scores.cosine,
             Ranker::Bm25 => chunk.scores.bm25,
+            Ranker::Transformer => chunk.scores.transformer.unwrap_or(f32::NEG_INFINITY),
         };
         // Stable: of equals the one that agents would get first stands first.
         chunks.sort_by(|a, b| score(b).total_cmp(&score(a)));
         let place = |gold: &Gold| chunks.iter().position(|chunk| is_of(chunk, gold)).map(|at| at + 1);
         ranked.push(Ranked {
             question,
+            asked_transformer: matches!(found.second_stage, SecondStageUse::Ranked { .. }),
             ranks: question.gold.iter().map(place).collect(),
         });
     }

@@ -28,6 +28,15 @@ pub struct Cascade {
     shipped: Arc<[TransformerVectors]>,
 }
 
+/// When the second stage is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskSecondStage {
+    /// Where the first stage is unsure.
+    WhereUnsure,
+    /// For every question: to measure by.
+    Always,
+}
+
 /// What the second stage had to do with a search.
 #[derive(Debug, Clone)]
 pub enum SecondStageUse {

@@ -52,6 +52,11 @@ impl Measured<'_> {
                 ),
             );
         }
+        let asked = agents.iter().filter(|ranked| ranked.asked_transformer).count();
+        line(
+            out,
+            format_args!("\nThe transformer was asked for {asked} of {} questions.", agents.len()),
+        );
         out.push_str(
             "\n| kind of question, ranked by both | questions | recall@1 | recall@5 |\n| --- | --- | --- | --- |\n",
         );

@@ -73,6 +73,7 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
     let ranked = |question, ranks: [Option<usize>; 2]| Ranked {
         question,
         ranks: ranks.to_vec(),
+        asked_transformer: false,
     };
     let half = ranked(&both, [Some(2), Some(9)]);
     assert!(close(half.recall(1), 0.0) && close(half.recall(5), 0.5) && close(half.recall(9), 1.0));

@@ -134,7 +134,12 @@ async fn measure<'a>(
     means.knowledge.deepen().await.map_err(failed)?;
     let questions = &cases.questions;
     let mut rankings = Vec::new();
-    for ranker in [Ranker::Vectors, Ranker::Bm25, Ranker::Fused] {
+    let transformer = settings.retrieval.cascade.then_some(Ranker::Transformer);
+    for ranker in [Ranker::Vectors, Ranker::Bm25]
+        .into_iter()
+        .chain(transformer)
+        .chain([Ranker::Fused])
+    {
         let ranked = rank(&means.knowledge, questions, ranker, Scope::All).await;
         rankings.push((ranker, ranked.map_err(failed)?));
     }
