@@ -2,8 +2,9 @@
 //!
 //! Two chunks are near-duplicates when the sets of their runs of five words have a Jaccard similarity of 0.9 or more, and
 //! their numbers are the same in the same order: "30 days" and "60 days" make two statements, however alike the rest is.
-//! All such pairs are found, without comparing each with each: two sets that alike share one of the smallest tenth of
-//! their elements (prefix filter; Chaudhuri, Ganti and Kaushik, 2006).
+//! All such pairs are found, without comparing each with each: two sets that alike share one of the first tenth of their
+//! elements, in whatever order, if it is the same for all (prefix filter; Chaudhuri, Ganti and Kaushik, 2006). The rarest
+//! come first, so that what stands in many chunks, such as a footer, does not make all of them candidates.
 
 use std::collections::HashMap;
 
@@ -18,10 +19,9 @@ const ALIKE: f64 = 0.9;
 pub(crate) fn fold<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Option<u32>> {
     let mut shown: Vec<(u32, Fingerprint)> = Vec::new();
     // From a run to the places in `shown` whose prefix it is in.
-    let mut by_run: HashMap<u64, Vec<usize>> = HashMap::new();
+    let mut by_run: HashMap<u32, Vec<usize>> = HashMap::new();
     let mut folded = Vec::new();
-    for (at, text) in (0_u32..).zip(texts) {
-        let print = Fingerprint::of(text);
+    for (at, print) in (0_u32..).zip(fingerprints(texts)) {
         let mut candidates: Vec<usize> = print
             .prefix()
             .iter()
@@ -46,12 +46,40 @@ pub(crate) fn fold<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Option<u32>>
 }
 
 struct Fingerprint {
-    /// Sorted, without repeats.
-    runs: Vec<u64>,
+    /// The places of its runs in an order of all runs in which the rarest come first; sorted, without repeats.
+    runs: Vec<u32>,
     numbers: Vec<String>,
 }
 
-impl Fingerprint {
+/// The fingerprints of all texts.
+fn fingerprints<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<Fingerprint> {
+    let all: Vec<Runs> = texts.map(Runs::of).collect();
+    let mut uses: HashMap<u64, u32> = HashMap::new();
+    for run in all.iter().flat_map(|runs| &runs.hashes) {
+        *uses.entry(*run).or_default() += 1;
+    }
+    let mut order: Vec<(u32, u64)> = uses.into_iter().map(|(run, uses)| (uses, run)).collect();
+    order.sort_unstable();
+    let place: HashMap<u64, u32> = order.into_iter().map(|(_, run)| run).zip(0..).collect();
+    let fingerprint = |runs: Runs| {
+        let mut places: Vec<u32> = runs.hashes.iter().map(|run| place[run]).collect();
+        places.sort_unstable();
+        Fingerprint {
+            runs: places,
+            numbers: runs.numbers,
+        }
+    };
+    all.into_iter().map(fingerprint).collect()
+}
+
+/// What a text is compared by.
+struct Runs {
+    /// Without repeats.
+    hashes: Vec<u64>,
+    numbers: Vec<String>,
+}
+
+impl Runs {
     fn of(text: &str) -> Self {
         let words: Vec<String> = text
             .split(|c: char| !c.is_alphanumeric())
@@ -59,7 +87,7 @@ impl Fingerprint {
             .map(str::to_lowercase)
             .collect();
         let codes: Vec<u64> = words.iter().map(|word| u64::from(word_number(word))).collect();
-        let mut runs: Vec<u64> = codes
+        let mut hashes: Vec<u64> = codes
             .windows(RUN.min(codes.len()).max(1))
             .map(|run| {
                 run.iter().fold(run.len() as u64, |hash, code| {
@@ -67,17 +95,19 @@ impl Fingerprint {
                 })
             })
             .collect();
-        runs.sort_unstable();
-        runs.dedup();
+        hashes.sort_unstable();
+        hashes.dedup();
         let numbers = words
             .into_iter()
             .filter(|word| word.bytes().any(|byte| byte.is_ascii_digit()))
             .collect();
-        Self { runs, numbers }
+        Self { hashes, numbers }
     }
+}
 
+impl Fingerprint {
     /// The runs of which two fingerprints must share one if they are alike.
-    fn prefix(&self) -> &[u64] {
+    fn prefix(&self) -> &[u32] {
         let must_share = (ALIKE * self.runs.len() as f64).ceil() as usize;
         &self.runs[..self
             .runs
@@ -161,7 +191,7 @@ mod tests {
                 words.join(" ")
             })
             .collect();
-        let prints: Vec<Fingerprint> = texts.iter().map(|text| Fingerprint::of(text)).collect();
+        let prints = fingerprints(texts.iter().map(String::as_str));
         let mut slow: Vec<Option<u32>> = Vec::new();
         for at in 0..prints.len() {
             let original = (0..at).find(|before| slow[*before].is_none() && prints[*before].is_like(&prints[at]));

@@ -157,6 +157,9 @@ struct LogData {
     /// Milliseconds that a search took.
     #[serde(default)]
     latency: Option<f64>,
+    /// What it found.
+    #[serde(default)]
+    chunks_retrieved: u32,
 }
 
 #[derive(Deserialize)]
@@ -181,10 +184,13 @@ impl<'a> ChatAnswer<'a> {
         Some(origin(Some(metrics), searched))
     }
 
-    /// How long the server says that its searches took.
+    /// How long the server says that its searches took, of those that found something.
     pub(crate) fn searches(&self) -> impl Iterator<Item = Duration> {
         let searches = self.logs.iter().filter(|log| log.kind == "vector_search");
-        let latencies = searches.filter_map(|log| log.data.as_ref()?.latency);
+        let data = searches.filter_map(|log| log.data.as_ref());
+        let latencies = data
+            .filter(|data| data.chunks_retrieved > 0)
+            .filter_map(|data| data.latency);
         latencies.filter_map(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok())
     }
 

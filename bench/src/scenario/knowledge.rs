@@ -3,7 +3,13 @@
 //! The documents are made up of parts of sentences, the same for the same number of chunks, so that words are as unevenly
 //! spread as in real ones: a few in most chunks, most in a few.
 
-use std::{fmt::Write as _, fs, path::Path, process::Command, time::Instant};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 
@@ -11,9 +17,9 @@ use crate::{
     clients::{Client as _, rest::RestClient},
     error::BenchError,
     histogram::{Latencies, Percentiles},
-    proc::process,
     questions::Questions,
     run::float,
+    scenario::idle,
     server::{Launch, ServerProcess},
 };
 
@@ -21,6 +27,8 @@ const DEMO: &str = "ORCHESTRATAI__KNOWLEDGE__DEMO";
 const COLLECTION: &str = "technical";
 const CHUNKS_PER_DOCUMENT: usize = 10;
 const SENTENCES_PER_CHUNK: usize = 4;
+/// How long a server is left alone before its memory is looked at.
+const SETTLE: Duration = Duration::from_secs(3);
 const RARE_WORDS: usize = 20_000;
 
 /// What was found.
@@ -34,7 +42,8 @@ pub(crate) struct Knowledge {
     pub(crate) ingest_s: f64,
     /// What the server says that its searches took.
     pub(crate) search: Percentiles,
-    /// Resident bytes for each chunk beyond those of a server without documents, the text among them.
+    /// Bytes of its own for each chunk beyond those of a server without documents, the text among them. What it maps of the
+    /// full-text index is not: the system takes that back when it wants to.
     pub(crate) bytes_per_chunk: f64,
 }
 
@@ -46,7 +55,7 @@ impl Knowledge {
         bytes / 1e6 / self.ingest_s
     }
 
-    /// Resident bytes for each chunk beyond its text.
+    /// Bytes for each chunk beyond its text.
     pub(crate) fn bytes_per_chunk_beyond_text(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a size far below 2^53")]
         let text = self.text_bytes as f64 / self.chunks as f64;
@@ -62,9 +71,9 @@ pub(crate) fn measure(launch: &Launch, dir: &Path, chunks: usize, questions: usi
     let launch = launch.with(DEMO, "false");
     let without = {
         let server = ServerProcess::start(&launch, &dir.join("without"))?;
-        let memory = process::memory(server.pid())?;
+        let resident = resting(&server)?;
         server.stop()?;
-        memory.resident_bytes
+        resident
     };
     let documents = dir.join("documents");
     let text_bytes = write_documents(&documents, chunks)?;
@@ -76,7 +85,7 @@ pub(crate) fn measure(launch: &Launch, dir: &Path, chunks: usize, questions: usi
 
     let server = ServerProcess::start(&launch, &data)?;
     let search = ask(&server, questions)?;
-    let with = process::memory(server.pid())?.resident_bytes;
+    let with = resting(&server)?;
     server.stop()?;
     #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
     let bytes_per_chunk = float(with.saturating_sub(without)) / chunks as f64;
@@ -87,6 +96,11 @@ pub(crate) fn measure(launch: &Launch, dir: &Path, chunks: usize, questions: usi
         search,
         bytes_per_chunk,
     })
+}
+
+/// Anonymous resident bytes of a server that has been left alone for a moment.
+fn resting(server: &ServerProcess) -> Result<u64, BenchError> {
+    Ok(idle::measure_alone(server.pid(), SETTLE)?.anonymous_bytes)
 }
 
 fn ingest(launch: &Launch, documents: &Path, data: &Path) -> Result<(), BenchError> {
