@@ -1,14 +1,27 @@
 //! The semantic cache: an answer given once may be given again to a question that asks the same.
 //!
-//! A near vector alone does not mean the same question. So an entry is only ever looked for under its whole key
-//! (organization, agent and its version, knowledge revision, model), and must agree with the question word by word in
-//! what turns a meaning around; see [`agreement`].
+//! A near vector alone does not mean the same question, and a far one not another. So an entry is only ever looked for
+//! among those of its organization, agent, version and model, must agree with the question word by word, and must stand on
+//! documents that are what they were:
+//!
+//! - [`question`] takes a question apart, [`agreement`] compares two, [`thesaurus`] knows which words mean nearly the same.
+//! - An entry is of the knowledge revision that it was made from. Under a newer one it is given again only after a fresh
+//!   search for its own question has found the same chunks, word for word and in the same order: then the model would be
+//!   asked the same again, and neither a changed, nor a deleted, nor a better new document has a part in it. Otherwise it
+//!   is dropped. See [`SemanticCache::renew`].
+//! - Equal questions that come at the same moment are answered once; see [`flight`].
 
 mod agreement;
+mod asks;
+mod entries;
+mod flight;
 mod lexicon;
+mod matching;
+mod order;
+mod question;
+mod thesaurus;
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -16,19 +29,23 @@ use std::{
 
 use orchestratai_shared::{AgentId, CacheLookup, CacheOutcome};
 
-use self::agreement::Facets;
+pub use self::flight::{Admission, Flight, Landing, Waiting};
+use self::{
+    agreement::compare,
+    entries::{Entries, Entry, found_the_same},
+    flight::Flights,
+    question::Question,
+};
 use crate::{
     embedder::{Embedder, cosine},
     knowledge::SearchResult,
     model::{ChunkRead, ModelOutcome},
 };
 
-/// From this cosine on, two questions may ask the same.
-const SIMILAR: f32 = 0.85;
-/// Entries at most; the one that was not used for the longest time goes first.
-const ENTRIES_MAX: usize = 1_000;
-/// How long an entry may be given again.
-const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Below this cosine no question is compared word by word: paraphrases were found down to 0.5.
+const NEAR: f32 = 0.4;
+/// So many of the nearest are compared at most: what takes time does not grow with the cache.
+const COMPARED_MAX: usize = 8;
 
 /// Under what an answer is kept: nothing is ever found under another key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,7 +56,7 @@ pub struct CacheKey {
     pub agent: AgentId,
     /// The version of the agent's definition.
     pub agent_version: String,
-    /// The knowledge revision it was made from.
+    /// The knowledge revision it was made from, or is known to be as good as made from.
     pub revision: u64,
     /// The model that made it.
     pub model: String,
@@ -65,35 +82,28 @@ pub struct Lookup {
     pub answer: Option<Arc<CachedAnswer>>,
     /// The look-up as people see it.
     pub log: CacheLookup,
+    /// An entry that asks the same, but is of an older knowledge revision; see [`SemanticCache::renew`].
+    pub outdated: Option<Outdated>,
+}
+
+/// An entry whose documents may have changed since.
+#[derive(Debug, Clone)]
+pub struct Outdated {
+    /// Its question: what is to be searched for.
+    pub question: String,
+    similarity: f32,
 }
 
 /// Gives the time since some fixed moment.
 type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 
-/// The semantic cache, in this process. A look-up takes one embedding, and one dot product for each entry of its key.
+/// The semantic cache, in this process. A look-up takes one embedding, one dot product for each entry of its key, and a
+/// comparison word by word with the few nearest.
 pub struct SemanticCache {
     embedder: Arc<Embedder>,
     clock: Clock,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    groups: HashMap<CacheKey, Vec<Entry>>,
-    size: usize,
-    /// Rises with every use, to tell which entry was used last.
-    uses: u64,
-    hits: u64,
-    lookups: u64,
-}
-
-struct Entry {
-    question: String,
-    vector: Vec<f32>,
-    facets: Facets,
-    answer: Arc<CachedAnswer>,
-    stored_at: Duration,
-    used: u64,
+    entries: Mutex<Entries>,
+    flights: Flights,
 }
 
 impl SemanticCache {
@@ -106,101 +116,159 @@ impl SemanticCache {
 
     /// An empty cache that takes the time from `clock`, which gives the time since some fixed moment.
     pub fn with_clock(embedder: Arc<Embedder>, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+        // Read now, so that no first question waits for it.
+        thesaurus::load();
         Self {
             embedder,
             clock: Box::new(clock),
-            state: Mutex::default(),
+            entries: Mutex::default(),
+            flights: Flights::default(),
         }
     }
 
     /// Looks for an answer to `question`.
     #[must_use]
     pub fn look_up(&self, key: &CacheKey, question: &str) -> Lookup {
+        self.entries().lookups += 1;
+        self.look_again(key, question)
+    }
+
+    /// Looks once more for the same turn: it counts as one look-up, whatever comes of it.
+    pub(crate) fn look_again(&self, key: &CacheKey, question: &str) -> Lookup {
         let vector = self.embedder.embed(question);
-        let facets = Facets::of(question);
+        let asked = Question::of(question);
         let now = (self.clock)();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.lookups += 1;
-        state.uses += 1;
-        let uses = state.uses;
-        state.drop_expired(key, now);
-        let group = state.groups.get_mut(key).map(Vec::as_mut_slice).unwrap_or_default();
+        let mut entries = self.entries();
+        entries.drop_expired(now);
+        let group = entries.group(key);
         let mut near: Vec<(usize, f32)> = group
             .iter()
             .enumerate()
+            .filter(|(_, entry)| entry.revision <= key.revision)
             .map(|(at, entry)| (at, cosine(&entry.vector, &vector)))
-            .filter(|(_, similarity)| *similarity >= SIMILAR)
             .collect();
+        let nearest = near.iter().map(|(_, cosine)| *cosine).reduce(f32::max);
+        near.retain(|(_, cosine)| *cosine >= NEAR);
+        if near.len() > COMPARED_MAX {
+            near.select_nth_unstable_by(COMPARED_MAX, |a, b| b.1.total_cmp(&a.1));
+            near.truncate(COMPARED_MAX);
+        }
         near.sort_by(|a, b| b.1.total_cmp(&a.1));
         let mut refused: Option<(f32, String)> = None;
-        for (at, similarity) in near {
-            let entry = &mut group[at];
-            match facets.differ(&entry.facets, &self.embedder) {
-                None => {
-                    entry.used = uses;
+        let mut outdated: Option<Outdated> = None;
+        for (at, cosine) in near {
+            let entry = &group[at];
+            let agreement = compare(&entry.asked, &asked, cosine, &self.embedder);
+            let similarity = agreement.similarity;
+            match agreement.difference() {
+                None if entry.revision == key.revision => {
                     let reason = format!("It asks the same as “{}”.", entry.question);
-                    let answer = Arc::clone(&entry.answer);
-                    state.hits += 1;
-                    return state.report(Some(answer), reason, Some(similarity));
+                    let answer = entries.hit(key, at);
+                    return report(&entries, Some(answer), reason, Some(similarity));
+                }
+                None => {
+                    let question = entry.question.clone();
+                    outdated.get_or_insert(Outdated { question, similarity });
                 }
                 Some(difference) => {
                     let reason = format!("“{}” is near, but differs in {difference}.", entry.question);
-                    refused.get_or_insert((similarity, reason));
+                    if refused.as_ref().is_none_or(|(other, _)| *other < similarity) {
+                        refused = Some((similarity, reason));
+                    }
                 }
             }
         }
-        match refused {
-            Some((similarity, reason)) => state.report(None, reason, Some(similarity)),
-            None => {
-                let nearest = group
-                    .iter()
-                    .map(|entry| cosine(&entry.vector, &vector))
-                    .reduce(f32::max);
-                let reason = if nearest.is_some() {
-                    "No question that was answered before is near enough."
-                } else {
-                    "Nothing has been answered yet from this state of the knowledge base."
-                };
-                state.report(None, reason.into(), nearest)
+        let (similarity, reason) = match (&outdated, refused) {
+            (Some(outdated), _) => {
+                let reason = format!(
+                    "“{}” asks the same, but was answered from an earlier state of the knowledge base.",
+                    outdated.question
+                );
+                (Some(outdated.similarity), reason)
             }
+            (None, Some((similarity, reason))) => (Some(similarity), reason),
+            (None, None) if nearest.is_some() => {
+                let reason = "No question that was answered before is near enough.";
+                (nearest, reason.to_owned())
+            }
+            (None, None) => {
+                let reason = "Nothing has been answered yet from this state of the knowledge base.";
+                (None, reason.to_owned())
+            }
+        };
+        let mut lookup = report(&entries, None, reason, similarity);
+        lookup.outdated = outdated;
+        lookup
+    }
+
+    /// Decides on an entry of an older revision by what is `found` now for its question: the entry is of this revision
+    /// from now on where that is what had been found for it, chunk by chunk; otherwise it is dropped. Gives the look-up that
+    /// takes the place of the one that named it.
+    ///
+    /// This is as strict as dropping everything at each change, where it matters: the model would be given the same
+    /// question and the same text. And it keeps what has nothing to do with the change.
+    #[must_use]
+    pub fn renew(&self, key: &CacheKey, outdated: &Outdated, found: SearchResult) -> Lookup {
+        let mut entries = self.entries();
+        let similarity = Some(outdated.similarity);
+        let question = &outdated.question;
+        if found.revision != key.revision {
+            let reason = format!("“{question}” asks the same, but the knowledge base is changing just now.");
+            return report(&entries, None, reason, similarity);
         }
+        let Some(at) = entries.group(key).iter().position(|entry| entry.question == *question) else {
+            let reason = format!("“{question}” asks the same, but was dropped just now.");
+            return report(&entries, None, reason, similarity);
+        };
+        if !found_the_same(&found, &entries.group(key)[at].answer.found) {
+            entries.remove(key, at);
+            let reason = format!("“{question}” asks the same, but what its answer stood on has changed.");
+            return report(&entries, None, reason, similarity);
+        }
+        entries.renew(key, at, found);
+        let answer = entries.hit(key, at);
+        let reason = format!("It asks the same as “{question}”, and the documents of that answer are unchanged.");
+        report(&entries, Some(answer), reason, similarity)
     }
 
     /// Says that the cache was not asked, and why.
     #[must_use]
     pub fn passed_by(&self, reason: &str) -> CacheLookup {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.report(None, reason.into(), None).log
+        report(&self.entries(), None, reason.into(), None).log
     }
 
-    /// Keeps an answer. What the same agent answered the same question before, and what it answered from older
-    /// documents, goes.
-    pub fn store(&self, key: CacheKey, question: &str, answer: CachedAnswer) {
+    /// Keeps an answer. What the same agent answered the same question before goes, and so does all of an earlier version or
+    /// model of it.
+    pub fn store(&self, key: &CacheKey, question: &str, answer: CachedAnswer) {
         let vector = self.embedder.embed(question);
-        let facets = Facets::of(question);
+        let asked = Question::of(question);
         let now = (self.clock)();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.uses += 1;
-        let used = state.uses;
-        state.groups.retain(|other, _| {
-            let is_same_agent = other.organization == key.organization && other.agent == key.agent;
-            !is_same_agent || *other == key
-        });
-        state.drop_expired(&key, now);
-        let group = state.groups.entry(key).or_default();
-        group.retain(|entry| entry.question != question);
-        group.push(Entry {
-            question: question.into(),
-            vector,
-            facets,
-            answer: Arc::new(answer),
-            stored_at: now,
-            used,
-        });
-        state.size = state.groups.values().map(Vec::len).sum();
-        while state.size > ENTRIES_MAX {
-            state.drop_least_used();
-        }
+        let mut entries = self.entries();
+        entries.drop_expired(now);
+        entries.insert(
+            key,
+            Entry {
+                question: question.into(),
+                vector,
+                asked,
+                answer: Arc::new(answer),
+                revision: key.revision,
+                stored_at: now,
+                used: 0,
+            },
+        );
+    }
+
+    /// Asks to be the one who answers a question that is not in the cache, so that equal questions are answered once.
+    #[must_use]
+    pub fn enter(&self, key: &CacheKey, question: &str) -> Admission<'_> {
+        let asked = Question::of(question);
+        self.flights
+            .enter(key, asked.text(), || self.entries().has(key, &asked))
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -210,61 +278,30 @@ impl fmt::Debug for SemanticCache {
     }
 }
 
-impl State {
-    fn report(&self, answer: Option<Arc<CachedAnswer>>, reason: String, similarity: Option<f32>) -> Lookup {
-        let hit_rate = if self.lookups == 0 {
-            0.0
+fn report(entries: &Entries, answer: Option<Arc<CachedAnswer>>, reason: String, similarity: Option<f32>) -> Lookup {
+    let rounded = |value: f64| (value * 1_000.0).round() / 1_000.0;
+    let log = CacheLookup {
+        status: if answer.is_some() {
+            CacheOutcome::Hit
         } else {
-            self.hits as f64 / self.lookups as f64
-        };
-        let rounded = |value: f64| (value * 1_000.0).round() / 1_000.0;
-        let log = CacheLookup {
-            status: if answer.is_some() {
-                CacheOutcome::Hit
-            } else {
-                CacheOutcome::Miss
-            },
-            hit_rate: rounded(hit_rate),
-            size: self.size as u64,
-            reason: Some(reason),
-            similarity: similarity.map(|similarity| rounded(f64::from(similarity).clamp(0.0, 1.0))),
-        };
-        Lookup { answer, log }
-    }
-
-    fn drop_expired(&mut self, key: &CacheKey, now: Duration) {
-        if let Some(group) = self.groups.get_mut(key) {
-            let before = group.len();
-            group.retain(|entry| now.saturating_sub(entry.stored_at) < TIME_TO_LIVE);
-            self.size -= before - group.len();
-        }
-    }
-
-    fn drop_least_used(&mut self) {
-        let oldest = self
-            .groups
-            .iter()
-            .flat_map(|(key, group)| group.iter().enumerate().map(move |(at, entry)| (entry.used, key, at)))
-            .min_by_key(|(used, _, _)| *used)
-            .map(|(_, key, at)| (key.clone(), at));
-        let Some((key, at)) = oldest else {
-            self.size = 0;
-            return;
-        };
-        if let Some(group) = self.groups.get_mut(&key) {
-            group.swap_remove(at);
-            if group.is_empty() {
-                self.groups.remove(&key);
-            }
-        }
-        self.size -= 1;
+            CacheOutcome::Miss
+        },
+        hit_rate: rounded(entries.hit_rate()),
+        size: entries.size() as u64,
+        reason: Some(reason),
+        similarity: similarity.map(|similarity| rounded(f64::from(similarity).clamp(0.0, 1.0))),
+    };
+    Lookup {
+        answer,
+        log,
+        outdated: None,
     }
 }
 
 /// Whether a question can only be understood from what was said before it: such a question is never cached.
 #[must_use]
 pub fn leans_on_conversation(question: &str, has_history: bool) -> bool {
-    has_history && agreement::is_follow_up(question)
+    has_history && question::is_follow_up(question)
 }
 
 #[cfg(test)]
@@ -306,8 +343,8 @@ mod tests {
     #[test]
     fn a_paraphrase_hits_and_what_only_looks_like_one_does_not() {
         let cache = SemanticCache::new(Arc::clone(testing::embedder()));
-        cache.store(key(), "How do I turn on single sign-on?", answer("on"));
-        cache.store(key(), "How much does the Team plan cost?", answer("team"));
+        cache.store(&key(), "How do I turn on single sign-on?", answer("on"));
+        cache.store(&key(), "How much does the Team plan cost?", answer("team"));
         assert_eq!(
             found(&cache, &key(), "How do I turn on single sign-on?").as_deref(),
             Some("on")
@@ -326,7 +363,7 @@ mod tests {
     fn nothing_is_found_under_another_key() {
         let cache = SemanticCache::new(Arc::clone(testing::embedder()));
         let question = "How do I turn on single sign-on?";
-        cache.store(key(), question, answer("on"));
+        cache.store(&key(), question, answer("on"));
         for other in [
             CacheKey {
                 organization: "other".into(),
@@ -350,7 +387,7 @@ mod tests {
         }
         assert!(found(&cache, &key(), question).is_some());
         // An answer from newer documents drops those from older ones.
-        cache.store(CacheKey { revision: 8, ..key() }, question, answer("new"));
+        cache.store(&CacheKey { revision: 8, ..key() }, question, answer("new"));
         assert_eq!(found(&cache, &key(), question), None);
     }
 
@@ -361,21 +398,21 @@ mod tests {
         let cache = SemanticCache::with_clock(Arc::clone(testing::embedder()), move || {
             Duration::from_secs(clock.load(Ordering::Relaxed))
         });
-        cache.store(key(), "How do I rotate a key?", answer("kept"));
+        cache.store(&key(), "How do I rotate a key?", answer("kept"));
         now.store(24 * 3_600 - 1, Ordering::Relaxed);
         assert!(found(&cache, &key(), "How do I rotate a key?").is_some());
         now.store(24 * 3_600, Ordering::Relaxed);
         let lookup = cache.look_up(&key(), "How do I rotate a key?");
         assert!(lookup.answer.is_none() && lookup.log.size == 0);
 
-        for number in 0..=ENTRIES_MAX {
-            cache.store(key(), &format!("What is item {number}?"), answer("x"));
+        for number in 0..=entries::ENTRIES_MAX {
+            cache.store(&key(), &format!("What is item {number}?"), answer("x"));
             // Keeps the first in use.
             let _ = found(&cache, &key(), "What is item 0?");
         }
         assert!(found(&cache, &key(), "What is item 0?").is_some());
         let lookup = cache.look_up(&key(), "What is item 1?");
         assert!(lookup.answer.is_none());
-        assert_eq!(lookup.log.size, ENTRIES_MAX as u64);
+        assert_eq!(lookup.log.size, entries::ENTRIES_MAX as u64);
     }
 }

@@ -54,7 +54,7 @@ pub async fn look_up<'a>(
             found: knowledge.search(&pair.first, &collections, 1).await?,
             read: Vec::new(),
         };
-        cache.store(key.clone(), &pair.first, answer);
+        cache.store(&key, &pair.first, answer);
         let found = cache.look_up(&key, &pair.second);
         looked_up.push(LookedUp {
             pair,

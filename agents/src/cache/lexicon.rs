@@ -9,6 +9,8 @@ pub(super) enum Meaning {
     Side(&'static str),
     /// It is a number in words.
     Number(&'static str),
+    /// It says little, but not the same as another of its kind.
+    Light(&'static str),
     /// It asks or is polite, and may differ freely.
     Filler,
 }
@@ -21,6 +23,9 @@ pub(super) fn meaning(word: &str) -> Option<Meaning> {
             .map(|word| (word, Meaning::Filler))
             .collect();
         meanings.extend(NUMBERS.iter().map(|(word, number)| (*word, Meaning::Number(number))));
+        for (verb, words) in LIGHT_VERBS {
+            meanings.extend(words.split(' ').map(|word| (word, Meaning::Light(verb))));
+        }
         for (side, words) in SIDES {
             meanings.extend(words.split(' ').map(|word| (word, Meaning::Side(side))));
         }
@@ -31,37 +36,65 @@ pub(super) fn meaning(word: &str) -> Option<Meaning> {
 
 /// Each side with its words.
 const SIDES: &[(&str, &str)] = &[
+    ("not", "not no never without nobody none neither nor cannot"),
+    ("unless", "unless"),
     (
-        "not",
-        "not no never without cannot cant dont doesnt didnt isnt arent wont nobody none neither nor",
+        "on",
+        "enable enabled enables enabling activate activated activates activating activation",
     ),
-    ("on", "on enable enabled enabling activate activated"),
-    ("off", "off disable disabled disabling deactivate deactivated"),
-    ("create", "add adding create creating new insert make"),
-    ("remove", "remove removing removed delete deleting deleted erase drop"),
+    (
+        "off",
+        "off disable disabled disables disabling deactivate deactivated deactivates deactivating deactivation",
+    ),
+    ("add", "add adding added adds insert"),
+    ("create", "create creating created creates creation"),
+    ("new", "new"),
+    (
+        "remove",
+        "remove removing removed removes delete deleting deleted deletes deletion erase erased erasing drop",
+    ),
     ("restore", "undo restore restoring restored recover undelete revert"),
     ("upgrade", "upgrade upgrades upgraded upgrading"),
     ("downgrade", "downgrade downgrades downgraded downgrading"),
-    ("more", "increase raise more higher up over above"),
-    ("less", "decrease lower reduce less fewer down under below"),
-    ("allow", "allow permit allowed permitted may"),
-    ("forbid", "forbid block deny forbidden prohibited blocked"),
+    ("more", "increase raise more higher over above exceed"),
+    ("less", "decrease lower reduce less fewer under below"),
+    ("up", "up"),
+    ("down", "down"),
+    ("allow", "allow allows allowed permit permits permitted"),
+    ("forbid", "forbid block deny forbidden prohibited prohibit blocked"),
     ("before", "before"),
-    ("after", "after"),
-    ("start", "start begin open"),
-    ("stop", "stop end cancel close terminate"),
-    ("import", "import upload"),
-    ("export", "export download"),
-    ("send", "send outgoing outbound"),
-    ("receive", "receive incoming inbound"),
-    ("old", "old previous last"),
+    ("after", "after once"),
+    ("during", "during"),
+    ("until", "until till"),
+    ("since", "since"),
+    ("next", "next"),
+    ("start", "start starts starting started begin begins"),
+    ("open", "open opens opening opened"),
+    ("stop", "stop stops stopping stopped"),
+    ("end", "end ends ending ended"),
+    (
+        "cancel",
+        "cancel cancels cancelled canceled cancelling canceling cancellation terminate terminated termination",
+    ),
+    ("close", "close closes closing closed closure"),
+    ("import", "import imports importing imported upload uploads"),
+    ("export", "export exports exporting exported download downloads"),
+    ("send", "send sends sending sent outgoing outbound sender"),
+    (
+        "receive",
+        "receive receives receiving received incoming inbound receiver recipient",
+    ),
+    ("old", "old older previous last former"),
     ("monthly", "monthly month months"),
     ("yearly", "yearly annual annually year years"),
+    ("weekly", "weekly week weeks"),
     ("daily", "daily day days"),
-    ("least", "minimum min least smallest cheapest"),
-    ("most", "maximum max most largest biggest"),
-    ("with", "with include including included"),
-    ("except", "exclude excluding except excluded"),
+    ("hourly", "hourly hour hours"),
+    ("least", "minimum min least smallest lowest"),
+    ("most", "maximum max most largest biggest highest"),
+    ("include", "include including included includes"),
+    ("except", "exclude excluding except excluded besides"),
+    ("other", "other others another else instead different"),
     ("lock", "lock locked locking"),
     ("unlock", "unlock unlocked unlocking"),
     ("accept", "accept accepts accepted accepting"),
@@ -77,25 +110,106 @@ const SIDES: &[(&str, &str)] = &[
     ("sell", "sell sells sold selling"),
     ("encrypt", "encrypt encrypted encrypting"),
     ("decrypt", "decrypt decrypted decrypting"),
-    ("earlier", "earlier sooner"),
-    ("later", "later"),
+    ("earlier", "early earlier sooner"),
+    ("later", "late later"),
     ("internal", "internal internally"),
     ("external", "external externally"),
     ("public", "public publicly"),
     ("private", "private privately"),
     ("source", "source sources"),
     ("destination", "destination destinations"),
-    ("all", "all every everybody everyone"),
+    ("all", "all every each everybody everyone whole entire both"),
     ("only", "only single"),
-    ("failed", "failed fail fails failing declined"),
-    ("past", "was were did had"),
-    ("future", "will future"),
+    ("again", "again"),
+    ("failed", "failed fail fails failing failure declined"),
 ];
 
-const FILLERS: &str = "please turn switch tell know want need like get give find show explain help possible way able let us \
-    just exactly actually currently hi hello hey thanks thank some any also about im id ive whats hows much many long often \
-    go going best question wondering wonder steps step them their they these those then than into out be being should \
-    must does per now";
+const FILLERS: &str = "please tell know want like find explain help possible way able let us just \
+    exactly actually currently hi hello hey thanks thank some any also about im id ive going question wondering \
+    wonder them their they these those then than into onto out through be being does per now turn turned turning work works via \
+    kindly really ever one several still shall might";
+
+/// Words that people who ask for help use for one another; each line is a class, and a word may be of several.
+pub(super) const FELLOWS: &[&str] = &[
+    "change modify edit update alter adjust amend",
+    "keep store retain save preserve",
+    "buy purchase acquire",
+    "choose select pick",
+    "fix repair resolve solve",
+    "check verify confirm validate",
+    "send submit transmit transfer",
+    "move transfer migrate relocate",
+    "view display see",
+    "reach contact",
+    "connect link integrate attach",
+    "make create generate",
+    "book reserve schedule make",
+    "register enroll",
+    "notify inform alert",
+    "handle process",
+    "announce publish",
+    "planned scheduled upcoming",
+    "use consume utilize",
+    "request apply ask",
+    "mandatory required compulsory obligatory",
+    "price cost fee",
+    "limit cap ceiling",
+    "quota allowance",
+    "invoice bill",
+    "employee staff worker",
+    "company firm",
+    "luggage baggage",
+    "booking reservation",
+    "doctor physician",
+    "medicine medication",
+    "picture photo image",
+    "phone telephone",
+    "broken damaged defective faulty",
+    "quick fast rapid",
+    "big large",
+    "problem issue trouble",
+    "customer client",
+    "outage downtime",
+    "lifetime validity",
+];
+
+/// Verbs of two words, and what they say in one.
+pub(super) const PHRASAL_VERBS: &[(&str, &str, &str)] = &[
+    ("sign", "up", "register"),
+    ("set", "up", "configure"),
+    ("single", "sign", "sso"),
+    ("sso", "on", "sso"),
+    ("log", "in", "login"),
+    ("log", "into", "login"),
+    ("sign", "in", "login"),
+    ("sign", "into", "login"),
+    ("log", "out", "logout"),
+    ("sign", "out", "logout"),
+    ("pay", "back", "repay"),
+    ("call", "off", "cancel"),
+    ("put", "off", "postpone"),
+    ("pick", "up", "collect"),
+    ("fill", "in", "complete"),
+    ("fill", "out", "complete"),
+    ("hand", "in", "submit"),
+    ("send", "back", "return"),
+    ("give", "back", "return"),
+    ("shut", "down", "close"),
+    ("opt", "out", "unsubscribe"),
+    ("opt", "in", "subscribe"),
+];
+
+/// Nouns that say of a name what it is: the name says it already.
+pub(super) const CLASS_NOUNS: &str = "plan plans tier edition package region country city website site app tool program \
+    platform system";
+
+/// Verbs that say little, so that one question may do without: "which papers are there for it" is "which papers do I need
+/// for it". But who needs does not get.
+const LIGHT_VERBS: &[(&str, &str)] = &[
+    ("get", "get gets got getting obtain obtains"),
+    ("need", "need needs needed require requires required"),
+    ("give", "give gives gave given giving"),
+];
 
 const NUMBERS: &[(&str, &str)] = &[
     ("two", "2"),

@@ -10,7 +10,7 @@ use orchestratai_shared::CacheStatus;
 
 use super::{
     evidence::{self, Origin},
-    pure::{Asked, answer, give_again},
+    pure::{Asked, Keep, answer, give_again},
     specialist::{Specialist, Work},
 };
 use crate::{
@@ -26,28 +26,32 @@ const CONFIRMING_CHUNKS: usize = 3;
 impl Specialist {
     /// Asks cache and knowledge base at once, and puts together what they say.
     pub(super) async fn hybrid(&self, work: &mut Work<'_>) -> Result<Answer, AgentError> {
-        let (asked, found) = tokio::join!(async { self.ask_cache(work) }, self.search(work));
+        let (asked, found) = tokio::join!(self.ask_cache(work), self.search(work));
+        let asked = asked?;
         self.show_cache(work, &asked).await?;
         let mut found = found?;
         let (keep, status) = match asked {
-            Asked::Yes(Lookup {
-                answer: Some(cached), ..
-            }) => {
+            Asked::Yes {
+                lookup: Lookup {
+                    answer: Some(cached), ..
+                },
+                ..
+            } => {
                 let ranks = add_missing(&mut found, &cached.found);
                 evidence::show_found(&work.voice, &found, Origin::Both).await?;
                 if is_confirmed(&cached, &ranks) {
                     let (read, outcome) = renumbered(&cached, &ranks);
                     return give_again(work, &cached, &found, &read, outcome).await;
                 }
-                (true, CacheStatus::Miss)
+                (Keep::from(true), CacheStatus::Miss)
             }
-            Asked::Yes(Lookup { answer: None, .. }) => {
+            Asked::Yes { flight, .. } => {
                 evidence::show_found(&work.voice, &found, Origin::Search).await?;
-                (true, CacheStatus::Miss)
+                (Keep::Yes(flight), CacheStatus::Miss)
             }
             Asked::No { keep } => {
                 evidence::show_found(&work.voice, &found, Origin::Search).await?;
-                (keep, CacheStatus::None)
+                (keep.into(), CacheStatus::None)
             }
         };
         let made = self.make_answer(work, found).await?;

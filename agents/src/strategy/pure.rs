@@ -8,26 +8,51 @@ use super::{
     specialist::{Specialist, Work},
 };
 use crate::{
-    cache::{self, CachedAnswer, Lookup},
+    cache::{self, Admission, CachedAnswer, Flight, Landing, Lookup},
     knowledge::SearchResult,
     model::{ChunkRead, ModelError, ModelEvent, ModelOutcome, ModelTask},
-    turn::{AgentError, Answer},
+    turn::{AgentError, Answer, TurnRequest},
 };
 
 /// Chunks that are retrieved for an answer.
 const RETRIEVED_CHUNKS_MAX: usize = 5;
+/// How often a turn waits for another's answer, or takes over where that failed, before it makes its own.
+const TAKE_OVERS_MAX: usize = 8;
 /// An answer below this confidence is not kept: it says that there is none.
 const KEPT_CONFIDENCE: f64 = 0.5;
 
 /// Whether the cache may be asked, and what it said.
-pub(super) enum Asked {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each turn, and it is never kept"
+)]
+pub(super) enum Asked<'a> {
     /// It was asked.
-    Yes(Lookup),
+    Yes {
+        /// What it said.
+        lookup: Lookup,
+        /// Where it had no answer: others may wait for the one that is made now.
+        flight: Option<Flight<'a>>,
+    },
     /// It was passed by.
     No {
         /// Whether the answer may be kept all the same.
         keep: bool,
     },
+}
+
+/// Whether an answer may be kept.
+pub(super) enum Keep<'a> {
+    /// It may; others may wait for it.
+    Yes(Option<Flight<'a>>),
+    /// It is for this turn alone.
+    No,
+}
+
+impl From<bool> for Keep<'_> {
+    fn from(keep: bool) -> Self {
+        if keep { Self::Yes(None) } else { Self::No }
+    }
 }
 
 impl Specialist {
@@ -41,17 +66,20 @@ impl Specialist {
 
     /// Asks the cache first; on a miss retrieves, answers and stores.
     pub(super) async fn pure_cag(&self, work: &mut Work<'_>) -> Result<Answer, AgentError> {
-        let asked = self.ask_cache(work);
+        let asked = self.ask_cache(work).await?;
         self.show_cache(work, &asked).await?;
         let (keep, status) = match asked {
-            Asked::Yes(Lookup {
-                answer: Some(cached), ..
-            }) => {
+            Asked::Yes {
+                lookup: Lookup {
+                    answer: Some(cached), ..
+                },
+                ..
+            } => {
                 evidence::show_found(&work.voice, &cached.found, Origin::Cache).await?;
                 return give_again(work, &cached, &cached.found, &cached.read, cached.outcome.clone()).await;
             }
-            Asked::Yes(Lookup { answer: None, .. }) => (true, CacheStatus::Miss),
-            Asked::No { keep } => (keep, CacheStatus::None),
+            Asked::Yes { flight, .. } => (Keep::Yes(flight), CacheStatus::Miss),
+            Asked::No { keep } => (keep.into(), CacheStatus::None),
         };
         let found = self.search(work).await?;
         evidence::show_found(&work.voice, &found, Origin::Search).await?;
@@ -62,31 +90,76 @@ impl Specialist {
     }
 
     pub(super) async fn search(&self, work: &Work<'_>) -> Result<SearchResult, AgentError> {
-        let question = work.request.message.as_str();
+        self.search_for(work.request.message.as_str()).await
+    }
+
+    async fn search_for(&self, question: &str) -> Result<SearchResult, AgentError> {
         let search = self
             .knowledge
             .search(question, &self.definition.collections, RETRIEVED_CHUNKS_MAX);
         search.await.map_err(AgentError::KnowledgeUnavailable)
     }
 
-    pub(super) fn ask_cache(&self, work: &Work<'_>) -> Asked {
+    /// Asks the cache. Where another turn answers the same question just now, waits for that.
+    pub(super) async fn ask_cache(&self, work: &Work<'_>) -> Result<Asked<'_>, AgentError> {
         let request = work.request;
         let question = request.message.as_str();
         if cache::leans_on_conversation(question, !request.history.is_empty()) {
-            return Asked::No { keep: false };
+            return Ok(Asked::No { keep: false });
         }
         if request.fresh {
-            return Asked::No { keep: true };
+            return Ok(Asked::No { keep: true });
         }
+        let mut lookup = self.look_up(request, None).await?;
+        for _ in 0..TAKE_OVERS_MAX {
+            if lookup.answer.is_some() {
+                break;
+            }
+            let key = self.cache_key(request, self.knowledge.revision());
+            let flight = match self.cache.enter(&key, question) {
+                Admission::Lead(flight) => Some(flight),
+                Admission::Alone => None,
+                Admission::Landed => {
+                    lookup = self.look_up(request, Some(lookup)).await?;
+                    continue;
+                }
+                Admission::Wait(waiting) => match waiting.landing().await {
+                    Landing::Kept | Landing::Failed => {
+                        lookup = self.look_up(request, Some(lookup)).await?;
+                        continue;
+                    }
+                    Landing::NotKept | Landing::TooLong => None,
+                },
+            };
+            return Ok(Asked::Yes { lookup, flight });
+        }
+        Ok(Asked::Yes { lookup, flight: None })
+    }
+
+    /// Looks into the cache; once more where `before` had no answer. An answer from an earlier state of the knowledge base
+    /// is only taken where a search for its question finds the same now.
+    async fn look_up(&self, request: &TurnRequest, before: Option<Lookup>) -> Result<Lookup, AgentError> {
+        let question = request.message.as_str();
         let key = self.cache_key(request, self.knowledge.revision());
-        Asked::Yes(self.cache.look_up(&key, question))
+        let mut lookup = match &before {
+            None => self.cache.look_up(&key, question),
+            Some(_) => self.cache.look_again(&key, question),
+        };
+        if let Some(outdated) = lookup.outdated.take() {
+            let found = self.search_for(&outdated.question).await?;
+            lookup = self.cache.renew(&key, &outdated, found);
+        }
+        if before.is_some() && lookup.answer.is_some() {
+            lookup.log.reason = Some("It was asked at the same moment by another, and is answered once.".into());
+        }
+        Ok(lookup)
     }
 
     /// The `cache` step.
-    pub(super) async fn show_cache(&self, work: &Work<'_>, asked: &Asked) -> Result<(), AgentError> {
+    pub(super) async fn show_cache(&self, work: &Work<'_>, asked: &Asked<'_>) -> Result<(), AgentError> {
         let (title, log) = match asked {
-            Asked::Yes(Lookup { answer: Some(_), log }) => ("Answered before", log.clone()),
-            Asked::Yes(Lookup { answer: None, log }) => ("Not answered before", log.clone()),
+            Asked::Yes { lookup, .. } if lookup.answer.is_some() => ("Answered before", lookup.log.clone()),
+            Asked::Yes { lookup, .. } => ("Not answered before", lookup.log.clone()),
             Asked::No { keep: true } => (
                 "Passed by the cache",
                 self.cache.passed_by("A fresh answer was asked for."),
@@ -139,11 +212,16 @@ impl Specialist {
         })
     }
 
-    /// Keeps an answer, if it is one.
-    pub(super) fn keep(&self, work: &Work<'_>, keep: bool, made: CachedAnswer) {
-        if keep && made.outcome.confidence.get() >= KEPT_CONFIDENCE {
+    /// Keeps an answer, if it is one, and gives it to those who wait for it.
+    pub(super) fn keep(&self, work: &Work<'_>, keep: Keep<'_>, made: CachedAnswer) {
+        let Keep::Yes(flight) = keep else { return };
+        let is_answer = made.outcome.confidence.get() >= KEPT_CONFIDENCE;
+        if is_answer {
             let key = self.cache_key(work.request, made.found.revision);
-            self.cache.store(key, work.request.message.as_str(), made);
+            self.cache.store(&key, work.request.message.as_str(), made);
+        }
+        if let Some(flight) = flight {
+            flight.land(is_answer);
         }
     }
 }

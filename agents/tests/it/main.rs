@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod any_message;
+mod cache;
+mod cache_turns;
 mod definitions;
 mod differences;
 mod index;

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::world::{catalog, crew, demo};
 
-fn request(message: &str) -> TurnRequest {
+pub(crate) fn request(message: &str) -> TurnRequest {
     TurnRequest {
         session_id: SessionId::new(),
         turn_id: TurnId::new(),
@@ -27,7 +27,7 @@ fn request(message: &str) -> TurnRequest {
     }
 }
 
-async fn run(responder: &Arc<dyn Responder>, request: &TurnRequest) -> (Answer, Vec<Step>) {
+pub(crate) async fn run(responder: &Arc<dyn Responder>, request: &TurnRequest) -> (Answer, Vec<Step>) {
     let (sender, mut receiver) = mpsc::channel(1);
     let (steps, meter) = (Steps::new(sender), UsageMeter::default());
     let mut taken = Vec::new();
@@ -46,7 +46,7 @@ async fn run(responder: &Arc<dyn Responder>, request: &TurnRequest) -> (Answer, 
 }
 
 /// The kinds of the steps, runs of deltas as one.
-fn kinds(steps: &[Step]) -> Vec<&'static str> {
+pub(crate) fn kinds(steps: &[Step]) -> Vec<&'static str> {
     let kind = |step: &Step| match step {
         Step::Log {
             data: LogData::Routing(_),
@@ -76,7 +76,7 @@ fn kinds(steps: &[Step]) -> Vec<&'static str> {
     kinds
 }
 
-fn text(steps: &[Step]) -> String {
+pub(crate) fn text(steps: &[Step]) -> String {
     let mut text = String::new();
     for step in steps {
         match step {
@@ -145,7 +145,7 @@ fn with_strategy(agent: &str, strategy: &str) -> Arc<Catalog> {
     Arc::new(Catalog::load(dir.path()).unwrap())
 }
 
-fn responder(knowledge: Knowledge, catalog: Arc<Catalog>, agent: &str) -> Arc<dyn Responder> {
+pub(crate) fn responder(knowledge: Knowledge, catalog: Arc<Catalog>, agent: &str) -> Arc<dyn Responder> {
     Arc::clone(&crew(knowledge, catalog)[&AgentId::parse(agent).unwrap()])
 }
 

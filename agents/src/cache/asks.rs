@@ -1,0 +1,208 @@
+//! What a question asks for.
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Asks {
+    How,
+    /// Whether there is a way, which is told by telling it.
+    Way,
+    /// Whether something may or can be done.
+    Can,
+    /// Whether something has to be done.
+    Must,
+    YesNo,
+    Amount,
+    Count,
+    Price,
+    Duration,
+    Frequency,
+    Thing,
+    /// What follows from something.
+    Outcome,
+    Time,
+    Place,
+    Person,
+    Reason,
+    Unsaid,
+}
+
+impl Asks {
+    /// Whether an answer to one can be an answer to the other.
+    pub(super) fn agrees_with(self, other: Self) -> bool {
+        self == other
+            || matches!(
+                (self, other),
+                (Self::Way, Self::How | Self::Can) | (Self::How | Self::Can, Self::Way)
+            )
+    }
+}
+
+/// What stands in front of a question and asks nothing; alternatives are divided by bars, `?` marks what may be absent.
+const POLITE: &[&str] = &[
+    "hi|hello|hey|please|thanks|ok|okay|so|well|sorry|also",
+    "can|could|would|will you please? tell|show|explain|help to? me|us?",
+    "please? tell|show|explain|remind me|us",
+    "i|we would? like|want|need to know",
+    "i am|was? wonder|wondering",
+    "we are wondering",
+    "do|would you know",
+    "any idea",
+    "good morning|afternoon|evening|day",
+];
+
+/// Ways to ask, the more special first. What is matched says nothing else about the question.
+const WAYS_TO_ASK: &[(&str, Asks)] = &[
+    (
+        "is|are there any|a|an|some? easy|simple|good? way|ways|possibility|option|means|method to|of|for?",
+        Asks::Way,
+    ),
+    ("any|some way|ways|possibility to", Asks::Way),
+    (
+        "is it possible|allowed|permitted|ok|okay|fine|feasible to|for|that?",
+        Asks::Can,
+    ),
+    ("am|are i|we allowed|permitted|able to", Asks::Can),
+    ("do|does|would|will i|we|one have to", Asks::Must),
+    ("do|does|would|will i|we|one need to?", Asks::Must),
+    ("am|are i|we required|obliged|forced|supposed to", Asks::Must),
+    (
+        "is it necessary|required|mandatory|obligatory|compulsory to|that?",
+        Asks::Must,
+    ),
+    ("must|should i|we|one", Asks::Must),
+    ("can|could|may|might i|we|one", Asks::Can),
+    (
+        "what is|are the? possible|best|easiest|correct|right|usual? step|steps|way|ways|procedure|process|method to|for|of",
+        Asks::How,
+    ),
+    (
+        "what do|must|should|can|does|would|will i|we|one have|need? to? do to|for",
+        Asks::How,
+    ),
+    ("how does|do|would|will this|that|it work", Asks::How),
+    (
+        "what is|are the? possible|likely|usual? reason|reasons|cause|causes for|that|why|of|behind?",
+        Asks::Reason,
+    ),
+    ("what causes|caused", Asks::Reason),
+    ("how come", Asks::Reason),
+    ("where can|could|do|would i|we|one get|obtain", Asks::How),
+    ("for what|which reason", Asks::Reason),
+    ("why", Asks::Reason),
+    ("for? how long", Asks::Duration),
+    ("how soon|fast|quickly", Asks::Duration),
+    ("after|within|in what|which|how time|period", Asks::Duration),
+    ("how much time", Asks::Duration),
+    ("how often|frequently|regularly", Asks::Frequency),
+    ("how many times", Asks::Frequency),
+    ("how many", Asks::Count),
+    ("what is|are the? number of", Asks::Count),
+    ("what|which number of", Asks::Count),
+    ("how much is|are|am|do|does|did|will|would|was|were", Asks::Price),
+    ("how expensive", Asks::Price),
+    (
+        "what is|are|was|were|will|would|does|do the? cost|costs|price|prices of|for",
+        Asks::Price,
+    ),
+    (
+        "how much|large|big|small|high|far|old|heavy|wide|deep|tall",
+        Asks::Amount,
+    ),
+    ("how to", Asks::How),
+    ("how", Asks::How),
+    ("at|on what|which time|date|day", Asks::Time),
+    ("when", Asks::Time),
+    ("where", Asks::Place),
+    ("who|whom|whose", Asks::Person),
+    (
+        "what will? happens|happen|happened|comes|occurs next|then?",
+        Asks::Outcome,
+    ),
+    ("what|which kind|kinds|type|types|sort|sorts of", Asks::Thing),
+    ("what|which", Asks::Thing),
+];
+
+const OPENERS: &str = "can could do does did is are was were may might will would shall has have had am if whether";
+
+/// Verbs of one who serves: "do you take cards" is "can I pay by card".
+const SERVES: &str = "take accept offer support provide";
+
+/// Finds what is asked for by the words of a question, in lower case. Marks in `said` the words that ask.
+///
+/// Gives it with the place from which on it is asked: what stands before is told, not asked.
+pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
+    let mut start = 0;
+    while let Some(length) = POLITE.iter().find_map(|pattern| matched(pattern, &words[start..])) {
+        said[start..start + length].fill(true);
+        start += length;
+    }
+    for at in start..words.len() {
+        for (pattern, asks) in WAYS_TO_ASK {
+            if let Some(length) = matched(pattern, &words[at..]) {
+                said[at..at + length].fill(true);
+                return (price(*asks, words, said), at);
+            }
+        }
+        // Before any other way to ask: "Can it be done when …" asks for no time.
+        if at == start && OPENERS.split(' ').any(|opener| opener == words[at]) {
+            said[at] = true;
+            return (yes_or_no(words, at, said), at);
+        }
+    }
+    (Asks::Unsaid, start)
+}
+
+/// What a question asks for that begins with a verb, at `at`.
+fn yes_or_no(words: &[&str], at: usize, said: &mut [bool]) -> Asks {
+    if matches!(words[at], "can" | "could" | "may" | "might") {
+        return Asks::Can;
+    }
+    let serves = words
+        .get(at + 2)
+        .is_some_and(|verb| SERVES.split(' ').any(|known| known == *verb));
+    if serves && words[at + 1] == "you" && matches!(words[at], "do" | "would" | "will") {
+        said[at..at + 3].fill(true);
+        return Asks::Can;
+    }
+    // "Are children allowed to fly?"
+    let allowed = words
+        .windows(2)
+        .position(|two| matches!(two, ["allowed" | "permitted" | "able", "to"]));
+    match allowed {
+        Some(place) if matches!(words[at], "is" | "are" | "am") => {
+            said[place] = true;
+            Asks::Can
+        }
+        _ => Asks::YesNo,
+    }
+}
+
+/// "What does it cost" is "how much is it".
+fn price(asks: Asks, words: &[&str], said: &mut [bool]) -> Asks {
+    let is_price = |word: &str| matches!(word, "cost" | "costs" | "price" | "prices" | "priced");
+    let is_of_price = matches!(asks, Asks::Thing | Asks::Amount) && words.iter().any(|word| is_price(word));
+    let asks = if is_of_price { Asks::Price } else { asks };
+    if asks == Asks::Price {
+        for (word, said) in words.iter().zip(said) {
+            *said |= is_price(word);
+        }
+    }
+    asks
+}
+
+/// How many words at the beginning a pattern matches; none where it does not match.
+fn matched(pattern: &str, words: &[&str]) -> Option<usize> {
+    let mut at = 0;
+    for part in pattern.split(' ') {
+        let (part, is_optional) = part.strip_suffix('?').map_or((part, false), |part| (part, true));
+        let is_here = words
+            .get(at)
+            .is_some_and(|word| part.split('|').any(|known| known == *word));
+        match (is_here, is_optional) {
+            (true, _) => at += 1,
+            (false, true) => {}
+            (false, false) => return None,
+        }
+    }
+    (at > 0).then_some(at)
+}

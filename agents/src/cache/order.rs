@@ -1,0 +1,115 @@
+//! Whether what two questions have in common stands in the same places in both.
+
+use super::question::{Kind, Question};
+
+/// Whether sides or numbers stand in another order: what is imported after an export is not exported after an import.
+pub(super) fn sides_are_moved(a: &Question, b: &Question, pairs: &[(usize, usize)]) -> bool {
+    let is_side = |question: &Question, at: usize| matches!(question.items[at].kind, Kind::Side(_) | Kind::Number(_));
+    let sides: Vec<usize> = pairs
+        .iter()
+        .filter(|pair| is_side(a, pair.0) && is_side(b, pair.1))
+        .map(|pair| pair.1)
+        .collect();
+    // Those behind a word of direction may change places together with it.
+    let is_bound = |at: usize| b.bound.iter().any(|(_, bound)| *bound == Some(at));
+    sides
+        .windows(2)
+        .any(|two| two[0] > two[1] && !(is_bound(two[0]) && is_bound(two[1])))
+}
+
+/// Whether the same things stand in other places: what comes from where the other goes to, who becomes what the other was.
+pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize)]) -> bool {
+    let fellow = |x: usize| pairs.iter().find(|pair| pair.0 == x).map(|pair| pair.1);
+    let bound = |question: &Question, at: usize| -> Option<&'static str> {
+        question
+            .bound
+            .iter()
+            .find(|(_, bound)| *bound == Some(at))
+            .map(|(direction, _)| *direction)
+    };
+    let at_end = |question: &Question| -> Vec<&'static str> {
+        question
+            .bound
+            .iter()
+            .filter(|(_, bound)| bound.is_none())
+            .map(|(direction, _)| *direction)
+            .collect()
+    };
+    if at_end(a) != at_end(b) {
+        return true;
+    }
+    let is_bound_alike = |pair: &(usize, usize)| bound(a, pair.0).is_some() && bound(a, pair.0) == bound(b, pair.1);
+    let is_bound_otherwise = |pair: &(usize, usize)| {
+        let (one, other) = (bound(a, pair.0), bound(b, pair.1));
+        one.is_some() && other.is_some() && one != other
+    };
+    if pairs.iter().any(is_bound_otherwise) {
+        return true;
+    }
+    // One thing takes another's place behind the same word: "from the EU", "from the US".
+    let takes_place = |x: usize, y: usize| {
+        bound(a, x).is_some_and(|direction| {
+            bound(b, y) == Some(direction) && matches!(direction, "from" | "to" | "by" | "against")
+        }) && fellow(x).is_some_and(|other| other != y)
+            && pairs.iter().any(|pair| pair.1 == y && pair.0 != x)
+            && fellow(x).and_then(|other| bound(b, other)) != bound(a, x)
+    };
+    if (0..a.items.len()).any(|x| (0..b.items.len()).any(|y| takes_place(x, y))) {
+        return true;
+    }
+    // What stands before another word now belongs to a third: "a Team workspace with a Business seat".
+    let before = |question: &Question, at: usize| -> Option<usize> {
+        let previous = at.checked_sub(1)?;
+        let is_beside = question.items[previous].at + 1 == question.items[at].at
+            && !question.tokens[question.items[previous].at].owns;
+        is_beside.then_some(previous)
+    };
+    let is_of_another = |pair: &(usize, usize)| {
+        let (Some(x), Some(y)) = (before(a, pair.0), before(b, pair.1)) else {
+            return false;
+        };
+        let goes_elsewhere = |other: &(usize, usize)| {
+            before(a, other.0).is_some_and(|owner| fellow(owner) == Some(y)) && before(b, other.1) == fellow(x)
+        };
+        fellow(x).is_some_and(|other| other != y) && pairs.iter().any(goes_elsewhere)
+    };
+    if pairs.iter().any(is_of_another) {
+        return true;
+    }
+    let is_name = |question: &Question, at: usize| matches!(question.items[at].kind, Kind::Name | Kind::Number(_));
+    for (first, one) in pairs.iter().enumerate() {
+        for (second, last) in pairs.iter().enumerate().skip(first + 1) {
+            if one.0 == last.0 || one.1 <= last.1 || (is_bound_alike(one) && is_bound_alike(last)) {
+                continue;
+            }
+            // Two names changed places, and what stands between them is more than "of" and the like.
+            let are_names = [one, last].iter().all(|pair| is_name(a, pair.0) || is_name(b, pair.1));
+            if are_names && (is_divided(a, one.0, last.0) || is_divided(b, last.1, one.1)) {
+                return true;
+            }
+            // All of three are in the opposite order: who removes whom.
+            let is_between = |middle: &(usize, usize)| {
+                middle.1 < one.1
+                    && middle.1 > last.1
+                    && ![one, last]
+                        .iter()
+                        .any(|outer| is_bound_alike(outer) && is_bound_alike(middle))
+            };
+            if pairs[first + 1..second].iter().any(is_between) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Whether two items are divided by a word that says how they stand to each other.
+fn is_divided(question: &Question, first: usize, last: usize) -> bool {
+    const LINKS: &str = "of on for in at the a an my our your is are do does with per";
+    let (first, last) = (question.items[first].at, question.items[last].at);
+    (first + 1..last).any(|at| {
+        let token = &question.tokens[at];
+        let is_item = question.items.iter().any(|item| item.at == at);
+        !is_item && !LINKS.split(' ').any(|link| link == token.lower)
+    })
+}
