@@ -42,7 +42,7 @@ const POLITE: &[&str] = &[
     "hi|hello|hey|please|thanks|ok|okay|so|well|sorry|also",
     "can|could|would|will you please? tell|show|explain|help to? me|us?",
     "please? tell|show|explain|remind me|us",
-    "i|we would? like|want|need to know",
+    "i|we would? like|want|must to? know",
     "i am|was? wonder|wondering",
     "we are wondering",
     "do|would you know",
@@ -53,6 +53,16 @@ const POLITE: &[&str] = &[
 /// Ways to ask, the more special first. What is matched says nothing else about the question.
 const WAYS_TO_ASK: &[(&str, Asks)] = &[
     (
+        "what steps|step do|must|should|can|would i|we|one must|need? take? to|for",
+        Asks::How,
+    ),
+    (
+        "what could|might|can|may be the? possible|likely? reason|reasons|cause|causes for|that|why|of|behind?",
+        Asks::Reason,
+    ),
+    ("what is|are the? length|duration of", Asks::Duration),
+    ("in what|which way|ways", Asks::How),
+    (
         "is|are there any|a|an|some? easy|simple|good? way|ways|possibility|option|means|method to|of|for?",
         Asks::Way,
     ),
@@ -61,10 +71,9 @@ const WAYS_TO_ASK: &[(&str, Asks)] = &[
         "is it possible|allowed|permitted|ok|okay|fine|feasible to|for|that?",
         Asks::Can,
     ),
-    ("am|are i|we allowed|permitted|able to", Asks::Can),
-    ("do|does|would|will i|we|one have to", Asks::Must),
-    ("do|does|would|will i|we|one need to?", Asks::Must),
-    ("am|are i|we required|obliged|forced|supposed to", Asks::Must),
+    ("am|are i|we may", Asks::Can),
+    ("do|does|would|will i|we|one must|need", Asks::Must),
+    ("am|are i|we must", Asks::Must),
     (
         "is it necessary|required|mandatory|obligatory|compulsory to|that?",
         Asks::Must,
@@ -76,7 +85,7 @@ const WAYS_TO_ASK: &[(&str, Asks)] = &[
         Asks::How,
     ),
     (
-        "what do|must|should|can|does|would|will i|we|one have|need? to? do to|for",
+        "what do|must|should|can|does|would|will i|we|one must? do to|for",
         Asks::How,
     ),
     ("how does|do|would|will this|that|it work", Asks::How),
@@ -110,7 +119,7 @@ const WAYS_TO_ASK: &[(&str, Asks)] = &[
     ),
     ("how to", Asks::How),
     ("how", Asks::How),
-    ("at|on what|which time|date|day", Asks::Time),
+    ("at|on? what|which time|date|day", Asks::Time),
     ("when", Asks::Time),
     ("where", Asks::Place),
     ("who|whom|whose", Asks::Person),
@@ -125,7 +134,7 @@ const WAYS_TO_ASK: &[(&str, Asks)] = &[
 const OPENERS: &str = "can could do does did is are was were may might will would shall has have had am if whether";
 
 /// Verbs of one who serves: "do you take cards" is "can I pay by card".
-const SERVES: &str = "take accept offer support provide";
+const SERVES: &str = "take accept offer support provide have";
 
 /// Finds what is asked for by the words of a question, in lower case. Marks in `said` the words that ask.
 ///
@@ -136,7 +145,8 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
         said[start..start + length].fill(true);
         start += length;
     }
-    for at in start..words.len() {
+    let first = start + told_first(&words[start..]);
+    for at in first..words.len() {
         for (pattern, asks) in WAYS_TO_ASK {
             if let Some(length) = matched(pattern, &words[at..]) {
                 said[at..at + length].fill(true);
@@ -144,7 +154,7 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
             }
         }
         // Before any other way to ask: "Can it be done when …" asks for no time.
-        if at == start && OPENERS.split(' ').any(|opener| opener == words[at]) {
+        if at == first && OPENERS.split(' ').any(|opener| opener == words[at]) {
             said[at] = true;
             return (yes_or_no(words, at, said), at);
         }
@@ -152,9 +162,36 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
     (Asks::Unsaid, start)
 }
 
+/// How many words at the beginning tell a condition: "if I lose my card, what happens?"
+fn told_first(words: &[&str]) -> usize {
+    const VERBS: &str = "do does did can could will would is are was were should may must have has";
+    let is_one_of = |list: &str, word: &str| list.split(' ').any(|known| known == word);
+    let is_verb = |at: usize| words.get(at).is_some_and(|word| is_one_of(VERBS, word));
+    let is_condition = words
+        .first()
+        .is_some_and(|first| is_one_of("if when once after before while", first));
+    if !is_condition || is_verb(1) {
+        return 0;
+    }
+    // Where the question proper begins: with a question word and a verb, or with a verb and whom it asks.
+    let begins = |at: usize| {
+        let asks = is_one_of("what how where who why which when", words[at]);
+        let happens = words
+            .get(at + 1)
+            .is_some_and(|word| is_one_of("happens much many long", word));
+        let asks_whom = words.get(at + 1).is_some_and(|word| is_one_of("i we you", word));
+        (asks && (is_verb(at + 1) || happens)) || (is_verb(at) && asks_whom)
+    };
+    (2..words.len()).find(|at| begins(*at)).unwrap_or(0)
+}
+
 /// What a question asks for that begins with a verb, at `at`.
 fn yes_or_no(words: &[&str], at: usize, said: &mut [bool]) -> Asks {
     if matches!(words[at], "can" | "could" | "may" | "might") {
+        return Asks::Can;
+    }
+    if matches!(words[at], "is" | "are") && words.get(at + 1) == Some(&"there") {
+        said[at + 1] = true;
         return Asks::Can;
     }
     let serves = words
@@ -164,11 +201,9 @@ fn yes_or_no(words: &[&str], at: usize, said: &mut [bool]) -> Asks {
         said[at..at + 3].fill(true);
         return Asks::Can;
     }
-    // "Are children allowed to fly?"
-    let allowed = words
-        .windows(2)
-        .position(|two| matches!(two, ["allowed" | "permitted" | "able", "to"]));
-    match allowed {
+    // "Are children allowed to fly?", with what is allowed said in one word.
+    let may = words.iter().position(|word| *word == "may");
+    match may {
         Some(place) if matches!(words[at], "is" | "are" | "am") => {
             said[place] = true;
             Asks::Can

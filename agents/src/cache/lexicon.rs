@@ -38,6 +38,7 @@ pub(super) fn meaning(word: &str) -> Option<Meaning> {
 const SIDES: &[(&str, &str)] = &[
     ("not", "not no never without nobody none neither nor cannot"),
     ("unless", "unless"),
+    ("must", "must"),
     (
         "on",
         "enable enabled enables enabling activate activated activates activating activation",
@@ -127,7 +128,7 @@ const SIDES: &[(&str, &str)] = &[
 const FILLERS: &str = "please tell know want like find explain help possible way able let us just \
     exactly actually currently hi hello hey thanks thank some any also about im id ive going question wondering \
     wonder them their they these those then than into onto out through be being does per now turn turned turning work works via \
-    kindly really ever one several still shall might";
+    kindly really ever one several still multiple someone somebody something anyone anybody anything shall may might";
 
 /// Words that people who ask for help use for one another; each line is a class, and a word may be of several.
 pub(super) const FELLOWS: &[&str] = &[
@@ -173,30 +174,42 @@ pub(super) const FELLOWS: &[&str] = &[
     "lifetime validity",
 ];
 
-/// Verbs of two words, and what they say in one.
-pub(super) const PHRASAL_VERBS: &[(&str, &str, &str)] = &[
-    ("sign", "up", "register"),
-    ("set", "up", "configure"),
-    ("single", "sign", "sso"),
-    ("sso", "on", "sso"),
-    ("log", "in", "login"),
-    ("log", "into", "login"),
-    ("sign", "in", "login"),
-    ("sign", "into", "login"),
-    ("log", "out", "logout"),
-    ("sign", "out", "logout"),
-    ("pay", "back", "repay"),
-    ("call", "off", "cancel"),
-    ("put", "off", "postpone"),
-    ("pick", "up", "collect"),
-    ("fill", "in", "complete"),
-    ("fill", "out", "complete"),
-    ("hand", "in", "submit"),
-    ("send", "back", "return"),
-    ("give", "back", "return"),
-    ("shut", "down", "close"),
-    ("opt", "out", "unsubscribe"),
-    ("opt", "in", "subscribe"),
+/// What people say in several words, and in one. The first word may stand in any form.
+pub(super) const PHRASES: &[(&str, &str)] = &[
+    ("need to", "must"),
+    ("have to", "must"),
+    ("required to", "must"),
+    ("allowed to", "may"),
+    ("permitted to", "may"),
+    ("able to", "may"),
+    ("in case of", "if"),
+    ("single sign on", "sso"),
+    ("get in touch with", "contact"),
+    ("get rid of", "remove"),
+    ("free of charge", "free"),
+    ("at the same time", "together"),
+    ("at once", "together"),
+    ("two times", "twice"),
+    ("sign up", "register"),
+    ("set up", "configure"),
+    ("log in", "login"),
+    ("log into", "login"),
+    ("sign in", "login"),
+    ("sign into", "login"),
+    ("log out", "logout"),
+    ("sign out", "logout"),
+    ("pay back", "repay"),
+    ("call off", "cancel"),
+    ("put off", "postpone"),
+    ("pick up", "collect"),
+    ("fill in", "complete"),
+    ("fill out", "complete"),
+    ("hand in", "submit"),
+    ("send back", "return"),
+    ("give back", "return"),
+    ("shut down", "close"),
+    ("opt out", "unsubscribe"),
+    ("opt in", "subscribe"),
 ];
 
 /// Nouns that say of a name what it is: the name says it already.

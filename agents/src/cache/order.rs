@@ -1,20 +1,25 @@
 //! Whether what two questions have in common stands in the same places in both.
 
-use super::question::{Kind, Question};
+use super::{
+    asks::Asks,
+    question::{Kind, Question, Role},
+};
 
 /// Whether sides or numbers stand in another order: what is imported after an export is not exported after an import.
 pub(super) fn sides_are_moved(a: &Question, b: &Question, pairs: &[(usize, usize)]) -> bool {
-    let is_side = |question: &Question, at: usize| matches!(question.items[at].kind, Kind::Side(_) | Kind::Number(_));
-    let sides: Vec<usize> = pairs
-        .iter()
-        .filter(|pair| is_side(a, pair.0) && is_side(b, pair.1))
-        .map(|pair| pair.1)
-        .collect();
     // Those behind a word of direction may change places together with it.
     let is_bound = |at: usize| b.bound.iter().any(|(_, bound)| *bound == Some(at));
-    sides
-        .windows(2)
-        .any(|two| two[0] > two[1] && !(is_bound(two[0]) && is_bound(two[1])))
+    let are_moved = |is_one: fn(&Kind) -> bool| {
+        let places: Vec<usize> = pairs
+            .iter()
+            .filter(|pair| is_one(&a.items[pair.0].kind) && is_one(&b.items[pair.1].kind))
+            .map(|pair| pair.1)
+            .collect();
+        places
+            .windows(2)
+            .any(|two| two[0] > two[1] && !(is_bound(two[0]) && is_bound(two[1])))
+    };
+    are_moved(|kind| matches!(kind, Kind::Side(_))) || are_moved(|kind| matches!(kind, Kind::Number(_)))
 }
 
 /// Whether the same things stand in other places: what comes from where the other goes to, who becomes what the other was.
@@ -35,7 +40,8 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
             .map(|(direction, _)| *direction)
             .collect()
     };
-    if at_end(a) != at_end(b) {
+    // Who does it stands before what is done, or behind "by"; a passive may miss.
+    if at_end(a) != at_end(b) || a.names_doer != b.names_doer {
         return true;
     }
     let is_bound_alike = |pair: &(usize, usize)| bound(a, pair.0).is_some() && bound(a, pair.0) == bound(b, pair.1);
@@ -51,7 +57,9 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
         bound(a, x).is_some_and(|direction| {
             bound(b, y) == Some(direction) && matches!(direction, "from" | "to" | "by" | "against")
         }) && fellow(x).is_some_and(|other| other != y)
-            && pairs.iter().any(|pair| pair.1 == y && pair.0 != x)
+            && pairs
+                .iter()
+                .any(|pair| pair.1 == y && pair.0 != x && bound(a, pair.0) != bound(b, y))
             && fellow(x).and_then(|other| bound(b, other)) != bound(a, x)
     };
     if (0..a.items.len()).any(|x| (0..b.items.len()).any(|y| takes_place(x, y))) {
@@ -74,6 +82,36 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
         fellow(x).is_some_and(|other| other != y) && pairs.iter().any(goes_elsewhere)
     };
     if pairs.iter().any(is_of_another) {
+        return true;
+    }
+    // What is done in one is done to in the other: "where is my order", "where do I order".
+    let has_other_role = |pair: &(usize, usize)| {
+        matches!(
+            (a.items[pair.0].role, b.items[pair.1].role),
+            (Role::Verb, Role::Noun) | (Role::Noun, Role::Verb)
+        )
+    };
+    // The same is done to something else: "when I delete my data", "when I delete my account".
+    let is_done_to_another = |pair: &(usize, usize)| {
+        let are_verbs = a.items[pair.0].role == Role::Verb && b.items[pair.1].role == Role::Verb;
+        let (next, other) = (pair.0 + 1, pair.1 + 1);
+        let has_fellow = |y: usize| pairs.iter().any(|pair| pair.1 == y);
+        // "A deleted file", "a file that was deleted".
+        let is_described = fellow(next) == Some(other + 1) && fellow(next + 1) == Some(other);
+        are_verbs && fellow(next).is_some_and(|y| y != other) && has_fellow(other) && !is_described
+    };
+    if pairs
+        .iter()
+        .any(|pair| has_other_role(pair) || is_done_to_another(pair))
+    {
+        return true;
+    }
+    // "Who pays the seller", "who does the seller pay".
+    let asks_for_other = matches!(
+        (a.asks_for_object, b.asks_for_object),
+        (Some(true), Some(false)) | (Some(false), Some(true))
+    );
+    if asks_for_other && matches!(a.asks, Asks::Person | Asks::Thing | Asks::Count) {
         return true;
     }
     let is_name = |question: &Question, at: usize| matches!(question.items[at].kind, Kind::Name | Kind::Number(_));

@@ -2,8 +2,8 @@
 
 use super::{
     asks::{self, Asks},
-    lexicon::{Meaning, PHRASAL_VERBS, meaning},
-    thesaurus::stem,
+    lexicon::{Meaning, PHRASES, meaning},
+    thesaurus::{is_irregular, stem},
 };
 use crate::words::STOP_WORDS;
 
@@ -25,6 +25,10 @@ pub(super) struct Question {
     pub(super) items: Vec<Item>,
     /// What stands behind a word of direction, as a place in `items`; nothing stands behind one at the end.
     pub(super) bound: Vec<(&'static str, Option<usize>)>,
+    /// Whether it asks with "does" for whom or what something is done to; none where another verb helps it.
+    pub(super) asks_for_object: Option<bool>,
+    /// Whether something is done "by" somebody.
+    pub(super) names_doer: bool,
     /// Its verbs that say little, each once.
     pub(super) light: Vec<&'static str>,
     pub(super) tokens: Vec<Token>,
@@ -45,8 +49,17 @@ pub(super) struct Item {
     pub(super) word: String,
     pub(super) stem: String,
     pub(super) kind: Kind,
+    pub(super) role: Role,
     /// Its place among the tokens.
     pub(super) at: usize,
+}
+
+/// What a word is in its question, as far as the word before it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Verb,
+    Noun,
+    Unclear,
 }
 
 /// What kind of thing an item is.
@@ -72,7 +85,7 @@ pub(super) struct Token {
 
 impl Question {
     pub(super) fn of(text: &str) -> Self {
-        let tokens = without_phrasal_verbs(tokens(text));
+        let tokens = without_phrases(&tokens(text));
         let words: Vec<&str> = tokens.iter().map(|token| token.lower.as_str()).collect();
         let mut said = vec![false; words.len()];
         let (asks, start) = asks::find(&words, &mut said);
@@ -103,7 +116,7 @@ impl Question {
                             "go" | "goes" | "going" | "went" | "move" | "scale" | "scaling" | "turn"
                         )
                 }
-                "switch" if has(&["on", "off"]) => continue,
+                "switch" | "switched" | "switching" if has(&["on", "off"]) => continue,
                 _ => true,
             };
             let kind = match (word, meaning(word)) {
@@ -122,7 +135,13 @@ impl Question {
                 _ if at > 0 && token.has_capital => Kind::Name,
                 _ => Kind::Word,
             };
+            let role = match at.checked_sub(1).map(|before| words[before]) {
+                Some("i" | "we" | "you") => Role::Verb,
+                Some("a" | "an" | "the" | "my" | "our" | "your" | "this") => Role::Noun,
+                _ => Role::Unclear,
+            };
             items.push(Item {
+                role,
                 word: word.to_owned(),
                 stem: stem(word),
                 kind,
@@ -145,11 +164,14 @@ impl Question {
                     .is_some_and(|next| next.len() > 4 && next.ends_with("ed"))
         };
         // What may happen is told in the past as well: "my card was declined, what happens now?"
+        let was = |at: usize| {
+            // Not that of a clause: "an order that was sent".
+            let is_clause = at > 0 && matches!(words[at - 1], "that" | "which");
+            matches!(words[at], "was" | "were" | "did" | "had") && !is_clause
+        };
         let is_past = asks != Asks::Outcome
-            && (words[start..]
-                .iter()
-                .any(|word| matches!(*word, "was" | "were" | "did" | "had"))
-                || (start..words.len()).any(|at| (matches!(words[at], "has" | "have") && participle(at)) || spoke(at)));
+            && (start..words.len())
+                .any(|at| was(at) || (matches!(words[at], "has" | "have") && participle(at)) || spoke(at));
         let is_past = is_past || has(&["happened"]);
         let subject = words.iter().enumerate().find_map(|(at, word)| match *word {
             "i" | "we" => Some(Subject::Asker),
@@ -158,6 +180,15 @@ impl Question {
             "you" => Some(Subject::Asked),
             _ => None,
         });
+        const HELPERS: &[&str] = &[
+            "is", "are", "was", "were", "be", "been", "can", "could", "may", "might", "must", "should", "will",
+            "would", "has", "have", "had",
+        ];
+        let asks_for_object = match &words[start..] {
+            after if after.iter().any(|word| matches!(*word, "do" | "does" | "did")) => Some(true),
+            after if after.iter().any(|word| HELPERS.contains(word)) => None,
+            _ => Some(false),
+        };
         Self {
             asks,
             subject: subject.unwrap_or(Subject::Other),
@@ -169,8 +200,12 @@ impl Question {
             is_future: has(&["will", "shall"]),
             is_habitual: has(&["do", "does"]),
             looks: has(&["see", "view", "find", "look"]),
-            bound: bound(&tokens, &items),
+            bound: bound(&tokens, &said, &items),
             items,
+            asks_for_object,
+            names_doer: words
+                .windows(2)
+                .any(|two| two[1] == "by" && (two[0].ends_with("ed") || is_irregular(two[0]))),
             light,
             tokens,
         }
@@ -192,7 +227,7 @@ impl Question {
     }
 }
 
-fn bound(tokens: &[Token], items: &[Item]) -> Vec<(&'static str, Option<usize>)> {
+fn bound(tokens: &[Token], said: &[bool], items: &[Item]) -> Vec<(&'static str, Option<usize>)> {
     let direction = |token: &Token| match token.lower.as_str() {
         "from" | "out" => Some("from"),
         "to" | "into" | "onto" => Some("to"),
@@ -202,7 +237,7 @@ fn bound(tokens: &[Token], items: &[Item]) -> Vec<(&'static str, Option<usize>)>
     };
     (tokens.iter().enumerate())
         .filter_map(|(at, token)| {
-            let direction = direction(token)?;
+            let direction = (!said[at]).then(|| direction(token)).flatten()?;
             let next = items.iter().position(|item| item.at > at);
             Some((direction, next))
         })
@@ -239,20 +274,25 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     tokens
 }
 
-fn without_phrasal_verbs(tokens: Vec<Token>) -> Vec<Token> {
+/// Says in one word what is said in several.
+fn without_phrases(tokens: &[Token]) -> Vec<Token> {
     let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
-    for token in tokens {
-        if let Some(last) = joined.last_mut() {
-            let stem = stem(&last.lower);
-            let one = PHRASAL_VERBS
-                .iter()
-                .find(|(verb, particle, _)| stem == *verb && token.lower == *particle);
-            if let Some((_, _, verb)) = one {
-                last.lower = (*verb).to_owned();
-                continue;
-            }
-        }
-        joined.push(token);
+    let mut rest = tokens;
+    while let Some(first) = rest.first() {
+        let stem = stem(&first.lower);
+        let found = PHRASES.iter().find_map(|(phrase, word)| {
+            let mut words = phrase.split(' ');
+            let head = words.next()?;
+            let length = 1 + words.clone().count();
+            let follows = words.eq(rest.iter().skip(1).take(length - 1).map(|token| token.lower.as_str()));
+            (follows && (first.lower == head || stem == head)).then_some((length, *word))
+        });
+        let (length, word) = found.unwrap_or((1, first.lower.as_str()));
+        joined.push(Token {
+            lower: word.to_owned(),
+            ..first.clone()
+        });
+        rest = &rest[length..];
     }
     joined
 }

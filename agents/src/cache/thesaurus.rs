@@ -62,17 +62,23 @@ fn ordered(a: u32, b: u32) -> (u32, u32) {
     (a.min(b), a.max(b))
 }
 
+static REGULAR: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let forms = |line: &'static str| {
+        let mut words = line.split(' ');
+        let regular = words.next().unwrap_or_default();
+        words.map(move |form| (form, regular))
+    };
+    IRREGULAR.lines().flat_map(forms).collect()
+});
+
+/// Whether a word is an irregular form, such as `kept`.
+pub(super) fn is_irregular(word: &str) -> bool {
+    REGULAR.contains_key(word)
+}
+
 /// The stem of a word in lower case, of its regular form where it is irregular; the word itself where it has none, as a stop
 /// word.
 pub(super) fn stem(word: &str) -> String {
-    static REGULAR: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
-        let forms = |line: &'static str| {
-            let mut words = line.split(' ');
-            let regular = words.next().unwrap_or_default();
-            words.map(move |form| (form, regular))
-        };
-        IRREGULAR.lines().flat_map(forms).collect()
-    });
     let word = REGULAR.get(word).copied().unwrap_or(word);
     let mut stem = None;
     for_each_word(word, |word| stem = Some(word.to_owned()));

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use crate::world::{demo, embedder};
 
-/// Pairs about a bank, a hospital and an airline: a kind and two questions to a line. Those of the kind `same` have one
+/// Pairs about a bank, a hospital, an airline and shops: a kind and two questions to a line. Those of the kind `same` have one
 /// answer, all others two.
 const PAIRS: &str = include_str!("sets/cache_pairs.tsv");
 
@@ -73,9 +73,9 @@ async fn of_another_trade_as_well_paraphrases_hit_and_nothing_else_does() {
             }
         }
     }
-    assert!(others >= 2 * 140, "{others}");
+    assert!(others >= 2 * 200, "{others}");
     // Worded by people who had seen the other wording, so easier than life.
-    assert!(hits * 10 >= paraphrases * 8, "{hits} of {paraphrases}");
+    assert!(hits * 10 >= paraphrases * 7, "{hits} of {paraphrases}");
 }
 
 #[tokio::test]
