@@ -23,6 +23,9 @@ pub(super) const SIMILAR: f32 = 0.85;
 /// that people can read. Where each word has a fellow, it is 0.85 from a cosine of 0.25 on.
 const SHARE_WEIGHT: f32 = 0.8;
 
+/// A question about more than this is not compared: the work grows with the cube.
+const ITEMS_MAX: usize = 32;
+
 /// Wherein two questions differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Difference {
@@ -35,6 +38,7 @@ pub(super) enum Difference {
     Names,
     Word(String),
     Matter,
+    Length,
 }
 
 impl fmt::Display for Difference {
@@ -48,6 +52,7 @@ impl fmt::Display for Difference {
             Self::Numbers => f.write_str("a number"),
             Self::Names => f.write_str("a name"),
             Self::Matter => f.write_str("what it is about"),
+            Self::Length => f.write_str("wording, and is too long to be compared word by word"),
             Self::Word(word) => write!(f, "the word “{word}”"),
         }
     }
@@ -71,6 +76,13 @@ pub(super) fn compare(a: &Question, b: &Question, cosine: f32, embedder: &Embedd
             veto: None,
             lonely: [Vec::new(), Vec::new()],
             similarity: 1.0,
+        };
+    }
+    if a.items.len().max(b.items.len()) > ITEMS_MAX {
+        return Agreement {
+            veto: Some(Difference::Length),
+            lonely: [Vec::new(), Vec::new()],
+            similarity: similarity(0, 0, cosine),
         };
     }
     let pairs = matched(a, b, embedder);

@@ -131,6 +131,8 @@ const WAYS_TO_ASK: &[(&str, Asks)] = &[
     ("what|which", Asks::Thing),
 ];
 
+const INDIRECT: &str = "how|where do|can|could|would i|we|one find|see|learn|know|check|tell|look out|up?";
+
 const OPENERS: &str = "can could do does did is are was were may might will would shall has have had am if whether";
 
 /// Verbs of one who serves: "do you take cards" is "can I pay by card".
@@ -142,6 +144,15 @@ const SERVES: &str = "take accept offer support provide have";
 pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
     let mut start = 0;
     while let Some(length) = POLITE.iter().find_map(|pattern| matched(pattern, &words[start..])) {
+        said[start..start + length].fill(true);
+        start += length;
+    }
+    // "How do I find out who uses it" asks who uses it.
+    if let Some(length) = matched(INDIRECT, &words[start..])
+        && words
+            .get(start + length)
+            .is_some_and(|word| is_one_of("who what which when where whether", word))
+    {
         said[start..start + length].fill(true);
         start += length;
     }
@@ -162,10 +173,13 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
     (Asks::Unsaid, start)
 }
 
+fn is_one_of(list: &str, word: &str) -> bool {
+    list.split(' ').any(|known| known == word)
+}
+
 /// How many words at the beginning tell a condition: "if I lose my card, what happens?"
 fn told_first(words: &[&str]) -> usize {
     const VERBS: &str = "do does did can could will would is are was were should may must have has";
-    let is_one_of = |list: &str, word: &str| list.split(' ').any(|known| known == word);
     let is_verb = |at: usize| words.get(at).is_some_and(|word| is_one_of(VERBS, word));
     let is_condition = words
         .first()

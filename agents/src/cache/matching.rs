@@ -10,6 +10,8 @@ use crate::embedder::{Embedder, cosine};
 
 /// From this cosine on, two words of one beginning mean nearly the same.
 const SAME_ROOT: f32 = 0.6;
+/// A word longer than this is no word.
+const WORD_CHARS_MAX: usize = 40;
 /// From this cosine on, two words of any beginning do.
 const SAME_MEANING: f32 = 0.72;
 
@@ -89,8 +91,11 @@ fn is_same(a: &Item, b: &Item) -> bool {
 /// Whether one is the other with a letter too many, too few, wrong or out of place. Short words differ by a letter and
 /// mean something else; so do those that a prefix turns round.
 fn is_mistyped(a: &Item, b: &Item) -> bool {
-    let is_long = a.word.chars().count().min(b.word.chars().count()) >= 6;
-    is_long
+    let (one, other) = (a.word.chars().count(), b.word.chars().count());
+    // Compared letter by letter, so of a length that a word has.
+    (6..=WORD_CHARS_MAX).contains(&one)
+        && (6..=WORD_CHARS_MAX).contains(&other)
+        && one.abs_diff(other) <= 1
         && a.kind == Kind::Word
         && b.kind == Kind::Word
         && a.word.chars().next() == b.word.chars().next()

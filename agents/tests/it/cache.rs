@@ -242,6 +242,26 @@ fn any_question() -> impl Strategy<Value = String> {
     prop::collection::vec(word, 0..9).prop_map(|words| words.join(" "))
 }
 
+#[tokio::test]
+async fn a_long_message_is_looked_up_as_quickly_and_found_only_as_it_was() {
+    let found = nothing_found().await;
+    let long = |word: &str| {
+        (0..160)
+            .map(|number| format!("{word}{number} card "))
+            .collect::<String>()
+    };
+    let cache = SemanticCache::new(embedder());
+    for word in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+        cache.store(&key(), &long(word), answer(&found));
+    }
+    let began = Instant::now();
+    let lookup = cache.look_up(&key(), &long("i"));
+    assert!(lookup.answer.is_none() && lookup.log.reason.unwrap().contains("too long"));
+    // A hundred times what it takes: unbounded, it would be seconds.
+    assert!(began.elapsed().as_millis() < 500, "{:?}", began.elapsed());
+    assert!(cache.look_up(&key(), &long("c")).answer.is_some());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
