@@ -43,7 +43,7 @@ pub(super) fn matched(a: &Question, b: &Question, embedder: &Embedder) -> Vec<(u
                 is_free
                     && match strength {
                         0 => is_same(one, other),
-                        1 => is_mistyped(one, other),
+                        1 => is_mistyped(one, other, embedder),
                         2 => can_vary(one, other) && are_near(&one.stem, &other.stem),
                         _ => {
                             can_vary(one, other)
@@ -89,8 +89,8 @@ fn is_same(a: &Item, b: &Item) -> bool {
 }
 
 /// Whether one is the other with a letter too many, too few, wrong or out of place. Short words differ by a letter and
-/// mean something else; so do those that a prefix turns round.
-fn is_mistyped(a: &Item, b: &Item) -> bool {
+/// mean something else; so do two that are both words, such as "charge" and "change".
+fn is_mistyped(a: &Item, b: &Item, embedder: &Embedder) -> bool {
     let (one, other) = (a.word.chars().count(), b.word.chars().count());
     // Compared letter by letter, so of a length that a word has.
     (6..=WORD_CHARS_MAX).contains(&one)
@@ -100,6 +100,7 @@ fn is_mistyped(a: &Item, b: &Item) -> bool {
         && b.kind == Kind::Word
         && a.word.chars().next() == b.word.chars().next()
         && strsim::damerau_levenshtein(&a.word, &b.word) == 1
+        && embedder.has_word(&a.word) != embedder.has_word(&b.word)
 }
 
 fn have_one_root(a: &str, b: &str) -> bool {
