@@ -174,7 +174,8 @@ fn veto(
     }
     let is_other_doer = matches!(
         (a.subject, b.subject),
-        (Subject::Asker, Subject::Asked) | (Subject::Asked, Subject::Asker)
+        (Subject::Asker, Subject::Asked | Subject::OtherToAsker)
+            | (Subject::Asked | Subject::OtherToAsker, Subject::Asker)
     );
     if is_other_doer {
         return Some(Difference::Subject);

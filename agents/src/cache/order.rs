@@ -120,6 +120,12 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
             if one.0 == last.0 || one.1 <= last.1 || (is_bound_alike(one) && is_bound_alike(last)) {
                 continue;
             }
+            // The same word stands between them in both: "how many seats can a plan have", "how many plans can a seat have".
+            let between = links(b, last.1, one.1);
+            let are_divided_alike = links(a, one.0, last.0).iter().any(|link| between.contains(link));
+            if are_divided_alike && !is_bound_alike(one) && !is_bound_alike(last) {
+                return true;
+            }
             // Two names changed places, and what stands between them is more than "of" and the like.
             let are_names = [one, last].iter().all(|pair| is_name(a, pair.0) || is_name(b, pair.1));
             if are_names && (is_divided(a, one.0, last.0) || is_divided(b, last.1, one.1)) {
@@ -150,4 +156,16 @@ fn is_divided(question: &Question, first: usize, last: usize) -> bool {
         let is_item = question.items.iter().any(|item| item.at == at);
         !is_item && !LINKS.split(' ').any(|link| link == token.lower)
     })
+}
+
+/// The words between two items that say how they stand to each other; articles and pronouns do not.
+fn links(question: &Question, first: usize, last: usize) -> Vec<&str> {
+    const NONE: &str = "a an the my our your i we you me us it this that";
+    let (first, last) = (question.items[first].at, question.items[last].at);
+    let is_item = |at: usize| question.items.iter().any(|item| item.at == at);
+    (first + 1..last)
+        .filter(|at| !is_item(*at))
+        .map(|at| question.tokens[at].lower.as_str())
+        .filter(|word| !NONE.split(' ').any(|none| none == *word))
+        .collect()
 }

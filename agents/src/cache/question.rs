@@ -39,6 +39,8 @@ pub(super) struct Question {
 pub(super) enum Subject {
     Asker,
     Asked,
+    /// Somebody else, to the asker: "how does support reach me".
+    OtherToAsker,
     Other,
 }
 
@@ -180,6 +182,7 @@ impl Question {
             "you" => Some(Subject::Asked),
             _ => None,
         });
+        let is_to_asker = (0..words.len()).any(|at| matches!(words[at], "me" | "us") && !said[at]);
         const HELPERS: &[&str] = &[
             "is", "are", "was", "were", "be", "been", "can", "could", "may", "might", "must", "should", "will",
             "would", "has", "have", "had",
@@ -191,7 +194,11 @@ impl Question {
         };
         Self {
             asks,
-            subject: subject.unwrap_or(Subject::Other),
+            subject: subject.unwrap_or(if is_to_asker {
+                Subject::OtherToAsker
+            } else {
+                Subject::Other
+            }),
             is_past,
             is_of_service: words
                 .iter()
