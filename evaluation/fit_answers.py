@@ -17,7 +17,6 @@ import numpy as np
 FOLDS = 10
 SEEDS = 5
 RIDGE = 10
-ANSWER_RIDGE = 3
 SET = pathlib.Path(__file__).parent / "sets/demo"
 
 
@@ -70,14 +69,16 @@ def printed(name, names, weights, bias):
 
 def passages(cases):
     x, y, group = [], [], []
-    for number, (question, seen) in enumerate(cases):
+    numbers = {}
+    for question, seen in cases:
+        number = numbers.setdefault(seen["question"], len(numbers))
         for passage in seen["passages"]:
             text = plain(passage["text"])
             x.append(passage["features"])
             y.append(any(plain(gold["answer"]) in text for gold in question["gold"]))
             group.append(number)
     x, y, group = np.array(x), np.array(y, float), np.array(group)
-    answerable = np.isin(group, [number for number, (question, _) in enumerate(cases) if question["gold"]])
+    answerable = np.isin(group, [numbers[seen["question"]] for question, seen in cases if question["gold"]])
     for ridge in (3, 10, 30):
         odds = crossed(x[answerable], y[answerable], group[answerable], ridge)
         of, right = group[answerable], y[answerable]
@@ -91,8 +92,9 @@ def answers(cases):
     x = np.array([seen["answer"] for _, seen in cases])
     y = np.array([held(question, " ".join(seen["chosen"])) for question, seen in cases], float)
     answerable = np.array([bool(question["gold"]) for question, _ in cases])
+    _, group = np.unique([seen["question"] for _, seen in cases], return_inverse=True)
     for ridge in (1, 3, 10, 30):
-        confidence = 1 / (1 + np.exp(-crossed(x, y, np.arange(len(y)), ridge)))
+        confidence = 1 / (1 + np.exp(-crossed(x, y, group, ridge)))
         given = confidence >= 0.5
         bins = np.minimum((confidence * 10).astype(int), 9)
         error = sum(abs((confidence - y)[given & (bins == one)].sum()) for one in range(10)) / given.sum()
@@ -100,18 +102,19 @@ def answers(cases):
             f"ridge {ridge}: calibration error of the given {error:.3f}; right of the given {y[given].mean():.3f}; refused "
             f"{(~given)[answerable].mean():.3f} of the answerable, {(~given)[~answerable].mean():.3f} of the others"
         )
-    printed("ANSWER", cases[0][1]["answer_names"], *fit(x, y, ANSWER_RIDGE))
+    printed("ANSWER", cases[0][1]["answer_names"], *fit(x, y, RIDGE))
 
 
 def main():
-    what, path = sys.argv[1:]
+    what, paths = sys.argv[1], sys.argv[2:]
     cases = [json.loads(line) for line in (SET / "questions.jsonl").read_text().splitlines() if line.strip()]
     by_words = {case["question"]: case for case in cases if case["part"] == "develop"}
     # Messages out of scope are asked as well, and have no answer.
     cases = [json.loads(line) for line in (SET / "routing.jsonl").read_text().splitlines() if line.strip()]
     outside = [case for case in cases if case["part"] == "develop" and case["kind"] == "out_of_scope"]
     by_words |= {case["message"]: {"gold": []} for case in outside}
-    lines = [json.loads(line) for line in pathlib.Path(path).read_text().splitlines() if line.startswith("{")]
+    logged = "".join(pathlib.Path(path).read_text() for path in paths)
+    lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     seen = [json.loads(line["message"]) for line in lines if line.get("message", "").startswith("{")]
     # What was said before a follow-up was asked as well, and is no case.
     {"passages": passages, "answers": answers}[what]([(by_words[s["question"]], s) for s in seen if s["question"] in by_words])

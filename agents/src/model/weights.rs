@@ -1,10 +1,10 @@
-//! What passages and answers are judged by: two logistic regressions, fitted to the part to develop on of the labelled questions.
+//! What passages and answers are judged by: two logistic regressions, fitted to the part to develop on of the labelled questions and,
+//! for what has no answer, of the messages out of scope.
 //!
-//! Over what the search of both stages found, with a ridge of 10 on standardised features (`evaluation/fit_answers.py`). On questions
-//! that the weights were not fitted to, an answering passage is among the first 1, 3 and 7 for 0.48, 0.67 and 0.74 of the answerable
-//! ones (0.50, 0.68 and 0.75 of those that they were fitted to), and the calibration error of what is answered is 0.04.
-//!
-//! How they are fitted anew stands in `evaluation/README.md`.
+//! By `evaluation/fit_answers.py`, over what the search of both stages found. On questions that the weights were not fitted to, an
+//! answering passage is among the first 1, 3 and 7 for 0.48, 0.67 and 0.74 of the answerable ones, and of what is answered 0.83 is
+//! right with a calibration error of 0.04. Where the first stage searches alone, more is refused, and confidence is as well
+//! calibrated. How they are fitted anew stands in `evaluation/README.md`.
 
 use super::features::{AnswerFeatures, PassageFeatures};
 
@@ -32,12 +32,12 @@ const PASSAGE: PassageFeatures = [
 const PASSAGE_BIAS: f32 = -4.467;
 /// Of the features of an answer, in their order.
 const ANSWER: AnswerFeatures = [
-    0.350,  // best_log_odds
-    1.854,  // best_fused
-    6.677,  // spread
-    -1.466, // unknown
+    0.306,  // best_log_odds
+    1.855,  // best_fused
+    5.437,  // spread
+    -1.411, // unknown
 ];
-const ANSWER_BIAS: f32 = -1.119;
+const ANSWER_BIAS: f32 = -0.946;
 
 /// The log odds that a passage has the answer.
 pub(super) fn passage_log_odds(features: &PassageFeatures) -> f32 {
