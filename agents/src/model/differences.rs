@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::{knowledge::FoundChunk, words::for_each_word};
 
-/// The least share of the words of the shorter sentence that the other has.
-const SAME_WORDS: f64 = 0.75;
+/// The least share of the words of both sentences together that both have (Jaccard, 1901).
+const SAME_WORDS: f64 = 0.7;
 /// The least number of them.
 const SAME_WORDS_MIN: usize = 3;
 
@@ -32,12 +32,15 @@ impl Statement {
         let mut tokens = sentence.split_whitespace().peekable();
         let mut is_first = true;
         while let Some(token) = tokens.next() {
+            // What stands behind a comma is not what the number counts.
+            let ends_phrase = token.ends_with([',', ';', ':', '.', ')']);
             let is_part = |c: char| c.is_alphanumeric() || "$€£%.,".contains(c);
             let token = token.trim_matches(|c: char| !is_part(c)).trim_end_matches(['.', ',']);
             if token.bytes().any(|byte| byte.is_ascii_digit()) && !token.chars().any(char::is_alphabetic) {
                 let sign = token.chars().find(|c| "$€£%".contains(*c));
                 let unit = match sign {
                     Some(sign) => sign.to_string(),
+                    None if ends_phrase => String::new(),
                     None => tokens.peek().map(|next| stems(next).concat()).unwrap_or_default(),
                 };
                 let value: String = token.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect();
@@ -61,8 +64,8 @@ impl Statement {
     /// Whether both are about the same, and the numbers of one unit have nothing in common.
     pub(super) fn differs_from(&self, other: &Self) -> bool {
         let shared = self.words.iter().filter(|word| other.words.contains(word)).count();
-        let shorter = self.words.len().min(other.words.len());
-        let is_same_subject = shared >= SAME_WORDS_MIN && shared as f64 >= SAME_WORDS * shorter as f64;
+        let all = self.words.len() + other.words.len() - shared;
+        let is_same_subject = shared >= SAME_WORDS_MIN && shared as f64 >= SAME_WORDS * all as f64;
         let differs = |(unit, own): (&String, &Vec<String>)| {
             let others = other.numbers.get(unit);
             others.is_some_and(|others| !unit.is_empty() && own.iter().all(|value| !others.contains(value)))
@@ -133,6 +136,14 @@ mod tests {
             ),
             ("A key is valid for 24 hours.", "A key of 2 parts is valid."),
             ("Step 1 of the set-up takes long.", "Step 2 of the set-up takes long."),
+            (
+                "The Team plan costs $119 a month or $1,190 a year.",
+                "An annual plan also costs ten months for a year: an extra Team seat costs $100 a year instead of $10 a month.",
+            ),
+            (
+                "Starter has 3 dashboards, Team 20 and Business 100; Enterprise has no limit.",
+                "Starter has 2 connections, Team 10 and Business 50; Enterprise has no limit.",
+            ),
             ("", ""),
         ] {
             assert!(!differ(a, b), "{a} {b}");

@@ -118,11 +118,19 @@ impl<'a> Draft<'a> {
         // Chunks in the order in which they were found; passages in the order of their source.
         places.sort_unstable();
         places.dedup();
+        draft.differing = draft.differing(&places);
         if tracing::enabled!(target: FEATURES_TARGET, tracing::Level::TRACE) {
-            let seen = features::as_json(question, found, &draft.passages, &seen, &answer, &places);
+            let seen = features::as_json(
+                question,
+                found,
+                &draft.passages,
+                &seen,
+                &answer,
+                &places,
+                draft.differing.len(),
+            );
             tracing::trace!(target: FEATURES_TARGET, "{seen}");
         }
-        draft.differing = draft.differing(&places);
         places.retain(|place| !draft.differing.contains(place));
         draft.chosen = places;
         draft

@@ -167,6 +167,7 @@ pub(super) fn as_json(
     seen: &[Seen],
     answer: &AnswerFeatures,
     chosen: &[(usize, usize)],
+    differing: usize,
 ) -> String {
     let text = |chunk: usize, place: usize| &found.chunks[chunk].chunk.text[passages[chunk][place].range.clone()];
     let passage = |seen: &Seen| serde_json::json!({"chunk": seen.chunk, "text": text(seen.chunk, seen.place), "features": seen.features});
@@ -176,6 +177,7 @@ pub(super) fn as_json(
         "passages": seen.iter().map(passage).collect::<Vec<_>>(),
         "answer_names": ANSWER_NAMES,
         "answer": answer,
+        "differing": differing,
         "chosen": chosen.iter().map(|(chunk, place)| text(*chunk, *place)).collect::<Vec<_>>(),
     })
     .to_string()

@@ -5,19 +5,20 @@ use std::{fs, path::Path};
 use crate::server::orchestratai;
 
 /// The part whose figures `docs/evaluation.md` shows.
-const DOCUMENTED_PART: &str = "develop";
+const DOCUMENTED_PART: &str = "decide";
 
 /// Least figures of the part that decides. They are what was measured, less what a few cases make: raise them with every
 /// improvement.
-const RECALL_AT_5: f64 = 0.72;
+const RECALL_AT_5: f64 = 0.77;
 const MACRO_F1: f64 = 0.59;
 /// Of answers: how many hold what is asked for, how many are refused wrongly, how many rightly, and how far confidence is off.
-const ANSWERS_HOLD: f64 = 0.2;
-const REFUSED_WRONGLY_MOST: f64 = 0.65;
-const REFUSED_RIGHTLY: f64 = 0.4;
-const ANSWER_CALIBRATION_MOST: f64 = 0.3;
+const ANSWERS_HOLD: f64 = 0.58;
+const REFUSED_WRONGLY_MOST: f64 = 0.28;
+const REFUSED_RIGHTLY: f64 = 0.2;
+const OUT_OF_SCOPE_REFUSED: f64 = 0.6;
+const ANSWER_CALIBRATION_MOST: f64 = 0.12;
 const ROUTING_CALIBRATION_MOST: f64 = 0.25;
-const INTENTS: f64 = 0.5;
+const INTENTS: f64 = 0.55;
 /// Most pairs with different answers that the cache takes for one. None is what is wanted.
 const FALSE_HITS_MOST: usize = 1;
 
@@ -136,6 +137,8 @@ async fn what_decides_does_not_get_worse() {
     assert!(wrongly <= REFUSED_WRONGLY_MOST, "{wrongly} are refused wrongly");
     let rightly = answers("refused, since there is none");
     assert!(rightly >= REFUSED_RIGHTLY, "{rightly} are refused rightly");
+    let outside = answers("refused, since it is out of scope");
+    assert!(outside >= OUT_OF_SCOPE_REFUSED, "{outside} out of scope are refused");
     let error = answers("expected calibration error of what is answered");
     assert!(error <= ANSWER_CALIBRATION_MOST, "of answers it is {error}");
     let (_, cache) = tables.split_once("### Semantic cache").unwrap();
