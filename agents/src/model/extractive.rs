@@ -244,7 +244,11 @@ impl<'a> Draft<'a> {
             } else {
                 self.piece(last, (chunk, place), index)
             };
-            deltas.push_back(ModelEvent::Delta(piece));
+            // What is of one chunk leaves as one: the answer is complete by now, and each delta costs its frame.
+            match deltas.back_mut() {
+                Some(ModelEvent::Delta(said)) if last.is_some_and(|(last, _)| last == chunk) => said.push_str(&piece),
+                _ => deltas.push_back(ModelEvent::Delta(piece)),
+            }
             last = Some((chunk, place));
         }
         deltas.push_front(ModelEvent::Read(read));
