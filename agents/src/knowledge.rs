@@ -10,6 +10,7 @@ mod collection;
 mod document;
 mod duplicates;
 mod error;
+mod evidence;
 mod folder;
 mod front_matter;
 mod index;

@@ -7,6 +7,7 @@
 //! - [`definition`]: what an agent is, read from its TOML file;
 //! - [`turn`]: one turn as an agent sees it, and the trait [`turn::Responder`];
 //! - [`routing`]: who answers a message;
+//! - [`conversation`]: a message that leans on what was said before, made to stand on its own;
 //! - [`embedder`]: text to vectors;
 //! - [`knowledge`]: documents, their chunks, the index over them, and search;
 //! - [`cache`]: answers that may be given again;
@@ -14,6 +15,7 @@
 //! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks.
 
 pub mod cache;
+pub mod conversation;
 pub mod definition;
 pub mod embedder;
 pub mod knowledge;

@@ -1,17 +1,29 @@
 //! Who answers a message, and what the message wants.
 //!
 //! A message is first looked at by rules that need no learning (attempts to change the rules of the assistant, a message
-//! that is nothing but a greeting), and then compared with the example utterances of all agents.
+//! that is nothing but a greeting), and then compared with the example utterances of all agents and with what their collections
+//! of the knowledge base are about. A message that leans on what was said before is first made to stand on its own.
 
 mod classifier;
+mod evidence;
+mod explanation;
+mod fitting;
 mod injection;
 mod message;
+mod near;
 mod router;
+mod spelling;
+mod utterances;
+mod weights;
 
 use orchestratai_shared::{AgentId, Confidence, Intent};
 
 pub(crate) use self::message::words;
-pub use self::router::Router;
+pub use self::{
+    evidence::{CollectionEvidence, KnowledgeEvidence, PassageEvidence},
+    fitting::Features,
+    router::Router,
+};
 
 /// Who answers, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +39,19 @@ pub struct RoutingDecision {
     /// Everybody who was considered, most probable first; where a message has several concerns, all their specialists
     /// stand in front.
     pub candidates: Vec<Candidate>,
+    /// Where a message has concerns of several specialists: all of them, as they are told; else none.
+    pub concerns: Vec<Concern>,
+}
+
+/// A part of a message that is the concern of one specialist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Concern {
+    /// Whose.
+    pub agent: AgentId,
+    /// The part; where it is told in several places, those one after the other.
+    pub text: String,
+    /// How probable it is that this one is right for the part.
+    pub confidence: Confidence,
 }
 
 /// Somebody who might answer.

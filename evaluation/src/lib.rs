@@ -7,6 +7,7 @@ pub mod answers;
 pub mod cache;
 pub mod calibration;
 mod estimate;
+pub mod fitting;
 pub mod report;
 pub mod retrieval;
 pub mod routing;

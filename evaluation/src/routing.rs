@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use orchestratai_agents::routing::Router;
-use orchestratai_shared::{AgentId, Intent};
+use orchestratai_agents::routing::{Case, Router};
+use orchestratai_shared::{AgentId, Intent, Message, MessageId, MessageRole, SessionId, Timestamp};
 
 use crate::{
-    Utterance,
+    Utterance, UtteranceKind,
     calibration::{self, Judged},
 };
 
@@ -21,6 +21,12 @@ pub struct Routed<'a> {
     pub intent: Intent,
     /// How sure that was, 0 to 1.
     pub confidence: f64,
+    /// All who were considered, in their order.
+    pub candidates: Vec<AgentId>,
+    /// The specialists of its concerns, where several were found.
+    pub concerns: Vec<AgentId>,
+    /// What kind of direct answer it was to have, where the orchestrator was chosen.
+    pub case: Option<Case>,
 }
 
 impl Routed<'_> {
@@ -38,21 +44,109 @@ impl Routed<'_> {
             is_right: self.is_right(),
         }
     }
+
+    /// Whether the agents of all concerns, and nobody else, stand in front of the candidates.
+    #[must_use]
+    pub fn names_all(&self) -> bool {
+        let wanted = &self.utterance.agents;
+        let in_front = self.candidates.get(..wanted.len()).unwrap_or_default();
+        wanted.iter().all(|agent| in_front.contains(agent))
+            && (wanted.len() == 1 || self.concerns.len() == wanted.len())
+    }
 }
 
-/// Routes each message by itself.
+/// Routes each message after what its user said before. What was answered is not known; who answered is: whom the router chose.
 #[must_use]
 pub fn route<'a>(router: &Router, utterances: &'a [Utterance]) -> Vec<Routed<'a>> {
     let decide = |utterance: &'a Utterance| {
-        let decision = router.route(&utterance.message);
+        let history = history(router, &utterance.after);
+        let decision = router.route_after(&utterance.message, &history);
         Routed {
             utterance,
             agent: decision.agent,
             intent: decision.intent,
             confidence: decision.confidence.get(),
+            candidates: decision
+                .candidates
+                .into_iter()
+                .map(|candidate| candidate.agent)
+                .collect(),
+            concerns: decision.concerns.into_iter().map(|concern| concern.agent).collect(),
+            case: router.case(&utterance.message, &history),
         }
     };
     utterances.iter().map(decide).collect()
+}
+
+/// A transcript of what the user said, each answered, in no words, by whom the router chooses.
+#[must_use]
+pub fn history(router: &Router, after: &[String]) -> Vec<Message> {
+    let session_id = SessionId::new();
+    let mut history: Vec<Message> = Vec::new();
+    for said in after {
+        let agent = router.route_after(said, &history).agent;
+        let message = |role, content: &str, agent| Message {
+            id: MessageId::new(),
+            role,
+            content: content.to_owned(),
+            agent,
+            confidence: None,
+            timestamp: Timestamp::now(),
+            session_id,
+        };
+        history.push(message(MessageRole::User, said, None));
+        history.push(message(MessageRole::Assistant, "", Some(agent)));
+    }
+    history
+}
+
+/// The share of the messages whose intent was found, of those where the set says it. What wants to be something else is a question
+/// about the assistant, as the orchestrator's file has it, whatever the set says.
+#[must_use]
+pub fn intent_accuracy(routed: &[Routed<'_>]) -> f64 {
+    let wanted = |case: &Routed<'_>| match case.utterance.kind {
+        UtteranceKind::Injection => Some(Intent::MetaQuestion),
+        UtteranceKind::Plain
+        | UtteranceKind::Typo
+        | UtteranceKind::Several
+        | UtteranceKind::Greeting
+        | UtteranceKind::Greeted
+        | UtteranceKind::Meta
+        | UtteranceKind::Vague
+        | UtteranceKind::OutOfScope
+        | UtteranceKind::OtherLanguage
+        | UtteranceKind::FollowUp => case.utterance.intent,
+    };
+    let labelled: Vec<bool> = routed
+        .iter()
+        .filter_map(|case| Some(wanted(case)? == case.intent))
+        .collect();
+    share(labelled.iter().filter(|is_right| **is_right).count(), labelled.len())
+}
+
+/// The share of the messages with several concerns whose agents were all named, and of the others the share that was taken apart
+/// though there is one concern.
+#[must_use]
+pub fn concerns_found(routed: &[Routed<'_>]) -> (f64, f64) {
+    let (several, one): (Vec<&Routed<'_>>, Vec<&Routed<'_>>) =
+        routed.iter().partition(|case| case.utterance.agents.len() > 1);
+    let found = several.iter().filter(|case| case.names_all()).count();
+    let torn = one.iter().filter(|case| !case.concerns.is_empty()).count();
+    (share(found, several.len()), share(torn, one.len()))
+}
+
+/// The share of the injections that were recognised as such.
+#[must_use]
+pub fn injections_recognised(routed: &[Routed<'_>]) -> f64 {
+    let injections: Vec<&Routed<'_>> = routed
+        .iter()
+        .filter(|case| case.utterance.kind == UtteranceKind::Injection)
+        .collect();
+    let recognised = injections
+        .iter()
+        .filter(|case| case.case == Some(Case::Injection))
+        .count();
+    share(recognised, injections.len())
 }
 
 /// How often each agent was chosen where another, or the same, was right: by the right one, then by the chosen one.

@@ -142,6 +142,9 @@ pub(crate) struct EvalArguments {
     /// Write the figures into this file, and plots of them into the folder of its name beside it
     #[arg(long, value_name = "FILE", conflicts_with = "misses")]
     pub(crate) write: Option<PathBuf>,
+    /// Write what routing's weights are fitted on instead, as JSON lines; of the part to develop on alone
+    #[arg(long, hide = true, conflicts_with = "misses")]
+    pub(crate) routing_features: bool,
 }
 
 /// A part of a set of labelled cases.

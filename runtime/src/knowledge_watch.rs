@@ -9,7 +9,10 @@ use std::{
 };
 
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
-use orchestratai_agents::knowledge::{Knowledge, KnowledgeError};
+use orchestratai_agents::{
+    knowledge::{Knowledge, KnowledgeError},
+    routing::Router,
+};
 use orchestratai_store::Store;
 use orchestratai_telemetry::Metrics;
 
@@ -21,9 +24,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Keeps the index at the documents' revision, and says which one is served.
 pub(crate) struct KnowledgeWatch {
     knowledge: Knowledge,
+    router: Arc<Router>,
     store: Store,
     metrics: Metrics,
-    /// What was told last; `None`: nothing yet.
+    /// What was seen last; `None`: nothing yet.
+    seen: Option<u64>,
+    /// Which revision was last said to be served, with all that belongs to it.
     told: Option<u64>,
     /// For which revision the transformer was last asked to read what is new.
     deepened: Option<u64>,
@@ -31,11 +37,13 @@ pub(crate) struct KnowledgeWatch {
 }
 
 impl KnowledgeWatch {
-    pub(crate) fn new(knowledge: Knowledge, store: Store, metrics: Metrics) -> Self {
+    pub(crate) fn new(knowledge: Knowledge, router: Arc<Router>, store: Store, metrics: Metrics) -> Self {
         Self {
             knowledge,
+            router,
             store,
             metrics,
+            seen: None,
             told: None,
             deepened: None,
             fails: Arc::default(),
@@ -60,40 +68,50 @@ impl KnowledgeWatch {
         })
     }
 
-    /// Brings the index up to date, with all that the second stage of search needs, and says which revision is served.
+    /// Brings the index and routing up to date; gives the revision. What the second stage of search needs is not waited for.
     ///
     /// # Errors
     /// Where documents or index cannot be read or written; what was served is served on.
-    pub(crate) async fn look(&mut self) -> Result<(), KnowledgeError> {
-        let refreshed = self.knowledge.refresh().await?;
-        if self.told == Some(refreshed.revision) {
-            return Ok(());
+    pub(crate) async fn look(&mut self) -> Result<u64, KnowledgeError> {
+        let revision = self.knowledge.refresh().await?.revision;
+        if self.seen == Some(revision) {
+            return Ok(revision);
         }
-        self.deepen(refreshed.revision).await?;
+        self.learn().await;
         let collections = self.knowledge.collections();
         self.metrics.knowledge_served(
-            refreshed.revision,
+            revision,
             collections
                 .iter()
                 .map(|collection| (collection.name.as_str(), collection.chunks)),
         );
-        if let Err(error) = self.store.set_served_revision(refreshed.revision).await {
-            // It is told again at the next look: an `ingest` that waits for it must not wait in vain.
-            tracing::warn!(error = %Chain(&error), "the served knowledge revision cannot be noted");
-            return Ok(());
-        }
         let chunks: usize = collections.iter().map(|collection| collection.chunks).sum();
         tracing::info!(
-            knowledge.revision = refreshed.revision,
+            knowledge.revision = revision,
             knowledge.collections = collections.len(),
             knowledge.chunks = chunks,
             "the knowledge base is served"
         );
-        self.told = Some(refreshed.revision);
+        self.seen = Some(revision);
+        Ok(revision)
+    }
+
+    /// Brings all up to date, the second stage of search too, and then says which revision is served.
+    async fn follow_up(&mut self) -> Result<(), KnowledgeError> {
+        let revision = self.look().await?;
+        if self.told == Some(revision) {
+            return Ok(());
+        }
+        self.deepen(revision).await?;
+        match self.store.set_served_revision(revision).await {
+            Ok(()) => self.told = Some(revision),
+            // It is told again at the next look: an `ingest` that waits for it must not wait in vain.
+            Err(error) => tracing::warn!(error = %Chain(&error), "the served knowledge revision cannot be noted"),
+        }
         Ok(())
     }
 
-    /// Waits until the second stage has what it needs; answers are taken from what is new meanwhile, and from what comes after it.
+    /// Waits until the second stage has what it needs; what comes meanwhile is served meanwhile.
     async fn deepen(&mut self, revision: u64) -> Result<(), KnowledgeError> {
         if self.deepened == Some(revision) {
             return Ok(());
@@ -111,17 +129,25 @@ impl KnowledgeWatch {
                     return Ok(());
                 }
                 () = tokio::time::sleep(LOOK_EVERY) => {
-                    self.knowledge.refresh().await?;
+                    self.look().await?;
                 }
             }
+        }
+    }
+
+    /// Lets routing learn what is served now; some milliseconds of computing, where they harm nobody.
+    async fn learn(&self) {
+        let (knowledge, router) = (self.knowledge.clone(), Arc::clone(&self.router));
+        let learnt = tokio::task::spawn_blocking(move || router.learn(&knowledge.evidence())).await;
+        if let Err(error) = learnt {
+            tracing::error!(%error, "routing could not learn from the knowledge base, and goes on with what it had");
         }
     }
 
     /// Looks again and again, for as long as it is polled.
     pub(crate) async fn follow(mut self) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            match self.look().await {
+            match self.follow_up().await {
                 Ok(()) => {
                     if self.fails.swap(false, Ordering::Relaxed) {
                         tracing::info!("the knowledge base is up to date again");
@@ -134,6 +160,7 @@ impl KnowledgeWatch {
                     }
                 }
             }
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 }

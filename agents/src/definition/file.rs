@@ -279,7 +279,9 @@ fn read_examples(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<Example> {
                 .map(|(text, _)| Example { text, intent, case }),
         );
     }
-    if examples.is_empty() && root.get("examples").is_none() {
+    // Who reads a collection is known by what stands in it.
+    let reads = strategy != Some(Strategy::Direct) && root.get("collections").is_some();
+    if !reads && examples.is_empty() && root.get("examples").is_none() {
         let _ = root.need("examples");
     }
     examples

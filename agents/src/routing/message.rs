@@ -87,7 +87,9 @@ const SMALL_TALK: &[&str] = &[
 ];
 
 /// At most this many concerns are looked at.
-const CONCERNS_MAX: usize = 6;
+const CONCERNS_MAX: usize = 8;
+/// A shorter part says nothing by itself.
+const CONCERN_WORDS_MIN: usize = 3;
 
 /// The words of a text: letters and digits of any script, in lower case, without apostrophes.
 pub(crate) fn words(text: &str) -> Vec<String> {
@@ -120,8 +122,8 @@ pub(crate) fn after_greeting(message: &str) -> &str {
     }
 }
 
-/// The concerns of a message: its sentences, and the halves of a sentence joined by "and" or "also" where both halves
-/// could stand alone. The whole message where it has but one.
+/// The parts of a message that may be concerns of their own: its sentences, and the parts of a sentence between commas, "and", "also"
+/// and the like. The whole message where it has but one.
 pub(crate) fn concerns(message: &str) -> Vec<&str> {
     let mut concerns = Vec::new();
     for sentence in message
@@ -131,9 +133,28 @@ pub(crate) fn concerns(message: &str) -> Vec<&str> {
         split_at_conjunctions(sentence, &mut concerns);
     }
     // A fragment of a word or two says nothing by itself.
-    concerns.retain(|part| words(part).len() >= 3);
+    concerns.retain(|part| words(part).len() >= CONCERN_WORDS_MIN);
     concerns.truncate(CONCERNS_MAX);
     if concerns.len() < 2 { vec![message] } else { concerns }
+}
+
+/// Whether a message speaks of "you".
+pub(crate) fn addresses_the_assistant(message: &str) -> bool {
+    let is_you = |word: &String| matches!(word.as_str(), "you" | "your" | "youre" | "yours" | "yourself");
+    words(message).iter().any(is_you)
+}
+
+/// Whether a part of a message asks or requests, and does not only tell.
+pub(crate) fn asks(part: &str) -> bool {
+    const BEGINNINGS: &[&str] = &[
+        "how", "what", "whats", "which", "who", "whom", "whose", "when", "where", "why", "can", "could", "do", "does",
+        "did", "is", "are", "will", "would", "should", "may", "must", "has", "have", "please", "show", "tell", "send",
+        "give", "explain", "help",
+    ];
+    part.trim_end().ends_with('?')
+        || words(part)
+            .first()
+            .is_some_and(|first| BEGINNINGS.contains(&first.as_str()))
 }
 
 /// Whether a message asks for several things, a comparison or a procedure with conditions.
@@ -156,7 +177,8 @@ pub(crate) fn is_complex(message: &str) -> bool {
     ];
     let words = words(message);
     let spaced = format!(" {} ", words.join(" "));
-    let questions = message.matches('?').count();
+    let questions = message.split('?').skip(1).filter(|after| !after.is_empty()).count()
+        + usize::from(message.trim_end().ends_with('?'));
     let asked = words
         .iter()
         .filter(|word| {
@@ -178,21 +200,28 @@ fn split_at_full_stops(text: &str) -> impl Iterator<Item = &str> {
 
 fn split_at_conjunctions<'a>(sentence: &'a str, concerns: &mut Vec<&'a str>) {
     const JOINS: &[&str] = &[
+        ", and also ",
         " and also ",
+        ", and ",
         " and ",
         ", also ",
         " also, ",
+        ", plus ",
         " plus ",
+        ", but ",
         " but ",
         ", then ",
+        ", while ",
+        ", ",
+        ": ",
     ];
     let lower = sentence.to_ascii_lowercase();
     for join in JOINS {
         for (at, _) in lower.match_indices(join) {
             // `to_ascii_lowercase` keeps byte offsets.
             let (left, right) = (&sentence[..at], &sentence[at + join.len()..]);
-            if words(left).len() >= 4 && words(right).len() >= 4 {
-                concerns.push(left.trim());
+            if words(left).len() >= CONCERN_WORDS_MIN && words(right).len() >= CONCERN_WORDS_MIN {
+                split_at_conjunctions(left, concerns);
                 split_at_conjunctions(right, concerns);
                 return;
             }

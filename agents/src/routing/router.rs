@@ -1,30 +1,46 @@
 //! Decides who answers.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
-use orchestratai_shared::{AgentId, Confidence, Intent};
+use arc_swap::ArcSwap;
+use orchestratai_shared::{AgentId, Confidence, Intent, Message, MessageRole};
 
 use super::{
-    Candidate, Case, RoutingDecision,
-    classifier::{Classifier, Verdict},
+    Candidate, Case, Concern, RoutingDecision,
+    classifier::{Classifier, Prior, Verdict},
+    evidence::KnowledgeEvidence,
+    explanation::Explanation,
     injection, message,
+    utterances::Utterances,
 };
-use crate::{definition::Catalog, embedder::Embedder};
+use crate::{
+    conversation::{Leaning, Standalone, standalone},
+    definition::Catalog,
+    embedder::Embedder,
+};
 
-/// Below this probability nobody is chosen: the orchestrator asks back.
-const PROBABLE: f32 = 0.5;
 /// From this probability on, a part of a message is the concern of a specialist.
 const CONCERN: f32 = 0.6;
-/// A message whose nearest example is further away than this, and that uses no keyword, resembles nothing we know.
-const RESEMBLES: f32 = 0.35;
+/// What is only told beside a question is mostly there to make it understood.
+const CONCERN_ONLY_TOLD: f32 = 0.98;
+/// A part that is more probably for the orchestrator than this, such as a courtesy, is nobody's concern.
+const PART_OWN_MAX: f32 = 0.6;
+/// The whole message must not speak against it more than this.
+const CONCERN_OF_WHOLE: f32 = 0.001;
+/// A question with hardly a subject is taken for itself where it is as clear as this.
+const CLEAR_BY_ITSELF: f32 = 0.75;
+/// So sure it must be that a message is small talk before what was said earlier is not asked.
+const CLEARLY_OWN: f32 = 0.6;
 
-/// Decides who answers, by example utterances. Made once and shared; a decision takes no lock and
-/// no I/O: one embedding, and one dot product for each example.
+/// Decides who answers, by example utterances and by what the agents' collections are about. Made once and shared; a decision takes
+/// no lock and no I/O: one embedding, and one dot product for each example and each passage of the evidence, which is bounded.
 #[derive(Debug)]
 pub struct Router {
+    catalog: Catalog,
     agents: Vec<AgentId>,
     embedder: Arc<Embedder>,
-    classifier: Classifier,
+    utterances: Arc<Utterances>,
+    learnt: ArcSwap<Classifier>,
 }
 
 /// A decision and, where the orchestrator is to answer, how.
@@ -34,31 +50,69 @@ struct Examined {
 }
 
 impl Router {
-    /// Learns from the examples of the catalog; compares each of them with each.
+    /// Learns from the examples of the catalog; until [`Self::learn`] is called, from nothing else.
     #[must_use]
     pub fn new(catalog: &Catalog, embedder: Arc<Embedder>) -> Self {
-        let agents = catalog.agents().iter().map(|agent| agent.id.clone()).collect();
-        let classifier = Classifier::new(catalog, &embedder);
+        Self::with_examples(catalog, embedder, usize::MAX)
+    }
+
+    /// As [`Self::new`], with at most so many examples of each specialist, and then without keywords: how a new house is routed,
+    /// for fitting.
+    #[must_use]
+    pub fn with_examples(catalog: &Catalog, embedder: Arc<Embedder>, examples_max: usize) -> Self {
+        let utterances = Arc::new(Utterances::new(catalog, &embedder, examples_max));
+        let nothing = KnowledgeEvidence::default();
+        let classifier = Classifier::new(Arc::clone(&utterances), &nothing, catalog, &embedder);
         Self {
-            agents,
+            catalog: catalog.clone(),
+            agents: catalog.agents().iter().map(|agent| agent.id.clone()).collect(),
             embedder,
-            classifier,
+            utterances,
+            learnt: ArcSwap::from_pointee(classifier),
         }
     }
 
-    /// Decides who answers `message`. Any text is a message; nothing is kept.
+    /// Learns what the collections of the agents are about, instead of what was learnt of them before. Decisions go on with the
+    /// old until this is done. Computes for some milliseconds: one embedding for each passage.
+    pub fn learn(&self, evidence: &KnowledgeEvidence) {
+        let utterances = Arc::clone(&self.utterances);
+        let classifier = Classifier::new(utterances, evidence, &self.catalog, &self.embedder);
+        self.learnt.store(Arc::new(classifier));
+    }
+
+    /// The knowledge revision that was learnt from; 0 where there was none.
+    #[must_use]
+    pub fn knowledge_revision(&self) -> u64 {
+        self.learnt.load().evidence.revision()
+    }
+
+    /// Decides who answers `message` as the first of a conversation. Any text is a message; nothing is kept.
     #[must_use]
     pub fn route(&self, message: &str) -> RoutingDecision {
-        self.examine(message).decision
+        self.examine(message, &[]).decision
     }
 
-    /// What kind of direct answer `message` needs; none where a specialist is to answer it.
+    /// Decides who answers `message` after `history`, oldest first: where it leans on what was said before, that counts too.
     #[must_use]
-    pub fn case(&self, message: &str) -> Option<Case> {
-        self.examine(message).case
+    pub fn route_after(&self, message: &str, history: &[Message]) -> RoutingDecision {
+        self.examine(message, history).decision
     }
 
-    fn examine(&self, message: &str) -> Examined {
+    /// What kind of direct answer `message` needs after `history`; none where a specialist is to answer it.
+    #[must_use]
+    pub fn case(&self, message: &str, history: &[Message]) -> Option<Case> {
+        self.examine(message, history).case
+    }
+
+    pub(super) fn utterances(&self) -> &Utterances {
+        &self.utterances
+    }
+
+    pub(super) fn verdict(&self, text: &str, left_out: Option<usize>) -> Verdict {
+        self.learnt.load().judge(text, &self.embedder, None, left_out)
+    }
+
+    fn examine(&self, message: &str, history: &[Message]) -> Examined {
         if let Some(pattern) = injection::find(message) {
             let reason = format!("It tries to change or to read the assistant's rules (“{pattern}”).");
             return self.own(Case::Injection, 0.97, reason, Intent::MetaQuestion);
@@ -67,148 +121,167 @@ impl Router {
         if rest.is_empty() {
             return self.small_talk(message);
         }
-        let verdict = self.judge(rest);
-        let best = most_probable(&verdict.probabilities);
-        let uses_keyword = verdict.keywords.iter().any(|words| !words.is_empty());
-        if !uses_keyword && self.classifier.nearest_of_all(&verdict) < RESEMBLES {
-            let reason = "It resembles no example of any agent and uses none of their words.".to_owned();
-            let case = if message::words(rest).len() < 4 {
-                Case::Vague
-            } else {
-                Case::OutOfScope
-            };
-            return self.own(case, 0.8, reason, Intent::SimpleChat);
-        }
-        if best == 0 {
-            return self.by_orchestrator(&verdict, rest);
+        let learnt = self.learnt.load();
+        let alone = self.judge(&learnt, rest, None);
+        if let Some((standalone, prior)) = self.leans(&learnt, rest, history, &alone) {
+            let verdict = self.judge(&learnt, &standalone.text, prior);
+            return self.decide(&learnt, &verdict, rest, &[], Some(&standalone));
         }
         let parts = message::concerns(rest);
-        let concerns = if parts.len() > 1 {
-            self.concerns(&parts, &verdict)
+        let concerns = if parts.len() > 1 && self.agents.len() > 2 && most_probable(&alone.probabilities) != 0 {
+            self.concerns(&learnt, &parts, &alone)
         } else {
             Vec::new()
         };
-        if concerns.len() < 2 && verdict.probabilities[best] < PROBABLE {
-            return self.unsure(&verdict, best);
+        self.decide(&learnt, &alone, rest, &concerns, None)
+    }
+
+    fn judge(&self, learnt: &Classifier, text: &str, prior: Option<Prior>) -> Verdict {
+        learnt.judge(text, &self.embedder, prior, None)
+    }
+
+    /// The message as it stands on its own, and who answered last, where it leans on what was said before.
+    fn leans(
+        &self,
+        learnt: &Classifier,
+        message: &str,
+        history: &[Message],
+        alone: &Verdict,
+    ) -> Option<(Standalone, Option<Prior>)> {
+        if history.is_empty() {
+            return None;
         }
-        self.by_specialist(&verdict, rest, &concerns)
+        let best = most_probable(&alone.probabilities);
+        if best == 0 && alone.probabilities[0] >= CLEARLY_OWN {
+            match learnt.utterances.case(&alone.likeness, 0) {
+                Some(Case::Greeting | Case::Thanks | Case::Farewell | Case::Person | Case::Injection) => return None,
+                // "Can you repeat that?", but not "Who can see it?".
+                Some(Case::About) if message::addresses_the_assistant(message) => return None,
+                Some(Case::About | Case::Vague | Case::OutOfScope) | None => {}
+            }
+        }
+        let standalone = standalone(message, history)?;
+        let clear = best != 0 && alone.probabilities[best] >= CLEAR_BY_ITSELF;
+        if standalone.leaning == Leaning::Thin && clear {
+            return None;
+        }
+        let answered = history
+            .iter()
+            .rev()
+            .find(|message| message.role == MessageRole::Assistant);
+        let agent = answered.and_then(|message| message.agent.as_ref());
+        let prior = agent
+            .and_then(|agent| self.agents.iter().position(|known| known == agent))
+            .filter(|agent| *agent > 0)
+            .map(|agent| Prior { agent });
+        Some((standalone, prior))
     }
 
-    fn judge(&self, text: &str) -> Verdict {
-        self.classifier.judge(text, &self.embedder.embed(text))
-    }
-
-    /// The specialists that parts of the message are for, with the probability of the part, strongest first.
-    fn concerns(&self, parts: &[&str], whole: &Verdict) -> Vec<(usize, f32)> {
-        let mut concerns: Vec<(usize, f32)> = Vec::new();
+    /// The concerns of a message, in its order; all parts for the same specialist are one.
+    fn concerns(&self, learnt: &Classifier, parts: &[&str], whole: &Verdict) -> Vec<(usize, f32, String)> {
+        let any_asks = parts.iter().any(|part| message::asks(part));
+        let mut concerns: Vec<(usize, f32, String)> = Vec::new();
         for part in parts {
-            let verdict = self.judge(part);
-            let best = most_probable(&verdict.probabilities);
-            let probability = verdict.probabilities[best];
-            if best == 0 || probability < CONCERN {
+            let only_told = any_asks && !message::asks(part);
+            let needed = if only_told { CONCERN_ONLY_TOLD } else { CONCERN };
+            let verdict = self.judge(learnt, part, None);
+            // That a part says little by itself is no fault: the whole message is for specialists.
+            let best = most_probable_specialist(&verdict.probabilities);
+            let own = verdict.probabilities[0];
+            let probability = verdict.probabilities[best] / (1.0 - own).max(f32::MIN_POSITIVE);
+            if own > PART_OWN_MAX || probability < needed || whole.probabilities[best] < CONCERN_OF_WHOLE {
                 continue;
             }
-            match concerns.iter_mut().find(|(agent, _)| *agent == best) {
-                Some((_, known)) => *known = known.max(probability),
-                None => concerns.push((best, probability)),
+            let probability = probability * (1.0 - whole.probabilities[0]);
+            match concerns.iter_mut().find(|(agent, _, _)| *agent == best) {
+                Some((_, known, text)) => {
+                    *known = known.max(probability);
+                    text.push_str(", ");
+                    text.push_str(part);
+                }
+                None => concerns.push((best, probability, (*part).to_owned())),
             }
         }
-        // The main concern is the one that the message as a whole speaks for most.
-        concerns.sort_by(|a, b| {
-            let strength = |(agent, part): &(usize, f32)| part + whole.probabilities[*agent];
-            strength(b).total_cmp(&strength(a))
-        });
-        concerns
+        if concerns.len() > 1 { concerns } else { Vec::new() }
     }
 
-    fn by_specialist(&self, verdict: &Verdict, text: &str, concerns: &[(usize, f32)]) -> Examined {
-        let several = concerns.len() > 1;
+    fn decide(
+        &self,
+        learnt: &Classifier,
+        verdict: &Verdict,
+        message: &str,
+        concerns: &[(usize, f32, String)],
+        standalone: Option<&Standalone>,
+    ) -> Examined {
         let mut ranked = verdict.probabilities.clone();
-        if several {
-            // Each concern is as sure as its own part; the main one leads.
-            let mut bound = 1.0_f32;
-            for (agent, probability) in concerns {
-                bound = bound.min(ranked[*agent].max(*probability));
-                ranked[*agent] = bound;
+        let mut bound = 1.0_f32;
+        for (agent, probability, _) in concerns {
+            // Each concern is as sure as its own part; the first one leads.
+            bound = bound.min(ranked[*agent].max(*probability));
+            ranked[*agent] = bound;
+        }
+        let best = concerns
+            .first()
+            .map_or_else(|| most_probable(&ranked), |concern| concern.0);
+        for (agent, probability) in ranked.iter_mut().enumerate() {
+            if !concerns.is_empty() && concerns.iter().all(|concern| concern.0 != agent) {
+                *probability = probability.min(bound);
             }
         }
-        let best = if several { concerns[0].0 } else { most_probable(&ranked) };
-        let mut reason = self.resemblance(verdict, best);
-        if several {
-            let names: Vec<&str> = concerns.iter().map(|(agent, _)| self.agents[*agent].as_str()).collect();
-            let _ = write!(reason, " It has several concerns: {}.", names.join(", "));
-        }
-        self.add_runner_up(&mut reason, verdict, best);
-        let intent = if several || message::is_complex(text) {
+        let case = (best == 0).then(|| case(learnt, verdict, message));
+        let intent = if !concerns.is_empty() {
             Intent::ComplexQuestion
         } else {
-            match self.classifier.intent(verdict, best) {
-                // A question is not complex only because it resembles one that is.
-                Some(Intent::ComplexQuestion) | None => self.usual_intent(best),
-                Some(intent) => intent,
-            }
+            self.intent(learnt, verdict, message, best)
         };
         let mut order: Vec<usize> = (0..self.agents.len()).collect();
-        order.sort_by(|a, b| ranked[*b].total_cmp(&ranked[*a]).then((*b == best).cmp(&(*a == best))));
-        let candidates = order.iter().map(|at| self.candidate(*at, ranked[*at])).collect();
+        let place = |agent: usize| {
+            concerns
+                .iter()
+                .position(|concern| concern.0 == agent)
+                .unwrap_or(usize::MAX)
+        };
+        order.sort_by(|a, b| {
+            let concern_first = place(*a).cmp(&place(*b));
+            concern_first.then(ranked[*b].total_cmp(&ranked[*a]))
+        });
+        let explanation = Explanation {
+            agents: &self.agents,
+            learnt,
+            verdict,
+        };
         Examined {
             decision: RoutingDecision {
                 agent: self.agents[best].clone(),
                 intent,
                 confidence: confidence(ranked[best]),
-                reasoning: reason,
-                candidates,
+                reasoning: explanation.reasoning(best, concerns.iter().map(|concern| concern.0), standalone),
+                candidates: order.iter().map(|at| self.candidate(*at, ranked[*at])).collect(),
+                concerns: concerns
+                    .iter()
+                    .map(|(agent, probability, text)| Concern {
+                        agent: self.agents[*agent].clone(),
+                        text: text.clone(),
+                        confidence: confidence(*probability),
+                    })
+                    .collect(),
             },
-            case: None,
+            case,
         }
     }
 
-    /// The orchestrator is the most probable.
-    fn by_orchestrator(&self, verdict: &Verdict, text: &str) -> Examined {
-        let case = self.classifier.case(verdict, 0).unwrap_or(Case::Vague);
-        // A long message is not vague only because a vague example comes nearest.
-        let case = if case == Case::Vague && message::words(text).len() > 9 {
-            Case::OutOfScope
-        } else {
-            case
-        };
-        let intent = self.classifier.intent(verdict, 0).unwrap_or(Intent::SimpleChat);
-        let mut reason = self.resemblance(verdict, 0);
-        self.add_runner_up(&mut reason, verdict, 0);
-        let candidates = self.candidates(verdict);
-        let decision = RoutingDecision {
-            agent: self.agents[0].clone(),
-            intent,
-            confidence: confidence(verdict.probabilities[0]),
-            reasoning: reason,
-            candidates,
-        };
-        Examined {
-            decision,
-            case: Some(case),
+    fn intent(&self, learnt: &Classifier, verdict: &Verdict, message: &str, best: usize) -> Intent {
+        let nearest = learnt.utterances.intent(&verdict.likeness, best);
+        if best == 0 {
+            return nearest.unwrap_or(Intent::SimpleChat);
         }
-    }
-
-    /// No specialist is probable enough.
-    fn unsure(&self, verdict: &Verdict, best: usize) -> Examined {
-        let reason = format!(
-            "No specialist is probable enough; the most probable is {} with {:.2}. {}",
-            self.agents[best],
-            verdict.probabilities[best],
-            self.resemblance(verdict, best)
-        );
-        let candidates = self.candidates(verdict);
-        let decision = RoutingDecision {
-            agent: self.agents[0].clone(),
-            intent: Intent::SimpleChat,
-            // How sure it is that asking back is right: as sure as it is that the most probable one is wrong.
-            confidence: confidence(1.0 - verdict.probabilities[best]),
-            reasoning: reason,
-            candidates,
-        };
-        Examined {
-            decision,
-            case: Some(Case::Vague),
+        if message::is_complex(message) {
+            return Intent::ComplexQuestion;
+        }
+        match nearest {
+            // A question is not complex only because it resembles one that is.
+            Some(Intent::ComplexQuestion) | None => learnt.utterances.usual_intent(best),
+            Some(intent) => intent,
         }
     }
 
@@ -227,28 +300,17 @@ impl Router {
     }
 
     fn own(&self, case: Case, probability: f32, reasoning: String, intent: Intent) -> Examined {
-        let agent = self.agents[0].clone();
-        let candidates = vec![self.candidate(0, probability)];
-        let confidence = confidence(probability);
         Examined {
             decision: RoutingDecision {
-                agent,
+                agent: self.agents[0].clone(),
                 intent,
-                confidence,
+                confidence: confidence(probability),
                 reasoning,
-                candidates,
+                candidates: vec![self.candidate(0, probability)],
+                concerns: Vec::new(),
             },
             case: Some(case),
         }
-    }
-
-    fn candidates(&self, verdict: &Verdict) -> Vec<Candidate> {
-        let mut order: Vec<usize> = (0..self.agents.len()).collect();
-        order.sort_by(|a, b| verdict.probabilities[*b].total_cmp(&verdict.probabilities[*a]));
-        order
-            .into_iter()
-            .map(|at| self.candidate(at, verdict.probabilities[at]))
-            .collect()
     }
 
     fn candidate(&self, at: usize, probability: f32) -> Candidate {
@@ -257,53 +319,16 @@ impl Router {
             confidence: confidence(probability),
         }
     }
+}
 
-    /// What speaks for the agent, in words.
-    fn resemblance(&self, verdict: &Verdict, agent: usize) -> String {
-        let mut reason = match self.classifier.nearest(verdict, agent) {
-            Some(nearest) => {
-                let what = nearest
-                    .case
-                    .map_or(String::new(), |case| format!(", {}", case_label(case)));
-                format!(
-                    "It resembles “{}” ({}{what}; cosine {:.2}).",
-                    nearest.text, self.agents[agent], nearest.cosine
-                )
-            }
-            None => format!("{} has no examples to compare it with.", self.agents[agent]),
-        };
-        if !verdict.keywords[agent].is_empty() {
-            let words: Vec<String> = verdict.keywords[agent]
-                .iter()
-                .take(5)
-                .map(|word| format!("“{word}”"))
-                .collect();
-            let _ = write!(
-                reason,
-                " Words that speak for {}: {}.",
-                self.agents[agent],
-                words.join(", ")
-            );
-        }
-        reason
-    }
-
-    fn add_runner_up(&self, reason: &mut String, verdict: &Verdict, best: usize) {
-        let second = (0..self.agents.len())
-            .filter(|at| *at != best)
-            .max_by(|a, b| verdict.probabilities[*a].total_cmp(&verdict.probabilities[*b]));
-        if let Some(second) = second {
-            let _ = write!(
-                reason,
-                " Runner-up: {} ({:.2}).",
-                self.agents[second], verdict.probabilities[second]
-            );
-        }
-    }
-
-    /// What most examples of the agent want.
-    fn usual_intent(&self, agent: usize) -> Intent {
-        self.classifier.usual_intent(agent)
+/// Which direct answer fits.
+fn case(learnt: &Classifier, verdict: &Verdict, message: &str) -> Case {
+    let case = learnt.utterances.case(&verdict.likeness, 0).unwrap_or(Case::Vague);
+    // A long message is not vague only because a vague example comes nearest.
+    if case == Case::Vague && message::words(message).len() > 9 {
+        Case::OutOfScope
+    } else {
+        case
     }
 }
 
@@ -313,19 +338,10 @@ fn most_probable(probabilities: &[f32]) -> usize {
         .unwrap_or(0)
 }
 
-fn confidence(probability: f32) -> Confidence {
-    Confidence::new(f64::from(probability))
+fn most_probable_specialist(probabilities: &[f32]) -> usize {
+    1 + most_probable(&probabilities[1..])
 }
 
-fn case_label(case: Case) -> &'static str {
-    match case {
-        Case::Greeting => "a greeting",
-        Case::Thanks => "thanks",
-        Case::Farewell => "a goodbye",
-        Case::About => "about the assistant",
-        Case::Person => "a wish for a person",
-        Case::Vague => "vague",
-        Case::OutOfScope => "out of scope",
-        Case::Injection => "an attempt to change the rules",
-    }
+fn confidence(probability: f32) -> Confidence {
+    Confidence::new(f64::from(probability))
 }

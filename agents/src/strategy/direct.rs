@@ -32,7 +32,7 @@ impl Responder for Direct {
     async fn answer(&self, request: &TurnRequest, steps: &Steps, _meter: &UsageMeter) -> Result<Answer, AgentError> {
         let mut voice = Voice::new(steps);
         // A question that a specialist is for comes here only where that specialist failed.
-        let (text, confidence) = match self.router.case(request.message.as_str()) {
+        let (text, confidence) = match self.router.case(request.message.as_str(), &request.history) {
             None => (self.texts.unavailable.as_str(), 0.0),
             Some(case) => (self.texts.text(case), confidence(case)),
         };

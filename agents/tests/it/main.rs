@@ -9,6 +9,7 @@ mod definitions;
 mod differences;
 mod index;
 mod memory_store;
+mod other_house;
 mod questions;
 mod routing;
 mod second_stage;

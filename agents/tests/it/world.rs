@@ -29,9 +29,17 @@ pub(crate) fn catalog() -> Arc<Catalog> {
     Arc::clone(CATALOG.get_or_init(|| Arc::new(Catalog::embedded())))
 }
 
+/// Has learnt from the demo.
 pub(crate) fn router() -> Arc<Router> {
     static ROUTER: OnceLock<Arc<Router>> = OnceLock::new();
-    Arc::clone(ROUTER.get_or_init(|| Arc::new(Router::new(&catalog(), embedder()))))
+    let learn = || {
+        let router = Router::new(&catalog(), embedder());
+        // On a thread of its own: some of those who ask are inside a runtime already.
+        let demo = std::thread::spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(demo()));
+        router.learn(&demo.join().unwrap().evidence());
+        Arc::new(router)
+    };
+    Arc::clone(ROUTER.get_or_init(learn))
 }
 
 pub(crate) fn collection(name: &str) -> CollectionName {

@@ -33,6 +33,9 @@ fn close(a: f64, b: f64) -> bool {
 fn routing_is_judged_by_agent_and_by_confidence() {
     let (billing, policy) = (utterance("billing"), utterance("policy"));
     let case = |utterance, chosen, confidence| Routed {
+        candidates: Vec::new(),
+        concerns: Vec::new(),
+        case: None,
         utterance,
         agent: agent(chosen),
         intent: Intent::DomainQuestion,

@@ -75,7 +75,8 @@ impl Handler<Route> for Orchestrator {
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         let crew = &self.crew;
         let _routing = tracing::info_span!(parent: &route.span, "route").entered();
-        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| crew.router.route(route.request.content.as_str())));
+        let decide = || crew.router.route_after(route.request.content.as_str(), &route.history);
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(decide));
         let decision = match decided {
             Ok(decision) => {
                 let fallbacks = crew

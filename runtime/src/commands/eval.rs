@@ -18,6 +18,7 @@ use orchestratai_agents::{
 };
 use orchestratai_evaluation::{
     Evaluation, Part, Question, answers, cache,
+    fitting::{samples, samples_of_a_new_house},
     report::{Measured, comparison},
     retrieval::{Ranker, Scope, rank},
     routing::route,
@@ -49,7 +50,7 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
         EvalPart::Develop => Part::Develop,
         EvalPart::Decide => Part::Decide,
     };
-    if (arguments.misses || arguments.features) && part == Part::Decide {
+    if (arguments.misses || arguments.features || arguments.routing_features) && part == Part::Decide {
         let words = "cases are shown of the part to develop on alone: who looks at the others tunes to them";
         return Err(CommandFailure::Usage(words.into()));
     }
@@ -64,6 +65,21 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
     let cases = set.part(part);
     let outside = cases.out_of_scope();
     super::block_on(async {
+        if arguments.routing_features {
+            let configuration = Configuration::read(arguments.config.as_deref())?;
+            let means = means(&configuration.settings).await?;
+            let mut out = io::stdout().lock();
+            let evidence = means.knowledge.evidence();
+            let of_a_new_house = samples_of_a_new_house(&means.catalog, &means.embedder, &evidence, &cases);
+            for sample in samples(&means.router, &means.catalog, &cases)
+                .iter()
+                .chain(&of_a_new_house)
+            {
+                serde_json::to_writer(&mut out, sample).map_err(io::Error::from)?;
+                writeln!(out)?;
+            }
+            return Ok(());
+        }
         let measured = measure(Configuration::read(arguments.config.as_deref())?, &cases, &outside).await?;
         let text = match &arguments.against {
             _ if arguments.misses => measured.misses(),
@@ -111,13 +127,9 @@ impl Configuration {
     }
 }
 
-async fn measure<'a>(
-    configuration: Configuration,
-    cases: &'a Evaluation,
-    outside: &'a [Question],
-) -> Result<Measured<'a>, CommandFailure> {
+/// What turns work with, over the demo.
+async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     let failed = |error| CommandFailure::because("the knowledge base fails", error);
-    let settings = &configuration.settings;
     let data = DataDir::open(&settings.store.data_dir)?;
     let store = open_store(settings, Access::Documents).await?;
     let documents = StoredDocuments::new(store.clone());
@@ -128,10 +140,23 @@ async fn measure<'a>(
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
         knowledge: open_knowledge(settings, &data, &documents, &embedder).await?,
         cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
-        embedder: Arc::clone(&embedder),
+        embedder,
         catalog,
     };
     means.knowledge.deepen().await.map_err(failed)?;
+    means.router.learn(&means.knowledge.evidence());
+    Ok(means)
+}
+
+async fn measure<'a>(
+    configuration: Configuration,
+    cases: &'a Evaluation,
+    outside: &'a [Question],
+) -> Result<Measured<'a>, CommandFailure> {
+    let failed = |error| CommandFailure::because("the knowledge base fails", error);
+    let settings = &configuration.settings;
+    let means = means(settings).await?;
+    let embedder = Arc::clone(&means.embedder);
     let questions = &cases.questions;
     let mut rankings = Vec::new();
     let transformer = settings.retrieval.cascade.then_some(Ranker::Transformer);

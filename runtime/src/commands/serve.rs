@@ -99,9 +99,17 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let embedder = Arc::new(Embedder::embedded());
     let knowledge = open_knowledge(&settings, &data, &documents, &embedder).await?;
     let metrics = Metrics::new(&BUILD);
-    let mut watch = KnowledgeWatch::new(knowledge.clone(), store.clone(), metrics.clone());
+    let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
+    let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
+    let means = Means {
+        catalog,
+        router,
+        knowledge: knowledge.clone(),
+        cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
+        embedder,
+    };
 
-    let gateway = start_actors(&settings, &store, &catalog, &knowledge, embedder, &metrics, &watch);
+    let gateway = start_actors(&settings, &store, &means, &metrics, &watch);
     let server = orchestratai_web::server(
         gateway.clone(),
         knowledge.clone(),
@@ -130,7 +138,7 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
         }
     }
     let watching = actix_rt::spawn(watch.follow());
-    tell(&settings, &data, &store, &catalog, &knowledge, began);
+    tell(&settings, &data, &store, &means.catalog, &knowledge, began);
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, drain = show_duration(settings.server.drain), "stopping: waiting for running turns"),
@@ -186,25 +194,15 @@ async fn load_demo(data: &DataDir, documents: &StoredDocuments) -> Result<(), Co
 fn start_actors(
     settings: &Settings,
     store: &Store,
-    catalog: &Arc<Catalog>,
-    knowledge: &Knowledge,
-    embedder: Arc<Embedder>,
+    means: &Means,
     metrics: &Metrics,
     watch: &KnowledgeWatch,
 ) -> Gateway {
-    let router = Arc::new(Router::new(catalog, Arc::clone(&embedder)));
-    let means = Means {
-        catalog: Arc::clone(catalog),
-        router: Arc::clone(&router),
-        knowledge: knowledge.clone(),
-        cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
-        embedder,
-    };
     orchestratai_actors::start(Parts {
         store: store.clone(),
-        catalog: Arc::clone(catalog),
-        router,
-        responders: responders(&means),
+        catalog: Arc::clone(&means.catalog),
+        router: Arc::clone(&means.router),
+        responders: responders(means),
         metrics: metrics.clone(),
         settings: session_settings(settings),
         shards: count_or_cores(settings.actors.shards),

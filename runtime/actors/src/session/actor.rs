@@ -155,6 +155,7 @@ impl Session {
                 Effect::Reply(to, reply) => self.reply(to, reply, ctx),
                 Effect::Route(request) => {
                     let route = Route {
+                        history: self.transcript.clone(),
                         span: self.span_of(request.run.turn_id),
                         request,
                         session: ctx.address().recipient(),

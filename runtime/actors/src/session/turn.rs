@@ -256,6 +256,7 @@ mod tests {
             confidence: Confidence::new(0.9),
             reasoning: "because".into(),
             candidates: vec![],
+            concerns: Vec::new(),
         }
     }
 

@@ -1084,6 +1084,7 @@ fn decision(id: &str) -> RoutingDecision {
         confidence: Confidence::new(0.9),
         reasoning: "because".into(),
         candidates: vec![],
+        concerns: Vec::new(),
     }
 }
 

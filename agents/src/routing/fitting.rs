@@ -1,0 +1,46 @@
+//! What the weights are fitted on: the features of single messages.
+
+use orchestratai_shared::Message;
+
+use super::{
+    Router,
+    message::after_greeting,
+    weights::{GATE_FEATURES, SpecialistFeature},
+};
+use crate::conversation::standalone;
+
+/// The features of one message, as `evaluation/examples/fit_routing.rs` wants them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Features {
+    /// By specialist, in the order of the catalog without the orchestrator.
+    pub specialists: Vec<[f32; SpecialistFeature::COUNT]>,
+    /// Whether it is for a specialist at all.
+    pub gate: [f32; GATE_FEATURES],
+}
+
+impl Router {
+    /// The features of a message after `history`.
+    #[must_use]
+    pub fn features(&self, message: &str, history: &[Message]) -> Features {
+        let rest = after_greeting(message);
+        let leaning = standalone(rest, history);
+        self.features_of(leaning.as_ref().map_or(rest, |it| it.text.as_str()), None)
+    }
+
+    /// The features of all examples with the index of their agent, each compared with all others but itself.
+    #[must_use]
+    pub fn example_features(&self) -> Vec<(usize, Features)> {
+        let labelled = self.utterances().labelled().enumerate();
+        labelled
+            .map(|(at, (text, agent))| (agent, self.features_of(text, Some(at))))
+            .collect()
+    }
+
+    fn features_of(&self, text: &str, left_out: Option<usize>) -> Features {
+        let verdict = self.verdict(text, left_out);
+        Features {
+            specialists: verdict.features,
+            gate: verdict.gate,
+        }
+    }
+}
