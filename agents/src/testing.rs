@@ -22,6 +22,7 @@ pub(crate) fn nothing_found() -> SearchResult {
         took: std::time::Duration::ZERO,
         second_stage: SecondStageUse::Absent,
         corrections: Vec::new(),
+        from_conversation: Vec::new(),
         query: Arc::new(Query {
             vector: Vec::new(),
             words: Vec::new(),

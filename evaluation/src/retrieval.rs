@@ -1,8 +1,10 @@
 //! Whether the passages that answer are found, and how far up.
 
-use orchestratai_agents::knowledge::{
-    AskSecondStage, CollectionName, FoundChunk, Knowledge, KnowledgeError, SecondStageUse,
+use orchestratai_agents::{
+    conversation::standalone,
+    knowledge::{AskSecondStage, CollectionName, FoundChunk, Knowledge, KnowledgeError, SecondStageUse},
 };
+use orchestratai_shared::{Message, MessageId, MessageRole, SessionId, Timestamp};
 
 use crate::{Gold, Question, QuestionKind};
 
@@ -63,7 +65,10 @@ pub async fn rank<'a>(
             Ranker::Transformer => AskSecondStage::Always,
             Ranker::Fused | Ranker::Vectors | Ranker::Bm25 => AskSecondStage::WhereUnsure,
         };
-        let found = knowledge.search_as(&question.question, &own, usize::MAX, ask).await?;
+        // As a turn asks: after what its user said before.
+        let standalone = standalone(&question.question, &conversation(&question.after));
+        let asked = standalone.map_or_else(|| question.question.clone(), |standalone| standalone.text);
+        let found = knowledge.search_as(&asked, &own, usize::MAX, ask).await?;
         let mut chunks = found.chunks;
         let score = |chunk: &FoundChunk| match ranker {
             Ranker::Fused => chunk.scores.fused,
@@ -81,6 +86,21 @@ pub async fn rank<'a>(
         });
     }
     Ok(ranked)
+}
+
+/// What the user said before, as messages; what was answered is not known.
+fn conversation(after: &[String]) -> Vec<Message> {
+    let session_id = SessionId::new();
+    let said = |content: &String| Message {
+        id: MessageId::new(),
+        role: MessageRole::User,
+        content: content.clone(),
+        agent: None,
+        confidence: None,
+        timestamp: Timestamp::now(),
+        session_id,
+    };
+    after.iter().map(said).collect()
 }
 
 fn own_collections(question: &Question) -> Vec<CollectionName> {

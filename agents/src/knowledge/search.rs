@@ -107,6 +107,8 @@ pub struct SearchResult {
     pub second_stage: SecondStageUse,
     /// The words that were read as others.
     pub corrections: Vec<Correction>,
+    /// Words that were added to the question, since it leans on what was said before.
+    pub from_conversation: Vec<String>,
     pub(crate) query: Arc<Query>,
 }
 
@@ -338,6 +340,7 @@ impl Search {
             took,
             second_stage,
             corrections: self.corrections,
+            from_conversation: Vec::new(),
             query: Arc::new(self.query),
         }
     }

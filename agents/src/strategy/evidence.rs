@@ -38,6 +38,13 @@ pub(super) async fn show_found(voice: &Voice<'_>, found: &SearchResult, origin: 
         LogStatus::Success
     };
     if origin != Origin::Cache {
+        if !found.from_conversation.is_empty() {
+            let _ = write!(
+                title,
+                "; with “{}” of what was said before",
+                found.from_conversation.join(" ")
+            );
+        }
         for Correction { written, read } in &found.corrections {
             let _ = write!(title, "; “{written}” read as “{read}”");
         }

@@ -90,7 +90,11 @@ impl Specialist {
     }
 
     pub(super) async fn search(&self, work: &Work<'_>) -> Result<SearchResult, AgentError> {
-        self.search_for(work.request.message.as_str()).await
+        let mut found = self.search_for(work.question()).await?;
+        if let Some(standalone) = &work.standalone {
+            found.from_conversation.clone_from(&standalone.taken);
+        }
+        Ok(found)
     }
 
     async fn search_for(&self, question: &str) -> Result<SearchResult, AgentError> {
@@ -104,7 +108,8 @@ impl Specialist {
     pub(super) async fn ask_cache(&self, work: &Work<'_>) -> Result<Asked<'_>, AgentError> {
         let request = work.request;
         let question = request.message.as_str();
-        if cache::leans_on_conversation(question, !request.history.is_empty()) {
+        let leans = work.standalone.is_some() || cache::leans_on_conversation(question, !request.history.is_empty());
+        if leans {
             return Ok(Asked::No { keep: false });
         }
         if request.fresh {
@@ -178,8 +183,9 @@ impl Specialist {
         work: &mut Work<'_>,
         found: SearchResult,
     ) -> Result<CachedAnswer, AgentError> {
+        let question = work.question().to_owned();
         let task = ModelTask {
-            question: work.request.message.as_str(),
+            question: &question,
             prompt: &self.definition.prompt,
             found: &found,
             history: &work.request.history,

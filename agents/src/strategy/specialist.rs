@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     cache::{CacheKey, SemanticCache},
+    conversation::{self, Standalone},
     definition::{AgentDefinition, Strategy},
     knowledge::Knowledge,
     model::Model,
@@ -31,8 +32,20 @@ pub(super) struct Specialist {
 /// One turn at work.
 pub(super) struct Work<'a> {
     pub(super) request: &'a TurnRequest,
+    /// The message made to stand on its own, where it leans on what was said before.
+    pub(super) standalone: Option<Standalone>,
     pub(super) voice: Voice<'a>,
     pub(super) meter: &'a UsageMeter,
+}
+
+impl Work<'_> {
+    /// The question as it is searched for and answered.
+    pub(super) fn question(&self) -> &str {
+        let message = self.request.message.as_str();
+        self.standalone
+            .as_ref()
+            .map_or(message, |standalone| standalone.text.as_str())
+    }
 }
 
 impl Specialist {
@@ -72,6 +85,7 @@ impl Responder for Specialist {
     async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
         let mut work = Work {
             request,
+            standalone: conversation::standalone(request.message.as_str(), &request.history),
             voice: Voice::new(steps),
             meter,
         };
