@@ -1,6 +1,6 @@
 //! The words of a text as the index knows them: letters and digits, lower case, without stop words, stemmed.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::OnceLock};
 
 use tantivy::tokenizer::{
     Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
@@ -50,7 +50,13 @@ pub(crate) fn distinct_words(text: &str) -> Vec<String> {
 
 /// Whether a word in lower case says nothing about the subject.
 pub(crate) fn is_stop_word(word: &str) -> bool {
-    STOP_WORDS.contains(&word)
+    static SORTED: OnceLock<[&str; STOP_WORDS.len()]> = OnceLock::new();
+    let sorted = SORTED.get_or_init(|| {
+        let mut sorted = STOP_WORDS;
+        sorted.sort_unstable();
+        sorted
+    });
+    sorted.binary_search(&word).is_ok()
 }
 
 /// A number that stands for a word; two words share one only by a rare accident.

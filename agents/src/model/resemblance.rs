@@ -11,7 +11,7 @@ use std::{
 use crate::{
     embedder::{Embedder, cosine},
     knowledge::Query,
-    words::{STOP_WORDS, word_numbers},
+    words::{is_stop_word, word_numbers},
 };
 
 /// Below this cosine two words have nothing to do with each other.
@@ -85,17 +85,29 @@ impl<'a> Resemblance<'a> {
     /// For each word of the question, how near the nearest word of `text` comes, 0 to 1.
     pub(super) fn nearest(&mut self, text: &str) -> Vec<f32> {
         let mut nearest = vec![0.0_f32; self.asked.len()];
-        for word in words(text) {
-            let near = self.near.entry(word).or_insert_with_key(|word| {
-                let vector = self.vectors.of(word);
-                let near = |(asked, _): &(Arc<[f32]>, f32)| {
-                    ((cosine(asked, &vector) - UNRELATED) / (1.0 - UNRELATED)).clamp(0.0, 1.0)
-                };
-                self.asked.iter().map(near).collect()
-            });
-            raise(&mut nearest, near);
+        let mut word = String::new();
+        for piece in pieces(text) {
+            lower_into(piece, &mut word);
+            if is_stop_word(&word) {
+                continue;
+            }
+            if let Some(near) = self.near.get(&word) {
+                raise(&mut nearest, near);
+                continue;
+            }
+            let near = self.near_to(&word);
+            raise(&mut nearest, &near);
+            self.near.insert(word.clone(), near);
         }
         nearest
+    }
+
+    /// How near a word comes to each word of the question.
+    fn near_to(&self, word: &str) -> Vec<f32> {
+        let vector = self.vectors.of(word);
+        let near =
+            |(asked, _): &(Arc<[f32]>, f32)| ((cosine(asked, &vector) - UNRELATED) / (1.0 - UNRELATED)).clamp(0.0, 1.0);
+        self.asked.iter().map(near).collect()
     }
 
     /// The share of the question that is said, 0 to 1, each word weighted by how much it says; `nearest` is of [`Self::nearest`].
@@ -119,10 +131,23 @@ pub(super) fn raise(nearest: &mut [f32], other: &[f32]) {
 }
 
 fn words(text: &str) -> impl Iterator<Item = String> {
+    pieces(text).map(str::to_lowercase).filter(|word| !is_stop_word(word))
+}
+
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty() && word.len() <= WORD_BYTES_MAX)
-        .map(str::to_lowercase)
-        .filter(|word| !STOP_WORDS.contains(&word.as_str()))
+}
+
+/// Puts a word into `buffer` in lower case: passages have too many words to allocate for each.
+fn lower_into(word: &str, buffer: &mut String) {
+    buffer.clear();
+    if word.is_ascii() {
+        buffer.push_str(word);
+        buffer.make_ascii_lowercase();
+    } else {
+        buffer.push_str(&word.to_lowercase());
+    }
 }
 
 #[cfg(test)]

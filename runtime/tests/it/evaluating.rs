@@ -9,18 +9,16 @@ const DOCUMENTED_PART: &str = "decide";
 
 /// Least figures of the part that decides. They are what was measured, less what a few cases make: raise them with every
 /// improvement.
-const RECALL_AT_5: f64 = 0.77;
-const MACRO_F1: f64 = 0.59;
+const RECALL_AT_5: f64 = 0.80;
+const MACRO_F1: f64 = 0.85;
 /// Of answers: how many hold what is asked for, how many are refused wrongly, how many rightly, and how far confidence is off.
-const ANSWERS_HOLD: f64 = 0.58;
-const REFUSED_WRONGLY_MOST: f64 = 0.28;
+const ANSWERS_HOLD: f64 = 0.63;
+const REFUSED_WRONGLY_MOST: f64 = 0.25;
 const REFUSED_RIGHTLY: f64 = 0.2;
-const OUT_OF_SCOPE_REFUSED: f64 = 0.6;
+const OUT_OF_SCOPE_REFUSED: f64 = 0.69;
 const ANSWER_CALIBRATION_MOST: f64 = 0.12;
-const ROUTING_CALIBRATION_MOST: f64 = 0.25;
-const INTENTS: f64 = 0.55;
-/// Most pairs with different answers that the cache takes for one. None is what is wanted.
-const FALSE_HITS_MOST: usize = 1;
+const ROUTING_CALIBRATION_MOST: f64 = 0.10;
+const INTENTS: f64 = 0.70;
 
 async fn eval(arguments: &[&str]) -> (bool, String, String) {
     let mut command = orchestratai();
@@ -156,7 +154,7 @@ async fn what_decides_does_not_get_worse() {
         .iter()
         .map(|kind| row(cache, kind)[2].parse::<usize>().unwrap())
         .sum();
-    assert!(false_hits <= FALSE_HITS_MOST, "{cache}");
+    assert_eq!(false_hits, 0, "{cache}");
 }
 
 #[tokio::test]
