@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 pub(crate) use self::quantised::QuantisedVector;
 pub use self::second_stage::{NotEmbedded, SecondStage};
-pub use self::transformer::{Transformer, TransformerError, WithParts};
+pub use self::transformer::{Transformer, TransformerError};
 
 /// Numbers in one embedding.
 pub const DIMENSIONS: usize = 256;

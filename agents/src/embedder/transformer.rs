@@ -4,7 +4,7 @@
 //! length 1: what Sentence-BERT (Reimers and Gurevych, 2019) calls mean pooling, and what the models of that family are
 //! trained with.
 
-use std::{collections::HashMap, fs, ops::Range, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
@@ -30,15 +30,6 @@ pub struct Transformer {
     dimensions: usize,
     tokenizer: Tokenizer,
     model: BertModel,
-}
-
-/// A text and parts of it as vectors of length 1.
-#[derive(Debug, Clone, PartialEq)]
-pub struct WithParts {
-    /// The whole text.
-    pub whole: Vec<f32>,
-    /// Each part; none for one that is not read.
-    pub parts: Vec<Option<Vec<f32>>>,
 }
 
 /// Why a transformer cannot be loaded, or cannot embed a text.
@@ -161,37 +152,13 @@ impl Transformer {
     /// # Errors
     /// [`TransformerError::Tokenizer`] and [`TransformerError::Model`].
     pub fn embed(&self, text: &str) -> Result<Vec<f32>, TransformerError> {
-        Ok(self.embed_with_parts(text, &[])?.whole)
-    }
-
-    /// The embedding of `text` and of parts of it, each in the light of the whole: the mean of the last hidden states of the
-    /// word pieces that lie in the part ("late chunking", Günther et al., 2024). A part that is not read, since it lies behind
-    /// what the model reads, has none.
-    ///
-    /// # Errors
-    /// [`TransformerError::Tokenizer`] and [`TransformerError::Model`].
-    pub fn embed_with_parts(&self, text: &str, parts: &[Range<usize>]) -> Result<WithParts, TransformerError> {
         let pieces = self.tokenizer.encode(text, true).map_err(TransformerError::Tokenizer)?;
         let states = self.last_states(pieces.get_ids()).map_err(TransformerError::Model)?;
-        let mean = |rows: &mut dyn Iterator<Item = &Vec<f32>>| {
-            let mut sum = vec![0.0_f32; self.dimensions];
-            let mut any = false;
-            for row in rows {
-                any = true;
-                sum.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
-            }
-            any.then(|| unit(sum))
-        };
-        let whole = mean(&mut states.iter()).unwrap_or_else(|| vec![0.0; self.dimensions]);
-        let parts = parts
-            .iter()
-            .map(|part| {
-                let inside = |(start, end): &(usize, usize)| start < end && *start >= part.start && *end <= part.end;
-                let rows = pieces.get_offsets().iter().zip(&states);
-                mean(&mut rows.filter(|(offsets, _)| inside(offsets)).map(|(_, row)| row))
-            })
-            .collect();
-        Ok(WithParts { whole, parts })
+        let mut sum = vec![0.0_f32; self.dimensions];
+        for state in &states {
+            sum.iter_mut().zip(state).for_each(|(sum, value)| *sum += value);
+        }
+        Ok(unit(sum))
     }
 
     fn last_states(&self, ids: &[u32]) -> candle_core::Result<Vec<Vec<f32>>> {
