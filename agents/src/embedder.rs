@@ -3,22 +3,27 @@
 mod quantised;
 mod second_stage;
 mod transformer;
+mod word_table;
 
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use model2vec_rs::model::StaticModel;
 use serde::Deserialize;
 
-pub(crate) use self::quantised::QuantisedVector;
+pub(crate) use self::quantised::{QuantisedMatrix, QuantisedVector};
 pub use self::second_stage::{NotEmbedded, SecondStage};
 pub use self::transformer::{Transformer, TransformerError};
+use self::word_table::WordTable;
+pub(crate) use self::word_table::{AskedWord, WordId};
 
 /// Numbers in one embedding.
 pub const DIMENSIONS: usize = 256;
+/// Numbers that are multiplied side by side; divides [`DIMENSIONS`].
+const LANES: usize = 32;
 
 const TOKENIZER: &[u8] = include_bytes!("../assets/minilm-static/tokenizer.json");
 const TABLE: &[u8] = include_bytes!("../assets/minilm-static/model.safetensors");
@@ -28,6 +33,7 @@ const CONFIG: &[u8] = include_bytes!("../assets/minilm-static/config.json");
 #[derive(Debug)]
 pub struct Embedder {
     model: StaticModel,
+    words: WordTable,
 }
 
 impl Embedder {
@@ -39,7 +45,10 @@ impl Embedder {
     pub fn embedded() -> Self {
         let model = StaticModel::from_bytes(TOKENIZER, TABLE, CONFIG, None)
             .expect("the compiled-in table is whole: a test reads it");
-        Self { model }
+        Self {
+            model,
+            words: WordTable::default(),
+        }
     }
 
     /// Whether the table has this word, in lower case, as a whole.
@@ -55,6 +64,16 @@ impl Embedder {
     #[must_use]
     pub fn embed(&self, text: &str) -> Vec<f32> {
         self.model.encode_single(text)
+    }
+
+    /// The words of a text that is kept, without repeats and stop words: what [`AskedWord::nearness`] compares with.
+    pub(crate) fn word_ids(&self, text: &str) -> Box<[WordId]> {
+        self.words.ids(text, self)
+    }
+
+    /// The words of a question, without repeats and stop words, in order, each with how near other words are to it.
+    pub(crate) fn asked_words(&self, question: &str) -> Vec<(String, Arc<AskedWord>)> {
+        self.words.asked(question, self)
     }
 }
 
@@ -79,18 +98,31 @@ fn whole_words() -> HashSet<Box<str>> {
         .collect()
 }
 
-/// The dot product, which is the cosine for vectors of unit length; 0 where one of them is all 0.
+/// The dot product, which is the cosine for vectors of unit length; 0 where one of them is all 0. The same on every machine.
 #[must_use]
 pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    // Eight sums side by side, so that the compiler can use vector instructions: it may not reorder one float sum.
-    let mut sums = [0.0_f32; 8];
-    let (a, b) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum()
+    with_vector_instructions(
+        #[inline(always)]
+        || {
+            // Many sums side by side, so that the compiler can use vector instructions (it may not reorder one float sum), and so
+            // that none waits for the one before.
+            let mut sums = [0.0_f32; LANES];
+            let (a, b) = (a.as_chunks::<LANES>().0, b.as_chunks::<LANES>().0);
+            for (a, b) in a.iter().zip(b) {
+                for lane in 0..LANES {
+                    sums[lane] += a[lane] * b[lane];
+                }
+            }
+            sums.iter().sum()
+        },
+    )
+}
+
+/// Runs `work` compiled for the widest vector instructions that this machine has; without this it would be those that every machine
+/// of its kind has.
+#[inline]
+fn with_vector_instructions<T>(work: impl FnOnce() -> T) -> T {
+    pulp::Arch::new().dispatch(work)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ mod ingest;
 mod lexical;
 mod markdown;
 mod passage;
+mod passage_form;
 mod plain_text;
 mod search;
 mod shelf;
@@ -49,7 +50,8 @@ pub use self::{
 };
 use self::{index::CollectionIndex, search::Search, shelf::Shelf};
 pub(crate) use self::{
-    passage::{Passage, PassageKind},
+    passage::{Passage, PassageKind, Passages},
+    passage_form::PassageForm,
     search::Query,
 };
 use crate::embedder::Embedder;

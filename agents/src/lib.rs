@@ -24,6 +24,7 @@ pub mod routing;
 pub mod strategy;
 pub mod turn;
 
+mod phrases;
 #[cfg(test)]
 mod testing;
 mod words;

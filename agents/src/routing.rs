@@ -9,6 +9,7 @@ mod evidence;
 mod explanation;
 mod fitting;
 mod injection;
+mod letters;
 mod message;
 mod near;
 mod router;

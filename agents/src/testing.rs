@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::{
-    embedder::Embedder,
+    embedder::{Embedder, QuantisedVector},
     knowledge::{Query, SearchResult, SecondStageUse},
 };
 
@@ -24,7 +24,7 @@ pub(crate) fn nothing_found() -> SearchResult {
         corrections: Vec::new(),
         from_conversation: Vec::new(),
         query: Arc::new(Query {
-            vector: Vec::new(),
+            vector: QuantisedVector::new(&[]),
             words: Vec::new(),
             unknown_words: 0,
         }),

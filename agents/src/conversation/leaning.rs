@@ -1,6 +1,11 @@
 //! What shows that a message leans on what was said before.
 
-use crate::words::{distinct_words, is_stop_word};
+use std::sync::LazyLock;
+
+use crate::{
+    phrases::Phrases,
+    words::{distinct_words, is_stop_word},
+};
 
 /// What shows that a message leans.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +30,9 @@ const FRAGMENT_WORDS_MAX: usize = 6;
 const COMPARES_MAX: usize = 3;
 const THIN_MAX: usize = 2;
 
-const CONTINUES: &[&str] = &[
+/// How it goes on.
+static CONTINUES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(CONTINUES_LIST.iter().copied()));
+const CONTINUES_LIST: &[&str] = &[
     "and",
     "or",
     "but",
@@ -64,7 +71,8 @@ const TIMES: &[&str] = &[
     "winter",
 ];
 /// "Is it possible to", "how long does it take to": the pronoun stands for what follows.
-const EMPTY_SUBJECTS: &[&str] = &[
+static EMPTY_SUBJECTS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(EMPTY_SUBJECT_LIST.iter().copied()));
+const EMPTY_SUBJECT_LIST: &[&str] = &[
     "is it possible",
     "is it allowed",
     "is it safe",
@@ -128,18 +136,17 @@ pub(super) fn of(message: &str) -> Option<Leaning> {
     if words.is_empty() || words.len() > WORDS_MAX {
         return None;
     }
-    let spaced = format!(" {} ", words.join(" "));
     let subjects = distinct_words(message).len();
     let courtesy = COURTESIES.contains(&words[0].as_str());
-    let goes_on = CONTINUES.iter().any(|begin| spaced.starts_with(&format!(" {begin} ")));
+    let goes_on = CONTINUES.begins(&words);
     if goes_on && subjects <= CONTINUES_MAX {
         return Some(Leaning::Continues);
     }
-    if refers_back(&words, &spaced) {
+    if refers_back(&words) {
         return Some(Leaning::Pronoun);
     }
     let compares = words.iter().any(|word| COMPARATIVES.contains(&word.as_str()));
-    if compares && subjects <= COMPARES_MAX && !spaced.contains(" than ") {
+    if compares && subjects <= COMPARES_MAX && !words.iter().any(|word| word == "than") {
         return Some(Leaning::Compares);
     }
     if courtesy {
@@ -156,11 +163,8 @@ pub(super) fn of(message: &str) -> Option<Leaning> {
 }
 
 /// Whether there is a pronoun without anything before it that it could stand for.
-fn refers_back(words: &[String], spaced: &str) -> bool {
-    if EMPTY_SUBJECTS
-        .iter()
-        .any(|empty| spaced.contains(&format!(" {empty} ")))
-    {
+fn refers_back(words: &[String]) -> bool {
+    if EMPTY_SUBJECTS.any_in(words) {
         return false;
     }
     let is = |list: &[&str], at: usize| words.get(at).is_some_and(|word| list.contains(&word.as_str()));

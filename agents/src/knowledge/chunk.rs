@@ -4,11 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::{
-    CollectionName, DocumentId, markdown,
-    passage::{self, Passage},
-    plain_text,
-};
+use super::{CollectionName, DocumentId, markdown, passage::Passages, plain_text};
 use crate::embedder::Embedder;
 
 /// A chunk longer than this, in bytes, is split between its paragraphs; the embedder reads about as much.
@@ -63,7 +59,7 @@ pub struct Chunk {
     pub text: Arc<str>,
     /// Whether [`Self::passages`] may keep what it has made: bounded by the size of the index.
     keeps_passages: bool,
-    passages: OnceLock<Arc<[Passage]>>,
+    passages: OnceLock<Arc<Passages>>,
 }
 
 impl Chunk {
@@ -87,8 +83,9 @@ impl Chunk {
     }
 
     /// Its sentences, list items, code blocks and tables, ready to be compared with a question.
-    pub(crate) fn passages(&self, embedder: &Embedder) -> Arc<[Passage]> {
-        let make = || passage::split(&self.text, self.origin.format, embedder).into();
+    pub(crate) fn passages(&self, embedder: &Embedder) -> Arc<Passages> {
+        let headings = || self.heading_path().join(" ");
+        let make = || Arc::new(Passages::new(&headings(), &self.text, self.origin.format, embedder));
         if self.keeps_passages {
             Arc::clone(self.passages.get_or_init(make))
         } else {

@@ -35,7 +35,7 @@ fn of_collection(index: &CollectionIndex, passages_max: usize) -> CollectionEvid
         PassageEvidence {
             heading: chunk.heading_path().join(" "),
             text: chunk.text.to_string(),
-            vector: index.vector(at).to_vec(),
+            vector: index.vectors.vector(at),
         }
     });
     CollectionEvidence {

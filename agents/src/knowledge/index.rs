@@ -1,6 +1,6 @@
 //! The index of one collection: chunks, vectors and the full-text index, in memory and on disk.
 //!
-//! On disk it is a folder that is written once and never changed: `chunks.json`, `vectors.f32`, `words.fst`, `text/`
+//! On disk it is a folder that is written once and never changed: `chunks.json`, `vectors.i8`, `words.fst`, `text/`
 //! (tantivy) and `manifest.json`, which names format, embedder and the checksum of every other file. Nothing is flushed to
 //! the device by force: the index is derived, and what a loss of power tears fails its checksum and is made anew.
 //!
@@ -14,6 +14,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -28,13 +29,13 @@ use super::{
     spelling::Vocabulary,
     transformer_vectors::{TextKey, TransformerVectors, text_key},
 };
-use crate::embedder::{DIMENSIONS, Embedder, QuantisedVector};
+use crate::embedder::{DIMENSIONS, Embedder, QuantisedMatrix, QuantisedVector};
 
 /// Changes whenever an older index could not be read, or would be cut differently.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const MANIFEST: &str = "manifest.json";
 const CHUNKS: &str = "chunks.json";
-const VECTORS: &str = "vectors.f32";
+const VECTORS: &str = "vectors.i8";
 const WORDS: &str = "words.fst";
 const TEXT: &str = "text";
 const TRANSFORMER: &str = "transformer.i8";
@@ -48,8 +49,8 @@ pub(crate) struct CollectionIndex {
     pub(crate) chunks: Vec<Arc<Chunk>>,
     /// For each chunk, the one that stands for it; none for those that are shown.
     pub(crate) folded: Vec<Option<u32>>,
-    /// [`DIMENSIONS`] numbers for each chunk.
-    pub(crate) vectors: Vec<f32>,
+    /// The vector of each chunk.
+    pub(crate) vectors: QuantisedMatrix,
     pub(crate) lexical: Lexical,
     /// Its words, for those that are misspelt.
     pub(crate) vocabulary: Vocabulary,
@@ -175,38 +176,36 @@ fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
     format!("{title}\n{}\n{text}", headings.join(" > "))
 }
 
-/// The vectors of all texts, one after the other, made on all cores.
-fn embed_all(texts: &[String], embedder: &Embedder) -> Vec<f32> {
+/// The vectors of all texts, made on all cores.
+fn embed_all(texts: &[String], embedder: &Embedder) -> QuantisedMatrix {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let mut vectors = vec![0.0; texts.len() * DIMENSIONS];
     let share = texts.len().div_ceil(threads).max(1);
-    std::thread::scope(|scope| {
-        for (texts, vectors) in texts.chunks(share).zip(vectors.chunks_mut(share * DIMENSIONS)) {
-            scope.spawn(move || {
-                for (text, vector) in texts.iter().zip(vectors.chunks_mut(DIMENSIONS)) {
-                    vector.copy_from_slice(&embedder.embed(text));
-                }
-            });
-        }
-    });
-    vectors
+    let embed = |texts: &[String]| {
+        let mut vectors = QuantisedMatrix::default();
+        texts.iter().for_each(|text| vectors.push(&embedder.embed(text)));
+        vectors
+    };
+    texts.par_chunks(share).map(embed).collect::<Vec<_>>().into_iter().fold(
+        QuantisedMatrix::default(),
+        |mut all, part| {
+            all.append(part);
+            all
+        },
+    )
 }
 
 fn write(
     collection: &CollectionName,
     folder: &Path,
     table: &ChunkTable,
-    vectors: &[f32],
+    vectors: &QuantisedMatrix,
     words: Vec<u8>,
     text_files: Vec<(String, Vec<u8>)>,
 ) -> Result<(), KnowledgeError> {
     let table_json = serde_json::to_vec(table).expect("rows of plain texts and numbers have a JSON form");
     let mut files = vec![
         (CHUNKS.to_owned(), table_json),
-        (
-            VECTORS.to_owned(),
-            vectors.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        ),
+        (VECTORS.to_owned(), vectors.to_bytes()),
         (WORDS.to_owned(), words),
     ];
     files.extend(
@@ -289,15 +288,11 @@ impl CollectionIndex {
         let vocabulary = Vocabulary::from_bytes(words).ok_or_else(|| corrupt(format!("{WORDS} cannot be read")))?;
         let table: ChunkTable =
             serde_json::from_slice(&table).map_err(|error| corrupt(format!("{CHUNKS}: {error}")))?;
-        let vectors: Vec<f32> = vectors
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect();
+        let vectors = QuantisedMatrix::from_bytes(&vectors, DIMENSIONS)
+            .ok_or_else(|| corrupt(format!("{VECTORS} cannot be read")))?;
         let lexical = Lexical::open(&folder.join(TEXT)).map_err(full_text(collection))?;
         let chunks = table.chunks.len();
-        if chunks != manifest.chunks || vectors.len() != chunks * DIMENSIONS || lexical.len() != chunks as u64 {
+        if chunks != manifest.chunks || vectors.len() != chunks || lexical.len() != chunks as u64 {
             return Err(corrupt("its files do not have the same number of chunks".into()));
         }
         let (documents, chunks, folded) =
@@ -351,11 +346,6 @@ impl CollectionIndex {
             })
             .collect();
         Some((documents, chunks?, folded))
-    }
-
-    /// The vector of a chunk.
-    pub(crate) fn vector(&self, chunk: usize) -> &[f32] {
-        &self.vectors[chunk * DIMENSIONS..(chunk + 1) * DIMENSIONS]
     }
 
     /// The transformer's vectors; none while they are not all there.

@@ -5,9 +5,13 @@ use std::ops::Range;
 use super::{
     chunk::Format,
     markdown::{self, BlockKind},
+    passage_form::PassageForm,
     plain_text,
 };
-use crate::{embedder::Embedder, words::word_numbers};
+use crate::{
+    embedder::{Embedder, QuantisedVector, WordId},
+    words::word_numbers,
+};
 
 /// A numbered list up to this many bytes is one passage: its steps belong together.
 const STEPS_BYTES_MAX: usize = 1_400;
@@ -27,6 +31,28 @@ pub(crate) enum PassageKind {
     Table,
 }
 
+/// The passages of a chunk, with what its headings say to each of them.
+#[derive(Debug)]
+pub(crate) struct Passages {
+    /// In order.
+    pub(crate) all: Vec<Passage>,
+    /// The numbers of the words of its title and headings, sorted, without repeats.
+    pub(crate) heading_words: Vec<u32>,
+    /// The same words as the embedder knows them.
+    pub(crate) heading_ids: Box<[WordId]>,
+}
+
+impl Passages {
+    /// Splits the text of a chunk under `headings` into passages.
+    pub(crate) fn new(headings: &str, text: &str, format: Format, embedder: &Embedder) -> Self {
+        Self {
+            all: split(text, format, embedder),
+            heading_words: word_numbers(headings),
+            heading_ids: embedder.word_ids(headings),
+        }
+    }
+}
+
 /// A passage of a chunk.
 #[derive(Debug)]
 pub(crate) struct Passage {
@@ -37,42 +63,36 @@ pub(crate) struct Passage {
     pub(crate) block: usize,
     /// The numbers of its words, sorted, without repeats.
     pub(crate) words: Vec<u32>,
-    vector: Box<[i8]>,
-    scale: f32,
+    /// The same words as the embedder knows them, unstemmed.
+    pub(crate) word_ids: Box<[WordId]>,
+    /// What it has that a question may want.
+    pub(crate) form: PassageForm,
+    /// A quarter of the memory for 1 % of precision, of which a choice between sentences has no need.
+    vector: QuantisedVector,
 }
 
 impl Passage {
     fn new(kind: PassageKind, text: &str, range: Range<usize>, block: usize, embedder: &Embedder) -> Self {
-        let vector = embedder.embed(&text[range.clone()]);
-        // A quarter of the memory for 1 % of precision, of which a choice between sentences has no need.
-        let largest = vector.iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
-        let scale = (largest / 127.0).max(f32::MIN_POSITIVE);
-        let quantised = vector.iter().map(|value| (value / scale).round() as i8).collect();
+        let text = &text[range.clone()];
         Self {
             kind,
-            words: word_numbers(&text[range.clone()]),
             range,
             block,
-            vector: quantised,
-            scale,
+            words: word_numbers(text),
+            word_ids: embedder.word_ids(text),
+            form: PassageForm::of(text),
+            vector: QuantisedVector::new(&embedder.embed(text)),
         }
     }
 
-    /// The cosine to a vector of unit length.
-    pub(crate) fn cosine(&self, vector: &[f32]) -> f32 {
-        let mut sums = [0.0_f32; 8];
-        let (own, other) = (self.vector.as_chunks::<8>().0, vector.as_chunks::<8>().0);
-        for (own, other) in own.iter().zip(other) {
-            for lane in 0..8 {
-                sums[lane] += f32::from(own[lane]) * other[lane];
-            }
-        }
-        sums.iter().sum::<f32>() * self.scale
+    /// The cosine to a vector that was of unit length.
+    pub(crate) fn cosine(&self, vector: &QuantisedVector) -> f32 {
+        self.vector.cosine(vector)
     }
 }
 
 /// Splits the text of a chunk into passages, in order.
-pub(crate) fn split(text: &str, format: Format, embedder: &Embedder) -> Vec<Passage> {
+fn split(text: &str, format: Format, embedder: &Embedder) -> Vec<Passage> {
     let pieces = match format {
         Format::Markdown => markdown_pieces(text),
         Format::Plain => plain_pieces(text),
@@ -258,6 +278,6 @@ mod tests {
         let question = embedder().embed("How do I rotate a key?");
         let passage = &split(text, Format::Plain, embedder())[0];
         let exact = crate::embedder::cosine(&embedder().embed(text), &question);
-        assert!((passage.cosine(&question) - exact).abs() < 0.01);
+        assert!((passage.cosine(&QuantisedVector::new(&question)) - exact).abs() < 0.01);
     }
 }

@@ -21,7 +21,7 @@ use super::{
     spelling::{self, Correction},
 };
 use crate::{
-    embedder::{Embedder, cosine},
+    embedder::{Embedder, QuantisedVector},
     words::{distinct_words, word_number},
 };
 
@@ -167,7 +167,7 @@ impl Scores {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Query {
     /// Of unit length, or all 0.
-    pub(crate) vector: Vec<f32>,
+    pub(crate) vector: QuantisedVector,
     /// The numbers of its words that the knowledge base knows, with their inverse document frequency.
     pub(crate) words: Vec<(u32, f32)>,
     /// How many of its words the knowledge base does not know.
@@ -203,7 +203,7 @@ impl Search {
         let vocabularies: Vec<_> = indexes.iter().map(|index| &index.vocabulary).collect();
         let (question, corrections) = spelling::correct(question, &vocabularies, &embedder);
         let query = Query {
-            vector: embedder.embed(&question),
+            vector: QuantisedVector::new(&embedder.embed(&question)),
             words: Vec::new(),
             unknown_words: 0,
         };
@@ -256,12 +256,13 @@ impl Search {
                     index.lexical.add_scores(word, *idf, &mut bm25);
                 }
             }
-            for (chunk, bm25) in bm25.into_iter().enumerate() {
+            let cosines = index.vectors.cosines(&self.query.vector);
+            for (chunk, (bm25, cosine)) in bm25.into_iter().zip(cosines).enumerate() {
                 if index.folded[chunk].is_some() {
                     continue;
                 }
                 let mut scores = Scores {
-                    cosine: cosine(index.vector(chunk), &self.query.vector),
+                    cosine,
                     bm25,
                     bm25_reachable,
                     passage: None,
@@ -300,11 +301,12 @@ impl Search {
 
     /// Ranks the pool anew by what the transformer says of the question.
     pub(super) fn second_stage(&mut self, vector: &[f32]) {
+        let vector = QuantisedVector::new(vector);
         let transformed: Vec<_> = self.indexes.iter().map(|index| index.transformer()).collect();
         for pooled in &mut self.pool {
             let vectors = transformed[pooled.index].as_ref();
             let of_chunk = vectors.and_then(|vectors| vectors.vectors.get(pooled.chunk));
-            pooled.scores.transformer = of_chunk.map(|of_chunk| of_chunk.cosine(vector));
+            pooled.scores.transformer = of_chunk.map(|of_chunk| of_chunk.cosine(&vector));
             pooled.scores.fused = ROUGH_SECOND.fuse(&pooled.scores);
         }
         sort(&mut self.pool);
@@ -317,7 +319,7 @@ impl Search {
         for pooled in &mut self.pool[..count] {
             if pooled.scores.passage.is_none() {
                 let passages = self.indexes[pooled.index].chunks[pooled.chunk].passages(&self.embedder);
-                let nearest = passages.iter().map(|passage| passage.cosine(&self.query.vector));
+                let nearest = passages.all.iter().map(|passage| passage.cosine(&self.query.vector));
                 pooled.scores.passage = nearest.max_by(f32::total_cmp);
             }
             pooled.scores.fused = weights.fuse(&pooled.scores);

@@ -122,7 +122,7 @@ mod tests {
         for vectors in [some(), TransformerVectors::new("empty")] {
             assert_eq!(TransformerVectors::from_bytes(&vectors.to_bytes()), Some(vectors));
         }
-        let again = some().by_key[&text_key("one")].cosine(&[1.0, 0.0, 0.0]);
+        let again = some().by_key[&text_key("one")].cosine(&QuantisedVector::new(&[1.0, 0.0, 0.0]));
         assert!((again - 0.6).abs() < 0.01, "{again}");
     }
 

@@ -14,6 +14,11 @@ const SAME_WORDS: f64 = 0.7;
 /// The least number of them.
 const SAME_WORDS_MIN: usize = 3;
 
+/// Whether two sentences with these words, as numbers, sorted, may be about the same.
+pub(super) fn may_differ(a: &[u32], b: &[u32]) -> bool {
+    a.iter().filter(|word| b.binary_search(word).is_ok()).count() >= SAME_WORDS_MIN
+}
+
 /// What is compared of a sentence.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Statement {

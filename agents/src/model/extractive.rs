@@ -14,14 +14,14 @@ use super::{
     ChunkRead, DIFFERENCE, FEATURES_TARGET, Model, ModelEvent, ModelOutcome, ModelStream, ModelTask,
     choice::choose,
     dated,
-    differences::{Statement, day},
+    differences::{self, Statement, day},
     features::{self, AnswerFeatures},
-    resemblance::{Resemblance, WordVectors},
+    resemblance::Resemblance,
     weights,
 };
 use crate::{
     embedder::Embedder,
-    knowledge::{Passage, PassageKind, SearchResult},
+    knowledge::{Passage, PassageKind, Passages, SearchResult},
     turn::{Usage, UsageMeter},
 };
 
@@ -38,7 +38,6 @@ const ANSWERS: f64 = 0.5;
 #[derive(Debug)]
 pub struct Extractive {
     embedder: Arc<Embedder>,
-    words: WordVectors,
 }
 
 impl Extractive {
@@ -48,10 +47,7 @@ impl Extractive {
     /// A model that compares by `embedder`.
     #[must_use]
     pub fn new(embedder: Arc<Embedder>) -> Self {
-        Self {
-            words: WordVectors::new(Arc::clone(&embedder)),
-            embedder,
-        }
+        Self { embedder }
     }
 
     /// The whole answer, as events.
@@ -78,7 +74,7 @@ impl Model for Extractive {
 /// An answer in the making.
 struct Draft<'a> {
     found: &'a SearchResult,
-    passages: Vec<Arc<[Passage]>>,
+    passages: Vec<Arc<Passages>>,
     /// Passages that differ from each other, by chunk and place, the newest first.
     differing: Vec<(usize, usize)>,
     /// The other chosen passages in the order of the answer: chunk in the order of what was found, and place in it.
@@ -89,15 +85,15 @@ struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     fn new(question: &str, found: &'a SearchResult, model: &Extractive) -> Self {
-        let passages: Vec<Arc<[Passage]>> = found
+        let passages: Vec<Arc<Passages>> = found
             .chunks
             .iter()
             .map(|found| found.chunk.passages(&model.embedder))
             .collect();
-        let mut resemblance = Resemblance::new(question, &found.query, &model.words);
-        let seen = features::of_passages(question, &found.query, &found.chunks, &passages, &mut resemblance);
+        let resemblance = Resemblance::new(question, &found.query, &model.embedder);
+        let seen = features::of_passages(question, &found.query, &found.chunks, &passages, &resemblance);
         let chosen = choose(&seen, |seen| {
-            &found.chunks[seen.chunk].chunk.text[passages[seen.chunk][seen.place].range.clone()]
+            &found.chunks[seen.chunk].chunk.text[passages[seen.chunk].all[seen.place].range.clone()]
         });
         let answer: AnswerFeatures = features::of_answer(found, &chosen);
         let mut places: Vec<(usize, usize)> = chosen.iter().map(|seen| (seen.chunk, seen.place)).collect();
@@ -139,17 +135,25 @@ impl<'a> Draft<'a> {
     /// Those of the chosen passages that say something else than one of another document, the newest first; one whose document has
     /// no date comes last.
     fn differing(&self, places: &[(usize, usize)]) -> Vec<(usize, usize)> {
-        let sentences: Vec<(Statement, (usize, usize))> = places
-            .iter()
-            .filter(|(chunk, place)| {
-                matches!(
-                    self.passages[*chunk][*place].kind,
-                    PassageKind::Sentence | PassageKind::Item
-                )
-            })
-            .map(|(chunk, place)| (Statement::of(self.text(*chunk, *place)), (*chunk, *place)))
-            .collect();
         let document = |(chunk, _): (usize, usize)| self.found.chunks[chunk].chunk.origin.document_id;
+        let has_number = |(chunk, place): &&(usize, usize)| {
+            let passage = self.passage(*chunk, *place);
+            passage.form.number && matches!(passage.kind, PassageKind::Sentence | PassageKind::Item)
+        };
+        let with_number: Vec<(usize, usize)> = places.iter().filter(has_number).copied().collect();
+        let words = |(chunk, place): (usize, usize)| self.passage(chunk, place).words.as_slice();
+        // Most have no counterpart, and reading one costs far more than this.
+        let has_counterpart = |at: &&(usize, usize)| {
+            let may_differ = |other: &(usize, usize)| {
+                document(**at) != document(*other) && differences::may_differ(words(**at), words(*other))
+            };
+            with_number.iter().any(may_differ)
+        };
+        let sentences: Vec<(Statement, (usize, usize))> = with_number
+            .iter()
+            .filter(has_counterpart)
+            .map(|at| (Statement::of(self.text(at.0, at.1)), *at))
+            .collect();
         let differs = |(own, at): &&(Statement, (usize, usize))| {
             let from =
                 |(other, of): &(Statement, (usize, usize))| document(*at) != document(*of) && own.differs_from(other);
@@ -168,9 +172,9 @@ impl<'a> Draft<'a> {
             let (chunk, place) = places[at];
             let Some(before) = place.checked_sub(1) else { continue };
             let text = |place: usize| self.text(chunk, place);
-            let is_block = self.passages[chunk][place].kind != PassageKind::Sentence;
-            let same_block = self.passages[chunk][place].block == self.passages[chunk][before].block;
-            let introduces = is_block && text(before).trim_end().ends_with(':');
+            let is_block = self.passage(chunk, place).kind != PassageKind::Sentence;
+            let same_block = self.passage(chunk, place).block == self.passage(chunk, before).block;
+            let introduces = is_block && self.passage(chunk, before).form.introduces;
             let leans = !is_block && same_block && begins_with_pronoun(text(place));
             if introduces || leans {
                 places.push((chunk, before));
@@ -184,7 +188,7 @@ impl<'a> Draft<'a> {
         sorted.sort_unstable();
         for pair in sorted.windows(2) {
             let [(chunk, from), (other, to)] = [pair[0], pair[1]];
-            let passages = &self.passages[chunk];
+            let passages = &self.passages[chunk].all;
             let is_gap = chunk == other && (2..=GAP_MAX + 1).contains(&(to - from));
             if is_gap && passages[from].block == passages[to].block {
                 places.extend((from + 1..to).map(|place| (chunk, place)));
@@ -195,7 +199,7 @@ impl<'a> Draft<'a> {
     /// A single short sentence is continued by the next of its paragraph, which tends to say the rest.
     fn continue_short(&self, places: &mut Vec<(usize, usize)>) {
         let [(chunk, place)] = places[..] else { return };
-        let passages = &self.passages[chunk];
+        let passages = &self.passages[chunk].all;
         let (one, Some(next)) = (&passages[place], passages.get(place + 1)) else {
             return;
         };
@@ -205,8 +209,12 @@ impl<'a> Draft<'a> {
         }
     }
 
+    fn passage(&self, chunk: usize, place: usize) -> &Passage {
+        &self.passages[chunk].all[place]
+    }
+
     fn text(&self, chunk: usize, place: usize) -> &str {
-        &self.found.chunks[chunk].chunk.text[self.passages[chunk][place].range.clone()]
+        &self.found.chunks[chunk].chunk.text[self.passage(chunk, place).range.clone()]
     }
 
     fn events(&self, confidence: Confidence) -> VecDeque<ModelEvent> {
@@ -262,11 +270,11 @@ impl<'a> Draft<'a> {
 
     /// One passage with what stands between it and the one before, and its citation.
     fn piece(&self, last: Option<(usize, usize)>, (chunk, place): (usize, usize), index: u32) -> String {
-        let passage = &self.passages[chunk][place];
+        let passage = self.passage(chunk, place);
         let between = match last {
             None => "",
             Some((last_chunk, last_place)) => {
-                let before = &self.passages[last_chunk][last_place];
+                let before = self.passage(last_chunk, last_place);
                 let is_apart = self.differing.contains(&(last_chunk, last_place));
                 let same_block = last_chunk == chunk && before.block == passage.block && !is_apart;
                 match (same_block, passage.kind) {

@@ -6,14 +6,11 @@
 use std::sync::Arc;
 
 use super::{
-    form::{Form, has},
+    form::Form,
     resemblance::{Resemblance, raise},
     weights,
 };
-use crate::{
-    knowledge::{FoundChunk, Passage, PassageKind, Query, SearchResult},
-    words::word_numbers,
-};
+use crate::knowledge::{FoundChunk, PassageKind, Passages, Query, SearchResult};
 
 /// The features of a passage.
 pub(super) const PASSAGE_NAMES: [&str; 18] = [
@@ -82,27 +79,25 @@ pub(super) fn of_passages(
     question: &str,
     query: &Query,
     considered: &[FoundChunk],
-    passages: &[Arc<[Passage]>],
-    resemblance: &mut Resemblance<'_>,
+    passages: &[Arc<Passages>],
+    resemblance: &Resemblance,
 ) -> Vec<Seen> {
     let form = Form::of(question);
     let best_fused = considered.first().map_or(0.0, |found| found.scores.fused);
     let mut seen = Vec::new();
     for (chunk, (found, passages)) in considered.iter().zip(passages).enumerate() {
-        let headings = heading_words(found);
-        let of_headings = resemblance.nearest(&found.chunk.heading_path().join(" "));
+        let of_headings = resemblance.nearest(&passages.heading_ids);
         let overlaps: Vec<f32> = passages
+            .all
             .iter()
             .map(|passage| overlap(query, &passage.words, &[]))
             .collect();
-        for (place, passage) in passages.iter().enumerate() {
-            let text = &found.chunk.text[passage.range.clone()];
+        for (place, passage) in passages.all.iter().enumerate() {
             let neighbour = |at: Option<usize>| at.and_then(|at| overlaps.get(at)).copied().unwrap_or_default();
             let is = |condition: bool| f32::from(u8::from(condition));
             let kind = |wanted: PassageKind| passage.kind == wanted;
             let cosine = passage.cosine(&query.vector);
-            let numbers = has::numbers(text);
-            let mut nearest = resemblance.nearest(text);
+            let mut nearest = resemblance.nearest(&passage.word_ids);
             let said = resemblance.share(&nearest);
             raise(&mut nearest, &of_headings);
             seen.push(Seen {
@@ -113,20 +108,20 @@ pub(super) fn of_passages(
                     // Here, and where else something is behind the best: the own figure, until the best is known.
                     cosine,
                     overlaps[place],
-                    overlap(query, &passage.words, &headings),
+                    overlap(query, &passage.words, &passages.heading_words),
                     neighbour(place.checked_sub(1)).max(neighbour(Some(place + 1))),
                     1.0 / (chunk + 1) as f32,
                     best_fused - found.scores.fused,
                     said,
                     resemblance.share(&nearest),
-                    is(form.number && numbers.any),
-                    is(form.asks_for(&numbers)),
-                    is(form.verdict && has::verdict(text)),
+                    is(form.number && passage.form.number),
+                    is(form.asks_for(&passage.form)),
+                    is(form.verdict && passage.form.verdict),
                     is(form.code && kind(PassageKind::Code)),
                     is(!form.code && kind(PassageKind::Code)),
                     is(form.figures && kind(PassageKind::Table)),
                     is(!form.figures && kind(PassageKind::Table)),
-                    is(text.trim_end().ends_with(':')),
+                    is(passage.form.introduces),
                     1.0 / (place + 1) as f32,
                 ],
                 log_odds: 0.0,
@@ -163,13 +158,13 @@ pub(super) fn of_answer(found: &SearchResult, chosen: &[&Seen]) -> AnswerFeature
 pub(super) fn as_json(
     question: &str,
     found: &SearchResult,
-    passages: &[Arc<[Passage]>],
+    passages: &[Arc<Passages>],
     seen: &[Seen],
     answer: &AnswerFeatures,
     chosen: &[(usize, usize)],
     differing: usize,
 ) -> String {
-    let text = |chunk: usize, place: usize| &found.chunks[chunk].chunk.text[passages[chunk][place].range.clone()];
+    let text = |chunk: usize, place: usize| &found.chunks[chunk].chunk.text[passages[chunk].all[place].range.clone()];
     let passage = |seen: &Seen| serde_json::json!({"chunk": seen.chunk, "text": text(seen.chunk, seen.place), "features": seen.features});
     serde_json::json!({
         "question": question,
@@ -181,10 +176,6 @@ pub(super) fn as_json(
         "chosen": chosen.iter().map(|(chunk, place)| text(*chunk, *place)).collect::<Vec<_>>(),
     })
     .to_string()
-}
-
-fn heading_words(found: &FoundChunk) -> Vec<u32> {
-    word_numbers(&found.chunk.heading_path().join(" "))
 }
 
 /// The weighted share of the question's words among `words`; those in `weak` count half. Both are sorted.

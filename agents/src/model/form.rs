@@ -1,5 +1,9 @@
 //! What the form of a question says about the form of its answer.
 
+use std::sync::LazyLock;
+
+use crate::{knowledge::PassageForm, phrases::Phrases};
+
 /// What a question wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Form {
@@ -17,106 +21,58 @@ pub(super) struct Form {
     pub(super) verdict: bool,
 }
 
+static CODE: LazyLock<Phrases> = LazyLock::new(|| {
+    listed(
+        "command, cli, curl, code, example, snippet, terminal, python, typescript, go, java, script, request, header, json, \
+         payload, endpoint, call, line, shell, sample, syntax",
+    )
+});
+static FIGURES: LazyLock<Phrases> = LazyLock::new(|| {
+    listed(
+        "compare, which plan, which plans, how many, how much, limit, limits, plans, per plan, each plan, list, table, codes, \
+         difference, what does, which",
+    )
+});
+static NUMBER: LazyLock<Phrases> = LazyLock::new(|| {
+    listed("how many, how large, how big, limit, limits, maximum, percent, percentage, number, size, most")
+});
+static MONEY: LazyLock<Phrases> = LazyLock::new(|| {
+    listed("how much, price, prices, cost, costs, pay, fee, fees, charge, cheaper, expensive, discount, euro, dollars")
+});
+static TIME: LazyLock<Phrases> = LazyLock::new(|| {
+    listed(
+        "how long, how soon, how fast, how quickly, how often, when, until when, by when, deadline, how many days, how many hours, \
+         how many minutes, how many months, how old, how late, how early",
+    )
+});
+/// How a question begins that wants a yes or a no.
+const VERDICT: &[&str] = &[
+    "can", "could", "do", "does", "did", "is", "are", "am", "will", "would", "may", "must", "should", "has", "have",
+    "was", "were",
+];
+
+fn listed(phrases: &'static str) -> Phrases {
+    Phrases::new(phrases.split(", "))
+}
+
 impl Form {
     /// Reads the form of a question.
     pub(super) fn of(question: &str) -> Self {
         let words = crate::routing::words(question);
-        let line = format!(" {} ", words.join(" "));
-        let has = |phrases: &str| phrases.split(", ").any(|phrase| line.contains(&format!(" {phrase} ")));
-        let begins = |phrases: &str| {
-            phrases
-                .split(' ')
-                .any(|word| words.first().is_some_and(|first| first == word))
-        };
-        let time = has(
-            "how long, how soon, how fast, how quickly, how often, when, until when, by when, deadline, how many days, how many hours, \
-             how many minutes, how many months, how old, how late, how early",
-        );
-        let money = has(
-            "how much, price, prices, cost, costs, pay, fee, fees, charge, cheaper, expensive, discount, euro, dollars",
-        );
+        let (time, money) = (TIME.any_in(&words), MONEY.any_in(&words));
         Self {
-            code: has(
-                "command, cli, curl, code, example, snippet, terminal, python, typescript, go, java, script, request, header, \
-                 json, payload, endpoint, call, line, shell, sample, syntax",
-            ),
-            figures: has(
-                "compare, which plan, which plans, how many, how much, limit, limits, plans, per plan, each plan, list, table, codes, \
-                 difference, what does, which",
-            ),
-            number: time
-                || money
-                || has("how many, how large, how big, limit, limits, maximum, percent, percentage, number, size, most"),
+            code: CODE.any_in(&words),
+            figures: FIGURES.any_in(&words),
+            number: time || money || NUMBER.any_in(&words),
             money,
             time,
-            verdict: begins("can could do does did is are am will would may must should has have was were"),
+            verdict: words.first().is_some_and(|first| VERDICT.contains(&first.as_str())),
         }
     }
 
-    /// Whether a passage with these numbers has the one that is asked for.
-    pub(super) fn asks_for(&self, numbers: &has::Numbers) -> bool {
-        (self.money && numbers.money) || (self.time && numbers.time)
-    }
-}
-
-/// What a passage has that a form may want.
-pub(super) mod has {
-    /// Which kinds of number a text has.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-    pub(in crate::model) struct Numbers {
-        /// Any at all.
-        pub(in crate::model) any: bool,
-        /// With a currency or a percent sign.
-        pub(in crate::model) money: bool,
-        /// With a unit of time.
-        pub(in crate::model) time: bool,
-    }
-
-    /// The kinds of number in a text.
-    pub(in crate::model) fn numbers(text: &str) -> Numbers {
-        const UNITS: &[&str] = &[
-            "second",
-            "minute",
-            "hour",
-            "day",
-            "week",
-            "month",
-            "year",
-            "january",
-            "february",
-            "march",
-            "april",
-            "june",
-            "july",
-            "august",
-            "september",
-            "october",
-            "november",
-            "december",
-        ];
-        let lower = text.to_lowercase();
-        let any = lower.bytes().any(|byte| byte.is_ascii_digit());
-        let is_unit = |word: &str| {
-            let word = word.strip_suffix('s').unwrap_or(word);
-            UNITS.contains(&word)
-        };
-        let mut words = lower.split(|c: char| !c.is_alphanumeric());
-        Numbers {
-            any,
-            money: any && lower.contains(['$', '€', '£', '%']),
-            time: words.any(is_unit),
-        }
-    }
-
-    /// Whether a text allows, forbids or affirms something.
-    pub(in crate::model) fn verdict(text: &str) -> bool {
-        const WORDS: &[&str] = &[
-            "can", "cannot", "not", "no", "never", "only", "must", "may", "always", "yes", "without", "none", "neither",
-        ];
-        let lower = text.to_lowercase();
-        lower
-            .split(|c: char| !c.is_alphanumeric())
-            .any(|word| WORDS.contains(&word))
+    /// Whether a passage of this form has a number of the kind that is asked for.
+    pub(super) fn asks_for(&self, passage: &PassageForm) -> bool {
+        (self.money && passage.money) || (self.time && passage.time)
     }
 }
 
@@ -140,12 +96,11 @@ mod tests {
     fn a_number_is_of_the_kind_that_is_asked_for() {
         let (price, time) = (Form::of("What does it cost?"), Form::of("How soon do you answer?"));
         let (dollars, days, none) = (
-            has::numbers("It is $49 a seat."),
-            has::numbers("Within 3 business days."),
-            has::numbers("Soon."),
+            PassageForm::of("It is $49 a seat."),
+            PassageForm::of("Within 3 business days."),
+            PassageForm::of("Soon."),
         );
         assert!(price.asks_for(&dollars) && !price.asks_for(&days) && !price.asks_for(&none));
         assert!(time.asks_for(&days) && !time.asks_for(&dollars) && !time.asks_for(&none));
-        assert!(has::verdict("Viewers cannot edit.") && !has::verdict("Viewers edit."));
     }
 }

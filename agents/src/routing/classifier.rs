@@ -14,7 +14,10 @@ use super::{
     utterances::{Likeness, Utterances},
     weights::{self, GATE_FEATURES, GateFeatures, SpecialistFeature, SpecialistFeatures},
 };
-use crate::{definition::Catalog, embedder::Embedder};
+use crate::{
+    definition::Catalog,
+    embedder::{Embedder, QuantisedVector},
+};
 
 /// What was learnt from examples and knowledge base.
 #[derive(Debug)]
@@ -81,7 +84,7 @@ impl Classifier {
         left_out: Option<usize>,
     ) -> Verdict {
         let text = self.spelling.corrected(message, embedder);
-        let vector = embedder.embed(&text);
+        let vector = QuantisedVector::new(&embedder.embed(&text));
         let likeness = self.utterances.compare(&text, &vector, left_out);
         let finding = self.evidence.find(&text, &vector);
         let features = self.specialist_features(&likeness, &finding);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::near::SmoothMax;
 use crate::{
     definition::Catalog,
-    embedder::{DIMENSIONS, Embedder, cosine},
+    embedder::{DIMENSIONS, Embedder, QuantisedMatrix, QuantisedVector},
     knowledge::CollectionName,
     words::{distinct_words, for_each_word},
 };
@@ -55,9 +55,9 @@ pub(super) struct Evidence {
     headings: Vec<String>,
     /// Which agents read a passage.
     readers: Vec<Vec<usize>>,
-    /// [`DIMENSIONS`] numbers for each passage: its own, and those of its heading.
-    vectors: Vec<f32>,
-    heading_vectors: Vec<f32>,
+    /// For each passage its vector, and that of its heading.
+    vectors: QuantisedMatrix,
+    heading_vectors: QuantisedMatrix,
     words: HashMap<String, Word>,
     /// Agents that read anything here.
     reads: Vec<bool>,
@@ -126,8 +126,8 @@ impl Evidence {
                 for_each_word(&passage.heading, &mut count);
                 for_each_word(&passage.text, &mut count);
                 lengths.push(length);
-                made.vectors.extend_from_slice(&passage.vector);
-                made.heading_vectors.extend(embedder.embed(&passage.heading));
+                made.vectors.push(&passage.vector);
+                made.heading_vectors.push(&embedder.embed(&passage.heading));
                 made.headings.push(passage.heading.clone());
                 made.readers.push(readers.clone());
                 readers.iter().for_each(|reader| made.reads[*reader] = true);
@@ -198,7 +198,7 @@ impl Evidence {
         has
     }
 
-    pub(super) fn find(&self, message: &str, vector: &[f32]) -> Finding {
+    pub(super) fn find(&self, message: &str, vector: &QuantisedVector) -> Finding {
         let agents = self.reads.len();
         let words = distinct_words(message);
         let passages = self.headings.len();
@@ -225,10 +225,9 @@ impl Evidence {
         let mut heading = passage.clone();
         let mut bm25 = vec![SmoothMax::new(NEAREST_BY_WORDS); agents];
         let mut best_heading: Vec<Option<(usize, f32)>> = vec![None; agents];
-        for (at, readers) in self.readers.iter().enumerate() {
-            let place = at * DIMENSIONS..(at + 1) * DIMENSIONS;
-            let near = cosine(&self.vectors[place.clone()], vector);
-            let heading_near = cosine(&self.heading_vectors[place], vector);
+        let near = self.vectors.cosines(vector).into_iter();
+        let near = near.zip(self.heading_vectors.cosines(vector));
+        for (at, (readers, (near, heading_near))) in self.readers.iter().zip(near).enumerate() {
             for &reader in readers {
                 passage[reader].add(near);
                 heading[reader].add(heading_near);

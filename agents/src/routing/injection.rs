@@ -7,7 +7,10 @@
 mod disguise;
 mod other_languages;
 
+use std::sync::LazyLock;
+
 use super::message::words;
+use crate::phrases::Phrases;
 
 /// Words that set rules aside, with a rule word near by.
 const SET_ASIDE: &[&str] = &[
@@ -151,7 +154,8 @@ const LACKED: &[&str] = &[
 ];
 
 /// Phrases that are an attempt by themselves.
-const PHRASES: &[&str] = &[
+static PHRASES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(PHRASE_LIST.iter().copied()));
+const PHRASE_LIST: &[&str] = &[
     "developer mode",
     "dan mode",
     "do anything now",
@@ -230,19 +234,19 @@ pub(crate) fn find(message: &str) -> Option<String> {
     if let Some(mark) = disguise::false_role(message) {
         return Some(mark);
     }
-    if let Some(found) = other_languages::find(message) {
+    let said = words(message);
+    if let Some(found) = other_languages::find(message, &said) {
         return Some(found);
     }
-    find_in(&words(message)).or_else(|| {
+    find_in(&said).or_else(|| {
         let plain = disguise::taken_off(message);
         plain.iter().find_map(|text| find_in(&words(text)))
     })
 }
 
 fn find_in(words: &[String]) -> Option<String> {
-    let spaced = format!(" {} ", words.join(" "));
-    if let Some(phrase) = PHRASES.iter().find(|phrase| spaced.contains(&format!(" {phrase} "))) {
-        return Some((*phrase).to_owned());
+    if let Some(phrase) = PHRASES.first_in(words) {
+        return Some(phrase.to_owned());
     }
     let is = |list: &[&str], at: usize| list.contains(&words[at].as_str());
     let within = |start: usize, reach: usize| start..words.len().min(start + reach);

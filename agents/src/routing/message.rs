@@ -1,5 +1,9 @@
 //! A message taken apart: its words, what it says after a greeting, its concerns, and whether it is complex.
 
+use std::sync::LazyLock;
+
+use crate::phrases::Phrases;
+
 /// Words that greet or are polite, and say nothing about what a message wants.
 const PLEASANTRIES: &[&str] = &[
     "hi",
@@ -159,7 +163,8 @@ pub(crate) fn asks(part: &str) -> bool {
 
 /// Whether a message asks for several things, a comparison or a procedure with conditions.
 pub(crate) fn is_complex(message: &str) -> bool {
-    const SIGNS: &[&str] = &[
+    static SIGNS: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(SIGN_LIST.iter().copied()));
+    const SIGN_LIST: &[&str] = &[
         "compare",
         "comparison",
         "difference between",
@@ -176,7 +181,6 @@ pub(crate) fn is_complex(message: &str) -> bool {
         "explain how",
     ];
     let words = words(message);
-    let spaced = format!(" {} ", words.join(" "));
     let questions = message.split('?').skip(1).filter(|after| !after.is_empty()).count()
         + usize::from(message.trim_end().ends_with('?'));
     let asked = words
@@ -189,9 +193,9 @@ pub(crate) fn is_complex(message: &str) -> bool {
         })
         .count();
     questions >= 2
-        || SIGNS.iter().any(|sign| spaced.contains(&format!(" {sign} ")))
+        || SIGNS.any_in(&words)
         || (words.len() >= 20 && asked >= 2)
-        || (words.len() >= 12 && asked >= 2 && spaced.contains(" and "))
+        || (words.len() >= 12 && asked >= 2 && words.iter().any(|word| word == "and"))
 }
 
 fn split_at_full_stops(text: &str) -> impl Iterator<Item = &str> {

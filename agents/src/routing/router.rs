@@ -179,6 +179,13 @@ impl Router {
 
     /// The concerns of a message, in its order; all parts for the same specialist are one.
     fn concerns(&self, learnt: &Classifier, parts: &[&str], whole: &Verdict) -> Vec<(usize, f32, String)> {
+        // Only agents for whom the whole message may be can have a concern of it.
+        let possible = whole.probabilities[1..]
+            .iter()
+            .filter(|whole| **whole >= CONCERN_OF_WHOLE);
+        if possible.count() < 2 {
+            return Vec::new();
+        }
         let any_asks = parts.iter().any(|part| message::asks(part));
         let mut concerns: Vec<(usize, f32, String)> = Vec::new();
         for part in parts {

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use orchestratai_shared::Intent;
 
-use super::{Case, message::words, near::SmoothMax};
+use super::{Case, letters::LetterRuns, message::words, near::SmoothMax};
 use crate::{
     definition::{Catalog, Example},
-    embedder::{Embedder, cosine},
+    embedder::{Embedder, QuantisedMatrix, QuantisedVector},
     words::for_each_word,
 };
 
@@ -16,8 +16,6 @@ const NEAREST: usize = 4;
 const NEAREST_BY_LETTERS: usize = 2;
 /// How sharply nearer examples outvote those further away, on the scale of a cosine.
 const VOTE_SHARPNESS: f32 = 0.06;
-/// Runs of letters that are compared.
-const RUNS: std::ops::RangeInclusive<usize> = 3..=5;
 /// The share of a word among an agent's examples is drawn towards its share in all by this many examples.
 const DRAWN_BY: f32 = 2.0;
 
@@ -28,9 +26,6 @@ const RICH_FROM: f32 = 20.0;
 #[derive(Debug)]
 struct Known {
     text: String,
-    vector: Vec<f32>,
-    /// The length of its vector of letter runs.
-    letters_length: f32,
     words: HashSet<String>,
     /// Index into the catalog's agents.
     agent: usize,
@@ -42,11 +37,12 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Utterances {
     known: Vec<Known>,
+    /// The vector of each example.
+    vectors: QuantisedMatrix,
     /// Examples and keywords by agent.
     counts: Vec<f32>,
     keyword_counts: Vec<f32>,
-    /// The examples that have a run of letters, and its weight.
-    runs: HashMap<u32, (f32, Vec<u32>)>,
+    letters: LetterRuns,
     /// By word: how many examples of each agent have it.
     words: HashMap<String, Vec<f32>>,
     /// The agents that a keyword speaks for, by the word's stem.
@@ -82,14 +78,14 @@ impl Utterances {
         let agents = catalog.agents();
         let mut made = Self {
             known: Vec::new(),
+            vectors: QuantisedMatrix::default(),
             counts: vec![0.0; agents.len()],
             keyword_counts: vec![0.0; agents.len()],
-            runs: HashMap::new(),
+            letters: LetterRuns::default(),
             words: HashMap::new(),
             keywords: HashMap::new(),
             usual_intents: agents.iter().map(|agent| usual_intent(&agent.examples)).collect(),
         };
-        let mut all_runs = Vec::new();
         for (index, agent) in agents.iter().enumerate() {
             let taken = if index == 0 {
                 agent.examples.len()
@@ -100,7 +96,6 @@ impl Utterances {
             let examples = (0..taken).map(|number| &agent.examples[number * agent.examples.len() / taken]);
             for example in examples {
                 made.take_in(example, index, embedder);
-                all_runs.push(letter_runs(&example.text));
             }
             let keywords = if examples_max == usize::MAX {
                 agent.keywords.as_slice()
@@ -115,18 +110,7 @@ impl Utterances {
                 }
             }
         }
-        for (number, runs) in (0_u32..).zip(&all_runs) {
-            for run in runs {
-                made.runs.entry(*run).or_default().1.push(number);
-            }
-        }
-        let count = made.known.len() as f32;
-        for (weight, examples) in made.runs.values_mut() {
-            *weight = (count / examples.len() as f32).ln();
-        }
-        for (known, runs) in made.known.iter_mut().zip(&all_runs) {
-            known.letters_length = runs.iter().map(|run| made.runs[run].0.powi(2)).sum::<f32>().sqrt();
-        }
+        made.letters = LetterRuns::new(made.texts());
         made
     }
 
@@ -140,10 +124,9 @@ impl Utterances {
             counts[agent] += 1.0;
         }
         self.counts[agent] += 1.0;
+        self.vectors.push(&embedder.embed(&example.text));
         self.known.push(Known {
             text: example.text.clone(),
-            vector: embedder.embed(&example.text),
-            letters_length: 0.0,
             words,
             agent,
             intent: example.intent,
@@ -177,18 +160,18 @@ impl Utterances {
     }
 
     /// Compares a message with all examples, but for `left_out`.
-    pub(super) fn compare(&self, message: &str, vector: &[f32], left_out: Option<usize>) -> Likeness {
+    pub(super) fn compare(&self, message: &str, vector: &QuantisedVector, left_out: Option<usize>) -> Likeness {
         let agents = self.counts.len();
-        let mut nearness = self.by_letters(message);
+        let mut nearness = self.letters.cosines(message);
         let mut meaning = vec![SmoothMax::new(NEAREST); agents];
         let mut letters = vec![SmoothMax::new(NEAREST_BY_LETTERS); agents];
         let (mut own, mut out_of_scope) = (SmoothMax::new(NEAREST), SmoothMax::new(NEAREST));
-        for (at, known) in self.known.iter().enumerate() {
+        let cosines = self.vectors.cosines(vector);
+        for (at, (known, near)) in self.known.iter().zip(cosines).enumerate() {
             if left_out == Some(at) {
                 nearness[at] = 0.0;
                 continue;
             }
-            let near = cosine(&known.vector, vector);
             meaning[known.agent].add(near);
             match known.case {
                 Some(Case::OutOfScope) => out_of_scope.add(near),
@@ -209,30 +192,6 @@ impl Utterances {
         }
     }
 
-    /// For each example the cosine with the message over runs of letters, each weighted by how rare it is: what is misspelt,
-    /// and what the embedder has no words for, is still alike.
-    fn by_letters(&self, message: &str) -> Vec<f32> {
-        let mut products = vec![0.0_f32; self.known.len()];
-        let rarest = (self.known.len().max(1) as f32).ln();
-        let mut square = 0.0;
-        for run in letter_runs(message) {
-            let Some((weight, examples)) = self.runs.get(&run) else {
-                square += rarest * rarest;
-                continue;
-            };
-            square += weight * weight;
-            for example in examples {
-                products[*example as usize] += weight * weight;
-            }
-        }
-        let length = square.sqrt();
-        for (product, known) in products.iter_mut().zip(&self.known) {
-            let lengths = length * known.letters_length;
-            *product = if lengths > 0.0 { *product / lengths } else { 0.0 };
-        }
-        products
-    }
-
     /// By agent: how much more frequent the message's words are in its examples than on average (naive Bayes), bounded.
     fn log_odds(&self, message: &str, left_out: Option<usize>) -> Vec<f32> {
         let all: f32 = self.counts.iter().sum();
@@ -240,12 +199,15 @@ impl Utterances {
         let distinct: HashSet<String> = words(message).into_iter().collect();
         for word in &distinct {
             let Some(counts) = self.words.get(word) else { continue };
-            let mut counts = counts.clone();
-            if let Some(known) = left_out.map(|at| &self.known[at])
-                && known.words.contains(word)
-            {
+            let left_out = left_out
+                .map(|at| &self.known[at])
+                .filter(|known| known.words.contains(word));
+            let without: Option<Vec<f32>> = left_out.map(|known| {
+                let mut counts = counts.clone();
                 counts[known.agent] -= 1.0;
-            }
+                counts
+            });
+            let counts = without.as_ref().unwrap_or(counts);
             let seen: f32 = counts.iter().sum();
             if seen <= 0.0 {
                 continue;
@@ -319,41 +281,18 @@ impl Utterances {
 
     /// The nearest few examples of an agent.
     fn nearest_first(&self, likeness: &Likeness, agent: usize) -> Vec<(usize, f32)> {
-        let all = likeness.nearness.iter().copied().enumerate();
-        let mut own: Vec<(usize, f32)> = all.filter(|(at, _)| self.known[*at].agent == agent).collect();
-        own.sort_by(|a, b| b.1.total_cmp(&a.1));
-        own.truncate(NEAREST);
-        own
-    }
-}
-
-/// The numbers of all runs of letters in the words of a text, sorted, without repeats. Scripts that are not ASCII say more with
-/// fewer characters: of them pairs count too.
-fn letter_runs(text: &str) -> Vec<u32> {
-    let mut runs = Vec::new();
-    for word in words(text) {
-        let pairs = !word.is_ascii();
-        let letters: Vec<char> = std::iter::once('^').chain(word.chars()).chain(['$']).collect();
-        let mut take = |letters: &[char]| runs.push(run_number(letters));
-        for length in RUNS {
-            letters.windows(length).for_each(&mut take);
+        let mut nearest: Vec<(usize, f32)> = Vec::with_capacity(NEAREST + 1);
+        for (at, (near, known)) in likeness.nearness.iter().zip(&self.known).enumerate() {
+            let is_full = nearest.len() == NEAREST;
+            if known.agent != agent || is_full && nearest.last().is_some_and(|(_, last)| near <= last) {
+                continue;
+            }
+            let place = nearest.partition_point(|(_, other)| other >= near);
+            nearest.insert(place, (at, *near));
+            nearest.truncate(NEAREST);
         }
-        if pairs {
-            letters[1..letters.len() - 1].windows(2).for_each(&mut take);
-        }
+        nearest
     }
-    runs.sort_unstable();
-    runs.dedup();
-    runs
-}
-
-/// A number that stands for a run of letters; two runs share one only by a rare accident.
-fn run_number(letters: &[char]) -> u32 {
-    // FNV-1a over characters.
-    let hash = letters.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
-        (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash ^ (hash >> 32)) as u32
 }
 
 /// Singular and plural, and the forms of a verb, are one keyword.

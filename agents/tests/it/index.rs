@@ -110,7 +110,7 @@ async fn a_corrupt_or_missing_file_means_a_new_index_and_the_same_answers() {
     type Damage = fn(&Path, &Path);
     let damages: Vec<(&str, Damage)> = vec![
         ("a flipped byte in the vectors", |_, index| {
-            flip(&index.join("vectors.f32"));
+            flip(&index.join("vectors.i8"));
         }),
         ("a flipped byte in the chunks", |_, index| {
             flip(&index.join("chunks.json"));

@@ -19,6 +19,9 @@ const ROLES: &[&str] = &[
     "assistant",
 ];
 
+/// What a role is set in.
+const TAGS: &[(&str, &str)] = &[("[", "]"), ("<", ">"), ("<|", "|>"), ("[[", "]]")];
+
 /// What a message says under its disguises; nothing where it has none.
 pub(super) fn taken_off(message: &str) -> Vec<String> {
     let mut plain = Vec::new();
@@ -40,13 +43,11 @@ pub(super) fn false_role(message: &str) -> Option<String> {
         return Some("role: system".to_owned());
     }
     for role in ROLES {
-        let tag = [
-            format!("[{role}]"),
-            format!("<{role}>"),
-            format!("<|{role}|>"),
-            format!("[[{role}]]"),
-        ];
-        if tag.iter().any(|tag| lower.starts_with(tag.as_str())) {
+        let is_tag = |(open, close): &(&str, &str)| {
+            let named = lower.strip_prefix(open).and_then(|rest| rest.strip_prefix(role));
+            named.is_some_and(|rest| rest.starts_with(close))
+        };
+        if TAGS.iter().any(is_tag) {
             return Some((*role).to_owned());
         }
         let speaks = lower

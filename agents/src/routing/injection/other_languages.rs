@@ -1,8 +1,6 @@
 //! The same attempts in other languages, by the beginnings of words: German, French, Spanish, Italian, Portuguese, Dutch, Polish,
 //! Turkish, Swedish, Danish, Norwegian, Russian, and by characters Chinese, Japanese and Korean.
 
-use super::super::message::words;
-
 const SET_ASIDE: &[&str] = &[
     "ignor",
     "vergiss",
@@ -131,17 +129,21 @@ const SIGNS_TELL: &[&str] = &[
 const SIGNS_RULES: &[&str] = &["指示", "命令", "ルール", "规则", "指令", "지시", "규칙"];
 const SIGNS_PROMPTS: &[&str] = &["プロンプト", "提示词", "系统提示", "프롬프트"];
 
-pub(super) fn find(message: &str) -> Option<String> {
+/// As [`super::find`]; `words` are those of the message.
+pub(super) fn find(message: &str, words: &[String]) -> Option<String> {
     let has = |signs: &[&'static str]| signs.iter().find(|sign| message.contains(**sign)).copied();
-    let told = has(SIGNS_TELL).or(has(SIGNS_SET_ASIDE)).zip(has(SIGNS_PROMPTS));
-    if let Some((verb, rule)) = has(SIGNS_SET_ASIDE).zip(has(SIGNS_RULES)).or(told) {
+    let told = || has(SIGNS_TELL).or(has(SIGNS_SET_ASIDE)).zip(has(SIGNS_PROMPTS));
+    // Most messages have no such signs at all.
+    if !message.is_ascii()
+        && let Some((verb, rule)) = has(SIGNS_SET_ASIDE).zip(has(SIGNS_RULES)).or_else(told)
+    {
         return Some(format!("{verb} … {rule}"));
     }
-    let words = words(message);
     let is = |list: &[&str], at: usize| {
         let word = words[at].as_str();
-        let begins =
-            |stem: &&str| word == *stem || stem.chars().count() > WHOLE_LETTERS_MAX - 1 && word.starts_with(*stem);
+        let begins = |stem: &&str| {
+            word.starts_with(*stem) && (word.len() == stem.len() || stem.chars().count() > WHOLE_LETTERS_MAX - 1)
+        };
         list.iter().any(begins)
     };
     for verb in 0..words.len() {
@@ -164,7 +166,9 @@ pub(super) fn find(message: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    fn find(message: &str) -> Option<String> {
+        super::find(message, &crate::routing::words(message))
+    }
 
     #[test]
     fn attempts_are_found_and_honest_questions_are_not() {

@@ -1,0 +1,117 @@
+//! How alike two texts are by their runs of letters: what is misspelt, and what the embedder has no words for, is still alike.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::{Range, RangeInclusive},
+};
+
+use super::message::words;
+
+/// Runs of letters that are compared.
+const RUNS: RangeInclusive<usize> = 3..=5;
+
+/// Texts by their runs of letters.
+#[derive(Debug, Default)]
+pub(super) struct LetterRuns {
+    /// By run: its weight, and where in `texts` those stand that have it.
+    runs: HashMap<u32, (f32, Range<usize>)>,
+    /// One list for all runs, so that a message finds what it needs close together in memory.
+    texts: Vec<u32>,
+    /// By text: one by the length of its vector of weights; 0 where it has none.
+    inverse_lengths: Vec<f32>,
+}
+
+impl LetterRuns {
+    pub(super) fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let runs_of: Vec<Vec<u32>> = texts.map(letter_runs).collect();
+        let mut with_run: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (number, runs) in (0_u32..).zip(&runs_of) {
+            for run in runs {
+                with_run.entry(*run).or_default().push(number);
+            }
+        }
+        let mut made = Self::default();
+        for (run, texts) in with_run {
+            let weight = (runs_of.len() as f32 / texts.len() as f32).ln();
+            let begin = made.texts.len();
+            made.texts.extend(texts);
+            made.runs.insert(run, (weight, begin..made.texts.len()));
+        }
+        let inverse_length = |runs: &Vec<u32>| {
+            let square: f32 = runs.iter().map(|run| made.runs[run].0.powi(2)).sum();
+            if square > 0.0 { square.sqrt().recip() } else { 0.0 }
+        };
+        made.inverse_lengths = runs_of.iter().map(inverse_length).collect();
+        made
+    }
+
+    /// For each text the cosine with `message` over runs of letters, each weighted by how rare it is.
+    pub(super) fn cosines(&self, message: &str) -> Vec<f32> {
+        let mut products = vec![0.0_f32; self.inverse_lengths.len()];
+        let rarest = (products.len().max(1) as f32).ln();
+        let mut square = 0.0;
+        for run in letter_runs(message) {
+            let Some((weight, texts)) = self.runs.get(&run) else {
+                square += rarest * rarest;
+                continue;
+            };
+            square += weight * weight;
+            for text in &self.texts[texts.clone()] {
+                products[*text as usize] += weight * weight;
+            }
+        }
+        let inverse = if square > 0.0 { square.sqrt().recip() } else { 0.0 };
+        for (product, inverse_length) in products.iter_mut().zip(&self.inverse_lengths) {
+            *product *= inverse * inverse_length;
+        }
+        products
+    }
+}
+
+/// The numbers of all runs of letters in the words of a text, sorted, without repeats. Scripts that are not ASCII say more with
+/// fewer characters: of them pairs count too.
+fn letter_runs(text: &str) -> Vec<u32> {
+    let mut runs = Vec::new();
+    let mut letters: Vec<char> = Vec::new();
+    for word in words(text) {
+        let pairs = !word.is_ascii();
+        letters.clear();
+        letters.extend(std::iter::once('^').chain(word.chars()).chain(['$']));
+        let mut take = |letters: &[char]| runs.push(run_number(letters));
+        for length in RUNS {
+            letters.windows(length).for_each(&mut take);
+        }
+        if pairs {
+            letters[1..letters.len() - 1].windows(2).for_each(&mut take);
+        }
+    }
+    runs.sort_unstable();
+    runs.dedup();
+    runs
+}
+
+/// A number that stands for a run of letters; two runs share one only by a rare accident.
+fn run_number(letters: &[char]) -> u32 {
+    // FNV-1a over characters.
+    let hash = letters.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
+        (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ (hash >> 32)) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_text_is_nearest_to_what_was_meant() {
+        let texts = ["rotate a key", "cancel the subscription", "", "größe"];
+        let known = LetterRuns::new(texts.into_iter());
+        let cosines = known.cosines("cancle my subscripton");
+        assert!(cosines[1] > 0.3 && cosines[0] < 0.1, "{cosines:?}");
+        assert_eq!(cosines[2], 0.0);
+        assert!((known.cosines("rotate a KEY")[0] - 1.0).abs() < 1e-4);
+        assert_eq!(known.cosines(""), [0.0; 4]);
+        assert!(LetterRuns::default().cosines("x").is_empty());
+    }
+}
