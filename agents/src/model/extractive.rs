@@ -2,8 +2,9 @@
 //!
 //! Every passage of what was found is judged by how probable it is that it has the answer ([`super::features`],
 //! [`super::weights`]). From the most probable one on, passages are added as long as they promise something more
-//! ([`super::choice`]). The answer keeps the order of the source, chunk by chunk, with an `[n]` after each passage; where two
-//! sources say different things of the same, these come first, the newest on top ([`super::differences`]).
+//! ([`super::choice`]). The answer begins with the chunk of the most probable one; within a chunk it keeps the order of the source,
+//! with an `[n]` after each passage. Where two sources say different things of the same, these come first, the newest on top
+//! ([`super::differences`]).
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -77,7 +78,7 @@ struct Draft<'a> {
     passages: Vec<Arc<Passages>>,
     /// Passages that differ from each other, by chunk and place, the newest first.
     differing: Vec<(usize, usize)>,
-    /// The other chosen passages in the order of the answer: chunk in the order of what was found, and place in it.
+    /// The other chosen passages in the order of the answer: chunk in what was found, and place in it.
     chosen: Vec<(usize, usize)>,
     /// How probable it is that the answer is right, 0 to 1.
     confidence: f64,
@@ -111,8 +112,10 @@ impl<'a> Draft<'a> {
         draft.close_gaps(&mut places);
         draft.add_introductions(&mut places);
         draft.continue_short(&mut places);
-        // Chunks in the order in which they were found; passages in the order of their source.
-        places.sort_unstable();
+        // The chunk of the most probable passage comes first, as people read no further than they must; within a chunk passages keep
+        // the order of their source.
+        let before = |chunk: usize| chosen.iter().position(|seen| seen.chunk == chunk);
+        places.sort_unstable_by_key(|(chunk, place)| (before(*chunk), *chunk, *place));
         places.dedup();
         draft.differing = draft.differing(&places);
         if tracing::enabled!(target: FEATURES_TARGET, tracing::Level::TRACE) {
