@@ -65,6 +65,28 @@ pub fn standalone(message: &str, history: &[Message]) -> Option<Standalone> {
     })
 }
 
+/// Makes a part of a message stand on its own, by what the message says before it; a part that nothing stands before, by all of the
+/// message. None where it can stand alone, or where the rest does not help.
+///
+/// That it has hardly a subject is no sign here: routing knew by the part alone whom it is for.
+#[must_use]
+pub fn standalone_part(part: &str, message: &str) -> Option<Standalone> {
+    let leaning = leaning::of(part).filter(|leaning| *leaning != Leaning::Thin)?;
+    let before = message.find(part).map_or(message, |at| &message[..at]);
+    let rest = if distinct_words(before).is_empty() {
+        message
+    } else {
+        before
+    };
+    let mut taken = lacking(part, rest);
+    taken.truncate(TAKEN_MAX);
+    (!taken.is_empty()).then(|| Standalone {
+        text: format!("{} {}", part.trim(), taken.join(" ")),
+        leaning,
+        taken,
+    })
+}
+
 /// The user's last message that has a subject, and what stands before it.
 fn last_question(history: &[Message]) -> Option<(&[Message], &str)> {
     let has_subject =
@@ -212,6 +234,21 @@ mod tests {
         ];
         let text = standalone("What about holidays?", &history).unwrap().text;
         assert!(text.contains("pool"), "{text}");
+    }
+
+    #[test]
+    fn a_part_of_a_message_takes_what_it_lacks_from_before_it() {
+        let message = "My invoice is wrong, can I still pay it, and how do I rotate keys?";
+        let part = |part| standalone_part(part, message).map(|standalone| standalone.text);
+        assert_eq!(
+            part("can I still pay it").as_deref(),
+            Some("can I still pay it invoice wrong")
+        );
+        // It has hardly a subject, but one of its own.
+        assert_eq!(part("how do I rotate keys?"), None);
+        assert_eq!(part("My invoice is wrong"), None);
+        let first = standalone_part("how long is it valid", "how long is it valid and where is my invoice?");
+        assert!(first.unwrap().taken.contains(&"invoice".to_owned()));
     }
 
     #[test]

@@ -12,12 +12,14 @@
 //! - [`knowledge`]: documents, their chunks, the index over them, and search;
 //! - [`cache`]: answers that may be given again;
 //! - [`model`]: what makes an answer out of what was found;
-//! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks.
+//! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks;
+//! - [`joint`]: the answers of several agents to one message, put together.
 
 pub mod cache;
 pub mod conversation;
 pub mod definition;
 pub mod embedder;
+pub mod joint;
 pub mod knowledge;
 pub mod model;
 pub mod routing;

@@ -51,6 +51,8 @@ pub struct Concern {
     pub agent: AgentId,
     /// The part; where it is told in several places, those one after the other.
     pub text: String,
+    /// What the part wants.
+    pub intent: Intent,
     /// How probable it is that this one is right for the part.
     pub confidence: Confidence,
 }

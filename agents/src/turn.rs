@@ -15,7 +15,7 @@ use orchestratai_shared::{
 };
 use tokio::sync::mpsc;
 
-use crate::{knowledge::KnowledgeError, model::ModelError};
+use crate::{conversation::Standalone, knowledge::KnowledgeError, model::ModelError};
 
 /// Answers turns: an agent at work.
 ///
@@ -47,6 +47,15 @@ pub struct TurnRequest {
     pub history: Vec<Message>,
     /// Whose session it is: nothing is shared across organizations.
     pub organization: Arc<str>,
+    /// Where the message is a part of what the user said, the rest of which others answer: what is known of that.
+    pub part: Option<Part>,
+}
+
+/// What is known of a message that is a part of another; see [`JointAnswer`](crate::joint::JointAnswer).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The part made to stand on its own, where it leans on the rest.
+    pub standalone: Option<Standalone>,
 }
 
 /// One thing that an agent does in a turn.

@@ -178,7 +178,7 @@ impl Router {
     }
 
     /// The concerns of a message, in its order; all parts for the same specialist are one.
-    fn concerns(&self, learnt: &Classifier, parts: &[&str], whole: &Verdict) -> Vec<(usize, f32, String)> {
+    fn concerns(&self, learnt: &Classifier, parts: &[&str], whole: &Verdict) -> Vec<(usize, f32, String, Intent)> {
         // Only agents for whom the whole message may be can have a concern of it.
         let possible = whole.probabilities[1..]
             .iter()
@@ -187,7 +187,7 @@ impl Router {
             return Vec::new();
         }
         let any_asks = parts.iter().any(|part| message::asks(part));
-        let mut concerns: Vec<(usize, f32, String)> = Vec::new();
+        let mut concerns: Vec<(usize, f32, String, Intent)> = Vec::new();
         for part in parts {
             let only_told = any_asks && !message::asks(part);
             let needed = if only_told { CONCERN_ONLY_TOLD } else { CONCERN };
@@ -200,13 +200,17 @@ impl Router {
                 continue;
             }
             let probability = probability * (1.0 - whole.probabilities[0]);
-            match concerns.iter_mut().find(|(agent, _, _)| *agent == best) {
-                Some((_, known, text)) => {
+            match concerns.iter_mut().find(|(agent, ..)| *agent == best) {
+                Some((_, known, text, intent)) => {
                     *known = known.max(probability);
                     text.push_str(", ");
                     text.push_str(part);
+                    *intent = Intent::ComplexQuestion;
                 }
-                None => concerns.push((best, probability, (*part).to_owned())),
+                None => {
+                    let intent = self.intent(learnt, &verdict, part, best);
+                    concerns.push((best, probability, (*part).to_owned(), intent));
+                }
             }
         }
         if concerns.len() > 1 { concerns } else { Vec::new() }
@@ -217,12 +221,12 @@ impl Router {
         learnt: &Classifier,
         verdict: &Verdict,
         message: &str,
-        concerns: &[(usize, f32, String)],
+        concerns: &[(usize, f32, String, Intent)],
         standalone: Option<&Standalone>,
     ) -> Examined {
         let mut ranked = verdict.probabilities.clone();
         let mut bound = 1.0_f32;
-        for (agent, probability, _) in concerns {
+        for (agent, probability, ..) in concerns {
             // Each concern is as sure as its own part; the first one leads.
             bound = bound.min(ranked[*agent].max(*probability));
             ranked[*agent] = bound;
@@ -266,9 +270,10 @@ impl Router {
                 candidates: order.iter().map(|at| self.candidate(*at, ranked[*at])).collect(),
                 concerns: concerns
                     .iter()
-                    .map(|(agent, probability, text)| Concern {
+                    .map(|(agent, probability, text, intent)| Concern {
                         agent: self.agents[*agent].clone(),
                         text: text.clone(),
+                        intent: *intent,
                         confidence: confidence(*probability),
                     })
                     .collect(),

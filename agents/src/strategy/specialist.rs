@@ -85,7 +85,10 @@ impl Responder for Specialist {
     async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
         let mut work = Work {
             request,
-            standalone: conversation::standalone(request.message.as_str(), &request.history),
+            standalone: match &request.part {
+                Some(part) => part.standalone.clone(),
+                None => conversation::standalone(request.message.as_str(), &request.history),
+            },
             voice: Voice::new(steps),
             meter,
         };
@@ -234,6 +237,7 @@ mod tests {
             intent: orchestratai_shared::Intent::ComplexQuestion,
             history: Vec::new(),
             organization: "default".into(),
+            part: None,
         };
         let (sender, mut receiver) = mpsc::channel(64);
         let answer = specialist

@@ -24,6 +24,7 @@ pub(crate) fn request(message: &str) -> TurnRequest {
         intent: Intent::DomainQuestion,
         history: vec![],
         organization: "default".into(),
+        part: None,
     }
 }
 

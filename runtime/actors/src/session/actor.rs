@@ -199,6 +199,7 @@ impl Session {
             intent: request.intent,
             history: self.transcript.clone(),
             organization: Arc::clone(&self.organization),
+            part: None,
         };
         RunTurn {
             span: self.span_of(request.run.turn_id),
