@@ -92,7 +92,8 @@ pub struct QueryAnalysis {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct DocumentChunk {
-    /// Its rank in this result, from 0.
+    /// Its rank in this result, from 0. Where several agents answer one message, ranks go on from one result of the turn to the
+    /// next, so that an id names one chunk in the turn.
     pub id: u32,
     /// Its text.
     pub content: String,
@@ -234,4 +235,8 @@ pub struct RetrievalLog {
     pub session_id: SessionId,
     /// The user's message that the step helps to answer.
     pub message_id: MessageId,
+    /// Who took the step, where several agents answer one message; left out where one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub agent: Option<AgentId>,
 }

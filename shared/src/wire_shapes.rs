@@ -57,7 +57,20 @@ fn log(data: LogData) -> EventBody {
         chunks: None,
         session_id: SessionId(uuid(1)),
         message_id: MessageId(uuid(3)),
+        agent: None,
     })
+}
+
+#[test]
+fn a_step_names_its_agent_where_several_answer_and_survives_a_round_trip() {
+    let EventBody::RetrievalLog(mut step) = event_bodies().swap_remove(1) else {
+        panic!("it is a step")
+    };
+    assert!(!serde_json::to_string(&step).unwrap().contains("\"agent\""));
+    step.agent = Some(AgentId::parse("billing").unwrap());
+    let text = serde_json::to_value(&step).unwrap();
+    assert_eq!(text["agent"], "billing");
+    assert_eq!(serde_json::from_value::<RetrievalLog>(text).unwrap(), step);
 }
 
 fn event_bodies() -> Vec<EventBody> {

@@ -199,6 +199,11 @@ impl Renderer {
         let colour = agent
             .and_then(|agent| view.agent(agent))
             .map_or("", |agent| color(agent.color));
+        // Several agents are at work at once: which of them it was is said, and not by a colour alone.
+        let what = match &log.agent {
+            Some(agent) => format!("{} · {what}", plain_name(agent, view)),
+            None => what,
+        };
         let (mark, colour) = match log.status {
             LogStatus::Success => ("", colour),
             LogStatus::Warning => ("! warning · ", YELLOW),

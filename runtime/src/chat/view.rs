@@ -215,14 +215,15 @@ impl View {
             }
             EventBody::RetrievalLog(log) => {
                 let mut shows = Vec::new();
-                if let LogData::Routing(routing) = &log.data {
+                // Where several agents answer together, what one of them does makes it nobody's turn.
+                if let (LogData::Routing(routing), None) = (&log.data, &log.agent) {
                     self.speaker = Some(routing.target_agent.clone());
                     if routing.attempt.is_some() {
                         shows.extend(self.withdraw("the turn was interrupted and is taken up again"));
                     }
                 }
                 shows.push(Show::Step {
-                    agent: self.speaker.clone(),
+                    agent: log.agent.clone().or(self.speaker.clone()),
                     log: Box::new(log),
                 });
                 shows

@@ -249,6 +249,37 @@ fn a_turn_taken_up_again_after_a_crash_shows_its_new_answer_only() {
 }
 
 #[test]
+fn a_step_of_one_of_several_agents_is_its_own_and_the_answer_stays_the_first_ones() {
+    let (mut view, said) = asked();
+    let step = |seq, agent: &str, by: Option<&str>| {
+        let mut log = json!({
+            "id": TURN, "type": "routing", "title": "A step", "timestamp": AT, "status": "success", "sessionId": SESSION, "messageId": ANSWER,
+            "data": {"intent": "DOMAIN_QUESTION", "confidence": 0.9, "target_agent": agent, "reasoning": "r"},
+        });
+        if let Some(by) = by {
+            log["agent"] = json!(by);
+        }
+        frame("retrieval_log", Some(seq), log)
+    };
+    let shows = apply_all(
+        &mut view,
+        [
+            accepted(1, &said),
+            step(2, "billing", None),
+            step(3, "technical", Some("technical")),
+            delta(0, "Within 15 days."),
+        ],
+    );
+    let mut agents = Vec::new();
+    for show in &shows {
+        if let Show::Step { agent, .. } | Show::Answer { agent, .. } = show {
+            agents.push(agent.as_ref().map(ToString::to_string).unwrap_or_default());
+        }
+    }
+    assert_eq!(agents, ["billing", "technical", "billing"]);
+}
+
+#[test]
 fn what_was_not_accepted_is_sent_again_under_its_id() {
     let (mut view, said) = asked();
     view.apply(ready(0, true, None));

@@ -127,7 +127,8 @@ reasoning: string,
 attempt?: number, };
 export type DocumentChunk = { 
 /**
- * Its rank in this result, from 0.
+ * Its rank in this result, from 0. Where several agents answer one message, ranks go on from one result of the turn to the
+ * next, so that an id names one chunk in the turn.
  */
 id: number, 
 /**
@@ -243,7 +244,11 @@ sessionId: SessionId,
 /**
  * The user's message that the step helps to answer.
  */
-messageId: MessageId, } & ({ "type": "routing", "data": QueryAnalysis } | { "type": "vector_search", "data": VectorSearch } | { "type": "cache", "data": CacheLookup } | { "type": "documents", "data": DocumentsRead });
+messageId: MessageId, 
+/**
+ * Who took the step, where several agents answer one message; left out where one does.
+ */
+agent?: AgentId, } & ({ "type": "routing", "data": QueryAnalysis } | { "type": "vector_search", "data": VectorSearch } | { "type": "cache", "data": CacheLookup } | { "type": "documents", "data": DocumentsRead });
 export type ChatSession = { 
 /**
  * Its id.

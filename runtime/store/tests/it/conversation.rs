@@ -102,6 +102,7 @@ impl Conversation {
             chunks: None,
             session_id: self.id,
             message_id,
+            agent: None,
         };
         self.entry(turn, EventBody::RetrievalLog(log))
     }

@@ -85,6 +85,7 @@ impl SessionCore {
             chunks: None,
             session_id: self.id,
             message_id: self.turns[at].message.id,
+            agent: None,
         };
         self.record(at, EventBody::RetrievalLog(log), ctx);
     }
