@@ -14,6 +14,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct AgentVectors {
     turns: IntCounterVec,
+    turn_parts: IntCounterVec,
     turn_duration: HistogramVec,
     cache_requests: IntCounterVec,
     tokens: IntCounterVec,
@@ -24,6 +25,7 @@ impl AgentVectors {
     pub(crate) fn register(registry: &prometheus::Registry) -> Self {
         Self {
             turns: counter_vec(registry, &names::TURNS),
+            turn_parts: counter_vec(registry, &names::TURN_PARTS),
             turn_duration: histogram_vec(registry, &names::TURN_DURATION, names::SECONDS_BUCKETS),
             cache_requests: counter_vec(registry, &names::CACHE_REQUESTS),
             tokens: counter_vec(registry, &names::TOKENS),
@@ -34,6 +36,7 @@ impl AgentVectors {
     pub(crate) fn resolve(self: &Arc<Self>, agent: &str) -> AgentMetrics {
         AgentMetrics {
             turns: PerValue::resolve::<TurnOutcome, _>(&self.turns, &[agent]),
+            turn_parts: PerValue::resolve::<TurnOutcome, _>(&self.turn_parts, &[agent]),
             turn_duration: PerValue::resolve::<TurnOutcome, _>(&self.turn_duration, &[agent]),
             cache_requests: PerValue::resolve::<CacheStatus, _>(&self.cache_requests, &[agent]),
             id: agent.into(),
@@ -46,6 +49,7 @@ impl AgentVectors {
 #[derive(Debug, Clone)]
 pub struct AgentMetrics {
     turns: PerValue<IntCounter>,
+    turn_parts: PerValue<IntCounter>,
     turn_duration: PerValue<Histogram>,
     cache_requests: PerValue<IntCounter>,
     id: Arc<str>,
@@ -57,6 +61,11 @@ impl AgentMetrics {
     pub fn turn_ended(&self, outcome: TurnOutcome, duration: Duration) {
         self.turns.get(outcome).inc();
         self.turn_duration.get(outcome).observe(duration.as_secs_f64());
+    }
+
+    /// A part of a turn that several agents answer together has ended.
+    pub fn part_ended(&self, outcome: TurnOutcome) {
+        self.turn_parts.get(outcome).inc();
     }
 
     /// The semantic cache was asked.

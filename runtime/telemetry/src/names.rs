@@ -105,6 +105,8 @@ metrics! {
         "Turns that have ended, by the agent that had them last.";
     TURN_DURATION = Histogram "turn_duration_seconds" [AGENT, OUTCOME] Seconds
         "From the receipt of the message to the commit of the turn's terminal event.";
+    TURN_PARTS = Counter "turn_parts_total" [AGENT, OUTCOME] Count
+        "Parts of turns that several agents answer together, by the agent that had the part; such a turn counts once beside.";
     TURNS_IN_FLIGHT = Gauge "turns_in_flight" [] Count
         "Turns that are accepted and have not ended, queued ones included.";
     TURNS_RESUMED = Counter "turns_resumed_total" [] Count
