@@ -49,7 +49,8 @@ pub(super) fn under(said: &str, lead: &str, text: &str) -> String {
 
 /// Stands in the place of a part whose agent failed.
 pub(super) fn unanswered(failure: &Failure) -> String {
-    let again = if failure.retryable {
+    // Some failures say so themselves.
+    let again = if failure.retryable && !failure.message.contains("again") {
         " Please ask it again in a moment."
     } else {
         ""
@@ -117,6 +118,11 @@ mod tests {
         assert_eq!(
             unanswered(&late),
             "I could not answer this part. The agent took too long. Please ask it again in a moment."
+        );
+        let full = Failure::new(ErrorCode::Overloaded, "It is full. Try again shortly.");
+        assert_eq!(
+            unanswered(&full),
+            "I could not answer this part. It is full. Try again shortly."
         );
         let gone = Failure::new(ErrorCode::NotFound, "It is gone.");
         assert_eq!(unanswered(&gone), "I could not answer this part. It is gone.");
