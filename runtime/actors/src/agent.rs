@@ -41,6 +41,8 @@ pub(crate) struct Agent {
 pub(crate) struct RunTurn {
     /// The run.
     pub(crate) run: Run,
+    /// The part of the message that is to be answered, from 0; 0 where it is all of it.
+    pub(crate) part: usize,
     /// What is to be answered.
     pub(crate) request: TurnRequest,
     /// Cancelled when the turn is to be stopped.
@@ -139,8 +141,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
             outcome = &mut answer => break Some(outcome),
             _ = receiver.recv_many(&mut gathered, STEPS_WAITING_MAX) => {
                 tally.stepped(&gathered, run.request.intent);
-                let report = AgentReport { run: run.run, steps: std::mem::take(&mut gathered), end: None };
-                report.deliver(&run.session).await;
+                run.report(std::mem::take(&mut gathered), None).deliver(&run.session).await;
             }
         }
     };
@@ -153,11 +154,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
             upstream_closed_ms: was_open.then(|| u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX)),
             tokens_billed: meter.tokens(),
         };
-        return AgentReport {
-            run: run.run,
-            steps: Vec::new(),
-            end: Some(RunEnd::Stopped(receipt)),
-        };
+        return run.report(Vec::new(), Some(RunEnd::Stopped(receipt)));
     };
     while let Ok(step) = receiver.try_recv() {
         gathered.push(step);
@@ -183,10 +180,19 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
 }
 
 fn report_end(run: &RunTurn, steps: Vec<Step>, outcome: Result<Answer, Failure>) -> AgentReport {
-    AgentReport {
-        run: run.run,
-        steps,
-        end: Some(RunEnd::Finished(outcome)),
+    run.report(steps, Some(RunEnd::Finished(outcome)))
+}
+
+impl RunTurn {
+    /// A report on this run.
+    pub(crate) fn report(&self, steps: Vec<Step>, end: Option<RunEnd>) -> AgentReport {
+        AgentReport {
+            run: self.run,
+            part: self.part,
+            steps,
+            part_end: None,
+            end,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! This crate knows no HTTP and no WebSocket: a subscriber is a `Recipient<Publish>`, and how its socket is cut is a
 //! [`Cut`].
 //!
-//! In reading order: [`session`], `registry`, `orchestrator`, `agent`, `journal`, `shard`, `admission`, [`gateway`],
+//! In reading order: [`session`], `registry`, `orchestrator`, `agent`, `panel`, `journal`, `shard`, `admission`, [`gateway`],
 //! `link`, [`publish`], `start`.
 
 mod admission;
@@ -17,6 +17,7 @@ mod health;
 mod journal;
 mod link;
 mod orchestrator;
+mod panel;
 pub mod publish;
 pub mod refusal;
 mod registry;

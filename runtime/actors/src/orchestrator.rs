@@ -5,7 +5,8 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 use actix::{Actor, Addr, Context, Handler};
 use orchestratai_agents::{
     definition::{AgentDefinition, Catalog},
-    routing::Router,
+    joint::{self, JointAnswer, PARTS_MAX},
+    routing::{Concern, Router},
     turn::Responder,
 };
 use orchestratai_shared::{AgentId, ErrorCode, Failure};
@@ -13,7 +14,8 @@ use orchestratai_telemetry::{ActorKind, Metrics};
 
 use crate::{
     agent::{Agent, RunTurn, board::AgentBoard},
-    session::messages::{AgentReport, Route, Routed, RunEnd},
+    panel::Panel,
+    session::messages::{Route, Routed, RunEnd},
 };
 
 /// What every shard's orchestrator works with.
@@ -104,12 +106,14 @@ impl Handler<Route> for Orchestrator {
     }
 }
 
-/// Lets one agent work at a turn. Answered by [`AgentReport`]s to the session.
+/// Lets one agent work at a turn, or several together. Answered by [`AgentReport`]s to the session.
 #[derive(actix::Message)]
 #[rtype(result = "()")]
 pub(crate) struct Dispatch {
-    /// Which agent.
+    /// Which agent; where there are several, the first.
     pub(crate) agent: AgentId,
+    /// Where several answer together: whose concerns are what, as they are told. Else none.
+    pub(crate) concerns: Vec<Concern>,
     /// At what.
     pub(crate) run: RunTurn,
 }
@@ -118,27 +122,48 @@ impl Handler<Dispatch> for Orchestrator {
     type Result = ();
 
     fn handle(&mut self, dispatch: Dispatch, _: &mut Self::Context) {
-        let Some(agent) = self.agent(&dispatch.agent) else {
-            let unknown = Failure::new(
-                ErrorCode::InternalError,
-                format!("There is no agent {}.", dispatch.agent),
-            );
-            let end = Some(RunEnd::Finished(Err(unknown)));
+        if dispatch.concerns.is_empty() {
+            self.hand_over(&dispatch.agent, dispatch.run);
+        } else {
+            self.convene(&dispatch.concerns, &dispatch.run);
+        }
+    }
+}
+
+impl Orchestrator {
+    fn hand_over(&mut self, agent: &AgentId, run: RunTurn) {
+        let Some(agent) = self.agent(agent) else {
+            let unknown = Failure::new(ErrorCode::InternalError, format!("There is no agent {agent}."));
+            let report = run.report(Vec::new(), Some(RunEnd::Finished(Err(unknown))));
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a run ends once, and runs are bounded by turn permits"
             )]
-            dispatch.run.session.do_send(AgentReport {
-                run: dispatch.run.run,
-                steps: Vec::new(),
-                end,
-            });
+            run.session.do_send(report);
             return;
         };
         #[expect(
             clippy::disallowed_methods,
             reason = "one message for each run, and runs are bounded by turn permits"
         )]
-        agent.do_send(dispatch.run);
+        agent.do_send(run);
+    }
+
+    /// Lets each agent work at its part, as it would at a turn of its own; a panel puts together what they do.
+    fn convene(&mut self, concerns: &[Concern], run: &RunTurn) {
+        let tallies = concerns.iter().take(PARTS_MAX);
+        let tallies = tallies.map(|concern| self.crew.board.tally(&concern.agent).cloned());
+        let panel = Panel::new(run, JointAnswer::new(concerns), tallies.collect()).start();
+        for (part, concern) in concerns.iter().take(PARTS_MAX).enumerate() {
+            let run = RunTurn {
+                run: run.run,
+                part,
+                request: joint::question(&run.request, concern),
+                stop: run.stop.clone(),
+                span: run.span.clone(),
+                session: panel.clone().recipient(),
+            };
+            self.hand_over(&concern.agent, run);
+        }
     }
 }

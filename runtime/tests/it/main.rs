@@ -13,6 +13,7 @@ mod cascade;
 #[expect(dead_code, reason = "each concern uses its own part of the client")]
 mod client;
 mod command_line;
+mod concerns;
 mod conformance;
 mod contract;
 mod crash;

@@ -166,13 +166,14 @@ impl Session {
                     )]
                     self.shard.orchestrator().do_send(route);
                 }
-                Effect::RunAgent { agent, request } => {
+                Effect::RunAgent { agent, mut request } => {
+                    let concerns = std::mem::take(&mut request.concerns);
                     let run = self.run_turn(request, ctx);
                     #[expect(
                         clippy::disallowed_methods,
                         reason = "one message for each run, and turns are bounded by permits"
                     )]
-                    self.shard.orchestrator().do_send(Dispatch { agent, run });
+                    self.shard.orchestrator().do_send(Dispatch { agent, concerns, run });
                 }
                 Effect::StopAgent(run) => {
                     if let Some(stop) = self.stops.get(&run) {
@@ -204,6 +205,7 @@ impl Session {
         RunTurn {
             span: self.span_of(request.run.turn_id),
             run: request.run,
+            part: 0,
             request: turn,
             stop,
             session: ctx.address().recipient(),

@@ -5,6 +5,7 @@
 //! the journal by [`SessionCore::recover`].
 
 mod open_turn;
+mod parts;
 mod record;
 mod submission;
 mod vocabulary;
@@ -16,7 +17,8 @@ use std::{
 };
 
 use orchestratai_agents::{
-    routing::RoutingDecision,
+    joint::PARTS_MAX,
+    routing::{Concern, RoutingDecision},
     turn::{Answer, Step},
 };
 use orchestratai_shared::{
@@ -115,9 +117,15 @@ impl SessionCore {
                     self.step(at, input, ctx, &mut effects);
                 }
             }
-            Input::Steps { run, steps } => {
+            Input::Steps { run, part, steps } => {
                 for step in steps {
-                    self.progress(run, step, ctx, &mut effects);
+                    self.progress(run, part, step, ctx, &mut effects);
+                }
+            }
+            Input::PartEnded { run, part, outcome } => {
+                if let Some(at) = self.working_at(run) {
+                    self.record_part_ended(at, part, outcome, ctx);
+                    effects.extend(self.take_unappended());
                 }
             }
             Input::Finished { run, outcome } => self.finish(run, outcome, ctx, &mut effects),
@@ -208,16 +216,20 @@ impl SessionCore {
             .map(|turn| (&turn.state, turn.run()))
     }
 
-    fn progress(&mut self, run: Run, step: Step, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
-        let Some(at) = self.position(run) else { return };
-        let Ok((_, turn_effects)) = self.turns[at].state.step(TurnInput::Progressed) else {
-            return;
-        };
-        if !turn_effects.contains(&TurnEffect::Keep) {
-            return;
-        }
+    /// Where the turn of this very run is, if what its agents do is kept.
+    fn working_at(&self, run: Run) -> Option<usize> {
+        let at = self.position(run)?;
+        let (_, effects) = self.turns[at].state.step(TurnInput::Progressed).ok()?;
+        effects.contains(&TurnEffect::Keep).then_some(at)
+    }
+
+    fn progress(&mut self, run: Run, part: usize, step: Step, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        let Some(at) = self.working_at(run) else { return };
         match step {
-            Step::Log { title, status, data } => self.record_log(at, title, status, data, ctx),
+            Step::Log { title, status, data } => {
+                let agent = self.turns[at].agent_of_part(part).cloned();
+                self.record_log(at, agent, title, status, data, ctx);
+            }
             Step::Delta(text) => self.extend_answer(at, &text, ctx),
             Step::Reset { reason } => self.withdraw_answer(at, &reason),
         }
@@ -289,7 +301,7 @@ impl SessionCore {
             TurnEffect::RecordRouting(decision) => self.record_routing(at, decision, ctx),
             TurnEffect::RecordFallback { from, to, failure } => self.record_fallback(at, &from, &to, &failure, ctx),
             TurnEffect::RunAgent(agent) => {
-                self.record_status(at, agent.clone(), AgentStatus::Active, ctx);
+                self.record_active(at, &agent, ctx);
                 effects.extend(self.take_unappended());
                 effects.push(Effect::RunAgent {
                     agent,

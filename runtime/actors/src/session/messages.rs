@@ -180,8 +180,12 @@ pub(crate) struct Routed {
 pub(crate) struct AgentReport {
     /// Its run.
     pub(crate) run: Run,
+    /// The part of the message that it answers, from 0; 0 where one agent answers all of it.
+    pub(crate) part: usize,
     /// The steps it took.
     pub(crate) steps: Vec<Step>,
+    /// How the part ended, after these steps; only where several agents answer.
+    pub(crate) part_end: Option<Result<(), Failure>>,
     /// How the run ended, in the last report.
     pub(crate) end: Option<RunEnd>,
 }

@@ -1,6 +1,6 @@
 //! The actors with a real store, real routing, and responders of a test's own making.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fs, path::Path, sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler};
 use async_trait::async_trait;
@@ -134,6 +134,7 @@ impl House {
         Follower {
             link: self.gateway.subscribe(subscription).await.unwrap(),
             receiver,
+            arrived: VecDeque::new(),
         }
     }
 }
@@ -165,6 +166,8 @@ pub(crate) fn submission(session_id: SessionId, client_message_id: ClientMessage
 pub(crate) struct Follower {
     pub(crate) link: SessionLink,
     receiver: mpsc::UnboundedReceiver<Publish>,
+    /// What came together with a frame that was waited for.
+    arrived: VecDeque<Frame>,
 }
 
 impl Follower {
@@ -172,13 +175,16 @@ impl Follower {
     pub(crate) async fn until(&mut self, kind: &str) -> Frame {
         let start = format!("{{\"type\":\"{kind}\"");
         loop {
+            while let Some(frame) = self.arrived.pop_front() {
+                if frame.text.starts_with(&start) {
+                    return frame;
+                }
+            }
             let publish = tokio::time::timeout(Duration::from_secs(20), self.receiver.recv());
             let publish = publish.await.expect("it comes in time").expect("the session publishes");
             if let Publish::Frames(frames) = publish {
                 self.link.credit(frames.iter().map(Frame::bytes).sum());
-                if let Some(frame) = frames.into_iter().find(|frame| frame.text.starts_with(&start)) {
-                    return frame;
-                }
+                self.arrived.extend(frames);
             }
         }
     }

@@ -9,6 +9,7 @@ mod drain;
 mod framework;
 mod house;
 mod living;
+mod panel;
 mod simulation;
 mod spans;
 mod steps;

@@ -125,12 +125,21 @@ impl Handler<AgentReport> for Session {
     type Result = ();
 
     fn handle(&mut self, report: AgentReport, ctx: &mut Self::Context) {
-        let AgentReport { run, steps, end } = report;
+        let AgentReport {
+            run,
+            part,
+            steps,
+            part_end,
+            end,
+        } = report;
         // One pass over steps and end, so that all of it goes into one append.
         let effects = with_context(|core_ctx| {
             let mut effects = Vec::new();
             if !steps.is_empty() {
-                effects.extend(self.core.handle(Input::Steps { run, steps }, core_ctx));
+                effects.extend(self.core.handle(Input::Steps { run, part, steps }, core_ctx));
+            }
+            if let Some(outcome) = part_end {
+                effects.extend(self.core.handle(Input::PartEnded { run, part, outcome }, core_ctx));
             }
             match end {
                 Some(RunEnd::Finished(outcome)) => {

@@ -14,6 +14,8 @@ pub(super) struct Turn {
     pub(super) attempt: u32,
     pub(super) leg: u32,
     pub(super) intent: Intent,
+    /// Where several agents answer it together: whose concerns are what, as they are told.
+    pub(super) concerns: Vec<Concern>,
     /// It begins once this `seq` is durable: its acceptance, or the record of its new attempt.
     pub(super) begins_after: u64,
     /// When the state last changed to one that waits for somebody else.
@@ -48,6 +50,7 @@ impl Turn {
             attempt: 1,
             leg: 0,
             intent: Intent::DomainQuestion,
+            concerns: Vec::new(),
             begins_after: first.seq,
             waiting_since: now,
             answer: PartialAnswer::default(),
@@ -83,12 +86,18 @@ impl Turn {
             content: self.content.clone(),
             fresh: self.fresh,
             intent: self.intent,
+            concerns: self.concerns.clone(),
         }
     }
 
-    /// The agent that last became active.
+    /// The agent of a part of the message, where several answer it together.
+    pub(super) fn agent_of_part(&self, part: usize) -> Option<&AgentId> {
+        self.concerns.get(part).map(|concern| &concern.agent)
+    }
+
+    /// The agent that last became active; of several that did so together, the first, whose turn it is.
     pub(super) fn last_agent(&self) -> Option<AgentId> {
-        self.events.iter().rev().find_map(|event| match &event.body {
+        let became_active = |event: &Arc<Event>| match &event.body {
             EventBody::AgentStatus(changed) if changed.status == AgentStatus::Active => Some(changed.agent.clone()),
             EventBody::AgentStatus(_)
             | EventBody::MessageAccepted(_)
@@ -100,6 +109,11 @@ impl Turn {
             | EventBody::MessageCompleted(_)
             | EventBody::TurnFailed(_)
             | EventBody::TurnCancelled(_) => None,
-        })
+        };
+        let events = self.events.iter().rev();
+        events
+            .skip_while(|event| became_active(event).is_none())
+            .map_while(became_active)
+            .last()
     }
 }

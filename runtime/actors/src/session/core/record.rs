@@ -22,22 +22,22 @@ impl SessionCore {
             attempt: Some(attempt),
         };
         let title = format!("Taken up again (attempt {attempt} of {attempts_max})");
-        self.record_log(0, title, LogStatus::Warning, LogData::Routing(analysis), ctx);
+        self.record_log(0, None, title, LogStatus::Warning, LogData::Routing(analysis), ctx);
         self.turns[0].begins_after = self.last_seq;
     }
 
     pub(super) fn record_routing(&mut self, at: usize, decision: RoutingDecision, ctx: &mut Context<'_>) {
-        self.turns[at].intent = decision.intent;
         let attempt = Some(self.turns[at].attempt).filter(|attempt| *attempt > 1);
-        let title = format!("Routed to {}", decision.agent);
+        let (title, reasoning) = parts::routed(&decision);
         let analysis = QueryAnalysis {
             intent: decision.intent,
             confidence: decision.confidence,
             target_agent: decision.agent,
-            reasoning: decision.reasoning,
+            reasoning,
             attempt,
         };
-        self.record_log(at, title, LogStatus::Success, LogData::Routing(analysis), ctx);
+        (self.turns[at].intent, self.turns[at].concerns) = (decision.intent, decision.concerns);
+        self.record_log(at, None, title, LogStatus::Success, LogData::Routing(analysis), ctx);
         self.record_status(at, AgentId::orchestrator(), AgentStatus::Routing, ctx);
     }
 
@@ -50,6 +50,8 @@ impl SessionCore {
         ctx: &mut Context<'_>,
     ) {
         self.turns[at].leg += 1;
+        // Whoever takes over answers the whole message.
+        self.turns[at].concerns.clear();
         let reasoning = format!("{from} could not answer ({}), so {to} takes over.", failure.message);
         self.withdraw_answer(at, &reasoning);
         let analysis = QueryAnalysis {
@@ -60,7 +62,7 @@ impl SessionCore {
             attempt: None,
         };
         let title = format!("Fell back to {to}");
-        self.record_log(at, title, LogStatus::Warning, LogData::Routing(analysis), ctx);
+        self.record_log(at, None, title, LogStatus::Warning, LogData::Routing(analysis), ctx);
         self.record_status(at, from.clone(), AgentStatus::Idle, ctx);
     }
 
@@ -71,6 +73,7 @@ impl SessionCore {
     pub(super) fn record_log(
         &mut self,
         at: usize,
+        agent: Option<AgentId>,
         title: String,
         status: LogStatus,
         data: LogData,
@@ -85,13 +88,16 @@ impl SessionCore {
             chunks: None,
             session_id: self.id,
             message_id: self.turns[at].message.id,
-            agent: None,
+            agent,
         };
         self.record(at, EventBody::RetrievalLog(log), ctx);
     }
 
     pub(super) fn record_completed(&mut self, at: usize, agent: AgentId, answer: &Answer, ctx: &mut Context<'_>) {
-        self.record_status(at, agent.clone(), AgentStatus::Complete, ctx);
+        // Several agents are complete when their parts are.
+        if self.turns[at].concerns.is_empty() {
+            self.record_status(at, agent.clone(), AgentStatus::Complete, ctx);
+        }
         if agent.as_str() != AgentId::ORCHESTRATOR {
             self.record_status(at, AgentId::orchestrator(), AgentStatus::Complete, ctx);
         }

@@ -89,6 +89,7 @@ impl SessionCore {
             attempt: 1,
             leg: 0,
             intent: Intent::DomainQuestion,
+            concerns: Vec::new(),
             begins_after: seq,
             waiting_since: ctx.now,
             answer: PartialAnswer::default(),

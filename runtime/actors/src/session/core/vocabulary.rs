@@ -84,8 +84,19 @@ pub enum Input {
     Steps {
         /// Its run.
         run: Run,
+        /// The part of the message that it answers, from 0; of no meaning where one agent answers all of it.
+        part: usize,
         /// The steps.
         steps: Vec<Step>,
+    },
+    /// One of several agents is done with its part, and others may not be.
+    PartEnded {
+        /// Their run.
+        run: Run,
+        /// The part of the message, from 0.
+        part: usize,
+        /// Whether it has an answer, or why there is none.
+        outcome: Result<(), Failure>,
     },
     /// An agent is done.
     Finished {
@@ -174,6 +185,8 @@ pub struct RunRequest {
     pub fresh: bool,
     /// What the message wants, once that is decided.
     pub intent: Intent,
+    /// Where several agents answer it together: the concerns of the message, as they are told.
+    pub concerns: Vec<Concern>,
 }
 
 /// A turn that has ended.

@@ -15,7 +15,7 @@ use orchestratai_actors::{
     },
 };
 use orchestratai_agents::{
-    routing::RoutingDecision,
+    routing::{Concern, RoutingDecision},
     turn::{Answer, Step, Usage},
 };
 use orchestratai_shared::{
@@ -107,6 +107,8 @@ impl TurnLedger {
 #[derive(Debug, Clone, Default)]
 struct Script {
     steps_left: u32,
+    /// How many agents answer together; 0 where one answers alone.
+    parts: usize,
     stopped: bool,
 }
 
@@ -415,6 +417,7 @@ impl World {
                 self.note(at, turn_id, "progressed");
                 Input::Steps {
                     run,
+                    part: 0,
                     steps: vec![Step::Delta("late".into())],
                 }
             }
@@ -481,9 +484,13 @@ impl World {
             } else {
                 vec![]
             };
+            let mut decision = decision("billing");
+            if self.random.random_bool(0.4) {
+                decision.concerns = ["billing", "technical"].map(concern).to_vec();
+            }
             Input::Routed {
                 run,
-                decision: Ok((decision("billing"), fallbacks)),
+                decision: Ok((decision, fallbacks)),
             }
         };
         self.give(at, input)
@@ -528,6 +535,15 @@ impl World {
         if let Some(script) = self.sessions[at].runs.get_mut(&order) {
             script.steps_left -= 1;
         }
+        let part = self.random.random_range(0..script.parts.max(1));
+        if script.parts > 0 && self.random.random_bool(0.2) {
+            let outcome = if self.random.random_bool(0.5) {
+                Ok(())
+            } else {
+                Err(failure())
+            };
+            return self.give(at, Input::PartEnded { run, part, outcome });
+        }
         let steps = match self.random.random_range(0..8) {
             0..3 => vec![log_step()],
             3 => vec![Step::Reset {
@@ -542,7 +558,7 @@ impl World {
             _ => vec![Step::Delta(format!("word{} ", self.random.random_range(0..100)))],
         };
         self.note(at, run.turn_id, "progressed");
-        self.give(at, Input::Steps { run, steps })
+        self.give(at, Input::Steps { run, part, steps })
     }
 
     /// Starts a session's core from its journal, and its client comes back for what it missed.
@@ -582,15 +598,15 @@ impl World {
 
     fn give(&mut self, at: usize, input: Input) -> Checked {
         self.trace(|| format!("session {at} ← {input:?}"));
-        if let Input::Steps { run, steps } = &input {
-            return self.give_steps(at, *run, steps);
+        if let Input::Steps { run, part, steps } = &input {
+            return self.give_steps(at, *run, *part, steps);
         }
         let effects = self.handle(at, input);
         self.perform(at, effects)
     }
 
     /// Steps are given one by one, so that for each delta it is known what was recorded before it.
-    fn give_steps(&mut self, at: usize, run: Run, steps: &[Step]) -> Checked {
+    fn give_steps(&mut self, at: usize, run: Run, part: usize, steps: &[Step]) -> Checked {
         for step in steps {
             let is_running = self
                 .core(at)
@@ -608,6 +624,7 @@ impl World {
                 at,
                 Input::Steps {
                     run,
+                    part,
                     steps: vec![step.clone()],
                 },
             );
@@ -680,7 +697,11 @@ impl World {
             }
             Effect::RunAgent { request, .. } => {
                 let steps_left = self.random.random_range(0..5);
-                let run = request.run;
+                let (run, parts) = (request.run, request.concerns.len());
+                assert!(
+                    run.leg == 0 || parts == 0,
+                    "whoever takes over answers the whole message"
+                );
                 let session = &mut self.sessions[at];
                 if session
                     .turns
@@ -698,6 +719,7 @@ impl World {
                     (run.turn_id, run.attempt, run.leg),
                     Script {
                         steps_left,
+                        parts,
                         stopped: false,
                     },
                 );
@@ -1085,6 +1107,15 @@ fn decision(id: &str) -> RoutingDecision {
         reasoning: "because".into(),
         candidates: vec![],
         concerns: Vec::new(),
+    }
+}
+
+fn concern(id: &str) -> Concern {
+    Concern {
+        agent: agent(id),
+        text: format!("what {id} knows"),
+        intent: Intent::DomainQuestion,
+        confidence: Confidence::new(0.9),
     }
 }
 
