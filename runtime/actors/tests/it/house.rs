@@ -45,6 +45,9 @@ pub(crate) fn settings() -> SessionSettings {
     }
 }
 
+/// Each has agents of its own.
+const SHARDS: usize = 2;
+
 impl House {
     /// Starts the actors; every agent answers with `responder`.
     pub(crate) async fn start(settings: SessionSettings, responder: Arc<dyn Responder>) -> Self {
@@ -58,16 +61,32 @@ impl House {
         house
     }
 
+    /// Starts the actors with agents of a test's own.
+    pub(crate) async fn start_with(catalog: Catalog, responder: Arc<dyn Responder>) -> Self {
+        let house = Self::start_as(tempfile::tempdir().unwrap(), settings(), catalog, responder).await;
+        house.gateway.set_ready();
+        house
+    }
+
     /// The same before all that answers need is there.
     pub(crate) async fn start_unready_in(
         folder: TempDir,
         settings: SessionSettings,
         responder: Arc<dyn Responder>,
     ) -> Self {
+        Self::start_as(folder, settings, Catalog::embedded(), responder).await
+    }
+
+    async fn start_as(
+        folder: TempDir,
+        settings: SessionSettings,
+        catalog: Catalog,
+        responder: Arc<dyn Responder>,
+    ) -> Self {
         let store = Store::open(&StoreSettings::sqlite(&folder.path().join("test.db")))
             .await
             .unwrap();
-        let catalog = Arc::new(Catalog::embedded());
+        let catalog = Arc::new(catalog);
         let router = Arc::new(Router::new(&catalog, Arc::new(Embedder::embedded())));
         let responders = catalog
             .agents()
@@ -86,7 +105,7 @@ impl House {
             responders,
             metrics: Metrics::new(&build),
             settings,
-            shards: 2,
+            shards: SHARDS,
             organization: "default".into(),
             probes: Vec::new(),
         });

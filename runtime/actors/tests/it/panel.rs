@@ -1,146 +1,21 @@
 //! A message with several concerns, answered by several agents together.
 
+mod cast;
+
 use std::{
-    future::pending,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    fs,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
-use async_trait::async_trait;
-use orchestratai_agents::turn::{AgentError, Answer, Responder, Step, Steps, TurnRequest, Usage, UsageMeter};
-use orchestratai_shared::{
-    AgentStatus, CacheLookup, CacheOutcome, CacheStatus, Confidence, Event, EventBody, LogData, LogStatus, SessionId,
-};
-use tokio::sync::Semaphore;
+use orchestratai_agents::{definition::Catalog, turn::Responder};
+use orchestratai_shared::{AgentStatus, Event, EventBody, SessionId};
 
+use self::cast::{Act, Cast, MESSAGE, PIECE_BYTES, PIECES};
 use crate::house::{House, answer_of, end_of, settings};
 
-const MESSAGE: &str = "My invoice is wrong and the webhook returns 401";
 const BILLING: &str = "**My invoice is wrong**";
 const TECHNICAL: &str = "**The webhook returns 401**";
-
-/// What an agent does with its part.
-#[derive(Clone, Copy)]
-enum Act {
-    /// Answers.
-    Answer,
-    /// Says something, and answers when the test lets it.
-    AnswerWhenLet,
-    /// Answers at length, more than may wait.
-    Flood,
-    /// Fails before it says anything.
-    Fail,
-    /// Says something, and fails when the test lets it.
-    FailWhenLet,
-    /// Says something, spends something, and never comes to an end.
-    Wait,
-    /// Panics.
-    Panic,
-}
-
-/// Pieces of a long answer, and the bytes of one.
-const PIECES: usize = 400;
-const PIECE_BYTES: usize = 1_024;
-
-/// Two agents, told apart by what they are asked.
-struct Cast {
-    billing: Act,
-    technical: Act,
-    /// What the whole message is answered with, where it comes to that.
-    whole: Act,
-    let_go: Semaphore,
-    at_work: AtomicUsize,
-    pieces: AtomicUsize,
-}
-
-impl Cast {
-    fn new(billing: Act, technical: Act) -> Arc<Self> {
-        Arc::new(Self {
-            billing,
-            technical,
-            whole: Act::Fail,
-            let_go: Semaphore::new(0),
-            at_work: AtomicUsize::new(0),
-            pieces: AtomicUsize::new(0),
-        })
-    }
-
-    async fn house(self: &Arc<Self>) -> House {
-        House::start(settings(), Arc::<Self>::clone(self) as Arc<dyn Responder>).await
-    }
-}
-
-/// An agent at work, until it is dropped.
-struct AtWork<'a>(&'a AtomicUsize);
-
-impl Drop for AtWork<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-#[async_trait]
-impl Responder for Cast {
-    async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
-        self.at_work.fetch_add(1, Ordering::SeqCst);
-        let _at_work = AtWork(&self.at_work);
-        let (name, act) = match (request.message.as_str(), request.part.is_some()) {
-            ("My invoice is wrong", true) => ("billing", self.billing),
-            ("the webhook returns 401", true) => ("technical", self.technical),
-            (MESSAGE, false) => ("whole", self.whole),
-            (other, _) => panic!("nobody says “{other}”"),
-        };
-        let data = LogData::Cache(CacheLookup {
-            status: CacheOutcome::Miss,
-            hit_rate: 0.0,
-            size: 0,
-            reason: None,
-            similarity: None,
-        });
-        let (title, status) = (format!("step of {name}"), LogStatus::Success);
-        let failed = || AgentError::TimedOut {
-            limit: Duration::from_millis(1),
-        };
-        match act {
-            Act::Panic => panic!("it was told to panic"),
-            Act::Fail => return Err(failed()),
-            Act::Flood => {
-                for piece in 0..PIECES {
-                    steps.send(Step::Delta(format!("{piece:0>PIECE_BYTES$}"))).await?;
-                    self.pieces.fetch_add(1, Ordering::SeqCst);
-                }
-            }
-            Act::Answer | Act::AnswerWhenLet | Act::FailWhenLet | Act::Wait => {
-                steps.send(Step::Delta(format!("{name} says "))).await?;
-            }
-        }
-        steps.send(Step::Log { title, status, data }).await?;
-        match act {
-            Act::AnswerWhenLet | Act::FailWhenLet => {
-                self.let_go.acquire().await.expect("it stays open").forget();
-            }
-            Act::Wait => {
-                let _upstream = meter.open_upstream();
-                meter.add(Usage { tokens: 12, cost: 0.5 });
-                pending::<()>().await;
-            }
-            Act::Answer | Act::Flood | Act::Fail | Act::Panic => {}
-        }
-        if matches!(act, Act::FailWhenLet) {
-            return Err(failed());
-        }
-        steps.send(Step::Delta("yes.".into())).await?;
-        Ok(Answer {
-            confidence: Confidence::new(0.9),
-            citations: vec![],
-            usage: Usage { tokens: 3, cost: 0.25 },
-            cache_status: CacheStatus::None,
-        })
-    }
-}
 
 /// Each agent's status in the turn, in order.
 fn statuses(events: &[Arc<Event>]) -> Vec<(&str, AgentStatus)> {
@@ -368,6 +243,48 @@ async fn an_agent_that_waits_for_room_hears_of_the_stop() {
     assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
     assert_eq!(receipt.tokens_billed, 12);
     assert_eq!(cast.at_work.load(Ordering::SeqCst), 0);
+}
+
+/// The agents that come with it, but technical works at one turn at once.
+fn narrow() -> Catalog {
+    let folder = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/agents")).unwrap() {
+        let file = file.unwrap();
+        let mut text = fs::read_to_string(file.path()).unwrap();
+        if file.file_name() == "technical.toml" {
+            text = text.replace("concurrency_turns = 64", "concurrency_turns = 1");
+        }
+        fs::write(folder.path().join(file.file_name()), text).unwrap();
+    }
+    Catalog::load(folder.path()).unwrap()
+}
+
+#[actix_rt::test]
+async fn a_part_in_its_agents_queue_does_not_hold_up_the_receipt() {
+    let cast = Cast::new(Act::Wait, Act::Wait);
+    let house = House::start_with(narrow(), Arc::<Cast>::clone(&cast) as Arc<dyn Responder>).await;
+    // However they fall on the shards, at least one has its second part in a queue.
+    let mut turns = Vec::new();
+    for _ in 0..3 {
+        turns.push(house.say(SessionId::new(), MESSAGE).await);
+    }
+    until("the first parts are at work", || {
+        cast.at_work.load(Ordering::SeqCst) >= 4
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let at_work = cast.at_work.load(Ordering::SeqCst);
+    assert!(at_work < 6, "{at_work} parts are at work");
+    // The last one first: whoever is before it in the queue goes on.
+    for turn in turns.into_iter().rev() {
+        let began = Instant::now();
+        let receipt = house.gateway.cancel(turn).await.unwrap();
+        assert!(
+            receipt.tokens_billed == 12 || receipt.tokens_billed == 24,
+            "{receipt:?}"
+        );
+        assert!(began.elapsed() < Duration::from_millis(1_900), "{:?}", began.elapsed());
+    }
 }
 
 #[actix_rt::test]
