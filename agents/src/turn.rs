@@ -43,7 +43,7 @@ pub struct TurnRequest {
     pub fresh: bool,
     /// What the message wants, as routing found.
     pub intent: Intent,
-    /// The transcript before this message, oldest first; the last few messages of it.
+    /// The transcript before this message, oldest first; the last few messages of it. Before a part stands the whole message.
     pub history: Vec<Message>,
     /// Whose session it is: nothing is shared across organizations.
     pub organization: Arc<str>,

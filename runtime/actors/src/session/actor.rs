@@ -155,7 +155,7 @@ impl Session {
                 Effect::Reply(to, reply) => self.reply(to, reply, ctx),
                 Effect::Route(request) => {
                     let route = Route {
-                        history: self.transcript.clone(),
+                        history: self.history(None),
                         span: self.span_of(request.run.turn_id),
                         request,
                         session: ctx.address().recipient(),
@@ -168,7 +168,9 @@ impl Session {
                 }
                 Effect::RunAgent { agent, mut request } => {
                     let concerns = std::mem::take(&mut request.concerns);
-                    let run = self.run_turn(request, ctx);
+                    // Who answers a part of a message is shown all of it.
+                    let whole = (!concerns.is_empty()).then_some(request.run.turn_id);
+                    let run = self.run_turn(request, self.history(whole), ctx);
                     #[expect(
                         clippy::disallowed_methods,
                         reason = "one message for each run, and turns are bounded by permits"
@@ -189,7 +191,17 @@ impl Session {
         }
     }
 
-    fn run_turn(&mut self, request: RunRequest, ctx: &Context<Self>) -> RunTurn {
+    /// What was said before a turn: no message that waits for its answer, its own and later ones among them, but that of the turn
+    /// `with`.
+    fn history(&self, with: Option<TurnId>) -> Vec<TranscriptMessage> {
+        let is_shown = |message: &&TranscriptMessage| {
+            let turn = self.core.turn_of_message(message.id);
+            turn.is_none() || turn == with
+        };
+        self.transcript.iter().filter(is_shown).cloned().collect()
+    }
+
+    fn run_turn(&mut self, request: RunRequest, history: Vec<TranscriptMessage>, ctx: &Context<Self>) -> RunTurn {
         let stop = CancellationToken::new();
         self.stops.insert(request.run, stop.clone());
         let turn = TurnRequest {
@@ -198,7 +210,7 @@ impl Session {
             message: request.content,
             fresh: request.fresh,
             intent: request.intent,
-            history: self.transcript.clone(),
+            history,
             organization: Arc::clone(&self.organization),
             part: None,
         };

@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use orchestratai_actors::{CancelRefusal, DoubleTexting, SessionSettings};
-use orchestratai_shared::{ClientMessageId, ErrorCode, EventBody, LogData, LogStatus, SessionId};
+use orchestratai_agents::turn::{AgentError, Answer, Responder, Step, Steps, TurnRequest, Usage, UsageMeter};
+use orchestratai_shared::{
+    CacheStatus, ClientMessageId, Confidence, ErrorCode, EventBody, LogData, LogStatus, SessionId,
+};
 
 use crate::house::{House, Obedient, answer_of, end_of, settings, submission};
 
@@ -80,6 +84,43 @@ async fn a_message_while_a_turn_runs_waits_its_turn() {
         ("turn_cancelled", "message_completed")
     );
     assert!(first.last().unwrap().seq < second.last().unwrap().seq);
+}
+
+/// Takes its time, and answers with what it is shown of the conversation.
+struct Remembering;
+
+#[async_trait]
+impl Responder for Remembering {
+    async fn answer(&self, request: &TurnRequest, steps: &Steps, _: &UsageMeter) -> Result<Answer, AgentError> {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let shown = request.history.iter().map(|message| message.content.as_str());
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        steps.send(Step::Delta(format!("({shown})"))).await?;
+        Ok(Answer {
+            confidence: Confidence::new(0.9),
+            citations: vec![],
+            usage: Usage::default(),
+            cache_status: CacheStatus::None,
+        })
+    }
+}
+
+#[actix_rt::test]
+async fn an_agent_is_shown_what_was_said_before_and_not_what_waits() {
+    let house = House::start(settings(), Arc::new(Remembering)).await;
+    let session_id = SessionId::new();
+    let mut turns = Vec::new();
+    for message in ["the invoice?", "the refund?", "the receipt?"] {
+        turns.push(house.say(session_id, message).await);
+    }
+    for (turn, answer) in turns.into_iter().zip([
+        "()",
+        "(the invoice?, ())",
+        // In the order in which it was said.
+        "(the invoice?, the refund?, (), (the invoice?, ()))",
+    ]) {
+        assert_eq!(answer_of(&house.events(turn).await), Some(answer));
+    }
 }
 
 #[actix_rt::test]

@@ -109,6 +109,13 @@ impl SessionCore {
         self.replies.push((seq, reply_to, reply));
     }
 
+    /// The turn that a user's message waits in for its answer, the running one included; none where it has been answered.
+    #[must_use]
+    pub fn turn_of_message(&self, message_id: MessageId) -> Option<TurnId> {
+        let turn = self.turns.iter().find(|turn| turn.message.id == message_id);
+        turn.map(|turn| turn.id)
+    }
+
     pub(super) fn cancel(
         &mut self,
         turn_id: Option<TurnId>,

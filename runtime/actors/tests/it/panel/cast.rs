@@ -85,6 +85,9 @@ impl Drop for AtWork<'_> {
 #[async_trait]
 impl Responder for Cast {
     async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
+        // Before a part the agent is shown the whole.
+        let before = request.history.last().map(|message| message.content.as_str());
+        assert_eq!(before == Some(MESSAGE), request.part.is_some());
         self.at_work.fetch_add(1, Ordering::SeqCst);
         let _at_work = AtWork(&self.at_work);
         let (name, act) = match (request.message.as_str(), request.part.is_some()) {
