@@ -156,16 +156,21 @@ fn a_message_with_several_concerns_names_all_their_specialists() {
     assert_eq!(in_front, ["billing", "technical"], "{decision:?}");
     assert_eq!(decision.intent, Intent::ComplexQuestion);
     assert_eq!(decision.agent, decision.candidates[0].agent);
-    let concerns: Vec<(&str, &str)> = decision
+    let concerns: Vec<(&str, &str, Intent)> = decision
         .concerns
         .iter()
-        .map(|concern| (concern.agent.as_str(), concern.text.as_str()))
+        .map(|concern| (concern.agent.as_str(), concern.text.as_str(), concern.intent))
         .collect();
+    // The message is complex, its parts are not.
     assert_eq!(
         concerns,
         [
-            ("billing", "I was charged twice this month"),
-            ("technical", "my webhook endpoint returns an error 500.")
+            ("billing", "I was charged twice this month", Intent::PricingQuestion),
+            (
+                "technical",
+                "my webhook endpoint returns an error 500.",
+                Intent::DomainQuestion
+            )
         ]
     );
     assert_eq!(router().route("How do I rotate my API key?").concerns, []);

@@ -4,12 +4,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use orchestratai_agents::{
     definition::{Catalog, Strategy},
+    joint,
     knowledge::Knowledge,
+    routing::Concern,
     turn::{Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
 use orchestratai_shared::{
-    AgentId, CacheOutcome, CacheStatus, Intent, LogData, LogStatus, Message, MessageContent, MessageId, MessageRole,
-    SessionId, Timestamp, TurnId,
+    AgentId, CacheOutcome, CacheStatus, Confidence, Intent, LogData, LogStatus, Message, MessageContent, MessageId,
+    MessageRole, SessionId, Timestamp, TurnId,
 };
 use tokio::sync::mpsc;
 
@@ -220,6 +222,59 @@ async fn a_follow_up_is_never_answered_from_the_cache_nor_kept_in_it() {
         let (answer, steps) = run(&billing, &follow_up).await;
         assert_eq!(kinds(&steps), ["cache miss", "vector_search", "documents", "delta"]);
         assert_eq!(answer.cache_status, CacheStatus::None);
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_message_is_no_follow_up_and_what_it_lacks_comes_from_its_message() {
+    let billing = responder(demo().await, catalog(), "billing");
+    let message = "The Business plan looks right, what does it cost a month, and how do I rotate an API key?";
+    let whole = TurnRequest {
+        history: vec![Message {
+            id: MessageId::new(),
+            role: MessageRole::User,
+            content: message.into(),
+            agent: None,
+            confidence: None,
+            timestamp: Timestamp::now(),
+            session_id: SessionId::new(),
+        }],
+        ..request(message)
+    };
+    let part = |text: &str| {
+        let concern = Concern {
+            agent: AgentId::parse("billing").unwrap(),
+            text: text.into(),
+            intent: Intent::PricingQuestion,
+            confidence: Confidence::new(0.9),
+        };
+        joint::question(&whole, &concern)
+    };
+    let searched = |steps: &[Step]| {
+        let title = steps.iter().find_map(|step| match step {
+            Step::Log {
+                title,
+                data: LogData::VectorSearch(_),
+                ..
+            } => Some(title.clone()),
+            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
+        });
+        title.expect("it is searched")
+    };
+    // It leans on the message: what it lacks is searched for, and the answer is not for others.
+    let (answer, steps) = run(&billing, &part("what does it cost a month")).await;
+    assert!(
+        searched(&steps).contains("Business plan looks right"),
+        "{}",
+        searched(&steps)
+    );
+    assert!(text(&steps).contains("$479"), "{}", text(&steps));
+    assert_eq!(answer.cache_status, CacheStatus::None);
+    // It hardly says about what, and yet stands alone: as a follow-up it would take the words of the other concern.
+    for status in [CacheStatus::Miss, CacheStatus::Hit] {
+        let (answer, steps) = run(&billing, &part("When does the trial end?")).await;
+        assert!(!searched(&steps).contains("said before"), "{}", searched(&steps));
+        assert_eq!(answer.cache_status, status);
     }
 }
 

@@ -350,3 +350,25 @@ async fn a_stream_in_a_session_whose_id_was_erased_before_is_whole() {
     let text = answer.text().await.unwrap();
     assert!(text.contains("event: done") && !text.contains("stream_error"), "{text}");
 }
+
+#[tokio::test]
+async fn an_answer_of_several_agents_is_one_stream() {
+    let server = Server::start().await;
+    let (rest, session_id) = (server.rest(), SessionId::new());
+    let question = "My invoice is wrong and the webhook returns 401";
+    let request = rest.request(Method::POST, "/api/chat/stream");
+    let request = request.json(&json!({"message": question, "session_id": session_id}));
+    let events = Stream::open(request).await.rest().await;
+    let done = events.last().unwrap();
+    assert!(done.is("done"), "{events:?}");
+    assert_eq!(done.data["message"], text(&events), "the chunks are the answer");
+    assert_eq!(done.data["metadata"]["agent"], "billing");
+    let logs = done.data["logs"].as_array().unwrap();
+    for agent in ["billing", "technical"] {
+        let searched = |log: &&Value| log["type"] == "vector_search" && log["agent"] == agent;
+        assert_eq!(logs.iter().filter(searched).count(), 1, "{}", done.data);
+        let complete =
+            |event: &&Event| event.is("agent_status") && event.data == json!({"agent": agent, "status": "complete"});
+        assert_eq!(events.iter().filter(complete).count(), 1, "{events:?}");
+    }
+}
