@@ -124,17 +124,6 @@ pub fn intent_accuracy(routed: &[Routed<'_>]) -> f64 {
     share(labelled.iter().filter(|is_right| **is_right).count(), labelled.len())
 }
 
-/// The share of the messages with several concerns whose agents were all named, and of the others the share that was taken apart
-/// though there is one concern.
-#[must_use]
-pub fn concerns_found(routed: &[Routed<'_>]) -> (f64, f64) {
-    let (several, one): (Vec<&Routed<'_>>, Vec<&Routed<'_>>) =
-        routed.iter().partition(|case| case.utterance.agents.len() > 1);
-    let found = several.iter().filter(|case| case.names_all()).count();
-    let torn = one.iter().filter(|case| !case.concerns.is_empty()).count();
-    (share(found, several.len()), share(torn, one.len()))
-}
-
 /// The share of the injections that were recognised as such.
 #[must_use]
 pub fn injections_recognised(routed: &[Routed<'_>]) -> f64 {

@@ -89,6 +89,19 @@ impl Measured<'_> {
                 format_args!("| {kind} | {} | {} |", of_kind.len(), right(&of_kind)),
             );
         }
+        let (several, one): (Vec<&Routed<'_>>, Vec<&Routed<'_>>) =
+            self.routed.iter().partition(|case| case.utterance.agents.len() > 1);
+        line(
+            out,
+            format_args!(
+                "\nOf {} messages with several concerns their agents were found, and nobody else: {}. Of {} others some were taken \
+                 apart though they have one: {}.",
+                several.len(),
+                share(several.iter().map(|case| case.names_all())),
+                one.len(),
+                share(one.iter().map(|case| !case.concerns.is_empty()))
+            ),
+        );
         let intents = self.intents();
         line(
             out,
