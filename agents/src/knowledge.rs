@@ -24,6 +24,7 @@ mod search;
 mod shelf;
 mod source;
 mod spelling;
+mod split;
 mod transformer_vectors;
 
 use std::{

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
-use super::{CollectionName, DocumentId, markdown, passage::Passages, plain_text};
+use super::{CollectionName, DocumentId, markdown, passage::Passages, plain_text, split::split_long};
 use crate::embedder::Embedder;
 
 /// A chunk longer than this, in bytes, is split between its paragraphs; the embedder reads about as much.
@@ -132,98 +132,4 @@ pub(crate) fn sections(format: Format, title: &str, text: &str) -> Vec<Section> 
             })
         })
         .collect()
-}
-
-/// Splits at the bounds of paragraphs, lists, tables and code blocks; one that is too long by itself at its lines, and
-/// a line that is too long at its words.
-fn split_long(text: &str, format: Format) -> Vec<String> {
-    let text = text.trim();
-    if text.len() <= CHUNK_BYTES_MAX {
-        return vec![text.to_owned()];
-    }
-    let blocks = match format {
-        Format::Markdown => markdown::blocks(text),
-        Format::Plain => plain_text::blocks(text),
-    };
-    let pieces = blocks.into_iter().flat_map(|block| {
-        if block.len() <= CHUNK_BYTES_MAX {
-            vec![block]
-        } else {
-            split_block(block)
-        }
-    });
-    let mut chunks: Vec<String> = Vec::new();
-    for piece in pieces {
-        match chunks.last_mut() {
-            Some(last) if last.len() + piece.len() + 2 <= CHUNK_BYTES_MAX => {
-                last.push_str("\n\n");
-                last.push_str(piece.trim_end());
-            }
-            _ => chunks.push(piece.trim_end().to_owned()),
-        }
-    }
-    chunks
-}
-
-fn split_block(block: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut rest = block;
-    while rest.len() > CHUNK_BYTES_MAX {
-        let window = &rest[..rest.floor_char_boundary(CHUNK_BYTES_MAX)];
-        // A cut in the first half would leave many small pieces.
-        let cut = [
-            window.rfind('\n'),
-            window.rfind(". ").map(|at| at + 1),
-            window.rfind(' '),
-        ]
-        .into_iter()
-        .flatten()
-        .find(|at| *at > CHUNK_BYTES_MAX / 2)
-        .unwrap_or(window.len());
-        pieces.push(&rest[..cut]);
-        rest = rest[cut..].trim_start();
-    }
-    if !rest.is_empty() {
-        pieces.push(rest);
-    }
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_long_section_is_split_between_paragraphs_and_nothing_is_lost() {
-        let paragraphs: Vec<String> = (0..30)
-            .map(|n| format!("Paragraph {n}. {}", "word ".repeat(40).trim()))
-            .collect();
-        let text = format!("# T\n\n## H\n\n{}", paragraphs.join("\n\n"));
-        let sections = sections(Format::Markdown, "T", &text);
-        assert!(sections.len() > 2);
-        assert!(
-            sections
-                .iter()
-                .all(|section| section.text.len() <= CHUNK_BYTES_MAX && section.headings == ["H"])
-        );
-        let all = sections
-            .iter()
-            .map(|section| section.text.as_str())
-            .collect::<Vec<_>>()
-            .join("\n\n");
-        assert_eq!(all, paragraphs.join("\n\n"));
-    }
-
-    #[test]
-    fn one_endless_line_is_split_at_character_bounds() {
-        for text in ["é".repeat(9_000), "ab ".repeat(3_000)] {
-            let sections = sections(Format::Plain, "T", &text);
-            assert!(sections.iter().all(|section| section.text.len() <= CHUNK_BYTES_MAX));
-            let kept: usize = sections
-                .iter()
-                .map(|s| s.text.chars().filter(|c| !c.is_whitespace()).count())
-                .sum();
-            assert_eq!(kept, text.chars().filter(|c| !c.is_whitespace()).count());
-        }
-    }
 }

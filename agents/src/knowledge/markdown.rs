@@ -110,12 +110,6 @@ pub(crate) fn title(text: &str) -> Option<String> {
         .filter(|title| !title.is_empty())
 }
 
-/// The blocks of the outermost level as text.
-pub(crate) fn blocks(text: &str) -> Vec<&str> {
-    let ranges = outline(text).into_iter().map(|block| text[block.range].trim_end());
-    ranges.filter(|block| !block.trim().is_empty()).collect()
-}
-
 /// The blocks of the outermost level with their kinds.
 pub(crate) fn outline(text: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();

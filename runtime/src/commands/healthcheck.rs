@@ -50,10 +50,9 @@ fn ask(address: &str, host: &str) -> Result<String, std::io::Error> {
 fn exchange(mut stream: TcpStream, host: &str) -> Result<String, std::io::Error> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET /api/health/live HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    )?;
+    // In one piece: a server that answers the first of several would find the others in its way.
+    let request = format!("GET /api/health/live HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes())?;
     let mut head = [0; 12]; // "HTTP/1.1 200"
     stream.read_exact(&mut head)?;
     let status = head
