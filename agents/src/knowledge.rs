@@ -205,6 +205,9 @@ impl Knowledge {
             .await?;
         }
         let used = self.second_stage(&mut search, ask).await;
+        if let Some(cascade) = &self.0.cascade {
+            cascade.tell(&used);
+        }
         Ok(search.finish(snapshot.revision, used, began.elapsed()))
     }
 

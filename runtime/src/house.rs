@@ -6,7 +6,7 @@ use orchestratai_agents::{
     Embedder,
     definition::Catalog,
     embedder::SecondStage,
-    knowledge::{Cascade, Knowledge},
+    knowledge::{Cascade, Knowledge, SecondStageUse},
 };
 use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
@@ -42,14 +42,16 @@ pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure
     }
 }
 
-/// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for.
+/// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for; `observe`
+/// hears of every search what that stage had to do with it.
 pub(crate) async fn open_knowledge(
     settings: &Settings,
     data: &DataDir,
     documents: &StoredDocuments,
     embedder: &Arc<Embedder>,
+    observe: impl Fn(&SecondStageUse) + Send + Sync + 'static,
 ) -> Result<Knowledge, CommandFailure> {
-    let cascade = cascade(settings)?;
+    let cascade = cascade(settings)?.map(|cascade| cascade.observed(observe));
     Knowledge::open_with(
         &data.index(),
         Arc::new(documents.clone()),

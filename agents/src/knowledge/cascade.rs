@@ -4,6 +4,7 @@
 //! products. A question waits for it for a bounded time, and is else answered by what the first stage found.
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -21,11 +22,20 @@ const BATCH: usize = 256;
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
 /// The second stage of search.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Cascade {
     stage: SecondStage,
     wait_max: Duration,
     shipped: Arc<[TransformerVectors]>,
+    observe: Arc<dyn Fn(&SecondStageUse) + Send + Sync>,
+}
+
+impl fmt::Debug for Cascade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Cascade");
+        shown.field("stage", &self.stage).field("wait_max", &self.wait_max);
+        shown.finish_non_exhaustive()
+    }
 }
 
 /// When the second stage is asked.
@@ -62,7 +72,19 @@ impl Cascade {
             stage,
             wait_max,
             shipped: shipped.into(),
+            observe: Arc::new(|_| ()),
         }
+    }
+
+    /// Tells `observe` of every search what the second stage had to do with it: for metrics.
+    #[must_use]
+    pub fn observed(mut self, observe: impl Fn(&SecondStageUse) + Send + Sync + 'static) -> Self {
+        self.observe = Arc::new(observe);
+        self
+    }
+
+    pub(super) fn tell(&self, used: &SecondStageUse) {
+        (self.observe)(used);
     }
 
     /// The transformer.

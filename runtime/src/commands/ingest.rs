@@ -83,7 +83,7 @@ async fn serve(
     loop {
         if let Some(_lock) = data.try_lock(Holder::Command)? {
             let embedder = Arc::new(Embedder::embedded());
-            let knowledge = open_knowledge(settings, data, documents, &embedder).await?;
+            let knowledge = open_knowledge(settings, data, documents, &embedder, |_| ()).await?;
             let failed = |error| CommandFailure::because("the documents are stored, but not all is read", error);
             knowledge.deepen().await.map_err(failed)?;
             return Ok(ServedBy::Index);

@@ -14,12 +14,12 @@ use orchestratai_agents::{
     Embedder,
     cache::SemanticCache,
     definition::Catalog,
-    knowledge::Knowledge,
+    knowledge::{Knowledge, SecondStageUse},
     routing::Router,
     strategy::{Means, responders},
 };
 use orchestratai_store::{Access, DEFAULT_ORGANIZATION, Store};
-use orchestratai_telemetry::{Metrics, init_tracing};
+use orchestratai_telemetry::{Metrics, SecondStageOutcome, init_tracing};
 use orchestratai_web::{Secret, WebSettings};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -75,6 +75,16 @@ fn bind(address: SocketAddr) -> Result<TcpListener, CommandFailure> {
     })
 }
 
+/// Counts what the second stage of search has to do with each search.
+fn count_second_stage(metrics: Metrics) -> impl Fn(&SecondStageUse) + Send + Sync {
+    move |used| match used {
+        SecondStageUse::Absent => {}
+        SecondStageUse::NotNeeded => metrics.second_stage(SecondStageOutcome::NotNeeded, None),
+        SecondStageUse::Ranked { took } => metrics.second_stage(SecondStageOutcome::Ranked, Some(*took)),
+        SecondStageUse::Missed(_) => metrics.second_stage(SecondStageOutcome::Missed, None),
+    }
+}
+
 /// Raises the soft limit of open files to the hard one: a connection holds two, and 1,024 is a common default.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
@@ -97,8 +107,9 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let store = open_store(&settings, Access::Journal).await?;
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(Embedder::embedded());
-    let knowledge = open_knowledge(&settings, &data, &documents, &embedder).await?;
     let metrics = Metrics::new(&BUILD);
+    let counted = count_second_stage(metrics.clone());
+    let knowledge = open_knowledge(&settings, &data, &documents, &embedder, counted).await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {

@@ -97,6 +97,16 @@ label_values! {
         Agent = "agent",
     }
 
+    /// What the second stage of search had to do with a search.
+    SecondStageOutcome {
+        /// The first stage was sure.
+        NotNeeded = "not_needed",
+        /// It ranked what was found.
+        Ranked = "ranked",
+        /// It was asked and gave nothing in time.
+        Missed = "missed",
+    }
+
     /// A kind of actor that may be started anew.
     ActorKind {
         /// A session.

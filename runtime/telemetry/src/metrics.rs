@@ -10,7 +10,7 @@ use prometheus::{
 
 use crate::{
     agent::{AgentMetrics, AgentVectors},
-    labels::{ActorKind, Mailbox, PerValue, RefusalReason, SlowConsumerAction, Transport},
+    labels::{ActorKind, Mailbox, PerValue, RefusalReason, SecondStageOutcome, SlowConsumerAction, Transport},
     live::Live,
     names::{self, MetricDescription},
 };
@@ -55,6 +55,8 @@ struct Inner {
     admission_refused: PerValue<IntCounter>,
     events_published: Box<[(&'static str, IntCounter)]>,
     retrieval_duration: PerValue<Histogram>,
+    second_stage: PerValue<IntCounter>,
+    second_stage_duration: Histogram,
     connections: PerValue<IntGauge>,
     slow_consumers: PerValue<IntCounter>,
     websocket_closes: IntCounterVec,
@@ -100,6 +102,8 @@ impl Metrics {
                 &histogram_vec(r, &names::RETRIEVAL_DURATION, names::SECONDS_BUCKETS),
                 &[],
             ),
+            second_stage: PerValue::resolve::<SecondStageOutcome, _>(&counter_vec(r, &names::SECOND_STAGE), &[]),
+            second_stage_duration: histogram(r, &names::SECOND_STAGE_DURATION, names::SECONDS_BUCKETS),
             connections: PerValue::resolve::<Transport, _>(&gauge_vec(r, &names::CONNECTIONS), &[]),
             slow_consumers: PerValue::resolve::<SlowConsumerAction, _>(&counter_vec(r, &names::SLOW_CONSUMERS), &[]),
             websocket_closes: counter_vec(r, &names::WEBSOCKET_CLOSES),
@@ -169,6 +173,14 @@ impl Metrics {
     /// A search in the knowledge base took `duration`.
     pub fn retrieved(&self, strategy: RetrievalStrategy, duration: Duration) {
         self.0.retrieval_duration.get(strategy).observe(duration.as_secs_f64());
+    }
+
+    /// A search could ask the second stage; `took` is how long that took where it ranked.
+    pub fn second_stage(&self, outcome: SecondStageOutcome, took: Option<Duration>) {
+        self.0.second_stage.get(outcome).inc();
+        if let Some(took) = took {
+            self.0.second_stage_duration.observe(took.as_secs_f64());
+        }
     }
 
     /// A client follows a session for as long as the answer is kept.
@@ -385,6 +397,8 @@ mod tests {
         metrics.admission_refused(RefusalReason::DoubleTexting);
         metrics.event_published("message_delta");
         metrics.retrieved(RetrievalStrategy::Hybrid, second);
+        metrics.second_stage(SecondStageOutcome::Ranked, Some(second));
+        metrics.second_stage(SecondStageOutcome::Missed, None);
         drop(metrics.connection(Transport::Sse));
         metrics.slow_consumer(SlowConsumerAction::Cut);
         metrics.websocket_closed(1000);
@@ -482,6 +496,8 @@ mod tests {
             &text,
             r#"orchestratai_retrieval_duration_seconds_count{strategy="hybrid"} 1"#,
         );
+        check(&text, r#"orchestratai_second_stage_total{outcome="missed"} 1"#);
+        check(&text, "orchestratai_second_stage_duration_seconds_count 1");
         check(&text, r#"orchestratai_journal_commit_batch_events_bucket{le="16"} 0"#);
         check(&text, r#"orchestratai_journal_commit_batch_events_bucket{le="32"} 1"#);
         check(&text, r#"orchestratai_knowledge_chunks{collection="billing"} 120"#);

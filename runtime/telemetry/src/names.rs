@@ -127,6 +127,10 @@ metrics! {
         "Look-ups in the semantic cache.";
     RETRIEVAL_DURATION = Histogram "retrieval_duration_seconds" [label("strategy", "pure_rag, pure_cag, hybrid")] Seconds
         "One search in the knowledge base, from query to ranked chunks.";
+    SECOND_STAGE = Counter "second_stage_total" [label("outcome", "not_needed, ranked, missed")] Count
+        "Searches that could ask the transformer: the first stage was sure, it ranked, or it gave nothing in time.";
+    SECOND_STAGE_DURATION = Histogram "second_stage_duration_seconds" [] Seconds
+        "How long the transformer took over a question where it ranked, waiting for its turn included.";
     CONNECTIONS = Gauge "connections" [label("transport", "websocket, sse")] Count
         "Clients that follow a session now.";
     SLOW_CONSUMERS = Counter "slow_consumers_total" [label("action", "lagging, cut")] Count

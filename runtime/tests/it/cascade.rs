@@ -61,6 +61,11 @@ async fn a_turn_waits_for_the_transformer_so_long_and_no_longer() {
     let title = step.data()["title"].as_str().unwrap();
     assert!(title.contains("ranked by the first stage alone"), "{title}");
     assert_eq!(step.data()["data"]["chunks_retrieved"], 5, "{}", step.0);
+    let metrics = server.rest().get("/metrics").await.body.to_string();
+    assert!(
+        metrics.contains(r#"orchestratai_second_stage_total{outcome=\"missed\"} 1"#),
+        "{metrics}"
+    );
 
     let server = launch.setting("retrieval.transformer_wait", "10s").start().await;
     let step = ask(&server, UNSURE).await;
@@ -69,6 +74,11 @@ async fn a_turn_waits_for_the_transformer_so_long_and_no_longer() {
         "success",
         "{}",
         vector_search(&step).0
+    );
+    let metrics = server.rest().get("/metrics").await.body.to_string();
+    assert!(
+        metrics.contains("orchestratai_second_stage_duration_seconds_count 1"),
+        "{metrics}"
     );
     let shown = search(&server.data_dir(), "true").await;
     assert!(shown.contains(" · transformer 0."), "{shown}");
