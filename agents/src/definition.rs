@@ -13,7 +13,10 @@ pub use self::{
     catalog::Catalog,
     problem::{DefinitionErrors, Problem},
 };
-use crate::{knowledge::CollectionName, routing::Case};
+use crate::{
+    knowledge::{CollectionName, Filter},
+    routing::Case,
+};
 
 /// One agent, as its file says.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +43,8 @@ pub struct AgentDefinition {
     pub keywords: Vec<String>,
     /// The collections that it reads.
     pub collections: Vec<CollectionName>,
+    /// Which documents of these it reads.
+    pub filter: Filter,
     /// The tools that it may call.
     pub tools: Vec<String>,
     /// Who takes over when it fails, in this order.

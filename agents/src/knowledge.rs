@@ -11,6 +11,7 @@ mod document;
 mod duplicates;
 mod error;
 mod evidence;
+mod filter;
 mod folder;
 mod front_matter;
 mod index;
@@ -43,6 +44,7 @@ pub use self::{
         DocumentSummary, DocumentsSince, NewDocument,
     },
     error::KnowledgeError,
+    filter::Filter,
     ingest::{IngestReport, ingest_files, ingest_folder},
     search::{FoundChunk, Scores, SearchResult},
     source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
@@ -172,7 +174,22 @@ impl Knowledge {
         collections: &[CollectionName],
         limit: usize,
     ) -> Result<SearchResult, KnowledgeError> {
-        self.search_as(question, collections, limit, AskSecondStage::WhereUnsure)
+        self.search_where(question, collections, &Filter::default(), limit)
+            .await
+    }
+
+    /// As [`Self::search`], in the documents alone that `filter` admits.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    pub async fn search_where(
+        &self,
+        question: &str,
+        collections: &[CollectionName],
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<SearchResult, KnowledgeError> {
+        self.search_with(question, collections, filter, limit, AskSecondStage::WhereUnsure)
             .await
     }
 
@@ -187,6 +204,18 @@ impl Knowledge {
         limit: usize,
         ask: AskSecondStage,
     ) -> Result<SearchResult, KnowledgeError> {
+        self.search_with(question, collections, &Filter::default(), limit, ask)
+            .await
+    }
+
+    async fn search_with(
+        &self,
+        question: &str,
+        collections: &[CollectionName],
+        filter: &Filter,
+        limit: usize,
+        ask: AskSecondStage,
+    ) -> Result<SearchResult, KnowledgeError> {
         let began = Instant::now();
         let snapshot = self.snapshot();
         let indexes: Vec<Arc<CollectionIndex>> = collections
@@ -194,7 +223,7 @@ impl Knowledge {
             .filter_map(|name| snapshot.collections.get(name).cloned())
             .collect();
         let chunks: usize = indexes.iter().map(|index| index.chunks.len()).sum();
-        let mut search = Search::new(indexes, question, limit, Arc::clone(&self.0.embedder));
+        let mut search = Search::new(indexes, question, filter, limit, Arc::clone(&self.0.embedder));
         if chunks <= INLINE_CHUNKS_MAX {
             search.first_stage()?;
         } else {

@@ -177,11 +177,20 @@ pub(crate) struct SearchArguments {
     /// Only in this collection; may be given several times [default: all]
     #[arg(long, value_name = "NAME")]
     pub(crate) collection: Vec<String>,
+    /// Only in documents whose front matter has this; may be given several times: values of one field are alternatives
+    #[arg(long = "where", value_name = "FIELD=VALUE", value_parser = field_value)]
+    pub(crate) filter: Vec<(String, String)>,
     /// How many chunks at most
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=50))]
     pub(crate) limit: u8,
     #[command(flatten)]
     pub(crate) configuration: ConfigurationArguments,
+}
+
+fn field_value(text: &str) -> Result<(String, String), String> {
+    let split = text.split_once('=').filter(|(field, _)| !field.is_empty());
+    let (field, value) = split.ok_or("must be FIELD=VALUE, such as plan=team")?;
+    Ok((field.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]

@@ -11,7 +11,11 @@ use super::{
     problem::nearest,
     table::{Findings, Table},
 };
-use crate::{knowledge::CollectionName, model, routing::Case};
+use crate::{
+    knowledge::{CollectionName, Filter},
+    model,
+    routing::Case,
+};
 
 const KEYS: &[&str] = &[
     "id",
@@ -24,6 +28,7 @@ const KEYS: &[&str] = &[
     "prompt",
     "keywords",
     "collections",
+    "filter",
     "tools",
     "fallbacks",
     "limits",
@@ -134,6 +139,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
         .map(|(word, _)| word.to_lowercase())
         .collect();
     let collections = read_collections(root, strategy);
+    let filter = read_filter(root);
     let fallbacks = read_fallbacks(root, id.as_ref());
     let limits = read_limits(root);
     let examples = read_examples(root, strategy);
@@ -162,6 +168,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
             examples,
             keywords,
             collections,
+            filter,
             tools,
             fallbacks: fallbacks.into_iter().map(|(id, _)| id).collect(),
             limits: limits?,
@@ -216,6 +223,18 @@ fn read_collections(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<Collect
         }
     };
     texts.into_iter().filter_map(parse).collect()
+}
+
+fn read_filter(root: &Table<'_>) -> Filter {
+    let fields = root.tables("filter", &["field", "values"]);
+    fields.into_iter().fold(Filter::default(), |filter, of_field| {
+        let _ = of_field.need("values");
+        let Some((field, _)) = of_field.text("field") else {
+            return filter;
+        };
+        let values = of_field.texts("values").into_iter();
+        values.fold(filter, |filter, (value, _)| filter.allowing(field.clone(), value))
+    })
 }
 
 fn read_fallbacks(root: &Table<'_>, own: Option<&AgentId>) -> Vec<(AgentId, std::ops::Range<usize>)> {

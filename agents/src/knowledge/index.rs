@@ -348,6 +348,11 @@ impl CollectionIndex {
         Some((documents, chunks?, folded))
     }
 
+    /// The chunk that stands for this one: itself, where it is not folded.
+    pub(crate) fn shown_as(&self, chunk: usize) -> usize {
+        self.folded[chunk].map_or(chunk, |other| other as usize)
+    }
+
     /// The transformer's vectors; none while they are not all there.
     pub(crate) fn transformer(&self) -> Option<Arc<ByChunk>> {
         self.transformer.read().unwrap_or_else(PoisonError::into_inner).clone()

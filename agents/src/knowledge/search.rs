@@ -16,6 +16,7 @@ use super::{
     CollectionName, KnowledgeError,
     cascade::SecondStageUse,
     chunk::Chunk,
+    filter::Filter,
     index::{CollectionIndex, full_text},
     lexical::{self, KnownWord, Lexical},
     spelling::{self, Correction},
@@ -179,6 +180,7 @@ pub(super) struct Search {
     indexes: Vec<Arc<CollectionIndex>>,
     question: String,
     corrections: Vec<Correction>,
+    filter: Filter,
     limit: usize,
     embedder: Arc<Embedder>,
     query: Query,
@@ -197,6 +199,7 @@ impl Search {
     pub(super) fn new(
         indexes: Vec<Arc<CollectionIndex>>,
         question: &str,
+        filter: &Filter,
         limit: usize,
         embedder: Arc<Embedder>,
     ) -> Self {
@@ -211,6 +214,7 @@ impl Search {
             indexes,
             question,
             corrections,
+            filter: filter.clone(),
             limit,
             embedder,
             query,
@@ -257,10 +261,12 @@ impl Search {
                 }
             }
             let cosines = index.vectors.cosines(&self.query.vector);
-            for (chunk, (bm25, cosine)) in bm25.into_iter().zip(cosines).enumerate() {
-                if index.folded[chunk].is_some() {
+            for (chunk, cosine) in cosines.into_iter().enumerate() {
+                if !self.filter.admits_chunk(index, chunk) {
                     continue;
                 }
+                // What is folded is all but the same as what it is folded into, and only that has words in the index.
+                let bm25 = bm25[index.shown_as(chunk)];
                 let mut scores = Scores {
                     cosine,
                     bm25,
@@ -305,7 +311,8 @@ impl Search {
         let transformed: Vec<_> = self.indexes.iter().map(|index| index.transformer()).collect();
         for pooled in &mut self.pool {
             let vectors = transformed[pooled.index].as_ref();
-            let of_chunk = vectors.and_then(|vectors| vectors.vectors.get(pooled.chunk));
+            let chunk = self.indexes[pooled.index].shown_as(pooled.chunk);
+            let of_chunk = vectors.and_then(|vectors| vectors.vectors.get(chunk));
             pooled.scores.transformer = of_chunk.map(|of_chunk| of_chunk.cosine(&vector));
             pooled.scores.fused = ROUGH_SECOND.fuse(&pooled.scores);
         }

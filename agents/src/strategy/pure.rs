@@ -98,9 +98,10 @@ impl Specialist {
     }
 
     async fn search_for(&self, question: &str) -> Result<SearchResult, AgentError> {
+        let agent = &self.definition;
         let search = self
             .knowledge
-            .search(question, &self.definition.collections, RETRIEVED_CHUNKS_MAX);
+            .search_where(question, &agent.collections, &agent.filter, RETRIEVED_CHUNKS_MAX);
         search.await.map_err(AgentError::KnowledgeUnavailable)
     }
 

@@ -7,6 +7,7 @@ mod cache;
 mod cache_turns;
 mod definitions;
 mod differences;
+mod filters;
 mod index;
 mod memory_store;
 mod other_house;

@@ -8,7 +8,7 @@ use std::{
 
 use orchestratai_agents::{
     Embedder,
-    knowledge::{CollectionName, Knowledge, SearchResult},
+    knowledge::{CollectionName, Filter, Knowledge, SearchResult},
 };
 use orchestratai_store::Access;
 use tokio::time::sleep;
@@ -55,8 +55,17 @@ pub(crate) fn run(arguments: &SearchArguments) -> Result<(), CommandFailure> {
             )));
         }
         let collections = if collections.is_empty() { known } else { collections };
+        let fields = arguments.filter.iter();
+        let filter = fields.fold(Filter::default(), |filter, (field, value)| {
+            filter.allowing(field, value)
+        });
         let found = knowledge
-            .search(arguments.query.as_str(), &collections, usize::from(arguments.limit))
+            .search_where(
+                arguments.query.as_str(),
+                &collections,
+                &filter,
+                usize::from(arguments.limit),
+            )
             .await
             .map_err(|error| CommandFailure::because("the search failed", error))?;
         Ok(show(&found)?)

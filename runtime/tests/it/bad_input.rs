@@ -73,6 +73,21 @@ async fn every_bad_body_is_refused_and_every_bad_field_named() {
         ("/api/chat/stream/initiate", chat(json!("")), "message"),
         ("/api/route", json!({"message": ""}), "message"),
         ("/api/knowledge/search", json!({"query": " "}), "query"),
+        (
+            "/api/knowledge/search",
+            json!({"query": "a", "filter": ["x"]}),
+            "filter",
+        ),
+        (
+            "/api/knowledge/search",
+            json!({"query": "a", "filter": {"plan": "team"}}),
+            "filter",
+        ),
+        (
+            "/api/knowledge/search",
+            json!({"query": "a", "filter": {"plan": []}}),
+            "filter",
+        ),
         ("/api/knowledge/search", json!({"query": "a", "limit": 0}), "limit"),
         ("/api/knowledge/search", json!({"query": "a", "limit": 51}), "limit"),
         ("/api/knowledge/search", json!({"query": "a", "limit": "5x"}), "limit"),

@@ -174,7 +174,8 @@ async fn documents_are_found_when_their_upload_answers_and_gone_when_their_remov
     let server = Launch::new().argument("--no-demo").start().await;
     let rest = server.rest();
     let upload = || async {
-        let text = b"# Zeppelin moorings\n\nA zeppelin is moored at the north mast only.".to_vec();
+        let text =
+            b"---\naudience: crew\n---\n# Zeppelin moorings\n\nA zeppelin is moored at the north mast only.".to_vec();
         let file = reqwest::multipart::Part::bytes(text).file_name("air/zeppelin.md");
         let form = reqwest::multipart::Form::new()
             .text("collection", "technical")
@@ -182,16 +183,13 @@ async fn documents_are_found_when_their_upload_answers_and_gone_when_their_remov
         rest.send(rest.request(Method::POST, "/api/knowledge/documents").multipart(form))
             .await
     };
-    let search = || async {
-        let found = rest
-            .post(
-                "/api/knowledge/search",
-                &json!({"query": "Where is a zeppelin moored?"}),
-            )
-            .await;
+    let search_where = async |filter: Value| {
+        let question = json!({"query": "Where is a zeppelin moored?", "filter": filter});
+        let found = rest.post("/api/knowledge/search", &question).await;
         assert_eq!(found.status, StatusCode::OK, "{}", found.body);
         found.body["chunks"].as_array().unwrap().clone()
     };
+    let search = || search_where(json!({}));
     assert!(search().await.is_empty());
     let uploaded = upload().await;
     assert_eq!(uploaded.status, StatusCode::CREATED, "{}", uploaded.body);
@@ -199,6 +197,8 @@ async fn documents_are_found_when_their_upload_answers_and_gone_when_their_remov
     assert_eq!(chunks[0]["id"], 0);
     assert_eq!(chunks[0]["source"], "air/zeppelin.md");
     assert!(chunks[0]["metadata"].to_string().contains("bm25"), "{}", chunks[0]);
+    assert_eq!(search_where(json!({"audience": ["pilots", "crew"]})).await, chunks);
+    assert!(search_where(json!({"audience": ["pilots"]})).await.is_empty());
     assert_eq!(upload().await.status, StatusCode::OK, "it is there already");
 
     let listed = rest.get("/api/knowledge/documents?collection=technical").await.body;

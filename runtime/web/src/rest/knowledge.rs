@@ -6,10 +6,11 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Data, Path, Payload, ServiceConfig},
 };
-use orchestratai_agents::knowledge::{CollectionName, DocumentId, DocumentSummary, KnowledgeError};
+use orchestratai_agents::knowledge::{CollectionName, DocumentId, DocumentSummary, Filter, KnowledgeError};
 use orchestratai_shared::{DocumentChunk, ErrorCode, Invalid as InvalidValue, Timestamp};
 use orchestratai_store::StoreError;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -43,6 +44,9 @@ pub(crate) struct SearchRequest {
     /// Only this collection; all where it is left out.
     #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$", example = "technical")]
     collection: Option<String>,
+    /// Only documents whose front matter has, for every field that is named, one of the values that are named with it.
+    #[schema(value_type = Option<HashMap<String, Vec<String>>>)]
+    filter: Option<Value>,
     /// Chunks at most.
     #[schema(minimum = 1, maximum = 50, default = 10)]
     limit: Option<u64>,
@@ -144,14 +148,41 @@ pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payl
     let mut fields = body::json(&request, payload).await?;
     let query = fields.required("query", content);
     let collection: Option<CollectionName> = fields.optional("collection", parsed);
+    let filter = fields.optional("filter", filter).unwrap_or_default();
     let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
     let query = fields.finish(query)?;
     site.check_ready()?;
     let collections = collection.map_or_else(|| site.knowledge.collection_names(), |name| vec![name]);
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let found = site.knowledge.search(query.as_str(), &collections, limit).await;
+    let found = site
+        .knowledge
+        .search_where(query.as_str(), &collections, &filter, limit)
+        .await;
     let chunks = found.map_err(|error| failed(&error))?.document_chunks(true);
     Ok(HttpResponse::Ok().json(SearchAnswer { chunks }))
+}
+
+/// Fields of front matter with the values that they may have.
+fn filter(value: Value) -> Result<Filter, InvalidValue> {
+    const FIELDS_MAX: usize = 16;
+    const VALUES_MAX: usize = 64;
+    let must_be = || InvalidValue::new("must be an object of up to 16 fields, each a list of 1 to 64 texts");
+    let Value::Object(fields) = value else {
+        return Err(must_be());
+    };
+    if fields.len() > FIELDS_MAX {
+        return Err(must_be());
+    }
+    let mut filter = Filter::default();
+    for (field, values) in fields {
+        let values = values
+            .as_array()
+            .filter(|values| (1..=VALUES_MAX).contains(&values.len()));
+        for value in values.ok_or_else(must_be)? {
+            filter = filter.allowing(field.as_str(), value.as_str().ok_or_else(must_be)?);
+        }
+    }
+    Ok(filter)
 }
 
 /// Takes in documents.
