@@ -11,6 +11,7 @@ mod document;
 mod duplicates;
 mod error;
 mod evidence;
+mod file_kind;
 mod filter;
 mod folder;
 mod front_matter;
@@ -44,6 +45,7 @@ pub use self::{
         DocumentSummary, DocumentsSince, NewDocument,
     },
     error::KnowledgeError,
+    file_kind::FileKind,
     filter::Filter,
     ingest::{IngestReport, ingest_files, ingest_folder},
     search::{FoundChunk, Scores, SearchResult},

@@ -10,7 +10,7 @@ use crate::embedder::Embedder;
 /// A chunk longer than this, in bytes, is split between its paragraphs; the embedder reads about as much.
 pub(crate) const CHUNK_BYTES_MAX: usize = 2_000;
 
-/// How a document is written.
+/// How the text of a document is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Format {
@@ -18,18 +18,6 @@ pub(crate) enum Format {
     Markdown,
     /// Text without marks.
     Plain,
-}
-
-impl Format {
-    /// The format of a file by its name; none where we do not read such files.
-    pub(crate) fn of(path: &str) -> Option<Self> {
-        let (_, extension) = path.rsplit_once('.')?;
-        match extension.to_ascii_lowercase().as_str() {
-            "md" | "markdown" => Some(Self::Markdown),
-            "txt" | "text" => Some(Self::Plain),
-            _ => None,
-        }
-    }
 }
 
 /// What all chunks of a document have in common.

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    CollectionName, Document, DocumentId, KnowledgeError,
+    CollectionName, Document, DocumentId, FileKind, KnowledgeError,
     chunk::{self, Chunk, ChunkOrigin, Format},
     duplicates,
     lexical::{self, Lexical},
@@ -130,7 +130,7 @@ pub(crate) fn build(
     };
     for (number, Document { id, document, revision }) in (0_u32..).zip(documents) {
         // A document put by hand has whatever path it was given.
-        let format = Format::of(&document.path).unwrap_or(Format::Plain);
+        let format = FileKind::of(&document.path).map_or(Format::Plain, FileKind::format);
         let sections = chunk::sections(format, &document.title, &document.content);
         table.chunks.extend(sections.into_iter().map(|section| ChunkRow {
             document: number,

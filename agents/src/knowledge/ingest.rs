@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::{
     ChangeOutcome, CollectionName, DocumentChanges, DocumentStore, FileProblem, KnowledgeError, ParsedFiles,
-    SourceFile, blocking, folder, parse,
+    SourceFile, blocking,
+    folder::{self, FoundFile},
+    parse,
+    source::parse_each,
 };
 
 /// What an ingestion came to.
@@ -27,9 +30,9 @@ pub async fn ingest_folder(
 ) -> Result<IngestReport, KnowledgeError> {
     let (path, name) = (path.to_owned(), collection.clone());
     let (parsed, root) = blocking(move || {
-        let found = folder::read(&path)?;
+        let found = folder::find(&path)?;
         let root = path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
-        let mut parsed = parse(&name, &root, found.files);
+        let mut parsed = parse_each(&name, &root, found.files, FoundFile::read);
         parsed.problems.splice(0..0, found.problems);
         Ok((parsed, root))
     })

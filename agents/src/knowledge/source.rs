@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use rayon::prelude::*;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{CollectionName, NewDocument, chunk::Format, front_matter, markdown, plain_text};
+use super::{CollectionName, FileKind, NewDocument, chunk::Format, front_matter, markdown, plain_text};
 
-/// A file larger than this is not ingested.
+/// A markdown or text file larger than this is not ingested, in bytes; see [`FileKind::bytes_max`] for all kinds.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// A file to ingest.
@@ -46,82 +47,120 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// Reads files as documents of a collection. `root` names where they came from.
+/// Reads files as documents of a collection, several at a time. `root` names where they came from.
 #[must_use]
 pub fn parse(collection: &CollectionName, root: &str, files: Vec<SourceFile>) -> ParsedFiles {
+    parse_each(collection, root, files, Ok)
+}
+
+/// Reads files as documents of a collection, several at a time, each when its turn has come: what it holds is there only until its
+/// text has been taken from it.
+pub(crate) fn parse_each<F: Send>(
+    collection: &CollectionName,
+    root: &str,
+    files: Vec<F>,
+    read: impl Fn(F) -> Result<SourceFile, FileProblem> + Sync,
+) -> ParsedFiles {
+    let parse = |file| match read(file) {
+        Ok(file) => parse_file(collection, root, &file),
+        Err(problem) => (None, vec![problem]),
+    };
     let mut parsed = ParsedFiles::default();
-    for file in files {
-        if let Err(reason) = parse_file(collection, root, &file, &mut parsed) {
-            parsed.problems.push(FileProblem {
-                path: file.path,
-                reason,
-                skipped: true,
-            });
-        }
+    for (document, problems) in files.into_par_iter().map(parse).collect::<Vec<_>>() {
+        parsed.documents.extend(document);
+        parsed.problems.extend(problems);
     }
     parsed
 }
 
-fn parse_file(
-    collection: &CollectionName,
-    root: &str,
-    file: &SourceFile,
-    parsed: &mut ParsedFiles,
-) -> Result<(), String> {
-    let format = Format::of(&file.path).ok_or("it is neither markdown (.md, .markdown) nor text (.txt, .text)")?;
-    if file.bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("it is larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024));
-    }
-    let text = std::str::from_utf8(&file.bytes).map_err(|error| {
-        format!(
-            "it is not valid UTF-8: the first wrong byte is number {}",
-            error.valid_up_to() + 1
-        )
-    })?;
-    if text.contains('\0') {
-        return Err("it holds a NUL character, so it is no text".into());
-    }
-    let (yaml, body) = match format {
-        Format::Markdown => front_matter::split(text),
-        Format::Plain => (None, text.strip_prefix('\u{feff}').unwrap_or(text)),
+/// The document that a file is, and what is wrong with it.
+fn parse_file(collection: &CollectionName, root: &str, file: &SourceFile) -> (Option<NewDocument>, Vec<FileProblem>) {
+    let problem = |reason: String, skipped: bool| FileProblem {
+        path: file.path.clone(),
+        reason,
+        skipped,
     };
-    if body.trim().is_empty() {
-        return Err("it has no text".into());
-    }
-    let front_matter = match yaml.map(front_matter::parse) {
-        Some(Ok(front_matter)) => front_matter,
-        None => Map::new(),
-        Some(Err(error)) => {
-            let problem = FileProblem {
-                path: file.path.clone(),
-                reason: error.to_string(),
-                skipped: false,
-            };
-            parsed.problems.push(problem);
-            Map::new()
-        }
+    let text = match Text::of(file) {
+        Ok(text) => text,
+        Err(reason) => return (None, vec![problem(reason, true)]),
     };
-    let title = front_matter
-        .get("title")
-        .and_then(Value::as_str)
-        .map(|title| title.trim().to_owned())
-        .filter(|title| !title.is_empty())
-        .or_else(|| match format {
-            Format::Markdown => markdown::title(body),
-            Format::Plain => plain_text::title(body),
-        })
-        .unwrap_or_else(|| title_of_path(&file.path));
-    parsed.documents.push(NewDocument {
+    let document = NewDocument {
         collection: collection.clone(),
         root: root.to_owned(),
         path: file.path.clone(),
-        title,
+        title: text.title.unwrap_or_else(|| title_of_path(&file.path)),
         // One kind of line end, so that sections and passages need to know only one.
-        content: body.replace("\r\n", "\n"),
-        front_matter,
+        content: text.body.replace("\r\n", "\n"),
+        front_matter: text.front_matter,
         content_hash: hex(&Sha256::digest(&file.bytes)),
-    });
-    Ok(())
+    };
+    (
+        Some(document),
+        text.problem.map(|reason| problem(reason, false)).into_iter().collect(),
+    )
+}
+
+/// The text of a file.
+struct Text<'a> {
+    title: Option<String>,
+    body: &'a str,
+    front_matter: Map<String, Value>,
+    /// What could not be read, if the rest could.
+    problem: Option<String>,
+}
+
+impl<'a> Text<'a> {
+    fn of(file: &'a SourceFile) -> Result<Self, String> {
+        let kind = FileKind::of(&file.path).ok_or("it is neither markdown (.md, .markdown) nor text (.txt, .text)")?;
+        if file.bytes.len() as u64 > kind.bytes_max() {
+            return Err(too_large(kind));
+        }
+        Self::as_it_stands(kind, &file.bytes)
+    }
+
+    fn as_it_stands(kind: FileKind, bytes: &'a [u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            format!(
+                "it is not valid UTF-8: the first wrong byte is number {}",
+                error.valid_up_to() + 1
+            )
+        })?;
+        if text.contains('\0') {
+            return Err("it holds a NUL character, so it is no text".into());
+        }
+        let (yaml, body) = match kind.format() {
+            Format::Markdown => front_matter::split(text),
+            Format::Plain => (None, text.strip_prefix('\u{feff}').unwrap_or(text)),
+        };
+        if body.trim().is_empty() {
+            return Err("it has no text".into());
+        }
+        let (front_matter, problem) = match yaml.map(front_matter::parse) {
+            Some(Ok(front_matter)) => (front_matter, None),
+            None => (Map::new(), None),
+            Some(Err(error)) => (Map::new(), Some(error.to_string())),
+        };
+        let title = front_matter
+            .get("title")
+            .and_then(Value::as_str)
+            .map(|title| title.trim().to_owned())
+            .filter(|title| !title.is_empty())
+            .or_else(|| match kind.format() {
+                Format::Markdown => markdown::title(body),
+                Format::Plain => plain_text::title(body),
+            });
+        Ok(Self {
+            title,
+            body,
+            front_matter,
+            problem,
+        })
+    }
+}
+
+/// Why a file is not read that is larger than those of its kind may be.
+pub(crate) fn too_large(kind: FileKind) -> String {
+    format!("it is larger than {} MiB", kind.bytes_max() / 1024 / 1024)
 }
 
 /// `guides/rotating-api-keys.md` is called "Rotating api keys".

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::{HttpRequest, http::header, web::Payload};
 use futures_util::StreamExt;
-use orchestratai_agents::knowledge::{CollectionName, FILE_BYTES_MAX, SourceFile};
+use orchestratai_agents::knowledge::{CollectionName, FILE_BYTES_MAX, FileKind, SourceFile};
 use orchestratai_shared::{ErrorCode, Invalid};
 use serde_json::Value;
 
@@ -155,10 +155,10 @@ fn file(path: String, bytes: Vec<u8>) -> Result<SourceFile, Invalid> {
             "must have a relative path as its filename, without . and .., of at most {PATH_BYTES_MAX} bytes"
         )));
     }
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(Invalid::new(format!(
-            "{path:?} must be at most {FILE_BYTES_MAX} bytes long"
-        )));
+    // What is of no kind that is read is told so where it is read, beside the files that are.
+    let bytes_max = FileKind::of(&path).map_or(FILE_BYTES_MAX, FileKind::bytes_max);
+    if bytes.len() as u64 > bytes_max {
+        return Err(Invalid::new(format!("{path:?} must be at most {bytes_max} bytes long")));
     }
     Ok(SourceFile { path, bytes })
 }
