@@ -7,6 +7,7 @@
 mod cascade;
 mod chunk;
 mod collection;
+mod convert;
 mod document;
 mod duplicates;
 mod error;

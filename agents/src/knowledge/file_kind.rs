@@ -2,13 +2,18 @@
 
 use super::chunk::Format;
 
-/// What a file is. How its text is kept is another question.
+/// A mebibyte, in bytes.
+const MIB: u64 = 1024 * 1024;
+
+/// What a file is. How its text is kept is another question: whatever is converted is kept as markdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
     /// Markdown: `.md`, `.markdown`.
     Markdown,
     /// Text without marks: `.txt`, `.text`.
     Text,
+    /// A web page: `.html`, `.htm`, `.xhtml`.
+    Html,
 }
 
 impl FileKind {
@@ -19,15 +24,17 @@ impl FileKind {
         match extension.to_ascii_lowercase().as_str() {
             "md" | "markdown" => Some(Self::Markdown),
             "txt" | "text" => Some(Self::Text),
+            "html" | "htm" | "xhtml" => Some(Self::Html),
             _ => None,
         }
     }
 
-    /// The largest file of this kind that is read, in bytes.
+    /// The largest file of this kind that is read, in bytes. What is packed or has pictures in it may be larger than its text.
     #[must_use]
     pub const fn bytes_max(self) -> u64 {
         match self {
             Self::Markdown | Self::Text => super::FILE_BYTES_MAX,
+            Self::Html => 8 * MIB,
         }
     }
 
@@ -35,7 +42,7 @@ impl FileKind {
     pub(crate) const fn format(self) -> Format {
         match self {
             Self::Text => Format::Plain,
-            Self::Markdown => Format::Markdown,
+            Self::Markdown | Self::Html => Format::Markdown,
         }
     }
 }
@@ -49,7 +56,7 @@ mod tests {
         for (path, kind) in [
             ("a/b.md", Some(FileKind::Markdown)),
             ("a.TXT", Some(FileKind::Text)),
-            ("page.Htm", None),
+            ("page.Htm", Some(FileKind::Html)),
             ("report.v2.PDF", None),
             ("letter.docx", None),
             ("letter.doc", None),

@@ -162,8 +162,9 @@ mod tests {
         for path in [
             "a.md",
             "b/c/deep.txt",
+            "b/page.html",
             ".hidden.md",
-            "~$letter.docx",
+            "~$letter.html",
             ".git/x.md",
             "b/picture.png",
         ] {
@@ -185,7 +186,7 @@ mod tests {
                 Err(problem) => problems.push(problem),
             }
         }
-        assert_eq!(paths, ["a.md", "b/c/deep.txt", "inside.md"]);
+        assert_eq!(paths, ["a.md", "b/c/deep.txt", "b/page.html", "inside.md"]);
         let mut problems: Vec<&str> = problems.iter().map(|problem| problem.path.as_str()).collect();
         problems.sort_unstable();
         assert_eq!(problems, ["b/loop", "dangling.md", "large.md", "out", "out.md"]);

@@ -1,12 +1,17 @@
 //! From files to documents: what cannot be read is reported file by file and stops nothing else.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{CollectionName, FileKind, NewDocument, chunk::Format, front_matter, markdown, plain_text};
+use super::{
+    CollectionName, FileKind, NewDocument,
+    chunk::Format,
+    convert::{self, Converted},
+    front_matter, markdown, plain_text,
+};
 
 /// A markdown or text file larger than this is not ingested, in bytes; see [`FileKind::bytes_max`] for all kinds.
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -92,7 +97,7 @@ fn parse_file(collection: &CollectionName, root: &str, file: &SourceFile) -> (Op
         // One kind of line end, so that sections and passages need to know only one.
         content: text.body.replace("\r\n", "\n"),
         front_matter: text.front_matter,
-        content_hash: hex(&Sha256::digest(&file.bytes)),
+        content_hash: content_hash(text.kind, &file.bytes),
     };
     (
         Some(document),
@@ -100,10 +105,21 @@ fn parse_file(collection: &CollectionName, root: &str, file: &SourceFile) -> (Op
     )
 }
 
+/// Tells whether a file has to be taken in again: by what it holds, and where it is converted, by the version of the conversion.
+fn content_hash(kind: FileKind, bytes: &[u8]) -> String {
+    let mut hash = Sha256::new();
+    if let Some(version) = convert::version(kind) {
+        hash.update(format!("{kind:?} converted by version {version}\n"));
+    }
+    hash.update(bytes);
+    hex(&hash.finalize())
+}
+
 /// The text of a file.
 struct Text<'a> {
+    kind: FileKind,
     title: Option<String>,
-    body: &'a str,
+    body: Cow<'a, str>,
     front_matter: Map<String, Value>,
     /// What could not be read, if the rest could.
     problem: Option<String>,
@@ -111,11 +127,27 @@ struct Text<'a> {
 
 impl<'a> Text<'a> {
     fn of(file: &'a SourceFile) -> Result<Self, String> {
-        let kind = FileKind::of(&file.path).ok_or("it is neither markdown (.md, .markdown) nor text (.txt, .text)")?;
+        let kind = FileKind::of(&file.path)
+            .ok_or("it is neither markdown (.md, .markdown), text (.txt, .text) nor HTML (.html, .htm, .xhtml)")?;
         if file.bytes.len() as u64 > kind.bytes_max() {
             return Err(too_large(kind));
         }
-        Self::as_it_stands(kind, &file.bytes)
+        match convert::convert(kind, &file.bytes) {
+            None => Self::as_it_stands(kind, &file.bytes),
+            Some(converted) => converted
+                .map(|converted| Self::converted(kind, converted))
+                .map_err(|error| error.to_string()),
+        }
+    }
+
+    fn converted(kind: FileKind, converted: Converted) -> Self {
+        Self {
+            kind,
+            title: converted.title.or_else(|| markdown::title(&converted.markdown)),
+            body: converted.markdown.into(),
+            front_matter: converted.properties,
+            problem: None,
+        }
     }
 
     fn as_it_stands(kind: FileKind, bytes: &'a [u8]) -> Result<Self, String> {
@@ -150,8 +182,9 @@ impl<'a> Text<'a> {
                 Format::Plain => plain_text::title(body),
             });
         Ok(Self {
+            kind,
             title,
-            body,
+            body: body.into(),
             front_matter,
             problem,
         })
