@@ -1,8 +1,9 @@
-//! Web pages as markdown.
+//! Web pages and DOCX documents as markdown.
 //!
 //! Only text is kept: from here on a converted file is a markdown document like any other. Files are strangers, so each
 //! converter bounds what it reads, unpacks, holds and writes, and how deep anything nests.
 
+mod docx;
 mod html;
 mod markdown_writer;
 
@@ -29,6 +30,12 @@ pub(crate) struct Converted {
 /// Why a file cannot be converted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConversionError {
+    /// Nobody but who has the password can read it.
+    #[error("it is encrypted: save it without protection first")]
+    Encrypted,
+    /// It is not what its name says, or too damaged to be read.
+    #[error("it is no readable {kind}: {reason}")]
+    Malformed { kind: &'static str, reason: String },
     /// It could be read, and there is nothing in it.
     #[error("it has no text")]
     NoText,
@@ -46,6 +53,7 @@ pub(crate) fn version(kind: FileKind) -> Option<u32> {
     match kind {
         FileKind::Markdown | FileKind::Text => None,
         FileKind::Html => Some(html::VERSION),
+        FileKind::Docx => Some(docx::VERSION),
     }
 }
 
@@ -57,6 +65,7 @@ pub(crate) fn convert(kind: FileKind, bytes: &[u8]) -> Option<Result<Converted, 
     let convert = match kind {
         FileKind::Markdown | FileKind::Text => return None,
         FileKind::Html => html::convert,
+        FileKind::Docx => docx::convert,
     };
     // A panic here is a mistake in code that reads what strangers wrote. It must cost that file and no other. Nothing is
     // shared with the closure but the bytes, which it cannot change, so no state is left broken behind it.

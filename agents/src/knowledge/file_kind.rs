@@ -14,6 +14,8 @@ pub enum FileKind {
     Text,
     /// A web page: `.html`, `.htm`, `.xhtml`.
     Html,
+    /// A document of a word processor in Office Open XML: `.docx`.
+    Docx,
 }
 
 impl FileKind {
@@ -25,6 +27,7 @@ impl FileKind {
             "md" | "markdown" => Some(Self::Markdown),
             "txt" | "text" => Some(Self::Text),
             "html" | "htm" | "xhtml" => Some(Self::Html),
+            "docx" => Some(Self::Docx),
             _ => None,
         }
     }
@@ -35,6 +38,7 @@ impl FileKind {
         match self {
             Self::Markdown | Self::Text => super::FILE_BYTES_MAX,
             Self::Html => 8 * MIB,
+            Self::Docx => 32 * MIB,
         }
     }
 
@@ -42,7 +46,7 @@ impl FileKind {
     pub(crate) const fn format(self) -> Format {
         match self {
             Self::Text => Format::Plain,
-            Self::Markdown | Self::Html => Format::Markdown,
+            Self::Markdown | Self::Html | Self::Docx => Format::Markdown,
         }
     }
 }
@@ -58,7 +62,7 @@ mod tests {
             ("a.TXT", Some(FileKind::Text)),
             ("page.Htm", Some(FileKind::Html)),
             ("report.v2.PDF", None),
-            ("letter.docx", None),
+            ("letter.docx", Some(FileKind::Docx)),
             ("letter.doc", None),
             ("pdf", None),
         ] {

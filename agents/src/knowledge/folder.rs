@@ -164,7 +164,7 @@ mod tests {
             "b/c/deep.txt",
             "b/page.html",
             ".hidden.md",
-            "~$letter.html",
+            "~$letter.docx",
             ".git/x.md",
             "b/picture.png",
         ] {

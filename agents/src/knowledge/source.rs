@@ -127,8 +127,9 @@ struct Text<'a> {
 
 impl<'a> Text<'a> {
     fn of(file: &'a SourceFile) -> Result<Self, String> {
-        let kind = FileKind::of(&file.path)
-            .ok_or("it is neither markdown (.md, .markdown), text (.txt, .text) nor HTML (.html, .htm, .xhtml)")?;
+        let kind = FileKind::of(&file.path).ok_or(
+            "it is neither markdown (.md, .markdown), text (.txt, .text), HTML (.html, .htm, .xhtml) nor DOCX (.docx)",
+        )?;
         if file.bytes.len() as u64 > kind.bytes_max() {
             return Err(too_large(kind));
         }
