@@ -1,4 +1,4 @@
-//! Web pages and DOCX documents as markdown.
+//! Web pages, PDF and DOCX documents as markdown.
 //!
 //! Only text is kept: from here on a converted file is a markdown document like any other. Files are strangers, so each
 //! converter bounds what it reads, unpacks, holds and writes, and how deep anything nests.
@@ -6,6 +6,7 @@
 mod docx;
 mod html;
 mod markdown_writer;
+mod pdf;
 
 use std::panic::{self, AssertUnwindSafe};
 
@@ -25,6 +26,8 @@ pub(crate) struct Converted {
     pub(crate) markdown: String,
     /// What else it says about itself, as front matter would: `description`, `keywords`, `author`, `date`, `language`.
     pub(crate) properties: Map<String, Value>,
+    /// What of it could not be read, if the rest could.
+    pub(crate) damage: Option<String>,
 }
 
 /// Why a file cannot be converted.
@@ -39,6 +42,12 @@ pub(crate) enum ConversionError {
     /// It could be read, and there is nothing in it.
     #[error("it has no text")]
     NoText,
+    /// Pages without text are pictures.
+    #[error("it has no text; scanned pages need text recognition (OCR) first")]
+    Scanned,
+    /// Its fonts draw letters, and do not say which.
+    #[error("its fonts do not say which characters they draw; it needs text recognition (OCR) first")]
+    Undecodable,
     /// It asks for more memory or time than a document may have.
     #[error("it is too large: it has {0}")]
     TooLarge(String),
@@ -53,6 +62,7 @@ pub(crate) fn version(kind: FileKind) -> Option<u32> {
     match kind {
         FileKind::Markdown | FileKind::Text => None,
         FileKind::Html => Some(html::VERSION),
+        FileKind::Pdf => Some(pdf::VERSION),
         FileKind::Docx => Some(docx::VERSION),
     }
 }
@@ -65,6 +75,7 @@ pub(crate) fn convert(kind: FileKind, bytes: &[u8]) -> Option<Result<Converted, 
     let convert = match kind {
         FileKind::Markdown | FileKind::Text => return None,
         FileKind::Html => html::convert,
+        FileKind::Pdf => pdf::convert,
         FileKind::Docx => docx::convert,
     };
     // A panic here is a mistake in code that reads what strangers wrote. It must cost that file and no other. Nothing is

@@ -14,6 +14,8 @@ pub enum FileKind {
     Text,
     /// A web page: `.html`, `.htm`, `.xhtml`.
     Html,
+    /// A PDF document: `.pdf`.
+    Pdf,
     /// A document of a word processor in Office Open XML: `.docx`.
     Docx,
 }
@@ -27,6 +29,7 @@ impl FileKind {
             "md" | "markdown" => Some(Self::Markdown),
             "txt" | "text" => Some(Self::Text),
             "html" | "htm" | "xhtml" => Some(Self::Html),
+            "pdf" => Some(Self::Pdf),
             "docx" => Some(Self::Docx),
             _ => None,
         }
@@ -38,7 +41,7 @@ impl FileKind {
         match self {
             Self::Markdown | Self::Text => super::FILE_BYTES_MAX,
             Self::Html => 8 * MIB,
-            Self::Docx => 32 * MIB,
+            Self::Pdf | Self::Docx => 32 * MIB,
         }
     }
 
@@ -46,7 +49,7 @@ impl FileKind {
     pub(crate) const fn format(self) -> Format {
         match self {
             Self::Text => Format::Plain,
-            Self::Markdown | Self::Html | Self::Docx => Format::Markdown,
+            Self::Markdown | Self::Html | Self::Pdf | Self::Docx => Format::Markdown,
         }
     }
 }
@@ -61,7 +64,7 @@ mod tests {
             ("a/b.md", Some(FileKind::Markdown)),
             ("a.TXT", Some(FileKind::Text)),
             ("page.Htm", Some(FileKind::Html)),
-            ("report.v2.PDF", None),
+            ("report.v2.PDF", Some(FileKind::Pdf)),
             ("letter.docx", Some(FileKind::Docx)),
             ("letter.doc", None),
             ("pdf", None),

@@ -128,7 +128,7 @@ struct Text<'a> {
 impl<'a> Text<'a> {
     fn of(file: &'a SourceFile) -> Result<Self, String> {
         let kind = FileKind::of(&file.path).ok_or(
-            "it is neither markdown (.md, .markdown), text (.txt, .text), HTML (.html, .htm, .xhtml) nor DOCX (.docx)",
+            "it is neither markdown (.md, .markdown), text (.txt, .text), HTML (.html, .htm, .xhtml), PDF (.pdf) nor DOCX (.docx)",
         )?;
         if file.bytes.len() as u64 > kind.bytes_max() {
             return Err(too_large(kind));
@@ -147,7 +147,7 @@ impl<'a> Text<'a> {
             title: converted.title.or_else(|| markdown::title(&converted.markdown)),
             body: converted.markdown.into(),
             front_matter: converted.properties,
-            problem: None,
+            problem: converted.damage,
         }
     }
 

@@ -52,8 +52,8 @@ proptest! {
 
     #[test]
     fn any_file_is_read_or_reported(bytes in proptest::collection::vec(any::<u8>(), 0..400), text in any::<String>()) {
-        for (path, bytes) in [("a.md", bytes.clone()), ("a.txt", bytes), ("b.md", text.clone().into_bytes()), ("b.txt", text.into_bytes())] {
-            let parsed = parse(&collection("billing"), "root", vec![SourceFile { path: path.into(), bytes }]);
+        for (path, bytes) in ["md", "txt", "html", "pdf", "docx"].iter().flat_map(|kind| [(format!("a.{kind}"), bytes.clone()), (format!("b.{kind}"), text.clone().into_bytes())]) {
+            let parsed = parse(&collection("billing"), "root", vec![SourceFile { path, bytes }]);
             prop_assert_eq!(parsed.documents.len() + parsed.problems.iter().filter(|problem| problem.skipped).count(), 1);
         }
     }

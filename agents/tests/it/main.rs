@@ -7,6 +7,7 @@ mod cache;
 mod cache_turns;
 mod definitions;
 mod differences;
+mod file_kinds;
 mod filters;
 mod index;
 mod memory_store;

@@ -13,8 +13,12 @@ const PAGE: &[u8] = b"<!DOCTYPE html><html lang=en><head><title>T</title><meta c
     'https://x.example'>c</a><ul><li>d<ul><li>e</ul></ul><table><tr><th rowspan=2>f<th>g<tr><td>h</table><pre><code class=language-sh>i\
     </code></pre><blockquote>j</blockquote></main></body></html>";
 
-fn samples() -> [(FileKind, Vec<u8>); 2] {
-    [(FileKind::Html, PAGE.to_vec()), (FileKind::Docx, docx::sample())]
+fn samples() -> [(FileKind, Vec<u8>); 3] {
+    [
+        (FileKind::Html, PAGE.to_vec()),
+        (FileKind::Pdf, pdf::sample()),
+        (FileKind::Docx, docx::sample()),
+    ]
 }
 
 fn check(kind: FileKind, bytes: &[u8]) -> Result<(), TestCaseError> {
@@ -45,7 +49,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_converted_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2_000)) {
-        for (kind, start) in [(FileKind::Html, &b"<html>"[..]), (FileKind::Docx, b"PK\x03\x04")] {
+        for (kind, start) in [(FileKind::Html, &b"<html>"[..]), (FileKind::Pdf, b"%PDF-1.7\n1 0 obj"), (FileKind::Docx, b"PK\x03\x04")] {
             check(kind, &bytes)?;
             check(kind, &[start, &bytes].concat())?;
         }
