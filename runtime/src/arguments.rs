@@ -159,7 +159,7 @@ pub(crate) enum EvalPart {
 /// What to take in.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct IngestArguments {
-    /// A folder of Markdown and text files
+    /// A folder of Markdown, text, HTML, PDF and DOCX files
     pub(crate) path: PathBuf,
     /// The collection that they belong to: agents read collections
     #[arg(long, value_name = "NAME")]

@@ -129,7 +129,7 @@ pub(crate) struct UploadRequest {
     /// The collection.
     #[schema(pattern = "^[a-z][a-z0-9_-]{0,63}$", example = "technical")]
     collection: String,
-    /// Markdown or text, each with its path as filename; a file of the same path is replaced.
+    /// Markdown, text, HTML, PDF or DOCX, each with its path as filename; a file of the same path is replaced.
     #[schema(value_type = Vec<String>, format = Binary, min_items = 1, max_items = 200)]
     file: Vec<Vec<u8>>,
 }
