@@ -6,9 +6,9 @@ use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId, ObjectStream, S
 
 use super::{
     super::ConversionError,
-    lexer::{Lexer, objects_of_content},
+    lexer::{Lexer, is_kind_of_use, objects_of_content},
     malformed,
-    scan::{self, OBJECTS_MAX, Scanned},
+    scan::{self, OBJECTS_IN_ONE_MAX, OBJECTS_MAX, Scanned},
 };
 
 /// Bytes of all object streams, unpacked.
@@ -200,6 +200,10 @@ fn unpack_object_streams(document: &mut Document, scanned: &Scanned) -> Result<(
             continue;
         };
         for (id, object) in unpacked.objects {
+            let kind = object.as_dict().and_then(lopdf::Dictionary::get_type);
+            if !kind.map_or(true, is_kind_of_use) {
+                continue;
+            }
             if order.get(&id.0).is_none_or(|known| known < place) {
                 order.insert(id.0, *place);
                 document.objects.insert(id, object);
@@ -209,15 +213,15 @@ fn unpack_object_streams(document: &mut Document, scanned: &Scanned) -> Result<(
     Ok(())
 }
 
-/// How many objects an object stream will come to; none where two of its objects overlap, since each is read by itself, to
-/// whatever end it has.
+/// How many objects that text may depend on an object stream will come to. None where there are too many of all kinds, and where
+/// two of its objects overlap, since each is read by itself, to whatever end it has.
 fn objects_in(dictionary: &Dictionary, content: &[u8]) -> Option<usize> {
     let first = usize::try_from(dictionary.get(b"First").and_then(Object::as_i64).ok()?).ok()?;
     let header = std::str::from_utf8(content.get(..first)?).ok()?;
     let offsets = header.split_ascii_whitespace().skip(1).step_by(2);
     let mut offsets: Vec<usize> = offsets.map(|offset| offset.parse().ok()).collect::<Option<_>>()?;
     offsets.sort_unstable();
-    let (mut objects, mut end) = (0, 0);
+    let (mut kept, mut all, mut end) = (0, 0, 0);
     for offset in offsets {
         let start = first.checked_add(offset)?;
         if start >= content.len() {
@@ -227,10 +231,17 @@ fn objects_in(dictionary: &Dictionary, content: &[u8]) -> Option<usize> {
             return None;
         }
         let mut lexer = Lexer::new(content, start);
-        objects += lexer.object()?.objects;
+        let summary = lexer.object()?;
+        all += summary.objects;
+        if all > OBJECTS_IN_ONE_MAX {
+            return None;
+        }
+        if summary.is_of_use() {
+            kept += summary.objects;
+        }
         end = lexer.at;
     }
-    Some(objects)
+    Some(kept)
 }
 
 fn is_catalog(document: &Document, id: ObjectId) -> bool {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lopdf::{Object, Stream, dictionary};
 
 use super::{
-    tests::{built, saved},
+    tests::{built, sample, saved},
     *,
 };
 
@@ -125,6 +125,21 @@ fn objects_that_never_end_or_overlap_take_linear_time() {
     assert!(check(large.as_bytes()).is_err());
     let many = format!("1 0 obj [{}] endobj\n", "0 ".repeat(900_000)).repeat(5);
     assert!(matches!(check(many.as_bytes()), Err(ConversionError::TooLarge(_))));
+}
+
+#[test]
+fn the_structure_of_a_large_document_is_no_obstacle() {
+    let element = |number: usize| {
+        format!(
+            "{number} 0 obj<</Type/StructElem/S/P/P {} 0 R/K[0 1]>>endobj\n",
+            number + 1
+        )
+    };
+    let mut file: Vec<u8> = (100_000..500_000)
+        .flat_map(|number| element(number).into_bytes())
+        .collect();
+    file.extend(sample());
+    assert!(check(&file).is_ok());
 }
 
 #[test]

@@ -140,6 +140,11 @@ impl<'a> Lexer<'a> {
 }
 
 impl Summary<'_> {
+    /// Whether text can depend on the object. What a document has most of is often its logical structure.
+    pub(super) fn is_of_use(&self) -> bool {
+        self.kind.is_none_or(is_kind_of_use)
+    }
+
     /// Takes in the end of a reference.
     fn take(&mut self, key: Option<&[u8]>, word: &[u8], numbers: [Option<u64>; 2]) {
         let [Some(number), Some(generation)] = numbers else {
@@ -156,6 +161,14 @@ impl Summary<'_> {
             _ => {}
         }
     }
+}
+
+/// Whether text can depend on objects of a type.
+pub(super) fn is_kind_of_use(kind: &[u8]) -> bool {
+    !matches!(
+        kind,
+        b"XRef" | b"StructElem" | b"StructTreeRoot" | b"Annot" | b"Action" | b"Metadata" | b"EmbeddedFile"
+    )
 }
 
 /// How many objects a content stream will be made of at most; none where it nests too deeply. The parser behind reads it
@@ -202,8 +215,10 @@ fn lexeme(rest: &[u8]) -> Option<(Lexeme<'_>, usize)> {
     })
 }
 
-/// A word is one object, unless it is several that nothing parts, such as `.1.2.3` or `nullnull`.
+/// How many objects a lexeme will come to in memory at most. A word is one, unless it is several that nothing parts, such as
+/// `.1.2.3` or `nullnull`; a dictionary takes as much as some, however little is in it.
 fn objects_of(lexeme: Lexeme<'_>) -> usize {
+    const DICTIONARY: usize = 5;
     match lexeme {
         Lexeme::Word(word) => {
             let signs = word.iter().filter(|byte| matches!(byte, b'.' | b'+' | b'-')).count();
@@ -213,7 +228,8 @@ fn objects_of(lexeme: Lexeme<'_>) -> usize {
                 1 + signs + word.len() / 4
             }
         }
-        Lexeme::DictionaryOpen | Lexeme::ArrayOpen | Lexeme::Name(_) | Lexeme::Hex(_) | Lexeme::Literal => 1,
+        Lexeme::DictionaryOpen => DICTIONARY,
+        Lexeme::ArrayOpen | Lexeme::Name(_) | Lexeme::Hex(_) | Lexeme::Literal => 1,
         Lexeme::DictionaryClose | Lexeme::ArrayClose => 0,
     }
 }

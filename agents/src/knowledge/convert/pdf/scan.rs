@@ -15,10 +15,11 @@ use super::{
     malformed,
 };
 
-/// What the objects of a file may come to in memory: an object takes 120 bytes, a file may write it in two.
+/// What the objects of a file that text may depend on may come to in memory: an object takes 120 bytes, a file may write it in
+/// two.
 pub(super) const OBJECTS_MAX: usize = 4_000_000;
-/// An object that comes to more than this is left out: one long array would be copied as it grows.
-const OBJECTS_IN_ONE_MAX: usize = 1_000_000;
+/// An object, or an object stream, that comes to more than this is left out: one long array would be copied as it grows.
+pub(super) const OBJECTS_IN_ONE_MAX: usize = 1_000_000;
 /// Numbers of objects above this are not used by any writer; ours begin here.
 pub(super) const OWN_NUMBERS: u32 = 10_000_000;
 /// Where objects do not end, the search goes on inside of them. It stops after so many times the length of the file.
@@ -109,11 +110,13 @@ pub(super) fn too_many_objects() -> ConversionError {
     ConversionError::TooLarge(format!("more than {OBJECTS_MAX} objects"))
 }
 
-/// Pictures and cross-reference streams are not read, nor is what no document needs to be so large.
+/// Pictures and compact fonts are not read, nor what no text depends on, nor what no document needs to be so large.
 fn is_of_use(summary: &Summary<'_>, has_stream: bool) -> bool {
-    summary.kind != Some(b"XRef")
-        && !(has_stream && summary.subtype == Some(b"Image"))
-        && summary.objects <= OBJECTS_IN_ONE_MAX
+    let is_picture_or_font = matches!(
+        summary.subtype,
+        Some(b"Image" | b"Type1C" | b"CIDFontType0C" | b"OpenType")
+    );
+    summary.is_of_use() && !(has_stream && is_picture_or_font) && summary.objects <= OBJECTS_IN_ONE_MAX
 }
 
 /// The word `obj`, with what stands in front of it, or the word `trailer`, which has no number.
