@@ -34,7 +34,7 @@ pub(crate) struct Converted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ConversionError {
     /// Nobody but who has the password can read it.
-    #[error("it is encrypted: save it without protection first")]
+    #[error("it is encrypted, and needs a password: save it without one first")]
     Encrypted,
     /// It is not what its name says, or too damaged to be read.
     #[error("it is no readable {kind}: {reason}")]

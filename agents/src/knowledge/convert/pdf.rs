@@ -106,4 +106,4 @@ mod hostile_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-pub(super) use self::tests::sample;
+pub(super) use self::tests::{protected, sample};

@@ -13,10 +13,11 @@ const PAGE: &[u8] = b"<!DOCTYPE html><html lang=en><head><title>T</title><meta c
     'https://x.example'>c</a><ul><li>d<ul><li>e</ul></ul><table><tr><th rowspan=2>f<th>g<tr><td>h</table><pre><code class=language-sh>i\
     </code></pre><blockquote>j</blockquote></main></body></html>";
 
-fn samples() -> [(FileKind, Vec<u8>); 3] {
+fn samples() -> [(FileKind, Vec<u8>); 4] {
     [
         (FileKind::Html, PAGE.to_vec()),
         (FileKind::Pdf, pdf::sample()),
+        (FileKind::Pdf, pdf::protected("")),
         (FileKind::Docx, docx::sample()),
     ]
 }

@@ -39,7 +39,7 @@ impl PdfDocument {
     /// Opens a file.
     ///
     /// # Errors
-    /// [`ConversionError`] where it is encrypted, too large, or no PDF file.
+    /// [`ConversionError`] where it needs a password, is too large, or no PDF file.
     pub(super) fn open(bytes: &[u8]) -> Result<Self, ConversionError> {
         let scanned = scan::scan(bytes)?;
         let options = LoadOptions {
@@ -48,6 +48,10 @@ impl PdfDocument {
         };
         let mut document =
             Document::load_mem_with_options(&scanned.file, options).map_err(|error| malformed(error.to_string()))?;
+        // A file that opens without a password has been decrypted, object by object.
+        if document.trailer.has(b"Encrypt") {
+            return Err(ConversionError::Encrypted);
+        }
         unpack_object_streams(&mut document, &scanned)?;
         let root = scanned
             .root

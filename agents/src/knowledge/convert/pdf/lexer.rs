@@ -39,11 +39,23 @@ pub(super) struct Summary<'a> {
     pub(super) length: Option<usize>,
     pub(super) root: Option<ObjectId>,
     pub(super) info: Option<ObjectId>,
-    pub(super) is_encrypted: bool,
+    /// How the file is encrypted.
+    pub(super) encryption: Option<Encryption<'a>>,
+    /// The array that identifies the file, as it is written: keys are made with it.
+    pub(super) id: Option<&'a [u8]>,
     /// Whether it is a dictionary at all.
     pub(super) is_dictionary: bool,
     /// At most so many objects will be made of it.
     pub(super) objects: usize,
+}
+
+/// What says how a file is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encryption<'a> {
+    /// An object of its own.
+    Object(ObjectId),
+    /// A dictionary, as it is written.
+    Dictionary(&'a [u8]),
 }
 
 impl<'a> Lexer<'a> {
@@ -67,14 +79,17 @@ impl<'a> Lexer<'a> {
         let mut depth = 0;
         // In the outermost dictionary: the key whose value is being read, and the numbers read for it.
         let (mut key, mut numbers): (Option<&[u8]>, [Option<u64>; 2]) = (None, [None; 2]);
+        // Where a value begins that is kept as it is written, and which it is.
+        let mut kept: Option<(usize, &[u8])> = None;
         loop {
             let lexeme = self.next()?;
             summary.objects += objects_of(lexeme);
             let in_outermost = depth == 1 && open[0];
             match lexeme {
                 Lexeme::DictionaryOpen | Lexeme::ArrayOpen => {
-                    if in_outermost && key.take() == Some(b"Encrypt") {
-                        summary.is_encrypted = true;
+                    if in_outermost && let Some(key) = key.take() {
+                        let length = if lexeme == Lexeme::ArrayOpen { 1 } else { 2 };
+                        kept = matches!(key, b"Encrypt" | b"ID").then_some((self.at - length, key));
                     }
                     *open.get_mut(depth)? = lexeme == Lexeme::DictionaryOpen;
                     depth += 1;
@@ -85,6 +100,15 @@ impl<'a> Lexer<'a> {
                         return None;
                     }
                     depth -= 1;
+                    if depth == 1
+                        && let Some((start, key)) = kept.take()
+                    {
+                        let value = &self.bytes[start..self.at];
+                        match key {
+                            b"ID" => summary.id = Some(value),
+                            _ => summary.encryption = Some(Encryption::Dictionary(value)),
+                        }
+                    }
                 }
                 Lexeme::Name(name) if in_outermost => match key {
                     Some(known) if numbers[0].is_none() => {
@@ -156,7 +180,7 @@ impl Summary<'_> {
         match key {
             Some(b"Root") => self.root = Some((number, generation)),
             Some(b"Info") => self.info = Some((number, generation)),
-            Some(b"Encrypt") => self.is_encrypted = true,
+            Some(b"Encrypt") => self.encryption = Some(Encryption::Object((number, generation))),
             Some(b"Length") => self.length = None,
             _ => {}
         }
@@ -281,7 +305,17 @@ mod tests {
             (summary.root, summary.info, summary.length),
             (Some((3, 0)), Some((4, 0)), Some(12))
         );
-        assert!(summary.is_encrypted && summary.is_dictionary);
+        assert_eq!(summary.encryption, Some(Encryption::Object((9, 0))));
+        assert!(summary.is_dictionary);
+        let trailer = b"<< /ID [<00> (a)] /Encrypt << /V [ 1 ] >> >>";
+        let summary = Lexer::new(trailer, 0).object().unwrap();
+        assert_eq!(
+            (summary.id, summary.encryption),
+            (
+                Some(&b"[<00> (a)]"[..]),
+                Some(Encryption::Dictionary(b"<< /V [ 1 ] >>"))
+            )
+        );
         assert_eq!(&text[lexer.at..], b" rest");
         assert_eq!(
             Lexer::new(b"<< /Length 5 0 R /Subtype /Image >>", 0)

@@ -11,7 +11,7 @@ use lopdf::ObjectId;
 
 use super::{
     super::ConversionError,
-    lexer::{Lexer, Summary, is_space},
+    lexer::{Encryption, Lexer, Summary, is_space},
     malformed,
 };
 
@@ -42,6 +42,24 @@ pub(super) struct Scanned {
     pub(super) objects: usize,
 }
 
+/// What the trailers of a file say, the last one first.
+#[derive(Debug, Default)]
+struct Trailer<'a> {
+    root: Option<ObjectId>,
+    info: Option<ObjectId>,
+    encryption: Option<Encryption<'a>>,
+    id: Option<&'a [u8]>,
+}
+
+impl<'a> Trailer<'a> {
+    fn take(&mut self, summary: &Summary<'a>) {
+        self.root = summary.root.or(self.root);
+        self.info = summary.info.or(self.info);
+        self.encryption = summary.encryption.or(self.encryption);
+        self.id = summary.id.or(self.id);
+    }
+}
+
 /// An object in the file.
 #[derive(Debug)]
 struct Found<'a> {
@@ -56,10 +74,10 @@ struct Found<'a> {
 /// Scans a file.
 ///
 /// # Errors
-/// [`ConversionError`] where it is encrypted, has too many objects, or none.
+/// [`ConversionError`] where it has too many objects, or none.
 pub(super) fn scan(bytes: &[u8]) -> Result<Scanned, ConversionError> {
     let mut found: Vec<Found<'_>> = Vec::new();
-    let (mut root, mut info, mut objects) = (None, None, 0);
+    let (mut trailer, mut objects) = (Trailer::default(), 0);
     let (mut at, mut reread) = (0, 0);
     while let Some(keyword) = next_keyword(bytes, at) {
         at = keyword.end;
@@ -72,11 +90,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scanned, ConversionError> {
             continue;
         };
         if keyword.id.is_none() || summary.kind == Some(b"XRef") {
-            if summary.is_encrypted {
-                return Err(ConversionError::Encrypted);
-            }
-            root = summary.root.or(root);
-            info = summary.info.or(info);
+            trailer.take(&summary);
         }
         let body = &bytes[keyword.end..lexer.at];
         let stream = if summary.is_dictionary {
@@ -103,7 +117,7 @@ pub(super) fn scan(bytes: &[u8]) -> Result<Scanned, ConversionError> {
     if found.is_empty() {
         return Err(malformed("no object of a PDF file is in it"));
     }
-    Ok(write(&found, root, info))
+    Ok(write(&found, &trailer))
 }
 
 pub(super) fn too_many_objects() -> ConversionError {
@@ -220,18 +234,18 @@ fn stream(bytes: &[u8], after: &Lexer<'_>, length: Option<usize>) -> Option<std:
     Some(start..start + data.len())
 }
 
-fn write(found: &[Found<'_>], root: Option<ObjectId>, info: Option<ObjectId>) -> Scanned {
+fn write(found: &[Found<'_>], trailer: &Trailer<'_>) -> Scanned {
     let mut scanned = Scanned {
         file: b"%PDF-1.7\n".to_vec(),
         order: BTreeMap::new(),
         object_streams: Vec::new(),
-        root,
-        info,
+        root: trailer.root,
+        info: trailer.info,
         objects: 0,
     };
     let mut last = BTreeMap::new();
     for (place, object) in found.iter().enumerate() {
-        if !object.is_object_stream {
+        if !object.is_object_stream || trailer.encryption.is_some() {
             last.insert(object.id.0, place);
         }
     }
@@ -239,16 +253,18 @@ fn write(found: &[Found<'_>], root: Option<ObjectId>, info: Option<ObjectId>) ->
     let mut numbers = OWN_NUMBERS..;
     let mut own_number = || numbers.next().unwrap_or(u32::MAX);
     for (place, object) in found.iter().enumerate() {
-        // Object streams keep a place of their own: a later one may hold newer objects than an earlier one of the same number.
-        let id = if object.is_object_stream {
-            let id = (own_number(), 0);
-            scanned.object_streams.push((id, place));
-            id
+        // Object streams keep a place of their own: a later one may hold newer objects than an earlier one of the same number. Not
+        // where they are encrypted: their keys are made with their numbers.
+        let id = if object.is_object_stream && trailer.encryption.is_none() {
+            (own_number(), 0)
         } else if last.get(&object.id.0) == Some(&place) {
             object.id
         } else {
             continue;
         };
+        if object.is_object_stream {
+            scanned.object_streams.push((id, place));
+        }
         scanned.objects += object.objects;
         offsets.push((id, scanned.file.len()));
         object.write(id, &mut scanned.file);
@@ -266,16 +282,36 @@ fn write(found: &[Found<'_>], root: Option<ObjectId>, info: Option<ObjectId>) ->
             .file
             .extend(format!("{} {} obj\n{text}\nendobj\n", id.0, id.1).into_bytes());
     }
+    // The parser looks for it in an object of its own only.
+    let encryption = trailer.encryption.map(|encryption| match encryption {
+        Encryption::Object(id) => id,
+        Encryption::Dictionary(dictionary) => {
+            let id = (own_number(), 0);
+            offsets.push((id, scanned.file.len()));
+            scanned.file.extend(format!("{} 0 obj\n", id.0).into_bytes());
+            scanned.file.extend_from_slice(dictionary);
+            scanned.file.extend_from_slice(b"\nendobj\n");
+            id
+        }
+    });
     let start = scanned.file.len();
     let mut table = String::from("xref\n");
     for ((number, generation), offset) in offsets {
         table.push_str(&format!("{number} 1\n{offset:010} {generation:05} n \n"));
     }
     let size = own_number();
-    table.push_str(&format!(
-        "trailer\n<</Size {size}/Root {catalog} 0 R>>\nstartxref\n{start}\n%%EOF\n"
-    ));
+    table.push_str(&format!("trailer\n<</Size {size}/Root {catalog} 0 R"));
     scanned.file.extend(table.into_bytes());
+    if let Some((number, generation)) = encryption {
+        scanned
+            .file
+            .extend(format!("/Encrypt {number} {generation} R").into_bytes());
+        scanned.file.extend_from_slice(b"/ID ");
+        scanned.file.extend_from_slice(trailer.id.unwrap_or(b"[()()]"));
+    }
+    scanned
+        .file
+        .extend(format!(">>\nstartxref\n{start}\n%%EOF\n").into_bytes());
     scanned
 }
 

@@ -1,6 +1,8 @@
 use std::fmt::Write as _;
 
-use lopdf::{Document, Object, ObjectId, SaveOptions, Stream, dictionary};
+use lopdf::{
+    Document, EncryptionState, EncryptionVersion, Object, ObjectId, Permissions, SaveOptions, Stream, dictionary,
+};
 
 use super::*;
 
@@ -282,6 +284,50 @@ fn object_streams_are_unpacked_and_what_came_last_counts() {
     );
     bytes.extend(format!("\n{content}\n{page}\n").into_bytes());
     assert_eq!(convert(&bytes).unwrap().markdown, "new\n");
+}
+
+/// A protected document, whose page is in an object stream.
+pub(in crate::knowledge::convert) fn protected(user_password: &str) -> Vec<u8> {
+    let (mut document, pages) = built(&["BT /F1 10 Tf 72 700 Td (kept) Tj ET".to_owned()]);
+    let page = document.objects.remove(&pages[0]).unwrap();
+    let page = page.as_dict().unwrap();
+    let id = |key: &[u8]| page.get(key).unwrap().as_reference().unwrap().0;
+    let header = format!("{} 0 ", pages[0].0);
+    let content = format!(
+        "{header}<</Type/Page/Parent {} 0 R/Contents {} 0 R>>",
+        id(b"Parent"),
+        id(b"Contents")
+    );
+    let first = i64::try_from(header.len()).unwrap();
+    // lopdf would leave an object stream out, so it gets its type afterwards.
+    let stream = Stream::new(
+        dictionary! { "Type" => "ObjStx", "N" => 1, "First" => first },
+        content.into_bytes(),
+    );
+    document.add_object(stream);
+    let part = Object::string_literal("0123456789abcdef");
+    document.trailer.set("ID", vec![part.clone(), part]);
+    let version = EncryptionVersion::V2 {
+        document: &document,
+        owner_password: "owner",
+        user_password,
+        key_length: 128,
+        permissions: Permissions::empty(),
+    };
+    let state = EncryptionState::try_from(version).unwrap();
+    document.encrypt(&state).unwrap();
+    let mut bytes = saved(document);
+    let at = bytes.windows(6).position(|window| window == b"ObjStx").unwrap();
+    bytes[at + 5] = b'm';
+    bytes
+}
+
+#[test]
+fn protected_files_are_read_where_they_open_without_a_password() {
+    let bytes = protected("");
+    assert!(!bytes.windows(4).any(|window| window == b"kept"), "it is not encrypted");
+    assert_eq!(convert(&bytes).unwrap().markdown, "kept\n");
+    assert_eq!(convert(&protected("secret")), Err(ConversionError::Encrypted));
 }
 
 #[test]
