@@ -21,6 +21,8 @@ const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const PAGE_OBJECTS_MAX: usize = 2_000_000;
 /// Objects that all contents may come to.
 const CONTENT_OBJECTS_MAX: usize = 40_000_000;
+/// Forms that all pages together draw. A form that draws others many times can ask for any number.
+const FORMS_MAX: usize = 50_000;
 /// Pages beyond these are refused.
 const PAGES_MAX: usize = 20_000;
 /// What a page does not say itself, a node above it does, up to so many.
@@ -33,6 +35,7 @@ pub(super) struct PdfDocument {
     info: Option<ObjectId>,
     content_bytes: usize,
     content_objects: usize,
+    forms: usize,
 }
 
 impl PdfDocument {
@@ -64,6 +67,7 @@ impl PdfDocument {
             info: scanned.info,
             content_bytes: CONTENT_BYTES_MAX,
             content_objects: CONTENT_OBJECTS_MAX,
+            forms: FORMS_MAX,
         })
     }
 
@@ -136,6 +140,7 @@ impl PdfDocument {
     /// # Errors
     /// As [`Self::page_content`].
     pub(super) fn form_content(&mut self, form: ObjectId) -> Result<Vec<u8>, ConversionError> {
+        self.forms = self.forms.checked_sub(1).ok_or_else(too_large)?;
         let stream = self.document.get_object(form).and_then(Object::as_stream).ok();
         let content = stream.and_then(|stream| unpacked(stream, PAGE_BYTES_MAX));
         self.admit_content(content.unwrap_or_default())
@@ -143,8 +148,10 @@ impl PdfDocument {
 
     /// Takes what a content comes to from what all may; an empty one where it is too much for one page.
     fn admit_content(&mut self, content: Vec<u8>) -> Result<Vec<u8>, ConversionError> {
-        let too_large = || ConversionError::TooLarge("more on its pages than is read".to_owned());
         self.content_bytes = self.content_bytes.checked_sub(content.len()).ok_or_else(too_large)?;
+        if !shows_something(&content) {
+            return Ok(Vec::new());
+        }
         let Some(objects) = objects_of_content(&content).filter(|objects| *objects <= PAGE_OBJECTS_MAX) else {
             return Ok(Vec::new());
         };
@@ -246,6 +253,16 @@ fn objects_in(dictionary: &Dictionary, content: &[u8]) -> Option<usize> {
         end = lexer.at;
     }
     Some(kept)
+}
+
+fn too_large() -> ConversionError {
+    ConversionError::TooLarge("more on its pages than is read".to_owned())
+}
+
+/// Whether a content may show text or draw a form: what only draws lines need not be looked at one by one.
+fn shows_something(content: &[u8]) -> bool {
+    let is_operator = |pair: &[u8]| matches!(pair, b"Tj" | b"TJ" | b"Do");
+    content.contains(&b'\'') || content.contains(&b'"') || content.windows(2).any(is_operator)
 }
 
 fn is_catalog(document: &Document, id: ObjectId) -> bool {
