@@ -1,9 +1,11 @@
 //! How alike two texts are by their runs of letters: what is misspelt, and what the embedder has no words for, is still alike.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     ops::{Range, RangeInclusive},
 };
+
+use rustc_hash::FxHashMap;
 
 use super::message::words;
 
@@ -14,7 +16,7 @@ const RUNS: RangeInclusive<usize> = 3..=5;
 #[derive(Debug, Default)]
 pub(super) struct LetterRuns {
     /// By run: its weight, and where in `texts` those stand that have it.
-    runs: HashMap<u32, (f32, Range<usize>)>,
+    runs: FxHashMap<u32, (f32, Range<u32>)>,
     /// One list for all runs, so that a message finds what it needs close together in memory.
     texts: Vec<u32>,
     /// By text: one by the length of its vector of weights; 0 where it has none.
@@ -33,9 +35,9 @@ impl LetterRuns {
         let mut made = Self::default();
         for (run, texts) in with_run {
             let weight = (runs_of.len() as f32 / texts.len() as f32).ln();
-            let begin = made.texts.len();
+            let begin = made.texts.len() as u32;
             made.texts.extend(texts);
-            made.runs.insert(run, (weight, begin..made.texts.len()));
+            made.runs.insert(run, (weight, begin..made.texts.len() as u32));
         }
         let inverse_length = |runs: &Vec<u32>| {
             let square: f32 = runs.iter().map(|run| made.runs[run].0.powi(2)).sum();
@@ -56,7 +58,7 @@ impl LetterRuns {
                 continue;
             };
             square += weight * weight;
-            for text in &self.texts[texts.clone()] {
+            for text in &self.texts[texts.start as usize..texts.end as usize] {
                 products[*text as usize] += weight * weight;
             }
         }

@@ -24,6 +24,7 @@ impl SmoothMax {
     }
 
     /// Takes in one more.
+    #[inline]
     pub(super) fn add(&mut self, near: f32) {
         self.seen += 1;
         let kept = &mut self.kept[..self.count];

@@ -26,7 +26,7 @@ const CONCERN_ONLY_TOLD: f32 = 0.98;
 /// A part that is more probably for the orchestrator than this, such as a courtesy, is nobody's concern.
 const PART_OWN_MAX: f32 = 0.6;
 /// The whole message must not speak against it more than this.
-const CONCERN_OF_WHOLE: f32 = 0.001;
+const CONCERN_OF_WHOLE: f32 = 0.01;
 /// A question with hardly a subject is taken for itself where it is as clear as this.
 const CLEAR_BY_ITSELF: f32 = 0.75;
 /// So sure it must be that a message is small talk before what was said earlier is not asked.

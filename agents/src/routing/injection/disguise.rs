@@ -34,13 +34,15 @@ pub(super) fn taken_off(message: &str) -> Vec<String> {
 /// A role that the message gives itself: a tag or a line that pretends to be from the system.
 pub(super) fn false_role(message: &str) -> Option<String> {
     let lower = message.trim_start().to_lowercase();
-    let squeezed: String = lower
-        .chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\''))
-        .collect();
-    // A question may well show such an object; one that is nothing else speaks in that role.
-    if squeezed.starts_with("{role:system") || squeezed.starts_with("[{role:system") {
-        return Some("role: system".to_owned());
+    if lower.starts_with(['{', '[']) {
+        let squeezed: String = lower
+            .chars()
+            .filter(|c| !c.is_whitespace() && !matches!(c, '"' | '\''))
+            .collect();
+        // A question may well show such an object; one that is nothing else speaks in that role.
+        if squeezed.starts_with("{role:system") || squeezed.starts_with("[{role:system") {
+            return Some("role: system".to_owned());
+        }
     }
     for role in ROLES {
         let is_tag = |(open, close): &(&str, &str)| {
@@ -95,6 +97,10 @@ fn ruled_off(lower: &str) -> Option<String> {
 
 /// "I g n o r e this" as "Ignore this".
 fn joined_letters(message: &str) -> Option<String> {
+    let alone = message.split_whitespace().filter(|word| word.chars().nth(1).is_none());
+    if alone.count() < APART_MIN {
+        return None;
+    }
     let mut out = String::new();
     let mut apart = String::new();
     let mut found = false;
@@ -120,6 +126,9 @@ fn joined_letters(message: &str) -> Option<String> {
 
 /// "1gn0r3" as "ignore".
 fn letters_for_digits(message: &str) -> Option<String> {
+    if !message.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
     let is_mixed = |word: &str| {
         let inner = word.trim_matches(|c: char| !c.is_alphanumeric());
         inner.chars().any(|c| c.is_ascii_digit()) && inner.chars().filter(|c| c.is_alphabetic()).count() >= 2
