@@ -23,6 +23,7 @@ mod markdown;
 mod passage;
 mod passage_form;
 mod plain_text;
+mod scores;
 mod search;
 mod shelf;
 mod source;
@@ -49,7 +50,8 @@ pub use self::{
     file_kind::FileKind,
     filter::Filter,
     ingest::{IngestReport, ingest_files, ingest_folder},
-    search::{FoundChunk, Scores, SearchResult},
+    scores::Scores,
+    search::{FoundChunk, SearchResult},
     source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
     spelling::Correction,
     transformer_vectors::TransformerVectors,

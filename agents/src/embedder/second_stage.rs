@@ -227,7 +227,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_model_is_there_while_it_is_asked_and_gone_when_it_is_idle() {
-        let stage = SecondStage::new(None, Duration::from_millis(300)).unwrap();
+        let stage = SecondStage::new(None, Duration::from_secs(2)).unwrap();
         assert!(!stage.is_loaded());
         let vector = stage.embed("a question", LONG).await.unwrap();
         assert_eq!(vector.len(), 384);

@@ -22,6 +22,13 @@ impl Filter {
         self
     }
 
+    /// A field with all the values that it may have; without any it admits nothing.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>, values: impl IntoIterator<Item = String>) -> Self {
+        self.fields.entry(field.into()).or_default().extend(values);
+        self
+    }
+
     /// Whether it admits all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -73,5 +80,9 @@ mod tests {
         assert!(!admits(of("plan", "business")) && admits(of("plan", "business").allowing("plan", "team")));
         assert!(!admits(of("plan", "team").allowing("year", "2025")));
         assert!(!admits(of("audience", "team")) && !admits(of("none", "null")));
+        assert!(!admits(Filter::default().with_field("plan", [])));
+        assert!(admits(
+            Filter::default().with_field("plan", ["x".to_owned(), "team".to_owned()])
+        ));
     }
 }

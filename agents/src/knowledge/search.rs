@@ -3,14 +3,11 @@
 //! The first scores every chunk by the cosine of its static embedding and by BM25, and the best of them once more by the
 //! cosine of their nearest passage: a sentence may answer a question that its section as a whole is far from. Where the best
 //! are close together, the second stage asks a transformer, and ranks the best hundred by what it says.
-//!
-//! All scores are on one absolute scale. The weights are those with the best recall and reciprocal rank over the labelled
-//! questions to develop on (`docs/evaluation.md`); around these values neither changes by more than a few questions.
 
 use std::{sync::Arc, time::Duration};
 
 use orchestratai_shared::DocumentChunk;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     CollectionName, KnowledgeError,
@@ -19,6 +16,7 @@ use super::{
     filter::Filter,
     index::{CollectionIndex, full_text},
     lexical::{self, KnownWord, Lexical},
+    scores::{FIRST, ROUGH, ROUGH_SECOND, SECOND, Scores, Weights},
     spelling::{self, Correction},
 };
 use crate::{
@@ -26,36 +24,6 @@ use crate::{
     words::{distinct_words, word_number},
 };
 
-/// Weights by which the best of the first stage are found, of which the passages are read.
-const ROUGH: Weights = Weights {
-    cosine: 1.0,
-    passage: 0.0,
-    transformer: 0.0,
-    bm25: 0.5,
-    shift: 0.0,
-};
-/// Weights of the first stage.
-const FIRST: Weights = Weights {
-    cosine: 0.5,
-    passage: 0.5,
-    transformer: 0.0,
-    bm25: 0.5,
-    shift: 0.0,
-};
-/// Weights by which the best of the second stage are found.
-const ROUGH_SECOND: Weights = Weights {
-    cosine: 0.3,
-    passage: 0.0,
-    ..SECOND
-};
-/// Weights of the second stage; the shift brings its scores to where those of the first say as much.
-const SECOND: Weights = Weights {
-    cosine: 0.0,
-    passage: 0.3,
-    transformer: 0.7,
-    bm25: 0.4,
-    shift: 0.12,
-};
 /// Chunks that the second stage ranks.
 const POOL: usize = 100;
 /// Chunks whose passages are read; more change no ranking of the first five.
@@ -63,36 +31,6 @@ const READ: usize = 16;
 /// The first stage is sure where the third chunk lies this far behind the first: so it asks the transformer for 45 of 100 of
 /// the questions to develop on, and the next ten would gain half a point of recall.
 const SURE_LEAD: f32 = 0.085;
-/// The fused score at which a chunk is as likely to answer as not, and how quickly that changes around it. Set by hand
-/// between the best scores of questions with and without an answer (`tests/it/questions.rs`), not fitted.
-const SIMILARITY_MIDDLE: f32 = 0.62;
-const SIMILARITY_WIDTH: f32 = 0.11;
-
-/// How much each ranker counts.
-struct Weights {
-    cosine: f32,
-    passage: f32,
-    transformer: f32,
-    bm25: f32,
-    shift: f32,
-}
-
-impl Weights {
-    fn fuse(&self, scores: &Scores) -> f32 {
-        // Where no word is known there is nothing to reach.
-        let bm25 = if scores.bm25_reachable > 0.0 {
-            scores.bm25 / scores.bm25_reachable
-        } else {
-            0.0
-        };
-        self.cosine * scores.cosine
-            + self.passage * scores.passage.unwrap_or(scores.cosine)
-            + self.transformer * scores.transformer.unwrap_or_default()
-            + self.bm25 * bm25
-            + self.shift
-    }
-}
-
 /// What a search found.
 #[derive(Debug, Clone)]
 pub struct SearchResult {
@@ -120,48 +58,6 @@ pub struct FoundChunk {
     pub chunk: Arc<Chunk>,
     /// What each ranker says of it.
     pub scores: Scores,
-}
-
-/// What each ranker says of a chunk.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scores {
-    /// Cosine of the embeddings of question and chunk, -1 to 1.
-    pub cosine: f32,
-    /// BM25 of the question's words, 0 or more.
-    pub bm25: f32,
-    /// The largest BM25 that the question can reach.
-    pub bm25_reachable: f32,
-    /// Cosine of the embeddings of question and nearest passage, -1 to 1; none for chunks whose passages were not read.
-    pub passage: Option<f32>,
-    /// Cosine of the transformer's embeddings of question and chunk, -1 to 1; none where it was not asked.
-    pub transformer: Option<f32>,
-    /// The others as one number; chunks are ranked by it. `0.5 * cosine + 0.5 * passage + 0.5 * bm25 / bm25_reachable`, or with the
-    /// transformer `0.7 * transformer + 0.3 * passage + 0.4 * bm25 / bm25_reachable + 0.12`.
-    pub fused: f32,
-}
-
-impl Scores {
-    /// How near the chunk is to the question, 0 to 1: a logistic function of the fused score, so that it ranks the same,
-    /// 0.5 where a chunk is as likely to answer as not.
-    #[must_use]
-    pub fn similarity(&self) -> f64 {
-        let steps = f64::from((self.fused - SIMILARITY_MIDDLE) / SIMILARITY_WIDTH);
-        // Three places: more would pretend to know more, and lengthen every event.
-        ((1.0 / (1.0 + (-steps).exp())) * 1_000.0).round() / 1_000.0
-    }
-}
-
-impl Scores {
-    fn as_json(&self) -> Value {
-        let mut scores = json!({"cosine": self.cosine, "bm25": self.bm25, "bm25Reachable": self.bm25_reachable});
-        for (name, score) in [("passage", self.passage), ("transformer", self.transformer)] {
-            if let Some(score) = score {
-                scores[name] = json!(score);
-            }
-        }
-        scores["fused"] = json!(self.fused);
-        scores
-    }
 }
 
 /// A question as search and models see it.

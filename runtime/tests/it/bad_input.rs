@@ -85,7 +85,7 @@ async fn every_bad_body_is_refused_and_every_bad_field_named() {
         ),
         (
             "/api/knowledge/search",
-            json!({"query": "a", "filter": {"plan": []}}),
+            json!({"query": "a", "filter": {"plan": [1]}}),
             "filter",
         ),
         ("/api/knowledge/search", json!({"query": "a", "limit": 0}), "limit"),

@@ -14,7 +14,7 @@ use crate::{
 /// How often it is killed.
 const KILLS: usize = 50;
 /// Clients that talk with it at once, each in a session of its own.
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 24;
 /// Messages that a client has under way at once: some run, some wait.
 const UNDER_WAY: usize = 3;
 

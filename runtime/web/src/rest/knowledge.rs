@@ -1,6 +1,6 @@
 //! The knowledge base: search as agents search, and the documents themselves.
 
-use std::error::Error as _;
+use std::{collections::BTreeMap, error::Error as _};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -164,25 +164,12 @@ pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payl
 
 /// Fields of front matter with the values that they may have.
 fn filter(value: Value) -> Result<Filter, InvalidValue> {
-    const FIELDS_MAX: usize = 16;
-    const VALUES_MAX: usize = 64;
-    let must_be = || InvalidValue::new("must be an object of up to 16 fields, each a list of 1 to 64 texts");
-    let Value::Object(fields) = value else {
-        return Err(must_be());
-    };
-    if fields.len() > FIELDS_MAX {
-        return Err(must_be());
-    }
-    let mut filter = Filter::default();
-    for (field, values) in fields {
-        let values = values
-            .as_array()
-            .filter(|values| (1..=VALUES_MAX).contains(&values.len()));
-        for value in values.ok_or_else(must_be)? {
-            filter = filter.allowing(field.as_str(), value.as_str().ok_or_else(must_be)?);
-        }
-    }
-    Ok(filter)
+    let fields: BTreeMap<String, Vec<String>> = serde_json::from_value(value)
+        .map_err(|_| InvalidValue::new("must be an object whose fields are lists of texts"))?;
+    let fields = fields.into_iter();
+    Ok(fields.fold(Filter::default(), |filter, (field, values)| {
+        filter.with_field(field, values)
+    }))
 }
 
 /// Takes in documents.
