@@ -290,9 +290,13 @@ fn without_phrases(tokens: &[Token]) -> Vec<Token> {
         let found = PHRASES.iter().find_map(|(phrase, word)| {
             let mut words = phrase.split(' ');
             let head = words.next()?;
+            // First, since it leaves out nearly all.
+            if first.lower != head && stem != head {
+                return None;
+            }
             let length = 1 + words.clone().count();
             let follows = words.eq(rest.iter().skip(1).take(length - 1).map(|token| token.lower.as_str()));
-            (follows && (first.lower == head || stem == head)).then_some((length, *word))
+            follows.then_some((length, *word))
         });
         let (length, word) = found.unwrap_or((1, first.lower.as_str()));
         joined.push(Token {
