@@ -232,8 +232,9 @@ fn read_filter(root: &Table<'_>) -> Filter {
         let Some((field, _)) = of_field.text("field") else {
             return filter;
         };
-        let values = of_field.texts("values").into_iter();
-        values.fold(filter, |filter, (value, _)| filter.allowing(field.clone(), value))
+        // Without values nothing fits: a list that was emptied by mistake must not open what it was to close.
+        let values = of_field.texts("values").into_iter().map(|(value, _)| value);
+        filter.with_field(field, values)
     })
 }
 
