@@ -2,8 +2,10 @@
 
 use std::{cell::RefCell, sync::OnceLock};
 
+use rustc_hash::FxHashMap;
+
 use tantivy::tokenizer::{
-    Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer,
+    Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer, Token,
 };
 
 /// Words that say nothing about the subject. Negations are among them: what they turn around is for others to see.
@@ -17,8 +19,12 @@ pub(crate) const STOP_WORDS: [&str; 56] = [
 /// A word longer than this, in bytes, is no word.
 const WORD_BYTES_MAX: usize = 40;
 
+/// So many words are remembered with what the analyser makes of them, in each thread: some hundred kilobytes.
+const REMEMBERED_MAX: usize = 8_192;
+
 /// The analyser of the index and of every question to it; the two must be the same.
 pub(crate) fn analyzer() -> TextAnalyzer {
+    // What this cuts a text at, `for_each_word` must as well.
     TextAnalyzer::builder(SimpleTokenizer::default())
         .filter(RemoveLongFilter::limit(WORD_BYTES_MAX))
         .filter(LowerCaser)
@@ -29,12 +35,41 @@ pub(crate) fn analyzer() -> TextAnalyzer {
 
 thread_local! {
     // An analyser keeps buffers and wants `&mut`; making one for each text costs more than analysing a question.
-    static ANALYZER: RefCell<TextAnalyzer> = RefCell::new(analyzer());
+    static WORDS: RefCell<Words> = RefCell::new(Words {
+        analyzer: analyzer(),
+        remembered: FxHashMap::default(),
+    });
+}
+
+/// What the analyser makes of single words. The words of a question are looked at from several sides, and people use the same few
+/// thousand: finding one costs a tenth of stemming it.
+struct Words {
+    analyzer: TextAnalyzer,
+    /// By word as it was written: its stem; none for a word that says nothing.
+    remembered: FxHashMap<Box<str>, Option<Box<str>>>,
+}
+
+impl Words {
+    fn analysed(&mut self, word: &str) -> Option<&str> {
+        if !self.remembered.contains_key(word) {
+            if self.remembered.len() >= REMEMBERED_MAX {
+                self.remembered.clear();
+            }
+            let mut stem = None;
+            let mut keep = |token: &Token| stem = Some(token.text.as_str().into());
+            self.analyzer.token_stream(word).process(&mut keep);
+            self.remembered.insert(word.into(), stem);
+        }
+        self.remembered[word].as_deref()
+    }
 }
 
 /// Calls `each` with the words of `text`, in order.
 pub(crate) fn for_each_word(text: &str, mut each: impl FnMut(&str)) {
-    ANALYZER.with_borrow_mut(|analyzer| analyzer.token_stream(text).process(&mut |token| each(&token.text)));
+    let written = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    WORDS.with_borrow_mut(|words| written.for_each(|word| words.analysed(word).into_iter().for_each(&mut each)));
 }
 
 /// The words of `text` without repeats, in the order of their first use.
@@ -79,6 +114,8 @@ pub(crate) fn word_numbers(text: &str) -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -89,5 +126,19 @@ mod tests {
         );
         assert_eq!(distinct_words(&"x".repeat(60)), Vec::<String>::new());
         assert_eq!(distinct_words("LF-4293"), ["lf", "4293"]);
+    }
+
+    proptest! {
+        /// The index is made by the analyser itself, and a question must find what is in it.
+        #[test]
+        fn words_are_those_of_the_analyser(text in "([a-zA-Z]{1,12}|\\PC{0,6}|[a-z]{38,43}|[ .'’_-])*") {
+            for _ in 0..2 {
+                let mut found = Vec::new();
+                for_each_word(&text, |word| found.push(word.to_owned()));
+                let mut wanted = Vec::new();
+                analyzer().token_stream(&text).process(&mut |token| wanted.push(token.text.clone()));
+                prop_assert_eq!(found, wanted);
+            }
+        }
     }
 }
