@@ -1,4 +1,10 @@
 //! The one writer of the journal, with group commit: what gathers during one commit goes into the next.
+//!
+//! A commit costs nearly the same whatever is in it, and a disk may be so fast that hardly anything gathers meanwhile. Where many
+//! turns are under way, and each waits for others anyway, the writer lets more gather, as `PostgreSQL` does with `commit_delay` and
+//! `commit_siblings`.
+
+mod gathering;
 
 use std::{
     collections::HashMap,
@@ -7,7 +13,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::{
@@ -15,26 +21,34 @@ use actix::{
 };
 use futures_util::FutureExt;
 use orchestratai_store::{CommitError, Store, Write};
-use orchestratai_telemetry::{ActorKind, Live, Mailbox, Metrics};
+use orchestratai_telemetry::{ActorKind, Metrics};
 use tokio::sync::oneshot;
 
-use crate::session::messages::Committed;
+use self::gathering::Gathering;
+use crate::{admission::Admission, session::messages::Committed};
 
 /// Writes what sessions append, many at a time, and tells each when its own is durable.
 ///
-/// Its queue is bounded without a limit of its own: a session has at most one append under way, and sessions are bounded.
+/// What waits is bounded without a limit of its own: a session has at most one append under way, and sessions are bounded.
 pub(crate) struct JournalWriter {
     store: Store,
     metrics: Metrics,
     /// Whether the last commit failed, for all to see.
     fails: Arc<AtomicBool>,
-    waiting: Vec<(Append, Live)>,
-    committing: bool,
+    gathering: Arc<Gathering>,
+    state: State,
+}
+
+/// What the writer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// It begins a commit once more has gathered, or soon.
+    Gathering,
+    Committing,
 }
 
 /// Asks for one write. Answered by [`Committed`] when it is durable, or when it has failed and nothing of it is stored.
-#[derive(Message)]
-#[rtype(result = "()")]
 pub(crate) struct Append {
     /// What to write.
     pub(crate) write: Write,
@@ -96,31 +110,42 @@ struct Writers {
     store: Store,
     metrics: Metrics,
     fails: Arc<AtomicBool>,
+    gathering: Arc<Gathering>,
     present: Mutex<Addr<JournalWriter>>,
 }
 
 impl Journal {
-    /// Starts the writer on an arbiter of its own. `fails` says whether the last commit failed.
-    pub(crate) fn start(store: Store, metrics: Metrics, fails: Arc<AtomicBool>) -> Self {
+    /// Starts the writer on an arbiter of its own. `fails` says whether the last commit failed; `admission` knows how many turns are
+    /// under way.
+    pub(crate) fn start(store: Store, metrics: Metrics, fails: Arc<AtomicBool>, admission: Admission) -> Self {
         let arbiter = Arbiter::new().handle();
-        let writer = JournalWriter::new(store.clone(), metrics.clone(), Arc::clone(&fails));
+        let gathering = Arc::new(Gathering::new(admission, metrics.clone()));
+        let writer = JournalWriter::new(
+            store.clone(),
+            metrics.clone(),
+            Arc::clone(&fails),
+            Arc::clone(&gathering),
+        );
         let present = JournalWriter::start_in_arbiter(&arbiter, move |_| writer);
         Self(Arc::new(Writers {
             arbiter,
             store,
             metrics,
             fails,
+            gathering,
             present: Mutex::new(present),
         }))
     }
 
     /// Hands over one write. There is one under way for each session at most, and one for each that is started or erased.
     pub(crate) fn append(&self, append: Append) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "one append under way for each session, and sessions are bounded"
-        )]
-        self.writer().do_send(append);
+        if self.0.gathering.add(append) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "told when a gathering begins and when it is enough: commits bound it"
+            )]
+            self.writer().do_send(Look);
+        }
     }
 
     fn writer(&self) -> Addr<JournalWriter> {
@@ -130,7 +155,7 @@ impl Journal {
             tracing::error!("the journal writer was gone and is started anew");
             self.0.metrics.actor_restarted(ActorKind::JournalWriter);
             let (store, metrics) = (self.0.store.clone(), self.0.metrics.clone());
-            let writer = JournalWriter::new(store, metrics, Arc::clone(&self.0.fails));
+            let writer = JournalWriter::new(store, metrics, Arc::clone(&self.0.fails), Arc::clone(&self.0.gathering));
             *present = JournalWriter::start_in_arbiter(&self.0.arbiter, move |_| writer);
         }
         present.clone()
@@ -145,31 +170,36 @@ pub(crate) struct CommitFailed {
     pub(crate) reason: String,
 }
 
-/// Writes that go into one commit at most: it bounds how long a commit takes, and so how long the next one waits.
-const WRITES_PER_COMMIT_MAX: usize = 512;
+/// So long a write waits at most for others to gather: a small part of what a turn takes among so many.
+const GATHERING_MAX: Duration = Duration::from_millis(2);
 
 impl JournalWriter {
-    pub(crate) fn new(store: Store, metrics: Metrics, fails: Arc<AtomicBool>) -> Self {
+    fn new(store: Store, metrics: Metrics, fails: Arc<AtomicBool>, gathering: Arc<Gathering>) -> Self {
         Self {
             store,
             metrics,
             fails,
-            waiting: Vec::new(),
-            committing: false,
+            gathering,
+            state: State::Idle,
         }
     }
 
-    fn commit_waiting(&mut self, ctx: &mut Context<Self>) {
-        if self.committing || self.waiting.is_empty() {
-            return;
+    /// Sees to it that what waits is committed: now where it is enough, else soon, when more has gathered.
+    fn look(&mut self, ctx: &mut Context<Self>) {
+        match self.state {
+            State::Idle | State::Gathering if self.gathering.is_enough() => self.commit(ctx),
+            State::Idle if !self.gathering.is_over() => {
+                self.state = State::Gathering;
+                ctx.notify_later(LongEnough, GATHERING_MAX);
+            }
+            State::Idle | State::Gathering | State::Committing => {}
         }
-        self.committing = true;
-        let rest = self.waiting.split_off(self.waiting.len().min(WRITES_PER_COMMIT_MAX));
-        let batch = std::mem::replace(&mut self.waiting, rest);
-        let (writes, replies): (Vec<_>, Vec<_>) = batch
-            .into_iter()
-            .map(|(append, _)| (append.write, append.reply))
-            .unzip();
+    }
+
+    fn commit(&mut self, ctx: &mut Context<Self>) {
+        self.state = State::Committing;
+        let batch = self.gathering.take();
+        let (writes, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|append| (append.write, append.reply)).unzip();
         let events = writes.iter().map(events_in).sum();
         let store = self.store.clone();
         let began = Instant::now();
@@ -207,8 +237,8 @@ impl JournalWriter {
                 };
                 reply.tell(answer);
             }
-            writer.committing = false;
-            writer.commit_waiting(ctx);
+            writer.state = State::Idle;
+            writer.look(ctx);
         }));
     }
 }
@@ -217,28 +247,37 @@ impl Actor for JournalWriter {
     type Context = Context<Self>;
 }
 
-impl Handler<Append> for JournalWriter {
-    type Result = ();
-
-    fn handle(&mut self, append: Append, ctx: &mut Self::Context) {
-        self.waiting.push((append, self.metrics.queued(Mailbox::JournalWriter)));
-        if !self.committing && self.waiting.len() == 1 {
-            // What else stands in the mailbox now goes into the same commit.
-            ctx.notify(CommitWaiting);
-        }
+impl Drop for JournalWriter {
+    fn drop(&mut self) {
+        self.gathering.abandon();
     }
 }
 
-/// Begins a commit once the mailbox has been looked through.
+/// Something waits, or has become enough.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct CommitWaiting;
+struct Look;
 
-impl Handler<CommitWaiting> for JournalWriter {
+impl Handler<Look> for JournalWriter {
     type Result = ();
 
-    fn handle(&mut self, _: CommitWaiting, ctx: &mut Self::Context) {
-        self.commit_waiting(ctx);
+    fn handle(&mut self, _: Look, ctx: &mut Self::Context) {
+        self.look(ctx);
+    }
+}
+
+/// What gathers has waited for long enough. One of an earlier gathering may come late; then it spares this one its rest.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct LongEnough;
+
+impl Handler<LongEnough> for JournalWriter {
+    type Result = ();
+
+    fn handle(&mut self, _: LongEnough, ctx: &mut Self::Context) {
+        if self.state == State::Gathering {
+            self.commit(ctx);
+        }
     }
 }
 
@@ -280,6 +319,64 @@ mod tests {
         }
     }
 
+    /// The creation of a session: its id, what to append, and what tells of it.
+    fn create() -> (SessionId, Append, oneshot::Receiver<Result<(), CommitFailed>>) {
+        let now = Timestamp::now();
+        let session = ChatSession {
+            id: SessionId::new(),
+            user_id: None,
+            start_time: now,
+            last_activity: now,
+            total_tokens: 0,
+            total_cost: 0.0,
+            message_count: 0,
+        };
+        let (sender, answer) = oneshot::channel();
+        let append = Append {
+            write: Write::CreateSession {
+                session: session.clone(),
+                organization: "default".into(),
+            },
+            reply: AppendReply::caller(sender),
+        };
+        (session.id, append, answer)
+    }
+
+    #[actix::test]
+    async fn where_many_turns_are_under_way_writes_gather_and_none_waits_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&StoreSettings::sqlite(&folder.path().join("journal.db")))
+            .await
+            .unwrap();
+        let metrics = Metrics::new(&BuildInfo::default());
+        let admission = Admission::new(80, metrics.clone());
+        let _under_way: Vec<_> = (0..80).map(|_| admission.admit_promised()).collect();
+        let journal = Journal::start(store, metrics.clone(), Arc::default(), admission);
+        let append = |count: usize| {
+            let answers = (0..count).map(|_| {
+                let (_, append, answer) = create();
+                journal.append(append);
+                answer
+            });
+            futures_util::future::join_all(answers.collect::<Vec<_>>())
+        };
+        let commits = || {
+            let rendered = metrics.render();
+            let count = rendered.lines().find_map(|line| {
+                let count = line.strip_prefix("orchestratai_journal_commit_duration_seconds_count ")?;
+                count.parse::<usize>().ok()
+            });
+            count.unwrap()
+        };
+        // Ten are enough among eighty turns; the first is told to the writer before the others are there.
+        assert!(append(10).await.iter().all(|answer| matches!(answer, Ok(Ok(())))));
+        let of_ten = commits();
+        assert!(of_ten <= 5, "{of_ten}");
+        // Three are not, and are committed all the same.
+        assert!(append(3).await.iter().all(|answer| matches!(answer, Ok(Ok(())))));
+        assert!(commits() > of_ten);
+    }
+
     #[actix::test]
     async fn a_writer_that_is_gone_is_started_anew_and_nobody_waits_for_the_old_one() {
         let folder = tempfile::tempdir().unwrap();
@@ -287,28 +384,12 @@ mod tests {
             .await
             .unwrap();
         let metrics = Metrics::new(&BuildInfo::default());
-        let journal = Journal::start(store.clone(), metrics.clone(), Arc::default());
-        let create = || {
-            let now = Timestamp::now();
-            let session = ChatSession {
-                id: SessionId::new(),
-                user_id: None,
-                start_time: now,
-                last_activity: now,
-                total_tokens: 0,
-                total_cost: 0.0,
-                message_count: 0,
-            };
-            let (sender, answer) = oneshot::channel();
-            let append = Append {
-                write: Write::CreateSession {
-                    session: session.clone(),
-                    organization: "default".into(),
-                },
-                reply: AppendReply::caller(sender),
-            };
-            (session.id, append, answer)
-        };
+        let journal = Journal::start(
+            store.clone(),
+            metrics.clone(),
+            Arc::default(),
+            Admission::new(1, metrics.clone()),
+        );
         let writer = journal.writer();
         #[expect(clippy::disallowed_methods, reason = "once in a test")]
         writer.do_send(Panic);

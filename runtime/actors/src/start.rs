@@ -73,7 +73,12 @@ pub fn start(parts: Parts) -> Gateway {
         board: board.clone(),
     };
     let journal_fails = Arc::new(AtomicBool::new(false));
-    let journal = Journal::start(store.clone(), metrics.clone(), Arc::clone(&journal_fails));
+    let journal = Journal::start(
+        store.clone(),
+        metrics.clone(),
+        Arc::clone(&journal_fails),
+        admission.clone(),
+    );
 
     let shards = shards.max(1);
     let handles = (0..shards).map(|_| {
