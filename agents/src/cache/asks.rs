@@ -1,5 +1,7 @@
 //! What a question asks for.
 
+use std::sync::LazyLock;
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Asks {
@@ -142,13 +144,26 @@ const SERVES: &str = "take accept offer support provide have";
 ///
 /// Gives it with the place from which on it is asked: what stands before is told, not asked.
 pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
+    static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns {
+        polite: POLITE.iter().map(|written| Pattern::of(written)).collect(),
+        indirect: Pattern::of(INDIRECT),
+        ways_to_ask: WAYS_TO_ASK
+            .iter()
+            .map(|(written, asks)| (Pattern::of(written), *asks))
+            .collect(),
+    });
+    let patterns = &*PATTERNS;
     let mut start = 0;
-    while let Some(length) = POLITE.iter().find_map(|pattern| matched(pattern, &words[start..])) {
+    while let Some(length) = patterns
+        .polite
+        .iter()
+        .find_map(|pattern| pattern.matched(&words[start..]))
+    {
         said[start..start + length].fill(true);
         start += length;
     }
     // "How do I find out who uses it" asks who uses it.
-    if let Some(length) = matched(INDIRECT, &words[start..])
+    if let Some(length) = patterns.indirect.matched(&words[start..])
         && words
             .get(start + length)
             .is_some_and(|word| is_one_of("who what which when where whether", word))
@@ -158,8 +173,8 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
     }
     let first = start + told_first(&words[start..]);
     for at in first..words.len() {
-        for (pattern, asks) in WAYS_TO_ASK {
-            if let Some(length) = matched(pattern, &words[at..]) {
+        for (pattern, asks) in &patterns.ways_to_ask {
+            if let Some(length) = pattern.matched(&words[at..]) {
                 said[at..at + length].fill(true);
                 return (price(*asks, words, said), at);
             }
@@ -239,19 +254,35 @@ fn price(asks: Asks, words: &[&str], said: &mut [bool]) -> Asks {
     asks
 }
 
-/// How many words at the beginning a pattern matches; none where it does not match.
-fn matched(pattern: &str, words: &[&str]) -> Option<usize> {
-    let mut at = 0;
-    for part in pattern.split(' ') {
-        let (part, is_optional) = part.strip_suffix('?').map_or((part, false), |part| (part, true));
-        let is_here = words
-            .get(at)
-            .is_some_and(|word| part.split('|').any(|known| known == *word));
-        match (is_here, is_optional) {
-            (true, _) => at += 1,
-            (false, true) => {}
-            (false, false) => return None,
-        }
+/// All of them, taken apart once.
+struct Patterns {
+    polite: Vec<Pattern>,
+    indirect: Pattern,
+    ways_to_ask: Vec<(Pattern, Asks)>,
+}
+
+/// Words in a row, each with its alternatives, and whether it may be absent.
+struct Pattern(Vec<(Vec<&'static str>, bool)>);
+
+impl Pattern {
+    fn of(written: &'static str) -> Self {
+        let parts = written.split(' ').map(|part| {
+            let (part, is_optional) = part.strip_suffix('?').map_or((part, false), |part| (part, true));
+            (part.split('|').collect(), is_optional)
+        });
+        Self(parts.collect())
     }
-    (at > 0).then_some(at)
+
+    /// How many words at the beginning it matches; none where it does not match.
+    fn matched(&self, words: &[&str]) -> Option<usize> {
+        let mut at = 0;
+        for (alternatives, is_optional) in &self.0 {
+            match words.get(at).is_some_and(|word| alternatives.contains(word)) {
+                true => at += 1,
+                false if *is_optional => {}
+                false => return None,
+            }
+        }
+        (at > 0).then_some(at)
+    }
 }

@@ -1,5 +1,9 @@
 //! A question taken apart: what it asks for, and the words, names, numbers and directions that it is about.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
+
 use super::{
     asks::{self, Asks},
     lexicon::{Meaning, PHRASES, meaning},
@@ -283,27 +287,31 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
 
 /// Says in one word what is said in several.
 fn without_phrases(tokens: &[Token]) -> Vec<Token> {
+    /// By its first word: the words behind that, and what they are said in.
+    type ByHead = FxHashMap<&'static str, Vec<(Vec<&'static str>, &'static str)>>;
+    static BY_HEAD: LazyLock<ByHead> = LazyLock::new(|| {
+        let mut by_head = ByHead::default();
+        for (phrase, word) in PHRASES {
+            let mut words = phrase.split(' ');
+            let head = words.next().unwrap_or_default();
+            by_head.entry(head).or_default().push((words.collect(), *word));
+        }
+        by_head
+    });
     let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
     let mut rest = tokens;
-    while let Some(first) = rest.first() {
-        let stem = stem(&first.lower);
-        let found = PHRASES.iter().find_map(|(phrase, word)| {
-            let mut words = phrase.split(' ');
-            let head = words.next()?;
-            // First, since it leaves out nearly all.
-            if first.lower != head && stem != head {
-                return None;
-            }
-            let length = 1 + words.clone().count();
-            let follows = words.eq(rest.iter().skip(1).take(length - 1).map(|token| token.lower.as_str()));
-            follows.then_some((length, *word))
-        });
-        let (length, word) = found.unwrap_or((1, first.lower.as_str()));
+    while let [first, behind @ ..] = rest {
+        let stands = |(follow, _): &&(Vec<&str>, &str)| {
+            follow.len() <= behind.len() && follow.iter().zip(behind).all(|(word, token)| *word == token.lower)
+        };
+        let begun_with = |head: &str| BY_HEAD.get(head)?.iter().find(stands);
+        let found = begun_with(&first.lower).or_else(|| begun_with(&stem(&first.lower)));
+        let (follow, word) = found.map_or((0, first.lower.as_str()), |(follow, word)| (follow.len(), *word));
         joined.push(Token {
             lower: word.to_owned(),
             ..first.clone()
         });
-        rest = &rest[length..];
+        rest = &behind[follow..];
     }
     joined
 }
