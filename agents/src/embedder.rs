@@ -1,5 +1,6 @@
 //! Sentence embeddings: text in, a vector of unit length out.
 
+mod products;
 mod quantised;
 mod second_stage;
 mod transformer;

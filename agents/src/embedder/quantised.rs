@@ -1,6 +1,6 @@
 //! Vectors in int8: a quarter of the memory, for 1 % of precision.
 
-use super::with_vector_instructions;
+use super::{products::multiply_by_products, with_vector_instructions};
 
 /// A vector of whole numbers -127 to 127 and the factor that they are to be multiplied by.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,17 +85,8 @@ impl QuantisedMatrix {
 
     /// The cosine of each of them to a vector of as many numbers, where all were of unit length.
     pub(crate) fn cosines(&self, vector: &QuantisedVector) -> Vec<f32> {
-        let rows = self.values.chunks_exact(vector.values.len().max(1));
-        let mut cosines = self.scales.clone();
-        // A loop and no chain of adapters: what is not inlined is not compiled for the wider instructions.
-        with_vector_instructions(
-            #[inline(always)]
-            || {
-                for (cosine, values) in cosines.iter_mut().zip(rows) {
-                    *cosine *= product(values, &vector.values) * vector.scale;
-                }
-            },
-        );
+        let mut cosines: Vec<f32> = self.scales.iter().map(|scale| scale * vector.scale).collect();
+        multiply_by_products(&mut cosines, &self.values, &vector.values);
         cosines
     }
 
