@@ -298,7 +298,7 @@ impl FoundChunk {
     #[must_use]
     pub fn document_chunk(&self, rank: u32, with_scores: bool) -> DocumentChunk {
         let origin = &self.chunk.origin;
-        let mut metadata = Map::new();
+        let mut metadata = Map::with_capacity(6);
         metadata.insert("title".into(), Value::from(origin.title.clone()));
         metadata.insert("headings".into(), Value::from(self.chunk.headings.clone()));
         metadata.insert("collection".into(), Value::from(origin.collection.as_str()));

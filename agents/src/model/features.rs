@@ -83,21 +83,24 @@ pub(super) fn of_passages(
     resemblance: &Resemblance,
 ) -> Vec<Seen> {
     let form = Form::of(question);
+    let wanted = Wanted::by(query);
+    let mut nearest = Vec::new();
     let best_fused = considered.first().map_or(0.0, |found| found.scores.fused);
     let mut seen = Vec::new();
     for (chunk, (found, passages)) in considered.iter().zip(passages).enumerate() {
-        let of_headings = resemblance.nearest(&passages.heading_ids);
+        let mut of_headings = Vec::new();
+        resemblance.nearest(&passages.heading_ids, &mut of_headings);
         let overlaps: Vec<f32> = passages
             .all
             .iter()
-            .map(|passage| overlap(query, &passage.words, &[]))
+            .map(|passage| wanted.share(&passage.words, &[]))
             .collect();
         for (place, passage) in passages.all.iter().enumerate() {
             let neighbour = |at: Option<usize>| at.and_then(|at| overlaps.get(at)).copied().unwrap_or_default();
             let is = |condition: bool| f32::from(u8::from(condition));
             let kind = |wanted: PassageKind| passage.kind == wanted;
             let cosine = passage.cosine(&query.vector);
-            let mut nearest = resemblance.nearest(&passage.word_ids);
+            resemblance.nearest(&passage.word_ids, &mut nearest);
             let said = resemblance.share(&nearest);
             raise(&mut nearest, &of_headings);
             seen.push(Seen {
@@ -108,7 +111,7 @@ pub(super) fn of_passages(
                     // Here, and where else something is behind the best: the own figure, until the best is known.
                     cosine,
                     overlaps[place],
-                    overlap(query, &passage.words, &passages.heading_words),
+                    wanted.share(&passage.words, &passages.heading_words),
                     neighbour(place.checked_sub(1)).max(neighbour(Some(place + 1))),
                     1.0 / (chunk + 1) as f32,
                     best_fused - found.scores.fused,
@@ -178,20 +181,36 @@ pub(super) fn as_json(
     .to_string()
 }
 
-/// The weighted share of the question's words among `words`; those in `weak` count half. Both are sorted.
-pub(super) fn overlap(query: &Query, words: &[u32], weak: &[u32]) -> f32 {
-    // A word that the knowledge base does not know says as much as its rarest ones: the answer lacks it.
-    let rarest = query.words.iter().map(|(_, idf)| *idf).fold(1.0, f32::max);
-    let all: f32 = query.words.iter().map(|(_, idf)| idf).sum::<f32>() + rarest * query.unknown_words as f32;
-    let has = |word: &u32| {
-        if words.binary_search(word).is_ok() {
-            1.0
-        } else if weak.binary_search(word).is_ok() {
-            0.5
-        } else {
-            0.0
+/// The words of a question, for passages to be held against.
+struct Wanted<'a> {
+    words: &'a [(u32, f32)],
+    /// How much all of them say together.
+    all: f32,
+}
+
+impl<'a> Wanted<'a> {
+    fn by(query: &'a Query) -> Self {
+        // A word that the knowledge base does not know says as much as its rarest ones: the answer lacks it.
+        let rarest = query.words.iter().map(|(_, idf)| *idf).fold(1.0, f32::max);
+        let known: f32 = query.words.iter().map(|(_, idf)| idf).sum();
+        Self {
+            words: &query.words,
+            all: known + rarest * query.unknown_words as f32,
         }
-    };
-    let shared: f32 = query.words.iter().map(|(word, idf)| idf * has(word)).sum();
-    if all > 0.0 { shared / all } else { 0.0 }
+    }
+
+    /// The weighted share of the question's words among `words`; those in `weak` count half. Both are sorted.
+    fn share(&self, words: &[u32], weak: &[u32]) -> f32 {
+        let has = |word: &u32| {
+            if words.binary_search(word).is_ok() {
+                1.0
+            } else if weak.binary_search(word).is_ok() {
+                0.5
+            } else {
+                0.0
+            }
+        };
+        let shared: f32 = self.words.iter().map(|(word, idf)| idf * has(word)).sum();
+        if self.all > 0.0 { shared / self.all } else { 0.0 }
+    }
 }

@@ -32,10 +32,11 @@ impl Resemblance {
         }
     }
 
-    /// For each word of the question, how near the nearest of these words comes, 0 to 1.
-    pub(super) fn nearest(&self, words: &[WordId]) -> Vec<f32> {
-        let nearest = |asked: &AskedWord| words.iter().map(|word| asked.nearness(*word)).fold(0.0, f32::max);
-        self.asked.iter().map(|(asked, _)| nearest(asked)).collect()
+    /// Puts into `nearest`, for each word of the question, how near the nearest of these words comes, 0 to 1.
+    pub(super) fn nearest(&self, words: &[WordId], nearest: &mut Vec<f32>) {
+        let nearest_to = |asked: &AskedWord| words.iter().map(|word| asked.nearness(*word)).fold(0.0, f32::max);
+        nearest.clear();
+        nearest.extend(self.asked.iter().map(|(asked, _)| nearest_to(asked)));
     }
 
     /// The share of the question that is said, 0 to 1, each word weighted by how much it says; `nearest` is of [`Self::nearest`].
@@ -71,7 +72,11 @@ mod tests {
             unknown_words: 2,
         };
         let resemblance = Resemblance::new("What is the refund price?", &query, embedder());
-        let share = |text: &str| resemblance.share(&resemblance.nearest(&embedder().word_ids(text)));
+        let share = |text: &str| {
+            let mut nearest = Vec::new();
+            resemblance.nearest(&embedder().word_ids(text), &mut nearest);
+            resemblance.share(&nearest)
+        };
         let (same, near, far) = (
             share("The price, and the refund."),
             share("What it costs, and the reimbursement."),

@@ -31,8 +31,8 @@ pub(super) struct Classifier {
 /// What the classifier says about one message.
 #[derive(Debug)]
 pub(super) struct Verdict {
-    /// The message with its misspelt words put right.
-    pub(super) text: String,
+    /// The words of the message, with those that were misspelt put right.
+    pub(super) said: Vec<String>,
     /// Probabilities by index of the agent; they add up to 1. The orchestrator is agent 0.
     pub(super) probabilities: Vec<f32>,
     /// By specialist, the first is agent 1.
@@ -85,13 +85,14 @@ impl Classifier {
     ) -> Verdict {
         let text = self.spelling.corrected(message, embedder);
         let vector = QuantisedVector::new(&embedder.embed(&text));
-        let likeness = self.utterances.compare(&text, &vector, left_out);
+        let said = words(&text);
+        let likeness = self.utterances.compare(&said, &vector, left_out);
         let finding = self.evidence.find(&text, &vector);
         let features = self.specialist_features(&likeness, &finding);
-        let gate = self.gate_features(&text, &likeness, &finding, &features, embedder);
+        let gate = self.gate_features(&text, &said, &likeness, &finding, &features, embedder);
         let probabilities = weights::probabilities(&features, &gate, prior.map(|prior| prior.agent - 1));
         Verdict {
-            text,
+            said,
             probabilities,
             features,
             gate,
@@ -142,6 +143,7 @@ impl Classifier {
     fn gate_features(
         &self,
         message: &str,
+        said: &[String],
         likeness: &Likeness,
         finding: &Finding,
         features: &[SpecialistFeatures],
@@ -152,11 +154,10 @@ impl Classifier {
             let values = features.iter().map(|of_agent| of_agent[feature as usize]);
             values.fold(f32::NEG_INFINITY, f32::max).max(-10.0)
         };
-        let said = words(message);
         let addresses_us = said
             .iter()
             .any(|word| matches!(word.as_str(), "you" | "your" | "we" | "our" | "us"));
-        let knows = !self.evidence.is_empty() && self.understands(&said, embedder);
+        let knows = !self.evidence.is_empty() && self.understands(said, embedder);
         let or_typical = |value: f32, typical: f32| if knows { value } else { typical };
         // That a message is near none of few examples says little.
         let (examples, keywords) = self.utterances.richness();

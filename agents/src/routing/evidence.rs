@@ -1,6 +1,6 @@
 //! What the knowledge base says about who should answer: whose passages a message is near to, and whose words it uses.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::near::SmoothMax;
 use crate::{
@@ -58,7 +58,7 @@ pub(super) struct Evidence {
     /// For each passage its vector, and that of its heading.
     vectors: QuantisedMatrix,
     heading_vectors: QuantisedMatrix,
-    words: HashMap<String, Word>,
+    words: FxHashMap<String, Word>,
     /// Agents that read anything here.
     reads: Vec<bool>,
 }
@@ -99,7 +99,7 @@ impl Evidence {
             ..Self::default()
         };
         // How often each word stands in each passage.
-        let mut occurrences: HashMap<String, Vec<(u32, u32)>> = HashMap::new();
+        let mut occurrences: FxHashMap<String, Vec<(u32, u32)>> = FxHashMap::default();
         let mut lengths: Vec<u32> = Vec::new();
         for collection in &evidence.collections {
             let readers: Vec<usize> = (0..agents.len())
@@ -137,7 +137,7 @@ impl Evidence {
         made
     }
 
-    fn weigh(&self, occurrences: HashMap<String, Vec<(u32, u32)>>, lengths: &[u32]) -> HashMap<String, Word> {
+    fn weigh(&self, occurrences: FxHashMap<String, Vec<(u32, u32)>>, lengths: &[u32]) -> FxHashMap<String, Word> {
         let passages = lengths.len() as f32;
         let mean_length = lengths.iter().sum::<u32>() as f32 / passages.max(1.0);
         let mut read = vec![0.0_f32; self.reads.len()];
@@ -261,16 +261,15 @@ impl Evidence {
         Some((&self.headings[at], cosine))
     }
 
-    /// The words of the message that speak most for the agent, at most `count`, strongest first.
-    pub(super) fn telling_words(&self, message: &str, agent: usize, count: usize) -> Vec<String> {
-        let mut telling: Vec<(f32, String)> = Vec::new();
-        // As they stand in the message, not as stems.
-        for word in super::message::words(message) {
+    /// Those of a message's words that speak most for the agent, at most `count`, strongest first.
+    pub(super) fn telling_words<'a>(&self, said: &'a [String], agent: usize, count: usize) -> Vec<&'a str> {
+        let mut telling: Vec<(f32, &str)> = Vec::new();
+        for word in said {
             let mut odds = 0.0;
-            for_each_word(&word, |stem| {
+            for_each_word(word, |stem| {
                 odds += self.words.get(stem).map_or(0.0, |known| known.log_odds[agent]);
             });
-            if odds > 0.2 && !telling.iter().any(|(_, known)| *known == word) {
+            if odds > 0.2 && !telling.iter().any(|(_, known)| known == word) {
                 telling.push((odds, word));
             }
         }

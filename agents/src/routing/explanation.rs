@@ -75,7 +75,7 @@ impl Explanation<'_> {
     fn add_knowledge(&self, reason: &mut String, agent: usize) {
         if let Some((heading, cosine)) = self.learnt.evidence.nearest_heading(&self.verdict.finding, agent) {
             let _ = write!(reason, " It reads of “{heading}” (cosine {cosine:.2})");
-            let words = self.learnt.evidence.telling_words(&self.verdict.text, agent, WORDS_MAX);
+            let words = self.learnt.evidence.telling_words(&self.verdict.said, agent, WORDS_MAX);
             if !words.is_empty() {
                 let _ = write!(reason, ", and more than others of {}", quoted(&words));
             }
@@ -109,9 +109,13 @@ impl Explanation<'_> {
     }
 }
 
-fn quoted(words: &[String]) -> String {
-    let quoted: Vec<String> = words.iter().take(WORDS_MAX).map(|word| format!("“{word}”")).collect();
-    quoted.join(", ")
+fn quoted(words: &[impl AsRef<str>]) -> String {
+    let mut quoted = String::new();
+    for word in words.iter().take(WORDS_MAX) {
+        let between = if quoted.is_empty() { "" } else { ", " };
+        let _ = write!(quoted, "{between}“{}”", word.as_ref());
+    }
+    quoted
 }
 
 fn leaning_label(leaning: Leaning) -> &'static str {

@@ -25,7 +25,7 @@ pub(super) struct LetterRuns {
 
 impl LetterRuns {
     pub(super) fn new<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
-        let runs_of: Vec<Vec<u32>> = texts.map(letter_runs).collect();
+        let runs_of: Vec<Vec<u32>> = texts.map(|text| letter_runs(&words(text))).collect();
         let mut with_run: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for (number, runs) in (0_u32..).zip(&runs_of) {
             for run in runs {
@@ -47,8 +47,8 @@ impl LetterRuns {
         made
     }
 
-    /// For each text the cosine with `message` over runs of letters, each weighted by how rare it is.
-    pub(super) fn cosines(&self, message: &str) -> Vec<f32> {
+    /// For each text the cosine with a message of these words over runs of letters, each weighted by how rare it is.
+    pub(super) fn cosines(&self, message: &[String]) -> Vec<f32> {
         let mut products = vec![0.0_f32; self.inverse_lengths.len()];
         let rarest = (products.len().max(1) as f32).ln();
         let mut square = 0.0;
@@ -70,12 +70,12 @@ impl LetterRuns {
     }
 }
 
-/// The numbers of all runs of letters in the words of a text, sorted, without repeats. Scripts that are not ASCII say more with
+/// The numbers of all runs of letters in words, sorted, without repeats. Scripts that are not ASCII say more with
 /// fewer characters: of them pairs count too.
-fn letter_runs(text: &str) -> Vec<u32> {
+fn letter_runs(words: &[String]) -> Vec<u32> {
     let mut runs = Vec::new();
     let mut letters: Vec<char> = Vec::new();
-    for word in words(text) {
+    for word in words {
         let pairs = !word.is_ascii();
         letters.clear();
         letters.extend(std::iter::once('^').chain(word.chars()).chain(['$']));
@@ -109,11 +109,12 @@ mod tests {
     fn a_misspelt_text_is_nearest_to_what_was_meant() {
         let texts = ["rotate a key", "cancel the subscription", "", "größe"];
         let known = LetterRuns::new(texts.into_iter());
-        let cosines = known.cosines("cancle my subscripton");
-        assert!(cosines[1] > 0.3 && cosines[0] < 0.1, "{cosines:?}");
-        assert_eq!(cosines[2], 0.0);
-        assert!((known.cosines("rotate a KEY")[0] - 1.0).abs() < 1e-4);
-        assert_eq!(known.cosines(""), [0.0; 4]);
-        assert!(LetterRuns::default().cosines("x").is_empty());
+        let cosines = |text| known.cosines(&words(text));
+        let misspelt = cosines("cancle my subscripton");
+        assert!(misspelt[1] > 0.3 && misspelt[0] < 0.1, "{misspelt:?}");
+        assert_eq!(misspelt[2], 0.0);
+        assert!((cosines("rotate a KEY")[0] - 1.0).abs() < 1e-4);
+        assert_eq!(cosines(""), [0.0; 4]);
+        assert!(LetterRuns::default().cosines(&words("x")).is_empty());
     }
 }

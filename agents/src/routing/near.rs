@@ -9,6 +9,8 @@ const KEPT_MAX: usize = 4;
 #[derive(Debug, Clone)]
 pub(super) struct SmoothMax {
     kept: [f32; KEPT_MAX],
+    /// The least of them: what is not nearer changes nothing.
+    least: f32,
     count: usize,
     seen: usize,
 }
@@ -18,6 +20,7 @@ impl SmoothMax {
     pub(super) fn new(count: usize) -> Self {
         Self {
             kept: [f32::NEG_INFINITY; KEPT_MAX],
+            least: f32::NEG_INFINITY,
             count: count.clamp(1, KEPT_MAX),
             seen: 0,
         }
@@ -27,13 +30,18 @@ impl SmoothMax {
     #[inline]
     pub(super) fn add(&mut self, near: f32) {
         self.seen += 1;
-        let kept = &mut self.kept[..self.count];
-        if near > kept[kept.len() - 1] {
-            // Keeps them in order, the nearest first.
-            let place = kept.iter().position(|other| near > *other).unwrap_or(kept.len() - 1);
-            kept[place..].rotate_right(1);
-            kept[place] = near;
+        if near > self.least {
+            self.keep(near);
         }
+    }
+
+    /// Keeps them in order, the nearest first.
+    fn keep(&mut self, near: f32) {
+        let kept = &mut self.kept[..self.count];
+        let place = kept.iter().position(|other| near > *other).unwrap_or(kept.len() - 1);
+        kept[place..].rotate_right(1);
+        kept[place] = near;
+        self.least = kept[kept.len() - 1];
     }
 
     /// 0 where nothing was taken in.

@@ -1,8 +1,9 @@
 //! The example utterances and keywords of all agents, ready to be compared with messages.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashSet, ops::Range};
 
 use orchestratai_shared::Intent;
+use rustc_hash::FxHashMap;
 
 use super::{Case, letters::LetterRuns, message::words, near::SmoothMax};
 use crate::{
@@ -36,7 +37,10 @@ struct Known {
 /// The examples and keywords of all agents.
 #[derive(Debug)]
 pub(super) struct Utterances {
+    /// Those of one agent stand together.
     known: Vec<Known>,
+    /// By agent: where its examples stand.
+    of_agent: Vec<Range<usize>>,
     /// The vector of each example.
     vectors: QuantisedMatrix,
     /// Examples and keywords by agent.
@@ -44,9 +48,9 @@ pub(super) struct Utterances {
     keyword_counts: Vec<f32>,
     letters: LetterRuns,
     /// By word: how many examples of each agent have it.
-    words: HashMap<String, Vec<f32>>,
+    words: FxHashMap<String, Vec<f32>>,
     /// The agents that a keyword speaks for, by the word's stem.
-    keywords: HashMap<String, Vec<usize>>,
+    keywords: FxHashMap<String, Vec<usize>>,
     /// What most examples of each agent want.
     usual_intents: Vec<Intent>,
 }
@@ -78,12 +82,13 @@ impl Utterances {
         let agents = catalog.agents();
         let mut made = Self {
             known: Vec::new(),
+            of_agent: Vec::new(),
             vectors: QuantisedMatrix::default(),
             counts: vec![0.0; agents.len()],
             keyword_counts: vec![0.0; agents.len()],
             letters: LetterRuns::default(),
-            words: HashMap::new(),
-            keywords: HashMap::new(),
+            words: FxHashMap::default(),
+            keywords: FxHashMap::default(),
             usual_intents: agents.iter().map(|agent| usual_intent(&agent.examples)).collect(),
         };
         for (index, agent) in agents.iter().enumerate() {
@@ -94,9 +99,11 @@ impl Utterances {
             };
             // At even distances, so that few still stand for all.
             let examples = (0..taken).map(|number| &agent.examples[number * agent.examples.len() / taken]);
+            let first = made.known.len();
             for example in examples {
                 made.take_in(example, index, embedder);
             }
+            made.of_agent.push(first..made.known.len());
             let keywords = if examples_max == usize::MAX {
                 agent.keywords.as_slice()
             } else {
@@ -159,45 +166,51 @@ impl Utterances {
         self.counts[agent] > 0.0
     }
 
-    /// Compares a message with all examples, but for `left_out`.
-    pub(super) fn compare(&self, message: &str, vector: &QuantisedVector, left_out: Option<usize>) -> Likeness {
-        let agents = self.counts.len();
-        let mut nearness = self.letters.cosines(message);
-        let mut meaning = vec![SmoothMax::new(NEAREST); agents];
-        let mut letters = vec![SmoothMax::new(NEAREST_BY_LETTERS); agents];
+    /// Compares a message of these words with all examples, but for `left_out`.
+    pub(super) fn compare(&self, said: &[String], vector: &QuantisedVector, left_out: Option<usize>) -> Likeness {
+        let by_letters = self.letters.cosines(said);
+        let mut nearness = self.vectors.cosines(vector);
         let (mut own, mut out_of_scope) = (SmoothMax::new(NEAREST), SmoothMax::new(NEAREST));
-        let cosines = self.vectors.cosines(vector);
-        for (at, (known, near)) in self.known.iter().zip(cosines).enumerate() {
-            if left_out == Some(at) {
-                nearness[at] = 0.0;
-                continue;
+        let (mut meaning, mut letters) = (Vec::new(), Vec::new());
+        for (agent, examples) in self.of_agent.iter().enumerate() {
+            let (mut nearest, mut nearest_by_letters) = (SmoothMax::new(NEAREST), SmoothMax::new(NEAREST_BY_LETTERS));
+            for at in examples.clone() {
+                if left_out == Some(at) {
+                    nearness[at] = 0.0;
+                    continue;
+                }
+                let near = nearness[at];
+                nearest.add(near);
+                nearest_by_letters.add(by_letters[at]);
+                match self.known[at].case {
+                    Some(Case::OutOfScope) => out_of_scope.add(near),
+                    Some(_) if agent == 0 => own.add(near),
+                    Some(_) | None => {}
+                }
+                nearness[at] = near.max(by_letters[at]);
             }
-            meaning[known.agent].add(near);
-            match known.case {
-                Some(Case::OutOfScope) => out_of_scope.add(near),
-                Some(_) if known.agent == 0 => own.add(near),
-                Some(_) | None => {}
-            }
-            letters[known.agent].add(nearness[at]);
-            nearness[at] = nearness[at].max(near);
+            meaning.push(nearest.value());
+            letters.push(nearest_by_letters.value());
         }
+        let mut distinct: Vec<&String> = said.iter().collect();
+        distinct.sort_unstable();
+        distinct.dedup();
         Likeness {
-            meaning: meaning.iter().map(SmoothMax::value).collect(),
+            meaning,
             own_meaning: own.value(),
             out_of_scope: out_of_scope.value(),
-            letters: letters.iter().map(SmoothMax::value).collect(),
-            log_odds: self.log_odds(message, left_out),
-            keywords: self.keywords_in(message),
+            letters,
+            log_odds: self.log_odds(&distinct, left_out),
+            keywords: self.keywords_in(said),
             nearness,
         }
     }
 
     /// By agent: how much more frequent the message's words are in its examples than on average (naive Bayes), bounded.
-    fn log_odds(&self, message: &str, left_out: Option<usize>) -> Vec<f32> {
+    fn log_odds(&self, distinct: &[&String], left_out: Option<usize>) -> Vec<f32> {
         let all: f32 = self.counts.iter().sum();
         let mut sums = vec![0.0_f32; self.counts.len()];
-        let distinct: HashSet<String> = words(message).into_iter().collect();
-        for word in &distinct {
+        for &word in distinct {
             let Some(counts) = self.words.get(word) else { continue };
             let left_out = left_out
                 .map(|at| &self.known[at])
@@ -222,11 +235,11 @@ impl Utterances {
         sums.into_iter().map(|sum| 2.0 * (sum / 4.0).tanh()).collect()
     }
 
-    fn keywords_in(&self, message: &str) -> Vec<Vec<String>> {
+    fn keywords_in(&self, said: &[String]) -> Vec<Vec<String>> {
         let mut found = vec![Vec::new(); self.counts.len()];
-        for word in words(message) {
-            for &agent in self.keywords.get(&stem(&word)).into_iter().flatten() {
-                if !found[agent].contains(&word) {
+        for word in said {
+            for &agent in self.keywords.get(&stem(word)).into_iter().flatten() {
+                if !found[agent].contains(word) {
                     found[agent].push(word.clone());
                 }
             }
@@ -282,13 +295,14 @@ impl Utterances {
     /// The nearest few examples of an agent.
     fn nearest_first(&self, likeness: &Likeness, agent: usize) -> Vec<(usize, f32)> {
         let mut nearest: Vec<(usize, f32)> = Vec::with_capacity(NEAREST + 1);
-        for (at, (near, known)) in likeness.nearness.iter().zip(&self.known).enumerate() {
+        for at in self.of_agent[agent].clone() {
+            let near = likeness.nearness[at];
             let is_full = nearest.len() == NEAREST;
-            if known.agent != agent || is_full && nearest.last().is_some_and(|(_, last)| near <= last) {
+            if is_full && nearest.last().is_some_and(|(_, last)| near <= *last) {
                 continue;
             }
-            let place = nearest.partition_point(|(_, other)| other >= near);
-            nearest.insert(place, (at, *near));
+            let place = nearest.partition_point(|(_, other)| *other >= near);
+            nearest.insert(place, (at, near));
             nearest.truncate(NEAREST);
         }
         nearest

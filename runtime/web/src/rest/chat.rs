@@ -1,6 +1,6 @@
 //! Chat over plain requests: the message in, the whole answer out.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -51,17 +51,20 @@ pub(crate) struct ChatRequest {
 
 /// The answer to a message.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct ChatAnswer {
+pub(crate) struct ChatAnswer<'a> {
     /// Its text.
-    message: String,
+    message: &'a str,
     /// Who answered; of several agents, the main one.
-    agent: AgentId,
+    #[schema(value_type = AgentId)]
+    agent: Cow<'a, AgentId>,
     /// How sure the answer is.
     confidence: Confidence,
     /// The steps that led to it.
-    logs: Vec<RetrievalLog>,
+    #[schema(value_type = Vec<RetrievalLog>)]
+    logs: Vec<&'a RetrievalLog>,
     /// What it took.
-    metrics: ChatMetrics,
+    #[schema(value_type = ChatMetrics)]
+    metrics: &'a ChatMetrics,
     /// Where the turn left each agent.
     #[schema(value_type = BTreeMap<String, AgentStatus>)]
     agent_status: BTreeMap<AgentId, AgentStatus>,
@@ -77,7 +80,7 @@ pub(crate) struct ChatAnswer {
             description = "Names the message in its session: a repeat is not answered twice.")),
     request_body = ChatRequest,
     responses(
-        (status = 200, description = "The answer.", body = ChatAnswer, headers(("x-turn-id" = TurnId, description = "The turn."))),
+        (status = 200, description = "The answer.", body = ChatAnswer<'_>, headers(("x-turn-id" = TurnId, description = "The turn."))),
         BadBody, Conflict, TurnFailures
     )
 )]
@@ -169,17 +172,17 @@ pub(crate) fn content(value: Value) -> Result<MessageContent, InvalidValue> {
 
 /// The answer that a turn's events add up to. A function of the events alone, but for agents that took no part: so a repeat
 /// of the message gets the same.
-fn answer(record: &TurnRecord, agents: impl Iterator<Item = AgentId>) -> Result<ChatAnswer, ApiError> {
+fn answer(record: &TurnRecord, agents: impl Iterator<Item = AgentId>) -> Result<ChatAnswer<'_>, ApiError> {
     let mut agent_status: BTreeMap<_, _> = agents.map(|id| (id, AgentStatus::Idle)).collect();
     let mut logs = Vec::new();
     for event in &record.events {
         match &event.body {
-            EventBody::RetrievalLog(log) => logs.push(log.clone()),
+            EventBody::RetrievalLog(log) => logs.push(log),
             EventBody::AgentStatus(changed) => {
                 agent_status.insert(changed.agent.clone(), changed.status);
             }
             EventBody::MessageCompleted(completed) => {
-                return Ok(completed_answer(completed.clone(), logs, agent_status));
+                return Ok(completed_answer(completed, logs, agent_status));
             }
             EventBody::TurnFailed(failed) => return Err(failed.error.clone().into()),
             EventBody::TurnCancelled(_) => return Err(cancelled()),
@@ -193,17 +196,19 @@ fn answer(record: &TurnRecord, agents: impl Iterator<Item = AgentId>) -> Result<
     Err(ApiError::new(ErrorCode::InternalError, "The turn has no end."))
 }
 
-fn completed_answer(
-    completed: MessageCompleted,
-    logs: Vec<RetrievalLog>,
+fn completed_answer<'a>(
+    completed: &'a MessageCompleted,
+    logs: Vec<&'a RetrievalLog>,
     agent_status: BTreeMap<AgentId, AgentStatus>,
-) -> ChatAnswer {
+) -> ChatAnswer<'a> {
+    let message = &completed.message;
+    let agent = message.agent.as_ref().map(Cow::Borrowed);
     ChatAnswer {
-        message: completed.message.content,
-        agent: completed.message.agent.unwrap_or_else(AgentId::orchestrator),
-        confidence: completed.message.confidence.unwrap_or(Confidence::new(0.0)),
+        message: &message.content,
+        agent: agent.unwrap_or_else(|| Cow::Owned(AgentId::orchestrator())),
+        confidence: message.confidence.unwrap_or(Confidence::new(0.0)),
         logs,
-        metrics: completed.metrics,
+        metrics: &completed.metrics,
         agent_status,
     }
 }
