@@ -7,6 +7,8 @@
 
 mod leaning;
 
+use std::sync::Arc;
+
 use orchestratai_shared::{Message, MessageRole};
 
 pub use self::leaning::Leaning;
@@ -33,7 +35,7 @@ pub struct Standalone {
 /// Makes `message` stand on its own after `history`, which is oldest first and does not hold the message. None where it can stand
 /// alone, or where nothing was said before that helps.
 #[must_use]
-pub fn standalone(message: &str, history: &[Message]) -> Option<Standalone> {
+pub fn standalone(message: &str, history: &[Arc<Message>]) -> Option<Standalone> {
     let leaning = leaning::of(message)?;
     let (before, question) = last_question(history)?;
     let mut earlier = question.to_owned();
@@ -88,14 +90,14 @@ pub fn standalone_part(part: &str, message: &str) -> Option<Standalone> {
 }
 
 /// The user's last message that has a subject, and what stands before it.
-fn last_question(history: &[Message]) -> Option<(&[Message], &str)> {
+fn last_question(history: &[Arc<Message>]) -> Option<(&[Arc<Message>], &str)> {
     let has_subject =
-        |message: &Message| message.role == MessageRole::User && !distinct_words(&message.content).is_empty();
+        |message: &Arc<Message>| message.role == MessageRole::User && !distinct_words(&message.content).is_empty();
     let at = history.iter().rposition(has_subject)?;
     Some((&history[..at], &history[at].content))
 }
 
-fn last_answer(history: &[Message]) -> Option<&str> {
+fn last_answer(history: &[Arc<Message>]) -> Option<&str> {
     let last = history.last()?;
     (last.role == MessageRole::Assistant).then_some(last.content.as_str())
 }
@@ -173,8 +175,8 @@ mod tests {
 
     use super::*;
 
-    fn said(role: MessageRole, content: &str) -> Message {
-        Message {
+    fn said(role: MessageRole, content: &str) -> Arc<Message> {
+        Arc::new(Message {
             id: MessageId::new(),
             role,
             content: content.to_owned(),
@@ -182,7 +184,7 @@ mod tests {
             confidence: None,
             timestamp: Timestamp::now(),
             session_id: SessionId::new(),
-        }
+        })
     }
 
     fn after(question: &str, message: &str) -> Option<String> {

@@ -83,7 +83,7 @@ pub struct ModelTask<'a> {
     /// What was found, best first; a citation names a chunk by its place here.
     pub found: &'a SearchResult,
     /// The transcript before the question, oldest first.
-    pub history: &'a [Message],
+    pub history: &'a [Arc<Message>],
 }
 
 /// What a model says.

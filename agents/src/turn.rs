@@ -44,7 +44,7 @@ pub struct TurnRequest {
     /// What the message wants, as routing found.
     pub intent: Intent,
     /// The transcript before this message, oldest first; the last few messages of it. Before a part stands the whole message.
-    pub history: Vec<Message>,
+    pub history: Vec<Arc<Message>>,
     /// Whose session it is: nothing is shared across organizations.
     pub organization: Arc<str>,
     /// Where the message is a part of what the user said, the rest of which others answer: what is known of that.

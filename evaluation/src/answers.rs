@@ -3,7 +3,7 @@
 //! Each question is put to a specialist as a turn of a conversation, so that whatever stands between a message and its answer is
 //! measured with it: what was said before is answered first and becomes the history. The semantic cache is passed by.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use orchestratai_agents::{
     definition::Catalog,
@@ -110,7 +110,7 @@ pub enum AnswerError {
 /// [`AnswerError`] where an agent fails or a question has no specialist.
 pub async fn answer<'a>(
     means: &Means,
-    responders: &HashMap<AgentId, std::sync::Arc<dyn Responder>>,
+    responders: &HashMap<AgentId, Arc<dyn Responder>>,
     questions: &'a [Question],
 ) -> Result<Vec<Answered<'a>>, AnswerError> {
     let mut answered = Vec::new();
@@ -186,7 +186,7 @@ struct Asking<'a> {
     router: &'a Router,
     agent: &'a AgentId,
     session: SessionId,
-    history: Vec<Message>,
+    history: Vec<Arc<Message>>,
 }
 
 /// What came back.
@@ -251,7 +251,7 @@ impl Asking<'_> {
     }
 
     fn say(&mut self, role: MessageRole, content: String) {
-        self.history.push(Message {
+        self.history.push(Arc::new(Message {
             id: MessageId::new(),
             agent: (role == MessageRole::Assistant).then(|| self.agent.clone()),
             role,
@@ -259,7 +259,7 @@ impl Asking<'_> {
             confidence: None,
             timestamp: Timestamp::now(),
             session_id: self.session,
-        });
+        }));
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether the passages that answer are found, and how far up.
 
+use std::sync::Arc;
+
 use orchestratai_agents::{
     conversation::standalone,
     knowledge::{AskSecondStage, CollectionName, FoundChunk, Knowledge, KnowledgeError, SecondStageUse},
@@ -89,16 +91,18 @@ pub async fn rank<'a>(
 }
 
 /// What the user said before, as messages; what was answered is not known.
-fn conversation(after: &[String]) -> Vec<Message> {
+fn conversation(after: &[String]) -> Vec<Arc<Message>> {
     let session_id = SessionId::new();
-    let said = |content: &String| Message {
-        id: MessageId::new(),
-        role: MessageRole::User,
-        content: content.clone(),
-        agent: None,
-        confidence: None,
-        timestamp: Timestamp::now(),
-        session_id,
+    let said = |content: &String| {
+        Arc::new(Message {
+            id: MessageId::new(),
+            role: MessageRole::User,
+            content: content.clone(),
+            agent: None,
+            confidence: None,
+            timestamp: Timestamp::now(),
+            session_id,
+        })
     };
     after.iter().map(said).collect()
 }

@@ -1,6 +1,6 @@
 //! Whether the right agent is chosen, and whether confidence means something.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use orchestratai_agents::routing::{Case, Router};
 use orchestratai_shared::{AgentId, Intent, Message, MessageId, MessageRole, SessionId, Timestamp};
@@ -80,19 +80,21 @@ pub fn route<'a>(router: &Router, utterances: &'a [Utterance]) -> Vec<Routed<'a>
 
 /// A transcript of what the user said, each answered, in no words, by whom the router chooses.
 #[must_use]
-pub fn history(router: &Router, after: &[String]) -> Vec<Message> {
+pub fn history(router: &Router, after: &[String]) -> Vec<Arc<Message>> {
     let session_id = SessionId::new();
-    let mut history: Vec<Message> = Vec::new();
+    let mut history: Vec<Arc<Message>> = Vec::new();
     for said in after {
         let agent = router.route_after(said, &history).agent;
-        let message = |role, content: &str, agent| Message {
-            id: MessageId::new(),
-            role,
-            content: content.to_owned(),
-            agent,
-            confidence: None,
-            timestamp: Timestamp::now(),
-            session_id,
+        let message = |role, content: &str, agent| {
+            Arc::new(Message {
+                id: MessageId::new(),
+                role,
+                content: content.to_owned(),
+                agent,
+                confidence: None,
+                timestamp: Timestamp::now(),
+                session_id,
+            })
         };
         history.push(message(MessageRole::User, said, None));
         history.push(message(MessageRole::Assistant, "", Some(agent)));

@@ -1,5 +1,7 @@
 //! What the weights are fitted on: the features of single messages.
 
+use std::sync::Arc;
+
 use orchestratai_shared::Message;
 
 use super::{
@@ -21,7 +23,7 @@ pub struct Features {
 impl Router {
     /// The features of a message after `history`.
     #[must_use]
-    pub fn features(&self, message: &str, history: &[Message]) -> Features {
+    pub fn features(&self, message: &str, history: &[Arc<Message>]) -> Features {
         let rest = after_greeting(message);
         let leaning = standalone(rest, history);
         self.features_of(leaning.as_ref().map_or(rest, |it| it.text.as_str()), None)

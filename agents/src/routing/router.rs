@@ -94,13 +94,13 @@ impl Router {
 
     /// Decides who answers `message` after `history`, oldest first: where it leans on what was said before, that counts too.
     #[must_use]
-    pub fn route_after(&self, message: &str, history: &[Message]) -> RoutingDecision {
+    pub fn route_after(&self, message: &str, history: &[Arc<Message>]) -> RoutingDecision {
         self.examine(message, history).decision
     }
 
     /// What kind of direct answer `message` needs after `history`; none where a specialist is to answer it.
     #[must_use]
-    pub fn case(&self, message: &str, history: &[Message]) -> Option<Case> {
+    pub fn case(&self, message: &str, history: &[Arc<Message>]) -> Option<Case> {
         self.examine(message, history).case
     }
 
@@ -112,7 +112,7 @@ impl Router {
         self.learnt.load().judge(text, &self.embedder, None, left_out)
     }
 
-    fn examine(&self, message: &str, history: &[Message]) -> Examined {
+    fn examine(&self, message: &str, history: &[Arc<Message>]) -> Examined {
         if let Some(pattern) = injection::find(message) {
             let reason = format!("It tries to change or to read the assistant's rules (“{pattern}”).");
             return self.own(Case::Injection, 0.97, reason, Intent::MetaQuestion);
@@ -145,7 +145,7 @@ impl Router {
         &self,
         learnt: &Classifier,
         message: &str,
-        history: &[Message],
+        history: &[Arc<Message>],
         alone: &Verdict,
     ) -> Option<(Standalone, Option<Prior>)> {
         if history.is_empty() {

@@ -1,5 +1,7 @@
 //! Routing over utterances that the agents' examples do not hold.
 
+use std::sync::Arc;
+
 use orchestratai_shared::{AgentId, Intent, Message, MessageId, MessageRole, SessionId, Timestamp};
 
 use crate::world::{catalog, router};
@@ -204,7 +206,8 @@ fn a_follow_up_goes_where_the_conversation_is() {
         let history = [
             said(MessageRole::User, question, None),
             said(MessageRole::Assistant, "That depends [1].", Some(agent)),
-        ];
+        ]
+        .map(Arc::new);
         let decision = router().route_after(follow_up, &history);
         assert_eq!(decision.agent.as_str(), agent, "{follow_up}: {}", decision.reasoning);
         assert!(decision.reasoning.contains("leans"), "{}", decision.reasoning);

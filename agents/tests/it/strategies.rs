@@ -205,7 +205,7 @@ async fn pure_cag_answers_from_the_cache_the_second_time() {
 #[tokio::test]
 async fn a_follow_up_is_never_answered_from_the_cache_nor_kept_in_it() {
     let billing = responder(demo().await, catalog(), "billing");
-    let earlier = Message {
+    let earlier = Arc::new(Message {
         id: MessageId::new(),
         role: MessageRole::User,
         content: "What does the Team plan cost?".into(),
@@ -213,7 +213,7 @@ async fn a_follow_up_is_never_answered_from_the_cache_nor_kept_in_it() {
         confidence: None,
         timestamp: Timestamp::now(),
         session_id: SessionId::new(),
-    };
+    });
     let follow_up = TurnRequest {
         history: vec![earlier],
         ..request("And what does the Business plan cost a month?")
@@ -230,7 +230,7 @@ async fn a_part_of_a_message_is_no_follow_up_and_what_it_lacks_comes_from_its_me
     let billing = responder(demo().await, catalog(), "billing");
     let message = "The Business plan looks right, what does it cost a month, and how do I rotate an API key?";
     let whole = TurnRequest {
-        history: vec![Message {
+        history: vec![Arc::new(Message {
             id: MessageId::new(),
             role: MessageRole::User,
             content: message.into(),
@@ -238,7 +238,7 @@ async fn a_part_of_a_message_is_no_follow_up_and_what_it_lacks_comes_from_its_me
             confidence: None,
             timestamp: Timestamp::now(),
             session_id: SessionId::new(),
-        }],
+        })],
         ..request(message)
     };
     let part = |text: &str| {

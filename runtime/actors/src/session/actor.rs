@@ -57,7 +57,7 @@ pub(crate) struct Session {
     totals: ChatSession,
     organization: Arc<str>,
     /// The last messages, oldest first, as agents are shown them.
-    transcript: Vec<TranscriptMessage>,
+    transcript: Vec<Arc<TranscriptMessage>>,
     /// Where an earlier session of this id ended when it was erased.
     erased_through: u64,
     /// What the first start has still to perform.
@@ -117,7 +117,7 @@ impl Session {
             registry,
             totals: record.session,
             organization: record.organization,
-            transcript: record.transcript,
+            transcript: record.transcript.into_iter().map(Arc::new).collect(),
             erased_through: record.erased_through,
             first_effects,
             subscribers: HashMap::new(),
@@ -193,15 +193,15 @@ impl Session {
 
     /// What was said before a turn: no message that waits for its answer, its own and later ones among them, but that of the turn
     /// `with`.
-    fn history(&self, with: Option<TurnId>) -> Vec<TranscriptMessage> {
-        let is_shown = |message: &&TranscriptMessage| {
+    fn history(&self, with: Option<TurnId>) -> Vec<Arc<TranscriptMessage>> {
+        let is_shown = |message: &&Arc<TranscriptMessage>| {
             let turn = self.core.turn_of_message(message.id);
             turn.is_none() || turn == with
         };
         self.transcript.iter().filter(is_shown).cloned().collect()
     }
 
-    fn run_turn(&mut self, request: RunRequest, history: Vec<TranscriptMessage>, ctx: &Context<Self>) -> RunTurn {
+    fn run_turn(&mut self, request: RunRequest, history: Vec<Arc<TranscriptMessage>>, ctx: &Context<Self>) -> RunTurn {
         let stop = CancellationToken::new();
         self.stops.insert(request.run, stop.clone());
         let turn = TurnRequest {
@@ -281,7 +281,7 @@ impl Session {
         self.totals.last_activity = event.at;
         if let Some(message) = message {
             self.totals.message_count += 1;
-            self.transcript.push(message.clone());
+            self.transcript.push(Arc::new(message.clone()));
             let excess = self
                 .transcript
                 .len()

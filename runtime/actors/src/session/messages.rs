@@ -206,7 +206,7 @@ pub(crate) struct Route {
     /// The question.
     pub(crate) request: RunRequest,
     /// The transcript before the message, oldest first; the last few messages of it.
-    pub(crate) history: Vec<orchestratai_shared::Message>,
+    pub(crate) history: Vec<Arc<orchestratai_shared::Message>>,
     /// The turn's span; the decision is a child of it.
     pub(crate) span: tracing::Span,
     /// Whom to answer.

@@ -1,7 +1,7 @@
 //! What a session has to say and may not say yet: everything leaves in the order in which it was made, and a durable
 //! event only after its commit. So a delta waits for every event made before it.
 
-use std::collections::VecDeque;
+use std::{cell::RefCell, collections::VecDeque};
 
 use bytestring::ByteString;
 use orchestratai_shared::{
@@ -10,6 +10,9 @@ use orchestratai_shared::{
 };
 
 use crate::publish::Frame;
+
+/// What the buffer for serialising keeps of its room at most.
+const WRITTEN_BYTES_MAX: usize = 64 << 10;
 
 /// Something that may leave now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,8 +271,17 @@ pub(crate) fn signal_frame(signal: &Signal) -> Frame {
     }
 }
 
+/// Serialises through a buffer that stays: a text that grows as it is written moves several times, and keeps more than it needs.
 fn to_text(value: &impl serde::Serialize) -> ByteString {
-    ByteString::from(
-        serde_json::to_string(value).expect("events hold nothing that JSON cannot: no map keys but strings"),
-    )
+    thread_local! {
+        static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    WRITTEN.with_borrow_mut(|written| {
+        written.clear();
+        written.shrink_to(WRITTEN_BYTES_MAX);
+        serde_json::to_writer(&mut *written, value)
+            .expect("events hold nothing that JSON cannot: no map keys but strings");
+        let text = str::from_utf8(written).expect("JSON is UTF-8");
+        ByteString::from(text)
+    })
 }
