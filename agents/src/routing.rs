@@ -22,7 +22,7 @@ use orchestratai_shared::{AgentId, Confidence, Intent};
 pub(crate) use self::message::words;
 pub use self::{
     evidence::{CollectionEvidence, KnowledgeEvidence, PassageEvidence},
-    fitting::Features,
+    fitting::{Features, InjectionFeatures},
     router::Router,
 };
 

@@ -1,15 +1,16 @@
-//! What routing's weights are fitted on: features of labelled messages, one JSON object to a line for `evaluation/fit_routing.py`.
+//! What routing's weights are fitted on: features of labelled messages, one JSON object to a line for `evaluation/fit_routing.py` and
+//! `evaluation/fit_injections.py`.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use orchestratai_agents::{
     Embedder,
     definition::Catalog,
-    routing::{Features, KnowledgeEvidence, Router},
+    routing::{Case, Features, KnowledgeEvidence, Router},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{Evaluation, UtteranceKind, routing::history};
+use crate::{Evaluation, SetError, UtteranceKind, routing::history, set::lines};
 
 /// How many examples each specialist of a new house has.
 const EXAMPLES_OF_A_NEW_HOUSE: usize = 3;
@@ -53,6 +54,88 @@ pub fn samples_of_a_new_house(
         sample.source = "new_house";
     }
     samples
+}
+
+/// A message that is an attempt to change the assistant's rules, or an honest one that may look like it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Suspicion {
+    /// Whether it is an attempt.
+    pub attempt: bool,
+    /// What it has in common with others.
+    pub family: String,
+    /// What is said.
+    pub message: String,
+}
+
+/// One of them with what the detector sees.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct InjectionSample {
+    /// Whether it is an attempt.
+    pub attempt: bool,
+    /// Its family: `develop` for the cases of the part to develop on, `example` for what the agents' files have.
+    pub family: String,
+    /// What is said.
+    pub message: String,
+    /// Whether a phrase or a pattern finds it before the detector is asked.
+    pub is_listed: bool,
+    /// Names of the features.
+    pub names: Vec<String>,
+    /// By name.
+    pub features: Vec<f32>,
+    /// Its embedding.
+    pub meaning: Vec<f32>,
+}
+
+/// The samples of the detector of attempts: the messages of a file that were written for it, what the agents' files have as examples,
+/// and the cases, of which those that are attempts are for judging alone.
+///
+/// # Errors
+/// [`SetError`] where the file is missing or a line is no message.
+pub fn injection_samples(
+    router: &Router,
+    catalog: &Catalog,
+    cases: &Evaluation,
+    file: &Path,
+) -> Result<Vec<InjectionSample>, SetError> {
+    let suspicion = |attempt: bool, family: &str, message: &str| Suspicion {
+        attempt,
+        family: family.into(),
+        message: message.into(),
+    };
+    let mut all: Vec<Suspicion> = lines(file)?;
+    for example in catalog.agents().iter().flat_map(|agent| &agent.examples) {
+        all.push(suspicion(
+            example.case == Some(Case::Injection),
+            "example",
+            &example.text,
+        ));
+    }
+    for utterance in &cases.utterances {
+        let is_attempt = utterance.kind == UtteranceKind::Injection;
+        all.push(suspicion(is_attempt, "develop", &utterance.message));
+    }
+    let questions = cases.questions.iter().map(|question| &question.question);
+    let asked_again = cases.pairs.iter().flat_map(|pair| [&pair.first, &pair.second]);
+    all.extend(
+        questions
+            .chain(asked_again)
+            .map(|asked| suspicion(false, "develop", asked)),
+    );
+    let samples = all.into_iter().map(|suspicion| {
+        let seen = router.injection_features(&suspicion.message);
+        let (names, features) = seen.named.into_iter().unzip();
+        InjectionSample {
+            attempt: suspicion.attempt,
+            family: suspicion.family,
+            message: suspicion.message,
+            is_listed: seen.is_listed,
+            names,
+            features,
+            meaning: seen.meaning,
+        }
+    });
+    Ok(samples.collect())
 }
 
 fn sample(source: &'static str, agent: usize, features: &Features) -> Sample {

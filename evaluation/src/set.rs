@@ -249,7 +249,7 @@ impl Evaluation {
     }
 }
 
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, SetError> {
+pub(crate) fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, SetError> {
     let text = fs::read_to_string(path).map_err(|source| SetError::Io {
         path: path.to_owned(),
         source,

@@ -145,6 +145,10 @@ pub(crate) struct EvalArguments {
     /// Write what routing's weights are fitted on instead, as JSON lines; of the part to develop on alone
     #[arg(long, hide = true, conflicts_with = "misses")]
     pub(crate) routing_features: bool,
+    /// Write what the detector of attempts to change the assistant's rules is fitted on instead, as JSON lines; of the part to develop
+    /// on alone
+    #[arg(long, hide = true, conflicts_with = "misses")]
+    pub(crate) injection_features: bool,
 }
 
 /// A part of a set of labelled cases.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use orchestratai_shared::Message;
 
 use super::{
-    Router,
+    Router, injection,
     message::after_greeting,
     weights::{GATE_FEATURES, SpecialistFeature},
 };
@@ -20,7 +20,29 @@ pub struct Features {
     pub gate: [f32; GATE_FEATURES],
 }
 
+/// What the detector of attempts to change the assistant's rules sees of a message.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InjectionFeatures {
+    /// What its words are signs of, and its shape, with names.
+    pub named: Vec<(String, f32)>,
+    /// Its embedding; all 0 where the embedder does not know its words.
+    pub meaning: Vec<f32>,
+    /// Whether a phrase or a pattern finds it before the detector is asked.
+    pub is_listed: bool,
+}
+
 impl Router {
+    /// What is seen of a message where attempts to change the assistant's rules are looked for.
+    #[must_use]
+    pub fn injection_features(&self, message: &str) -> InjectionFeatures {
+        let (named, meaning) = injection::features(message, self.embedder());
+        InjectionFeatures {
+            named,
+            meaning,
+            is_listed: injection::is_listed(message),
+        }
+    }
+
     /// The features of a message after `history`.
     #[must_use]
     pub fn features(&self, message: &str, history: &[Arc<Message>]) -> Features {

@@ -1,16 +1,21 @@
-//! Attempts to change the rules of the assistant or to have them told. Found by patterns of words, so that the reason can
-//! be given; what gets past them is still only a question to the knowledge base, which obeys nobody.
+//! Attempts to change the rules of the assistant or to have them told. Found by patterns of words, and where none of them stands in
+//! a message, by what its words are signs of ([`detector`]); the reason is given in its words either way. What gets past both is
+//! still only a question to the knowledge base, which obeys nobody.
 //!
-//! A message is looked at as it stands, and as it reads once disguises are taken off: letters with spaces between them, digits
-//! for letters, Base64.
+//! A message is looked at as it stands, and as it reads once disguises are taken off: letters with spaces or marks between them,
+//! digits for letters, Base64.
 
+mod concepts;
+mod detector;
 mod disguise;
 mod other_languages;
+mod shape;
+mod weights;
 
 use std::sync::LazyLock;
 
 use super::message::words;
-use crate::phrases::Phrases;
+use crate::{embedder::Embedder, phrases::Phrases};
 
 /// Words that set rules aside, with a rule word near by.
 const SET_ASIDE: &[&str] = &[
@@ -119,7 +124,6 @@ const SECRETS: &[[&str; 2]] = &[
     ["your", "prompt"],
     ["your", "instruction"],
     ["your", "programming"],
-    ["your", "guideline"],
     ["your", "directive"],
     ["confidential", "configuration"],
     ["confidential", "instruction"],
@@ -156,7 +160,6 @@ const LACKED: &[&str] = &[
 /// Phrases that are an attempt by themselves.
 static PHRASES: LazyLock<Phrases> = LazyLock::new(|| Phrases::new(PHRASE_LIST.iter().copied()));
 const PHRASE_LIST: &[&str] = &[
-    "developer mode",
     "dan mode",
     "do anything now",
     "jailbreak",
@@ -164,12 +167,9 @@ const PHRASE_LIST: &[&str] = &[
     "you are dan",
     "unrestricted ai",
     "uncensored",
-    "no restrictions",
-    "without restrictions",
     "without any restrictions",
     "pretend you have no",
     "pretend you are",
-    "pretend to be",
     "you are no longer",
     "you have no rules",
     "you have no limits",
@@ -230,7 +230,22 @@ const REACH: usize = 8;
 const TELL_REACH: usize = 12;
 
 /// The words that make `message` an attempt, as a person can recognise them; none where it is no attempt.
-pub(crate) fn find(message: &str) -> Option<String> {
+pub(crate) fn find(message: &str, embedder: &Embedder) -> Option<String> {
+    find_listed(message).or_else(|| detector::find(message, embedder))
+}
+
+/// What the detector sees of a message: features with their names, and its embedding. For fitting.
+pub(super) fn features(message: &str, embedder: &Embedder) -> (Vec<(String, f32)>, Vec<f32>) {
+    let reading = detector::Reading::of(message, embedder);
+    (reading.features().collect(), reading.meaning(embedder))
+}
+
+/// Whether a pattern of words stands in a message.
+pub(super) fn is_listed(message: &str) -> bool {
+    find_listed(message).is_some()
+}
+
+fn find_listed(message: &str) -> Option<String> {
     if let Some(mark) = disguise::false_role(message) {
         return Some(mark);
     }
@@ -304,7 +319,11 @@ fn find_in(words: &[String]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::testing::embedder;
+
+    fn find(message: &str) -> Option<String> {
+        super::find(message, embedder())
+    }
 
     #[test]
     fn attempts_are_found_and_honest_questions_are_not() {

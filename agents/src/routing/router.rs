@@ -104,6 +104,10 @@ impl Router {
         self.examine(message, history).case
     }
 
+    pub(super) fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
     pub(super) fn utterances(&self) -> &Utterances {
         &self.utterances
     }
@@ -113,7 +117,7 @@ impl Router {
     }
 
     fn examine(&self, message: &str, history: &[Arc<Message>]) -> Examined {
-        if let Some(pattern) = injection::find(message) {
+        if let Some(pattern) = injection::find(message, &self.embedder) {
             let reason = format!("It tries to change or to read the assistant's rules (“{pattern}”).");
             return self.own(Case::Injection, 0.97, reason, Intent::MetaQuestion);
         }

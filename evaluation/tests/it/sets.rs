@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use orchestratai_evaluation::{CacheKind, Evaluation, Part, QuestionKind, SetError, UtteranceKind};
+use orchestratai_evaluation::{CacheKind, Evaluation, Part, QuestionKind, SetError, UtteranceKind, fitting::Suspicion};
 
 /// Words in a row that a question may not share with a document.
 const BORROWED_WORDS: usize = 5;
@@ -217,4 +217,28 @@ fn a_line_that_is_no_case_is_named() {
     let error = Evaluation::read(&folder).unwrap_err().to_string();
     assert!(error.contains("cache.jsonl:2: unknown field `hits`"), "{error}");
     fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn what_the_detector_of_attempts_is_fitted_on_is_varied_and_decides_nothing() {
+    let path = root().join("evaluation/sets/injections/messages.jsonl");
+    let text = fs::read_to_string(path).unwrap();
+    let all: Vec<Suspicion> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let families = |attempt: bool| -> BTreeSet<&str> {
+        let of_kind = all.iter().filter(|suspicion| suspicion.attempt == attempt);
+        of_kind.map(|suspicion| suspicion.family.as_str()).collect()
+    };
+    assert!(families(true).len() >= 15 && families(false).len() >= 15);
+    assert!(all.iter().filter(|suspicion| suspicion.attempt).count() >= 400);
+    assert!(all.iter().filter(|suspicion| !suspicion.attempt).count() >= 450);
+    let mut seen = HashSet::new();
+    let cases = demo().part(Part::Decide);
+    for Suspicion { message, .. } in &all {
+        assert!(seen.insert(words(message).join(" ") + message), "twice: {message}");
+        let is_case = cases
+            .utterances
+            .iter()
+            .any(|case| words(&case.message) == words(message));
+        assert!(!is_case || !message.is_ascii(), "a case that decides: {message}");
+    }
 }

@@ -18,13 +18,14 @@ use orchestratai_agents::{
 };
 use orchestratai_evaluation::{
     Evaluation, Part, Question, answers, cache,
-    fitting::{samples, samples_of_a_new_house},
+    fitting::{injection_samples, samples, samples_of_a_new_house},
     report::{Measured, comparison},
     retrieval::{Ranker, Scope, rank},
     routing::route,
 };
 use orchestratai_store::Access;
 use orchestratai_telemetry::{LogFormat, TracingSettings, init_tracing};
+use serde::Serialize;
 
 use crate::{
     arguments::{EvalArguments, EvalPart},
@@ -38,6 +39,8 @@ use crate::{
 
 /// Longer than any question takes.
 const TRANSFORMER_WAIT: Duration = Duration::from_secs(60);
+/// The messages that the detector of attempts is fitted on, beside the folder of the set: they are about no house.
+const INJECTIONS: &str = "../injections/messages.jsonl";
 /// Names the folder of the agents in the environment.
 const AGENTS_DIR: &str = "ORCHESTRATAI__AGENTS__DIR";
 
@@ -50,7 +53,9 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
         EvalPart::Develop => Part::Develop,
         EvalPart::Decide => Part::Decide,
     };
-    if (arguments.misses || arguments.features || arguments.routing_features) && part == Part::Decide {
+    let shows_cases =
+        arguments.misses || arguments.features || arguments.routing_features || arguments.injection_features;
+    if shows_cases && part == Part::Decide {
         let words = "cases are shown of the part to develop on alone: who looks at the others tunes to them";
         return Err(CommandFailure::Usage(words.into()));
     }
@@ -65,20 +70,21 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
     let cases = set.part(part);
     let outside = cases.out_of_scope();
     super::block_on(async {
+        if arguments.injection_features {
+            let configuration = Configuration::read(arguments.config.as_deref())?;
+            let means = means(&configuration.settings).await?;
+            let file = arguments.set.join(INJECTIONS);
+            let samples = injection_samples(&means.router, &means.catalog, &cases, &file);
+            return write_lines(&samples.map_err(|error| CommandFailure::Usage(error.to_string()))?);
+        }
         if arguments.routing_features {
             let configuration = Configuration::read(arguments.config.as_deref())?;
             let means = means(&configuration.settings).await?;
-            let mut out = io::stdout().lock();
             let evidence = means.knowledge.evidence();
             let of_a_new_house = samples_of_a_new_house(&means.catalog, &means.embedder, &evidence, &cases);
-            for sample in samples(&means.router, &means.catalog, &cases)
-                .iter()
-                .chain(&of_a_new_house)
-            {
-                serde_json::to_writer(&mut out, sample).map_err(io::Error::from)?;
-                writeln!(out)?;
-            }
-            return Ok(());
+            let mut all = samples(&means.router, &means.catalog, &cases);
+            all.extend(of_a_new_house);
+            return write_lines(&all);
         }
         let measured = measure(Configuration::read(arguments.config.as_deref())?, &cases, &outside).await?;
         let text = match &arguments.against {
@@ -98,6 +104,16 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
             None => Ok(io::stdout().lock().write_all(text.as_bytes())?),
         }
     })
+}
+
+/// Writes one JSON object to a line.
+fn write_lines(samples: &[impl Serialize]) -> Result<(), CommandFailure> {
+    let mut out = io::stdout().lock();
+    for sample in samples {
+        serde_json::to_writer(&mut out, sample).map_err(io::Error::from)?;
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 /// Settings with a data folder that lives as long as they do.
