@@ -7,6 +7,7 @@ mod extractive;
 mod features;
 mod form;
 mod resemblance;
+mod table;
 mod weights;
 
 use std::{pin::Pin, sync::Arc};

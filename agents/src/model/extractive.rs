@@ -6,7 +6,7 @@
 //! with an `[n]` after each passage. Where two sources say different things of the same, these come first, the newest on top
 //! ([`super::differences`]).
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use futures_util::stream;
 use orchestratai_shared::{Citation, Confidence};
@@ -18,7 +18,7 @@ use super::{
     differences::{self, Statement, day},
     features::{self, AnswerFeatures},
     resemblance::Resemblance,
-    weights,
+    table, weights,
 };
 use crate::{
     embedder::Embedder,
@@ -80,6 +80,8 @@ struct Draft<'a> {
     differing: Vec<(usize, usize)>,
     /// The other chosen passages in the order of the answer: chunk in what was found, and place in it.
     chosen: Vec<(usize, usize)>,
+    /// Tables of them that are not shown whole, as they are shown.
+    tables: Vec<((usize, usize), String)>,
     /// How probable it is that the answer is right, 0 to 1.
     confidence: f64,
 }
@@ -91,6 +93,8 @@ impl<'a> Draft<'a> {
             .iter()
             .map(|found| found.chunk.passages(&model.embedder))
             .collect();
+        let asked = question;
+        let question = &*as_read(asked, found);
         let resemblance = Resemblance::new(question, &found.query, &model.embedder);
         let seen = features::of_passages(question, &found.query, &found.chunks, &passages, &resemblance);
         let chosen = choose(&seen, |seen| {
@@ -103,6 +107,7 @@ impl<'a> Draft<'a> {
             passages,
             differing: Vec::new(),
             chosen: Vec::new(),
+            tables: Vec::new(),
             confidence: if chosen.is_empty() {
                 0.0
             } else {
@@ -118,14 +123,15 @@ impl<'a> Draft<'a> {
         places.sort_unstable_by_key(|(chunk, place)| (before(*chunk), *chunk, *place));
         places.dedup();
         draft.differing = draft.differing(&places);
+        draft.tables = draft.cut_tables(&places, &resemblance, &model.embedder);
         if tracing::enabled!(target: FEATURES_TARGET, tracing::Level::TRACE) {
             let seen = features::as_json(
-                question,
+                asked,
                 found,
                 &draft.passages,
                 &seen,
                 &answer,
-                &places,
+                &places.iter().map(|at| draft.shown(*at)).collect::<Vec<_>>(),
                 draft.differing.len(),
             );
             tracing::trace!(target: FEATURES_TARGET, "{seen}");
@@ -212,6 +218,27 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Tables that are shown without some of their rows.
+    fn cut_tables(
+        &self,
+        places: &[(usize, usize)],
+        resemblance: &Resemblance,
+        embedder: &Embedder,
+    ) -> Vec<((usize, usize), String)> {
+        let is_table = |(chunk, place): &&(usize, usize)| self.passage(*chunk, *place).kind == PassageKind::Table;
+        let cut = |at: &(usize, usize)| match table::shown(self.text(at.0, at.1), resemblance, embedder) {
+            Cow::Owned(cut) => Some((*at, cut)),
+            Cow::Borrowed(_) => None,
+        };
+        places.iter().filter(is_table).filter_map(cut).collect()
+    }
+
+    /// The text of a passage as the answer shows it.
+    fn shown(&self, at: (usize, usize)) -> &str {
+        let cut = self.tables.iter().find(|(of, _)| *of == at);
+        cut.map_or_else(|| self.text(at.0, at.1), |(_, table)| table)
+    }
+
     fn passage(&self, chunk: usize, place: usize) -> &Passage {
         &self.passages[chunk].all[place]
     }
@@ -287,7 +314,7 @@ impl<'a> Draft<'a> {
                 }
             }
         };
-        let text = self.text(chunk, place);
+        let text = self.shown((chunk, place));
         match passage.kind {
             // A mark inside of a table or of code would become a part of it.
             PassageKind::Code | PassageKind::Table => format!("{between}{text}\n\n[{index}]"),
@@ -300,6 +327,15 @@ impl<'a> Draft<'a> {
         let day = day(&self.found.chunks[chunk]).map(dated).unwrap_or_default();
         format!("\n\n{day}{} [{index}]", self.text(chunk, place))
     }
+}
+
+/// The question with its misspelt words as search read them: what nobody could find says nothing about what was found.
+fn as_read<'a>(question: &'a str, found: &SearchResult) -> Cow<'a, str> {
+    let mut read = Cow::Borrowed(question);
+    for correction in &found.corrections {
+        read = Cow::Owned(read.replace(&correction.written, &correction.read));
+    }
+    read
 }
 
 fn begins_with_pronoun(sentence: &str) -> bool {

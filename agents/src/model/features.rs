@@ -164,7 +164,7 @@ pub(super) fn as_json(
     passages: &[Arc<Passages>],
     seen: &[Seen],
     answer: &AnswerFeatures,
-    chosen: &[(usize, usize)],
+    chosen: &[&str],
     differing: usize,
 ) -> String {
     let text = |chunk: usize, place: usize| &found.chunks[chunk].chunk.text[passages[chunk].all[place].range.clone()];
@@ -176,7 +176,7 @@ pub(super) fn as_json(
         "answer_names": ANSWER_NAMES,
         "answer": answer,
         "differing": differing,
-        "chosen": chosen.iter().map(|(chunk, place)| text(*chunk, *place)).collect::<Vec<_>>(),
+        "chosen": chosen,
     })
     .to_string()
 }
