@@ -17,6 +17,10 @@ import numpy as np
 FOLDS = 10
 SEEDS = 5
 RIDGE = 10
+# Of answers, which have a case for each question and no more.
+RIDGE_ANSWERS = 5
+# Shares of the answerable questions that may be refused, at which the others' share is told.
+REFUSED = (0.05, 0.1, 0.15, 0.2, 0.3)
 SET = pathlib.Path(__file__).parent / "sets/demo"
 
 
@@ -93,7 +97,7 @@ def answers(cases):
     y = np.array([held(question, " ".join(seen["chosen"])) for question, seen in cases], float)
     answerable = np.array([bool(question["gold"]) for question, _ in cases])
     _, group = np.unique([seen["question"] for _, seen in cases], return_inverse=True)
-    for ridge in (1, 3, 10, 30):
+    for ridge in (1, 3, 5, 10, 30):
         confidence = 1 / (1 + np.exp(-crossed(x, y, group, ridge)))
         given = confidence >= 0.5
         bins = np.minimum((confidence * 10).astype(int), 9)
@@ -102,7 +106,10 @@ def answers(cases):
             f"ridge {ridge}: calibration error of the given {error:.3f}; right of the given {y[given].mean():.3f}; refused "
             f"{(~given)[answerable].mean():.3f} of the answerable, {(~given)[~answerable].mean():.3f} of the others"
         )
-    printed("ANSWER", cases[0][1]["answer_names"], *fit(x, y, RIDGE))
+        thresholds = [np.quantile(confidence[answerable], share) for share in REFUSED]
+        curve = [f"{share} and {(confidence[~answerable] < least).mean():.2f}" for share, least in zip(REFUSED, thresholds)]
+        print("    by another threshold:", ", ".join(curve))
+    printed("ANSWER", cases[0][1]["answer_names"], *fit(x, y, RIDGE_ANSWERS))
 
 
 def main():

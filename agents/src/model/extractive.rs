@@ -100,7 +100,7 @@ impl<'a> Draft<'a> {
         let chosen = choose(&seen, |seen| {
             &found.chunks[seen.chunk].chunk.text[passages[seen.chunk].all[seen.place].range.clone()]
         });
-        let answer: AnswerFeatures = features::of_answer(found, &chosen);
+        let answer: AnswerFeatures = features::of_answer(found, &chosen, &passages, &resemblance);
         let mut places: Vec<(usize, usize)> = chosen.iter().map(|seen| (seen.chunk, seen.place)).collect();
         let mut draft = Self {
             found,

@@ -39,9 +39,9 @@ pub(super) const PASSAGE_NAMES: [&str; 18] = [
     "place",
 ];
 
-/// The features of an answer. More of them, such as its best cosine or how much it says of the question, do no better on questions
-/// that the weights were not fitted to.
-pub(super) const ANSWER_NAMES: [&str; 4] = [
+/// The features of an answer. More of them, such as its best cosine, how much it says of the question as a whole, or the transformer's
+/// cosine where that was asked, do no better on questions that the weights were not fitted to.
+pub(super) const ANSWER_NAMES: [&str; 7] = [
     // The log odds of its best passage.
     "best_log_odds",
     // The score of the first chunk that was found, and how far the last of five lies behind it.
@@ -49,6 +49,12 @@ pub(super) const ANSWER_NAMES: [&str; 4] = [
     "spread",
     // The share of the question's words that the knowledge base does not know.
     "unknown",
+    // How many words the question has that say something, as a logarithm: of many words no passage says as large a share.
+    "words",
+    // How far the word that the answer and its headings say least is said by them, be it by others.
+    "weakest",
+    // How far the second chunk lies behind the first.
+    "lead",
 ];
 
 /// By [`PASSAGE_NAMES`].
@@ -88,8 +94,7 @@ pub(super) fn of_passages(
     let best_fused = considered.first().map_or(0.0, |found| found.scores.fused);
     let mut seen = Vec::new();
     for (chunk, (found, passages)) in considered.iter().zip(passages).enumerate() {
-        let mut of_headings = Vec::new();
-        resemblance.nearest(&passages.heading_ids, &mut of_headings);
+        let of_headings = resemblance.nearest(&passages.heading_ids);
         let overlaps: Vec<f32> = passages
             .all
             .iter()
@@ -100,7 +105,7 @@ pub(super) fn of_passages(
             let is = |condition: bool| f32::from(u8::from(condition));
             let kind = |wanted: PassageKind| passage.kind == wanted;
             let cosine = passage.cosine(&query.vector);
-            resemblance.nearest(&passage.word_ids, &mut nearest);
+            resemblance.nearest_into(&passage.word_ids, &mut nearest);
             let said = resemblance.share(&nearest);
             raise(&mut nearest, &of_headings);
             seen.push(Seen {
@@ -143,8 +148,13 @@ pub(super) fn of_passages(
     seen
 }
 
-/// Looks at the answer that is made of `chosen`.
-pub(super) fn of_answer(found: &SearchResult, chosen: &[&Seen]) -> AnswerFeatures {
+/// Looks at the answer that is made of `chosen`; `passages` are those of all chunks that were found.
+pub(super) fn of_answer(
+    found: &SearchResult,
+    chosen: &[&Seen],
+    passages: &[Arc<Passages>],
+    resemblance: &Resemblance,
+) -> AnswerFeatures {
     let query = &*found.query;
     let best = chosen.iter().map(|seen| seen.log_odds).fold(LEAST_LOG_ODDS, f32::max);
     let spread = match (found.chunks.first(), found.chunks.get(SPREAD_CHUNKS - 1)) {
@@ -153,8 +163,25 @@ pub(super) fn of_answer(found: &SearchResult, chosen: &[&Seen]) -> AnswerFeature
         _ => USUAL_SPREAD,
     };
     let words = query.words.len() + query.unknown_words;
-    let first = found.chunks.first().map_or(0.0, |found| found.scores.fused);
-    [best, first, spread, query.unknown_words as f32 / words.max(1) as f32]
+    let fused = |at: usize| found.chunks.get(at).map(|found| found.scores.fused);
+    let first = fused(0).unwrap_or_default();
+    let mut said = resemblance.nearest(&[]);
+    for seen in chosen {
+        let of_chunk = &passages[seen.chunk];
+        raise(&mut said, &resemblance.nearest(&of_chunk.all[seen.place].word_ids));
+        raise(&mut said, &resemblance.nearest(&of_chunk.heading_ids));
+    }
+    let weakest = said.iter().copied().fold(1.0, f32::min);
+    [
+        best,
+        first,
+        spread,
+        query.unknown_words as f32 / words.max(1) as f32,
+        (1.0 + said.len() as f32).ln(),
+        // Of no words, none is said.
+        if said.is_empty() { 0.0 } else { weakest },
+        first - fused(1).unwrap_or_default(),
+    ]
 }
 
 /// What was seen, as one line of JSON.

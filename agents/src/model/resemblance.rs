@@ -32,8 +32,15 @@ impl Resemblance {
         }
     }
 
+    /// As [`Self::nearest_into`].
+    pub(super) fn nearest(&self, words: &[WordId]) -> Vec<f32> {
+        let mut nearest = Vec::new();
+        self.nearest_into(words, &mut nearest);
+        nearest
+    }
+
     /// Puts into `nearest`, for each word of the question, how near the nearest of these words comes, 0 to 1.
-    pub(super) fn nearest(&self, words: &[WordId], nearest: &mut Vec<f32>) {
+    pub(super) fn nearest_into(&self, words: &[WordId], nearest: &mut Vec<f32>) {
         let nearest_to = |asked: &AskedWord| words.iter().map(|word| asked.nearness(*word)).fold(0.0, f32::max);
         nearest.clear();
         nearest.extend(self.asked.iter().map(|(asked, _)| nearest_to(asked)));
@@ -72,11 +79,7 @@ mod tests {
             unknown_words: 2,
         };
         let resemblance = Resemblance::new("What is the refund price?", &query, embedder());
-        let share = |text: &str| {
-            let mut nearest = Vec::new();
-            resemblance.nearest(&embedder().word_ids(text), &mut nearest);
-            resemblance.share(&nearest)
-        };
+        let share = |text: &str| resemblance.share(&resemblance.nearest(&embedder().word_ids(text)));
         let (same, near, far) = (
             share("The price, and the refund."),
             share("What it costs, and the reimbursement."),

@@ -36,6 +36,9 @@ const ANSWER: AnswerFeatures = [
     1.855,  // best_fused
     5.437,  // spread
     -1.411, // unknown
+    0.0,    // words
+    0.0,    // weakest
+    0.0,    // lead
 ];
 const ANSWER_BIAS: f32 = -0.946;
 
