@@ -37,7 +37,7 @@ use self::{
     question::Question,
 };
 use crate::{
-    embedder::{Embedder, cosine},
+    embedder::{StaticEmbedder, cosine},
     knowledge::SearchResult,
     model::{ChunkRead, ModelOutcome},
 };
@@ -100,7 +100,7 @@ type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
 /// The semantic cache, in this process. A look-up takes one embedding, one dot product for each entry of its key, and a
 /// comparison word by word with the few nearest.
 pub struct SemanticCache {
-    embedder: Arc<Embedder>,
+    embedder: Arc<StaticEmbedder>,
     clock: Clock,
     entries: Mutex<Entries>,
     flights: Flights,
@@ -109,13 +109,13 @@ pub struct SemanticCache {
 impl SemanticCache {
     /// An empty cache.
     #[must_use]
-    pub fn new(embedder: Arc<Embedder>) -> Self {
+    pub fn new(embedder: Arc<StaticEmbedder>) -> Self {
         let start = Instant::now();
         Self::with_clock(embedder, move || start.elapsed())
     }
 
     /// An empty cache that takes the time from `clock`, which gives the time since some fixed moment.
-    pub fn with_clock(embedder: Arc<Embedder>, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
+    pub fn with_clock(embedder: Arc<StaticEmbedder>, clock: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         // Read now, so that no first question waits for it.
         thesaurus::load();
         Self {

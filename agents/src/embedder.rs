@@ -32,12 +32,12 @@ const CONFIG: &[u8] = include_bytes!("../assets/minilm-static/config.json");
 
 /// The static embedding table that is compiled in. Needs no file, no network; about 5 µs for a question, 10 MB of memory.
 #[derive(Debug)]
-pub struct Embedder {
+pub struct StaticEmbedder {
     model: StaticModel,
     words: WordTable,
 }
 
-impl Embedder {
+impl StaticEmbedder {
     /// Names the table; an index made with another one is not compatible.
     pub const NAME: &'static str = "minilm-static-256";
 

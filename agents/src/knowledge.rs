@@ -62,7 +62,7 @@ pub(crate) use self::{
     passage_form::PassageForm,
     search::Query,
 };
-use crate::embedder::Embedder;
+use crate::embedder::StaticEmbedder;
 
 /// Up to this many chunks a search runs where it is called; beyond, on a blocking thread.
 const INLINE_CHUNKS_MAX: usize = 2_000;
@@ -77,7 +77,7 @@ pub struct Knowledge(Arc<Inner>);
 struct Inner {
     shelf: Shelf,
     documents: Arc<dyn DocumentStore>,
-    embedder: Arc<Embedder>,
+    embedder: Arc<StaticEmbedder>,
     cascade: Option<Cascade>,
     served: RwLock<Arc<Snapshot>>,
     /// One refresh at a time.
@@ -122,7 +122,7 @@ impl Knowledge {
     pub async fn open(
         dir: &Path,
         documents: Arc<dyn DocumentStore>,
-        embedder: Arc<Embedder>,
+        embedder: Arc<StaticEmbedder>,
     ) -> Result<Self, KnowledgeError> {
         Self::open_with(dir, documents, embedder, None).await
     }
@@ -135,7 +135,7 @@ impl Knowledge {
     pub async fn open_with(
         dir: &Path,
         documents: Arc<dyn DocumentStore>,
-        embedder: Arc<Embedder>,
+        embedder: Arc<StaticEmbedder>,
         cascade: Option<Cascade>,
     ) -> Result<Self, KnowledgeError> {
         let shelf = Shelf::new(dir);

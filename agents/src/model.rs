@@ -17,7 +17,7 @@ use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message};
 
 pub use self::extractive::Extractive;
 use crate::{
-    embedder::Embedder,
+    embedder::StaticEmbedder,
     knowledge::SearchResult,
     turn::{Usage, UsageMeter},
 };
@@ -57,7 +57,7 @@ pub const FEATURES_TARGET: &str = "answer_features";
 
 /// The model of that name; none where it is not one of [`NAMES`].
 #[must_use]
-pub fn by_name(name: &str, embedder: &Arc<Embedder>) -> Option<Arc<dyn Model>> {
+pub fn by_name(name: &str, embedder: &Arc<StaticEmbedder>) -> Option<Arc<dyn Model>> {
     (name == Extractive::NAME).then(|| Arc::new(Extractive::new(Arc::clone(embedder))) as Arc<dyn Model>)
 }
 

@@ -22,7 +22,7 @@ use self::{direct::Direct, specialist::Specialist};
 use crate::{
     cache::SemanticCache,
     definition::{AgentDefinition, Catalog, Strategy},
-    embedder::Embedder,
+    embedder::StaticEmbedder,
     knowledge::Knowledge,
     model,
     routing::Router,
@@ -41,7 +41,7 @@ pub struct Means {
     /// Answers that may be given again.
     pub cache: Arc<SemanticCache>,
     /// Text to vectors.
-    pub embedder: Arc<Embedder>,
+    pub embedder: Arc<StaticEmbedder>,
 }
 
 /// A responder for each agent of the catalog.

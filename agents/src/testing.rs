@@ -3,14 +3,14 @@
 use std::sync::{Arc, OnceLock};
 
 use crate::{
-    embedder::{Embedder, QuantisedVector},
+    embedder::{QuantisedVector, StaticEmbedder},
     knowledge::{Query, SearchResult, SecondStageUse},
 };
 
 /// The compiled-in table, read once for all tests.
-pub(crate) fn embedder() -> &'static Arc<Embedder> {
-    static EMBEDDER: OnceLock<Arc<Embedder>> = OnceLock::new();
-    EMBEDDER.get_or_init(|| Arc::new(Embedder::embedded()))
+pub(crate) fn embedder() -> &'static Arc<StaticEmbedder> {
+    static EMBEDDER: OnceLock<Arc<StaticEmbedder>> = OnceLock::new();
+    EMBEDDER.get_or_init(|| Arc::new(StaticEmbedder::embedded()))
 }
 
 /// A search that found nothing.

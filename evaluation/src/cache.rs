@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     cache::{CacheKey, CachedAnswer, SemanticCache},
     knowledge::{Knowledge, KnowledgeError},
     model::ModelOutcome,
@@ -30,7 +30,7 @@ pub struct LookedUp<'a> {
 /// [`KnowledgeError`] where the index fails.
 pub async fn look_up<'a>(
     knowledge: &Knowledge,
-    embedder: &Arc<Embedder>,
+    embedder: &Arc<StaticEmbedder>,
     pairs: &'a [CachePair],
 ) -> Result<Vec<LookedUp<'a>>, KnowledgeError> {
     let collections = knowledge.collection_names();

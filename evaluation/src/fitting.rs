@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc};
 
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     definition::Catalog,
     routing::{Case, Features, KnowledgeEvidence, Router},
 };
@@ -43,7 +43,7 @@ pub fn samples(router: &Router, catalog: &Catalog, cases: &Evaluation) -> Vec<Sa
 #[must_use]
 pub fn samples_of_a_new_house(
     catalog: &Catalog,
-    embedder: &Arc<Embedder>,
+    embedder: &Arc<StaticEmbedder>,
     evidence: &KnowledgeEvidence,
     cases: &Evaluation,
 ) -> Vec<Sample> {

@@ -61,7 +61,7 @@ mod tests {
     use std::{path::Path, sync::Arc, time::Duration};
 
     use orchestratai_agents::{
-        Embedder,
+        StaticEmbedder,
         embedder::{SecondStage, Transformer, cosine},
         knowledge::{Cascade, Knowledge, parse},
     };
@@ -96,7 +96,7 @@ mod tests {
         load(&documents).await.unwrap();
         let stage = SecondStage::new(None, Duration::from_secs(60)).unwrap();
         let cascade = Cascade::new(stage.clone(), Duration::from_secs(10), shipped.into_iter().collect());
-        let (documents, embedder) = (Arc::new(documents), Arc::new(Embedder::embedded()));
+        let (documents, embedder) = (Arc::new(documents), Arc::new(StaticEmbedder::embedded()));
         let knowledge = Knowledge::open_with(&folder.join("index"), documents, embedder, Some(cascade))
             .await
             .unwrap();

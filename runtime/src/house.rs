@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     definition::Catalog,
     embedder::SecondStage,
     knowledge::{Cascade, Knowledge, SecondStageUse},
@@ -48,7 +48,7 @@ pub(crate) async fn open_knowledge(
     settings: &Settings,
     data: &DataDir,
     documents: &StoredDocuments,
-    embedder: &Arc<Embedder>,
+    embedder: &Arc<StaticEmbedder>,
     observe: impl Fn(&SecondStageUse) + Send + Sync + 'static,
 ) -> Result<Knowledge, CommandFailure> {
     let cascade = cascade(settings)?.map(|cascade| cascade.observed(observe));

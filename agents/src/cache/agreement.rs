@@ -14,7 +14,7 @@ use super::{
     question::{Item, Kind, Question, Subject},
     thesaurus::are_opposite,
 };
-use crate::embedder::Embedder;
+use crate::embedder::StaticEmbedder;
 
 /// From this similarity on, two questions may ask the same.
 pub(super) const SIMILAR: f32 = 0.85;
@@ -70,7 +70,7 @@ pub(super) struct Agreement {
 }
 
 /// Compares two questions whose vectors have this cosine.
-pub(super) fn compare(a: &Question, b: &Question, cosine: f32, embedder: &Embedder) -> Agreement {
+pub(super) fn compare(a: &Question, b: &Question, cosine: f32, embedder: &StaticEmbedder) -> Agreement {
     if a.has_words_of(b) {
         return Agreement {
             veto: None,

@@ -6,7 +6,7 @@ use super::{
     question::{Item, Kind, Question},
     thesaurus::{are_near, are_opposite},
 };
-use crate::embedder::{Embedder, cosine};
+use crate::embedder::{StaticEmbedder, cosine};
 
 /// From this cosine on, two words of one beginning mean nearly the same.
 const SAME_ROOT: f32 = 0.6;
@@ -16,7 +16,7 @@ const WORD_CHARS_MAX: usize = 40;
 const SAME_MEANING: f32 = 0.72;
 
 /// Which items of one question stand for which of the other.
-pub(super) fn matched(a: &Question, b: &Question, embedder: &Embedder) -> Vec<(usize, usize)> {
+pub(super) fn matched(a: &Question, b: &Question, embedder: &StaticEmbedder) -> Vec<(usize, usize)> {
     let mut pairs: Vec<(usize, usize)> = Vec::new();
     let vectors_of = |question: &Question| vec![OnceCell::<Vec<f32>>::new(); question.items.len()];
     let (vectors_a, vectors_b) = (vectors_of(a), vectors_of(b));
@@ -90,7 +90,7 @@ fn is_same(a: &Item, b: &Item) -> bool {
 
 /// Whether one is the other with a letter too many, too few, wrong or out of place. Short words differ by a letter and
 /// mean something else; so do two that are both words, such as "charge" and "change".
-fn is_mistyped(a: &Item, b: &Item, embedder: &Embedder) -> bool {
+fn is_mistyped(a: &Item, b: &Item, embedder: &StaticEmbedder) -> bool {
     let (one, other) = (a.word.chars().count(), b.word.chars().count());
     // Compared letter by letter, so of a length that a word has.
     (6..=WORD_CHARS_MAX).contains(&one)

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use super::{Embedder, QuantisedVector};
+use super::{QuantisedVector, StaticEmbedder};
 use crate::words::is_stop_word;
 
 /// Stands for a word of the table.
@@ -62,7 +62,7 @@ pub(crate) struct AskedWord {
 }
 
 impl WordTable {
-    pub(super) fn ids(&self, text: &str, embedder: &Embedder) -> Box<[WordId]> {
+    pub(super) fn ids(&self, text: &str, embedder: &StaticEmbedder) -> Box<[WordId]> {
         let mut ids = Vec::new();
         let mut buffer = String::new();
         for piece in pieces(text) {
@@ -76,7 +76,7 @@ impl WordTable {
         ids.into()
     }
 
-    pub(super) fn asked(&self, question: &str, embedder: &Embedder) -> Vec<(String, Arc<AskedWord>)> {
+    pub(super) fn asked(&self, question: &str, embedder: &StaticEmbedder) -> Vec<(String, Arc<AskedWord>)> {
         let mut asked: Vec<(String, Arc<AskedWord>)> = Vec::new();
         for word in pieces(question).map(str::to_lowercase) {
             if !is_stop_word(&word) && asked.iter().all(|(other, _)| *other != word) {
@@ -87,7 +87,7 @@ impl WordTable {
         asked
     }
 
-    fn remembering(&self, word: &str, embedder: &Embedder) -> Arc<AskedWord> {
+    fn remembering(&self, word: &str, embedder: &StaticEmbedder) -> Arc<AskedWord> {
         let count = self.known.count.load(Ordering::Acquire);
         // What is kept is whole at any time, so a panic elsewhere does not spoil it.
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ impl WordTable {
 
 impl Known {
     /// The id of a word, which takes its place in the table if it is new; none where the table is full.
-    fn id(&self, word: &str, embedder: &Embedder) -> Option<WordId> {
+    fn id(&self, word: &str, embedder: &StaticEmbedder) -> Option<WordId> {
         let words = self.words.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(id) = words.ids.get(word) {
             return Some(*id);

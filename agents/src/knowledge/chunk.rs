@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::{Map, Value};
 
 use super::{CollectionName, DocumentId, markdown, passage::Passages, plain_text, split::split_long};
-use crate::embedder::Embedder;
+use crate::embedder::StaticEmbedder;
 
 /// A chunk longer than this, in bytes, is split between its paragraphs; the embedder reads about as much.
 pub(crate) const CHUNK_BYTES_MAX: usize = 2_000;
@@ -71,7 +71,7 @@ impl Chunk {
     }
 
     /// Its sentences, list items, code blocks and tables, ready to be compared with a question.
-    pub(crate) fn passages(&self, embedder: &Embedder) -> Arc<Passages> {
+    pub(crate) fn passages(&self, embedder: &StaticEmbedder) -> Arc<Passages> {
         let headings = || self.heading_path().join(" ");
         let make = || Arc::new(Passages::new(&headings(), &self.text, self.origin.format, embedder));
         if self.keeps_passages {

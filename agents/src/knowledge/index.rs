@@ -29,7 +29,7 @@ use super::{
     spelling::Vocabulary,
     transformer_vectors::{TextKey, TransformerVectors, text_key},
 };
-use crate::embedder::{DIMENSIONS, Embedder, QuantisedMatrix, QuantisedVector};
+use crate::embedder::{DIMENSIONS, QuantisedMatrix, QuantisedVector, StaticEmbedder};
 
 /// Changes whenever an older index could not be read, or would be cut differently.
 const FORMAT: u32 = 3;
@@ -118,7 +118,7 @@ struct ChunkRow {
 pub(crate) fn build(
     collection: &CollectionName,
     mut documents: Vec<Document>,
-    embedder: &Embedder,
+    embedder: &StaticEmbedder,
     folder: &Path,
 ) -> Result<(), KnowledgeError> {
     // The same documents give the same index, in whatever order they come.
@@ -177,7 +177,7 @@ fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
 }
 
 /// The vectors of all texts, made on all cores.
-fn embed_all(texts: &[String], embedder: &Embedder) -> QuantisedMatrix {
+fn embed_all(texts: &[String], embedder: &StaticEmbedder) -> QuantisedMatrix {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let share = texts.len().div_ceil(threads).max(1);
     let embed = |texts: &[String]| {
@@ -218,7 +218,7 @@ fn write(
     let mut manifest = Manifest {
         format: FORMAT,
         collection: collection.as_str().to_owned(),
-        embedder: Embedder::NAME.to_owned(),
+        embedder: StaticEmbedder::NAME.to_owned(),
         chunks: table.chunks.len(),
         files: Vec::new(),
     };
@@ -252,12 +252,12 @@ impl CollectionIndex {
         let read = |name: &str| fs::read(folder.join(name)).map_err(|error| corrupt(format!("{name}: {error}")));
         let manifest: Manifest =
             serde_json::from_slice(&read(MANIFEST)?).map_err(|error| corrupt(format!("{MANIFEST}: {error}")))?;
-        if manifest.format != FORMAT || manifest.embedder != Embedder::NAME {
+        if manifest.format != FORMAT || manifest.embedder != StaticEmbedder::NAME {
             return Err(corrupt(format!(
                 "it was written in format {} for {}, and this version reads format {FORMAT} for {}",
                 manifest.format,
                 manifest.embedder,
-                Embedder::NAME
+                StaticEmbedder::NAME
             )));
         }
         if manifest.collection != collection.as_str() {

@@ -9,7 +9,7 @@ use super::{
     plain_text,
 };
 use crate::{
-    embedder::{Embedder, QuantisedVector, WordId},
+    embedder::{QuantisedVector, StaticEmbedder, WordId},
     words::word_numbers,
 };
 
@@ -44,7 +44,7 @@ pub(crate) struct Passages {
 
 impl Passages {
     /// Splits the text of a chunk under `headings` into passages.
-    pub(crate) fn new(headings: &str, text: &str, format: Format, embedder: &Embedder) -> Self {
+    pub(crate) fn new(headings: &str, text: &str, format: Format, embedder: &StaticEmbedder) -> Self {
         Self {
             all: split(text, format, embedder),
             heading_words: word_numbers(headings),
@@ -72,7 +72,7 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    fn new(kind: PassageKind, text: &str, range: Range<usize>, block: usize, embedder: &Embedder) -> Self {
+    fn new(kind: PassageKind, text: &str, range: Range<usize>, block: usize, embedder: &StaticEmbedder) -> Self {
         let text = &text[range.clone()];
         Self {
             kind,
@@ -92,7 +92,7 @@ impl Passage {
 }
 
 /// Splits the text of a chunk into passages, in order.
-fn split(text: &str, format: Format, embedder: &Embedder) -> Vec<Passage> {
+fn split(text: &str, format: Format, embedder: &StaticEmbedder) -> Vec<Passage> {
     let pieces = match format {
         Format::Markdown => markdown_pieces(text),
         Format::Plain => plain_pieces(text),

@@ -20,7 +20,7 @@ use super::{
     spelling::{self, Correction},
 };
 use crate::{
-    embedder::{Embedder, QuantisedVector},
+    embedder::{QuantisedVector, StaticEmbedder},
     words::{distinct_words, word_number},
 };
 
@@ -78,7 +78,7 @@ pub(super) struct Search {
     corrections: Vec<Correction>,
     filter: Filter,
     limit: usize,
-    embedder: Arc<Embedder>,
+    embedder: Arc<StaticEmbedder>,
     query: Query,
     /// The best chunks, best first.
     pool: Vec<Pooled>,
@@ -97,7 +97,7 @@ impl Search {
         question: &str,
         filter: &Filter,
         limit: usize,
-        embedder: Arc<Embedder>,
+        embedder: Arc<StaticEmbedder>,
     ) -> Self {
         let vocabularies: Vec<_> = indexes.iter().map(|index| &index.vocabulary).collect();
         let (question, corrections) = spelling::correct(question, &vocabularies, &embedder);

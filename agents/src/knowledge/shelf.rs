@@ -17,7 +17,7 @@ use super::{
     CollectionName, Document, KnowledgeError, Snapshot,
     index::{self, CollectionIndex, io},
 };
-use crate::embedder::Embedder;
+use crate::embedder::StaticEmbedder;
 
 const CURRENT: &str = "current.json";
 
@@ -88,7 +88,7 @@ impl Shelf {
         touched: Vec<CollectionName>,
         documents: Vec<Document>,
         revision: u64,
-        embedder: &Embedder,
+        embedder: &StaticEmbedder,
     ) -> Result<Snapshot, KnowledgeError> {
         let mut by_collection: BTreeMap<CollectionName, Vec<Document>> = BTreeMap::new();
         for document in documents {

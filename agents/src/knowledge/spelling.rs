@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, ops::Range, sync::OnceLock};
 use fst::{Automaton, IntoStreamer, Map, MapBuilder, Streamer};
 use levenshtein_automata::{DFA, Distance, LevenshteinAutomatonBuilder};
 
-use crate::{embedder::Embedder, words::is_stop_word};
+use crate::{embedder::StaticEmbedder, words::is_stop_word};
 
 /// Shorter words have too many neighbours.
 const LETTERS_MIN: usize = 4;
@@ -99,7 +99,11 @@ impl Near {
 }
 
 /// A question with its misspelt words corrected, and what was corrected.
-pub(crate) fn correct(question: &str, vocabularies: &[&Vocabulary], embedder: &Embedder) -> (String, Vec<Correction>) {
+pub(crate) fn correct(
+    question: &str,
+    vocabularies: &[&Vocabulary],
+    embedder: &StaticEmbedder,
+) -> (String, Vec<Correction>) {
     let mut corrected = String::with_capacity(question.len());
     let mut corrections: Vec<Correction> = Vec::new();
     let mut copied = 0;

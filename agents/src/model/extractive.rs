@@ -21,7 +21,7 @@ use super::{
     table, weights,
 };
 use crate::{
-    embedder::Embedder,
+    embedder::StaticEmbedder,
     knowledge::{Passage, PassageKind, Passages, SearchResult},
     turn::{Usage, UsageMeter},
 };
@@ -38,7 +38,7 @@ const ANSWERS: f64 = 0.5;
 /// The embedded model. Needs no network and no key; reports 0 tokens.
 #[derive(Debug)]
 pub struct Extractive {
-    embedder: Arc<Embedder>,
+    embedder: Arc<StaticEmbedder>,
 }
 
 impl Extractive {
@@ -47,7 +47,7 @@ impl Extractive {
 
     /// A model that compares by `embedder`.
     #[must_use]
-    pub fn new(embedder: Arc<Embedder>) -> Self {
+    pub fn new(embedder: Arc<StaticEmbedder>) -> Self {
         Self { embedder }
     }
 
@@ -223,7 +223,7 @@ impl<'a> Draft<'a> {
         &self,
         places: &[(usize, usize)],
         resemblance: &Resemblance,
-        embedder: &Embedder,
+        embedder: &StaticEmbedder,
     ) -> Vec<((usize, usize), String)> {
         let is_table = |(chunk, place): &&(usize, usize)| self.passage(*chunk, *place).kind == PassageKind::Table;
         let cut = |at: &(usize, usize)| match table::shown(self.text(at.0, at.1), resemblance, embedder) {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::{
-    embedder::{AskedWord, Embedder, WordId},
+    embedder::{AskedWord, StaticEmbedder, WordId},
     knowledge::Query,
     words::word_numbers,
 };
@@ -18,7 +18,7 @@ pub(super) struct Resemblance {
 }
 
 impl Resemblance {
-    pub(super) fn new(question: &str, query: &Query, embedder: &Embedder) -> Self {
+    pub(super) fn new(question: &str, query: &Query, embedder: &StaticEmbedder) -> Self {
         // A word that the knowledge base does not know says as much as its rarest ones.
         let rarest = query.words.iter().map(|(_, idf)| *idf).fold(1.0, f32::max);
         let says = |word: &str| {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::resemblance::Resemblance;
-use crate::embedder::Embedder;
+use crate::embedder::StaticEmbedder;
 
 /// A table of this many rows is shown whole: there is little to be left out.
 const ROWS_WHOLE: usize = 3;
@@ -16,7 +16,7 @@ const LEAST_OF_BEST: f32 = 0.4;
 const NAMED: f32 = 0.75;
 
 /// The table without the rows that the question is not about. What all rows say alike tells none of them apart.
-pub(super) fn shown<'a>(table: &'a str, resemblance: &Resemblance, embedder: &Embedder) -> Cow<'a, str> {
+pub(super) fn shown<'a>(table: &'a str, resemblance: &Resemblance, embedder: &StaticEmbedder) -> Cow<'a, str> {
     let lines: Vec<&str> = table.lines().collect();
     let Some((head, rows)) = lines.split_at_checked(HEAD_LINES) else {
         return Cow::Borrowed(table);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     definition::Catalog,
-    embedder::{Embedder, QuantisedVector},
+    embedder::{QuantisedVector, StaticEmbedder},
 };
 
 /// What was learnt from examples and knowledge base.
@@ -54,7 +54,7 @@ impl Classifier {
         utterances: Arc<Utterances>,
         evidence: &KnowledgeEvidence,
         catalog: &Catalog,
-        embedder: &Embedder,
+        embedder: &StaticEmbedder,
     ) -> Self {
         let mut spelling = Spelling::default();
         utterances.texts().for_each(|text| spelling.add(text));
@@ -79,7 +79,7 @@ impl Classifier {
     pub(super) fn judge(
         &self,
         message: &str,
-        embedder: &Embedder,
+        embedder: &StaticEmbedder,
         prior: Option<Prior>,
         left_out: Option<usize>,
     ) -> Verdict {
@@ -147,7 +147,7 @@ impl Classifier {
         likeness: &Likeness,
         finding: &Finding,
         features: &[SpecialistFeatures],
-        embedder: &Embedder,
+        embedder: &StaticEmbedder,
     ) -> GateFeatures {
         use SpecialistFeature as F;
         let best = |feature: F| {
@@ -188,7 +188,7 @@ impl Classifier {
 
     /// Whether at least half of the words are ones that the knowledge base or the embedder has: else the message is in another
     /// language, and that it is far from the documents says nothing.
-    fn understands(&self, words: &[String], embedder: &Embedder) -> bool {
+    fn understands(&self, words: &[String], embedder: &StaticEmbedder) -> bool {
         let understood = |word: &&String| {
             word.chars().any(char::is_numeric) || embedder.has_word(word) || self.evidence.has_word(word)
         };

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::near::SmoothMax;
 use crate::{
     definition::Catalog,
-    embedder::{DIMENSIONS, Embedder, QuantisedMatrix, QuantisedVector},
+    embedder::{DIMENSIONS, QuantisedMatrix, QuantisedVector, StaticEmbedder},
     knowledge::CollectionName,
     words::{distinct_words, for_each_word},
 };
@@ -91,7 +91,7 @@ pub(super) struct Finding {
 }
 
 impl Evidence {
-    pub(super) fn new(evidence: &KnowledgeEvidence, catalog: &Catalog, embedder: &Embedder) -> Self {
+    pub(super) fn new(evidence: &KnowledgeEvidence, catalog: &Catalog, embedder: &StaticEmbedder) -> Self {
         let agents = catalog.agents();
         let mut made = Self {
             revision: evidence.revision,

@@ -15,7 +15,7 @@ mod weights;
 use std::sync::LazyLock;
 
 use super::message::words;
-use crate::{embedder::Embedder, phrases::Phrases};
+use crate::{embedder::StaticEmbedder, phrases::Phrases};
 
 /// Words that set rules aside, with a rule word near by.
 const SET_ASIDE: &[&str] = &[
@@ -230,12 +230,12 @@ const REACH: usize = 8;
 const TELL_REACH: usize = 12;
 
 /// The words that make `message` an attempt, as a person can recognise them; none where it is no attempt.
-pub(crate) fn find(message: &str, embedder: &Embedder) -> Option<String> {
+pub(crate) fn find(message: &str, embedder: &StaticEmbedder) -> Option<String> {
     find_listed(message).or_else(|| detector::find(message, embedder))
 }
 
 /// What the detector sees of a message: features with their names, and its embedding. For fitting.
-pub(super) fn features(message: &str, embedder: &Embedder) -> (Vec<(String, f32)>, Vec<f32>) {
+pub(super) fn features(message: &str, embedder: &StaticEmbedder) -> (Vec<(String, f32)>, Vec<f32>) {
     let reading = detector::Reading::of(message, embedder);
     (reading.features().collect(), reading.meaning(embedder))
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     conversation::{Leaning, Standalone, standalone},
     definition::Catalog,
-    embedder::Embedder,
+    embedder::StaticEmbedder,
 };
 
 /// From this probability on, a part of a message is the concern of a specialist.
@@ -38,7 +38,7 @@ const CLEARLY_OWN: f32 = 0.6;
 pub struct Router {
     catalog: Catalog,
     agents: Vec<AgentId>,
-    embedder: Arc<Embedder>,
+    embedder: Arc<StaticEmbedder>,
     utterances: Arc<Utterances>,
     learnt: ArcSwap<Classifier>,
 }
@@ -52,14 +52,14 @@ struct Examined {
 impl Router {
     /// Learns from the examples of the catalog; until [`Self::learn`] is called, from nothing else.
     #[must_use]
-    pub fn new(catalog: &Catalog, embedder: Arc<Embedder>) -> Self {
+    pub fn new(catalog: &Catalog, embedder: Arc<StaticEmbedder>) -> Self {
         Self::with_examples(catalog, embedder, usize::MAX)
     }
 
     /// As [`Self::new`], with at most so many examples of each specialist, and then without keywords: how a new house is routed,
     /// for fitting.
     #[must_use]
-    pub fn with_examples(catalog: &Catalog, embedder: Arc<Embedder>, examples_max: usize) -> Self {
+    pub fn with_examples(catalog: &Catalog, embedder: Arc<StaticEmbedder>, examples_max: usize) -> Self {
         let utterances = Arc::new(Utterances::new(catalog, &embedder, examples_max));
         let nothing = KnowledgeEvidence::default();
         let classifier = Classifier::new(Arc::clone(&utterances), &nothing, catalog, &embedder);
@@ -104,7 +104,7 @@ impl Router {
         self.examine(message, history).case
     }
 
-    pub(super) fn embedder(&self) -> &Embedder {
+    pub(super) fn embedder(&self) -> &StaticEmbedder {
         &self.embedder
     }
 

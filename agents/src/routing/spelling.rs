@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::embedder::Embedder;
+use crate::embedder::StaticEmbedder;
 
 /// A shorter word has too many neighbours, a longer one is no word.
 const LETTERS: std::ops::RangeInclusive<usize> = 3..=24;
@@ -44,7 +44,7 @@ impl Spelling {
 
     /// The text with its misspelt words put right: those that neither we nor the embedder know, and that are one or two
     /// mistakes (a letter too many, missing, wrong, or two changed round) from a word we have seen.
-    pub(super) fn corrected(&self, text: &str, embedder: &Embedder) -> String {
+    pub(super) fn corrected(&self, text: &str, embedder: &StaticEmbedder) -> String {
         // Letters beyond ASCII are mostly those of another language, whose words are strange to us and yet right.
         if text.chars().any(|c| c.is_alphabetic() && !c.is_ascii()) {
             return text.to_owned();

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::{Case, letters::LetterRuns, message::words, near::SmoothMax};
 use crate::{
     definition::{Catalog, Example},
-    embedder::{Embedder, QuantisedMatrix, QuantisedVector},
+    embedder::{QuantisedMatrix, QuantisedVector, StaticEmbedder},
     words::for_each_word,
 };
 
@@ -78,7 +78,7 @@ pub(super) struct Nearest<'a> {
 
 impl Utterances {
     /// Of each specialist at most `examples_max`, and keywords only where that is no bound.
-    pub(super) fn new(catalog: &Catalog, embedder: &Embedder, examples_max: usize) -> Self {
+    pub(super) fn new(catalog: &Catalog, embedder: &StaticEmbedder, examples_max: usize) -> Self {
         let agents = catalog.agents();
         let mut made = Self {
             known: Vec::new(),
@@ -121,7 +121,7 @@ impl Utterances {
         made
     }
 
-    fn take_in(&mut self, example: &Example, agent: usize, embedder: &Embedder) {
+    fn take_in(&mut self, example: &Example, agent: usize, embedder: &StaticEmbedder) {
         let words: HashSet<String> = words(&example.text).into_iter().collect();
         for word in &words {
             let counts = self

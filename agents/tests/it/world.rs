@@ -7,7 +7,7 @@ use std::{
 };
 
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     cache::SemanticCache,
     definition::Catalog,
     knowledge::{CollectionName, Knowledge, ingest_folder},
@@ -19,9 +19,9 @@ use orchestratai_shared::AgentId;
 
 use crate::memory_store::MemoryStore;
 
-pub(crate) fn embedder() -> Arc<Embedder> {
-    static EMBEDDER: OnceLock<Arc<Embedder>> = OnceLock::new();
-    Arc::clone(EMBEDDER.get_or_init(|| Arc::new(Embedder::embedded())))
+pub(crate) fn embedder() -> Arc<StaticEmbedder> {
+    static EMBEDDER: OnceLock<Arc<StaticEmbedder>> = OnceLock::new();
+    Arc::clone(EMBEDDER.get_or_init(|| Arc::new(StaticEmbedder::embedded())))
 }
 
 pub(crate) fn catalog() -> Arc<Catalog> {

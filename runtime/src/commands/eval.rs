@@ -10,7 +10,7 @@ use std::{
 };
 
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     cache::SemanticCache,
     model::FEATURES_TARGET,
     routing::Router,
@@ -150,7 +150,7 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     let store = open_store(settings, Access::Documents).await?;
     let documents = StoredDocuments::new(store.clone());
     demo::load(&documents).await.map_err(failed)?;
-    let embedder = Arc::new(Embedder::embedded());
+    let embedder = Arc::new(StaticEmbedder::embedded());
     let catalog = Arc::new(load_agents(settings)?);
     let means = Means {
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),

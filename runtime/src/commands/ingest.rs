@@ -8,7 +8,7 @@ use std::{
 };
 
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     knowledge::{CollectionName, FileProblem, IngestReport, ingest_folder},
 };
 use orchestratai_store::{Access, Store};
@@ -82,7 +82,7 @@ async fn serve(
     };
     loop {
         if let Some(_lock) = data.try_lock(Holder::Command)? {
-            let embedder = Arc::new(Embedder::embedded());
+            let embedder = Arc::new(StaticEmbedder::embedded());
             let knowledge = open_knowledge(settings, data, documents, &embedder, |_| ()).await?;
             let failed = |error| CommandFailure::because("the documents are stored, but not all is read", error);
             knowledge.deepen().await.map_err(failed)?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     knowledge::{CollectionName, Filter, Knowledge, SearchResult},
 };
 use orchestratai_store::Access;
@@ -83,7 +83,7 @@ async fn open(settings: &Settings) -> Result<Knowledge, CommandFailure> {
     let data = DataDir::open(&settings.store.data_dir)?;
     let store = open_store(settings, Access::Documents).await?;
     let documents = StoredDocuments::new(store.clone());
-    let embedder = Arc::new(Embedder::embedded());
+    let embedder = Arc::new(StaticEmbedder::embedded());
     let failed = |error| CommandFailure::because("the database cannot be read", error);
     for _ in 0..PATIENCE_STEPS {
         let lock = data.try_lock(Holder::Command)?;

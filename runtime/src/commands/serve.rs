@@ -11,7 +11,7 @@ use std::{
 
 use orchestratai_actors::{DoubleTexting, Gateway, Parts, SessionSettings};
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     cache::SemanticCache,
     definition::Catalog,
     knowledge::{Knowledge, SecondStageUse},
@@ -106,7 +106,7 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     mark_demo(&settings, &data)?;
     let store = open_store(&settings, Access::Journal).await?;
     let documents = StoredDocuments::new(store.clone());
-    let embedder = Arc::new(Embedder::embedded());
+    let embedder = Arc::new(StaticEmbedder::embedded());
     let metrics = Metrics::new(&BUILD);
     let counted = count_second_stage(metrics.clone());
     let knowledge = open_knowledge(&settings, &data, &documents, &embedder, counted).await?;

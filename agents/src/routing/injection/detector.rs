@@ -10,7 +10,7 @@ use super::{
     shape::{SHAPES, Shape},
     weights,
 };
-use crate::{embedder::Embedder, routing::message::words};
+use crate::{embedder::StaticEmbedder, routing::message::words};
 
 /// From this logarithm of odds on, a message is taken for an attempt.
 const ATTEMPT: f32 = 1.0;
@@ -37,7 +37,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn of(message: &str, embedder: &Embedder) -> Self {
+    pub(super) fn of(message: &str, embedder: &StaticEmbedder) -> Self {
         let plain = disguise::plain(message);
         let is_disguised = plain.is_some();
         let text = plain.unwrap_or_else(|| message.to_owned());
@@ -68,7 +68,7 @@ impl Reading {
     }
 
     /// The embedding of what it says, all 0 where the embedder does not know its words.
-    pub(super) fn meaning(&self, embedder: &Embedder) -> Vec<f32> {
+    pub(super) fn meaning(&self, embedder: &StaticEmbedder) -> Vec<f32> {
         let vector = embedder.embed(&self.text);
         let says = f32::from(u8::from(self.is_known));
         vector.into_iter().map(|number| says * number).collect()
@@ -97,7 +97,7 @@ impl Reading {
     }
 
     /// The words that say most, in their order.
-    fn telling(&self, embedder: &Embedder) -> String {
+    fn telling(&self, embedder: &StaticEmbedder) -> String {
         let says = |(at, word): (usize, &String)| {
             let meaning = weights::meaning(&embedder.embed(word)) / (self.words.len() as f32).sqrt();
             (sum(concepts::of_word(word), &weights::CONCEPT) + meaning, at)
@@ -112,7 +112,7 @@ impl Reading {
 }
 
 /// The words that say most for an attempt; none where the message is more likely honest.
-pub(super) fn find(message: &str, embedder: &Embedder) -> Option<String> {
+pub(super) fn find(message: &str, embedder: &StaticEmbedder) -> Option<String> {
     let reading = Reading::of(message, embedder);
     let by_form = reading.by_form();
     // The embedding costs more than all the rest, and most messages are honest whatever it says.

@@ -8,7 +8,7 @@ use orchestratai_actors::{
     DoubleTexting, Frame, Gateway, Parts, Publish, SessionLink, SessionSettings, Submission, Subscription, start,
 };
 use orchestratai_agents::{
-    Embedder,
+    StaticEmbedder,
     definition::Catalog,
     routing::Router,
     turn::{AgentError, Answer, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
@@ -87,7 +87,7 @@ impl House {
             .await
             .unwrap();
         let catalog = Arc::new(catalog);
-        let router = Arc::new(Router::new(&catalog, Arc::new(Embedder::embedded())));
+        let router = Arc::new(Router::new(&catalog, Arc::new(StaticEmbedder::embedded())));
         let responders = catalog
             .agents()
             .iter()
