@@ -31,4 +31,4 @@ mod phrases;
 mod testing;
 mod words;
 
-pub use embedder::StaticEmbedder;
+pub use embedder::{Embedder, StaticEmbedder};

@@ -61,7 +61,7 @@ mod tests {
     use std::{path::Path, sync::Arc, time::Duration};
 
     use orchestratai_agents::{
-        StaticEmbedder,
+        Embedder, StaticEmbedder,
         embedder::{SecondStage, Transformer, cosine},
         knowledge::{Cascade, Knowledge, parse},
     };

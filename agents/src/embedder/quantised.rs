@@ -65,12 +65,6 @@ impl QuantisedMatrix {
         self.values.extend(values);
     }
 
-    /// Puts another one's vectors behind its own.
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.scales.append(&mut other.scales);
-        self.values.append(&mut other.values);
-    }
-
     /// How many vectors there are.
     pub(crate) fn len(&self) -> usize {
         self.scales.len()
@@ -131,18 +125,12 @@ mod tests {
         let question = embedder().embed("How do I rotate a key?");
         let mut matrix = QuantisedMatrix::default();
         texts.iter().for_each(|text| matrix.push(&embedder().embed(text)));
-        let mut twice = matrix.clone();
-        twice.append(matrix.clone());
-        assert_eq!((matrix.len(), twice.len()), (3, 6));
-        for (text, found) in texts
-            .iter()
-            .cycle()
-            .zip(twice.cosines(&QuantisedVector::new(&question)))
-        {
+        assert_eq!(matrix.len(), 3);
+        for (text, found) in texts.iter().zip(matrix.cosines(&QuantisedVector::new(&question))) {
             let exact = cosine(&embedder().embed(text), &question);
             assert!((found - exact).abs() < 0.01, "{text}: {found} is not {exact}");
         }
-        assert!(cosine(&twice.vector(4), &embedder().embed(texts[1])) > 0.99);
+        assert!(cosine(&matrix.vector(1), &embedder().embed(texts[1])) > 0.99);
     }
 
     #[test]

@@ -8,27 +8,32 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
+use rayon::{ThreadPool, ThreadPoolBuilder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::{Transformer, TransformerError};
+use super::{Embedder, Transformer, TransformerError};
 
 /// Questions that may wait for each worker: more could not be served within any time that a turn would wait.
 const WAITING_PER_WORKER: usize = 4;
+
+/// What it asks. A call through a pointer is nothing beside the 10 ms that a text takes.
+type Model = dyn Embedder<Error = TransformerError>;
+/// Loads it.
+type Load = dyn Fn() -> Result<Arc<Model>, TransformerError> + Send + Sync;
 
 /// A transformer on threads of its own. Clones share it.
 #[derive(Clone)]
 pub struct SecondStage(Arc<Inner>);
 
 struct Inner {
-    folder: Option<PathBuf>,
+    load: Box<Load>,
     name: String,
     idle_after: Duration,
     workers: ThreadPool,
     /// One permit for each question that computes or waits for a worker.
     places: Arc<Semaphore>,
     /// Held while it is loaded, so only by threads that may wait.
-    model: Mutex<Option<Arc<Transformer>>>,
+    model: Mutex<Option<Arc<Model>>>,
     usage: Mutex<Usage>,
 }
 
@@ -64,19 +69,35 @@ impl SecondStage {
     /// [`TransformerError::Io`] where the folder has no weights.
     pub fn new(folder: Option<PathBuf>, idle_after: Duration) -> Result<Self, TransformerError> {
         let name = Transformer::name_in(folder.as_deref())?;
+        let load = move || -> Result<Arc<Model>, TransformerError> {
+            Ok(Arc::new(match &folder {
+                None => Transformer::embedded()?,
+                Some(folder) => Transformer::from_folder(folder)?,
+            }))
+        };
+        Ok(Self::of(name, load, idle_after))
+    }
+
+    /// Any other model, called `name`, that `load` loads each time that it is wanted and not there.
+    #[must_use]
+    pub fn of(
+        name: String,
+        load: impl Fn() -> Result<Arc<dyn Embedder<Error = TransformerError>>, TransformerError> + Send + Sync + 'static,
+        idle_after: Duration,
+    ) -> Self {
         let threads = (cores() / 2).max(1);
-        Ok(Self(Arc::new(Inner {
-            folder,
+        Self(Arc::new(Inner {
+            load: Box::new(load),
             name,
             idle_after,
             workers: pool(threads),
             places: Arc::new(Semaphore::new(threads * (1 + WAITING_PER_WORKER))),
             model: Mutex::default(),
             usage: Mutex::default(),
-        })))
+        }))
     }
 
-    /// Names its weights; see [`Transformer::name`].
+    /// Names its weights; see [`Embedder::name`].
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name
@@ -125,11 +146,7 @@ impl SecondStage {
     /// [`TransformerError`] of one of the texts that fail.
     pub fn embed_all(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Arc<TransformerError>> {
         let model = self.0.model()?;
-        let vectors: Result<Vec<Vec<f32>>, TransformerError> = pool(cores()).install(|| {
-            // One by one: a long text takes as long as four short ones.
-            let each = texts.par_iter().with_max_len(1);
-            each.map(|text| model.embed(text)).collect()
-        });
+        let vectors = pool(cores()).install(|| model.embed_batch(texts));
         self.watch();
         vectors.map_err(Arc::new)
     }
@@ -158,18 +175,14 @@ impl SecondStage {
 
 impl Inner {
     /// The model, loaded if it is not; two that load it at once are one.
-    fn model(&self) -> Result<Arc<Transformer>, Arc<TransformerError>> {
+    fn model(&self) -> Result<Arc<Model>, Arc<TransformerError>> {
         // Held while it loads: whoever comes meanwhile waits for the same.
         let mut loaded = self.model.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(model) = &*loaded {
             return Ok(Arc::clone(model));
         }
         let began = Instant::now();
-        let model = match &self.folder {
-            None => Transformer::embedded(),
-            Some(folder) => Transformer::from_folder(folder),
-        };
-        let model = Arc::new(model.map_err(Arc::new)?);
+        let model = (self.load)().map_err(Arc::new)?;
         tracing::debug!(
             model = self.name,
             took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -254,6 +267,38 @@ mod tests {
         let busy = all.iter().filter(|made| matches!(made, Err(NotEmbedded::Busy))).count();
         let made = all.iter().filter(|made| made.is_ok()).count();
         assert!(busy > 500 && made > 0 && busy + made == all.len(), "{busy} {made}");
+    }
+
+    /// Says how long a text is.
+    struct Lengths;
+
+    impl Embedder for Lengths {
+        type Error = TransformerError;
+
+        fn name(&self) -> &str {
+            "lengths"
+        }
+
+        fn dimensions(&self) -> usize {
+            1
+        }
+
+        fn embed(&self, text: &str) -> Result<Vec<f32>, TransformerError> {
+            if text.is_empty() {
+                return Err(TransformerError::Tensor("none".into()));
+            }
+            Ok(vec![text.len() as f32])
+        }
+    }
+
+    #[tokio::test]
+    async fn any_model_can_be_put_in_and_keeps_order_and_errors() {
+        let stage = SecondStage::of("lengths".into(), || Ok(Arc::new(Lengths)), LONG);
+        assert_eq!(stage.name(), "lengths");
+        assert_eq!(stage.embed("four", LONG).await.unwrap(), [4.0]);
+        assert_eq!(stage.embed_all(&["a", "bb", "ccc"]).unwrap(), [[1.0], [2.0], [3.0]]);
+        assert!(stage.embed_all(&["a", ""]).is_err());
+        assert!(matches!(stage.embed("", LONG).await, Err(NotEmbedded::Failed(_))));
     }
 
     #[tokio::test]

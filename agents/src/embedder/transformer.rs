@@ -13,10 +13,12 @@ use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use sha2::{Digest, Sha256};
 use tokenizers::{Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
 
+use super::Embedder;
+
 const TOKENIZER: &[u8] = include_bytes!("../../assets/minilm-l6-int8/tokenizer.json");
 const WEIGHTS: &[u8] = include_bytes!("../../assets/minilm-l6-int8/model.safetensors");
 const CONFIG: &[u8] = include_bytes!("../../assets/minilm-l6-int8/config.json");
-/// Names the compiled-in model; see [`Transformer::name`].
+/// Names the compiled-in model; see [`Embedder::name`].
 const EMBEDDED_NAME: &str = "minilm-l6-int8";
 
 /// What a text is cut to, in word pieces: what the models of the family are trained with.
@@ -134,33 +136,6 @@ impl Transformer {
         })
     }
 
-    /// Names the weights; vectors made by a model of another name are not comparable.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Numbers in one embedding.
-    #[must_use]
-    pub fn dimensions(&self) -> usize {
-        self.dimensions
-    }
-
-    /// The embedding of `text`: [`Self::dimensions`] numbers of length 1. Reads at most 256 word pieces. Computes on the
-    /// calling thread and on those of its pool, for 10 ms and more.
-    ///
-    /// # Errors
-    /// [`TransformerError::Tokenizer`] and [`TransformerError::Model`].
-    pub fn embed(&self, text: &str) -> Result<Vec<f32>, TransformerError> {
-        let pieces = self.tokenizer.encode(text, true).map_err(TransformerError::Tokenizer)?;
-        let states = self.last_states(pieces.get_ids()).map_err(TransformerError::Model)?;
-        let mut sum = vec![0.0_f32; self.dimensions];
-        for state in &states {
-            sum.iter_mut().zip(state).for_each(|(sum, value)| *sum += value);
-        }
-        Ok(unit(sum))
-    }
-
     fn last_states(&self, ids: &[u32]) -> candle_core::Result<Vec<Vec<f32>>> {
         if ids.is_empty() {
             return Ok(Vec::new());
@@ -168,6 +143,29 @@ impl Transformer {
         let ids = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?;
         let types = ids.zeros_like()?;
         self.model.forward(&ids, &types, None)?.squeeze(0)?.to_vec2::<f32>()
+    }
+}
+
+impl Embedder for Transformer {
+    type Error = TransformerError;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    /// As the trait says, of at most 256 word pieces. Computes on the calling thread and on those of its pool, for 10 ms and more.
+    fn embed(&self, text: &str) -> Result<Vec<f32>, TransformerError> {
+        let pieces = self.tokenizer.encode(text, true).map_err(TransformerError::Tokenizer)?;
+        let states = self.last_states(pieces.get_ids()).map_err(TransformerError::Model)?;
+        let mut sum = vec![0.0_f32; self.dimensions];
+        for state in &states {
+            sum.iter_mut().zip(state).for_each(|(sum, value)| *sum += value);
+        }
+        Ok(unit(sum))
     }
 }
 

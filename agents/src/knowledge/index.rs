@@ -14,7 +14,6 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -29,7 +28,7 @@ use super::{
     spelling::Vocabulary,
     transformer_vectors::{TextKey, TransformerVectors, text_key},
 };
-use crate::embedder::{DIMENSIONS, QuantisedMatrix, QuantisedVector, StaticEmbedder};
+use crate::embedder::{DIMENSIONS, Embedder, QuantisedMatrix, QuantisedVector, StaticEmbedder};
 
 /// Changes whenever an older index could not be read, or would be cut differently.
 const FORMAT: u32 = 3;
@@ -41,6 +40,9 @@ const TEXT: &str = "text";
 const TRANSFORMER: &str = "transformer.i8";
 /// Up to this many chunks, each keeps its passages once they are made: 2 to 3 KiB a chunk.
 const KEPT_PASSAGES_CHUNKS_MAX: usize = 2_000;
+
+/// Texts that are embedded before their vectors are quantised.
+const EMBEDDED_AT_ONCE: usize = 4_096;
 
 /// The index of one collection at one revision.
 #[derive(Debug)]
@@ -152,7 +154,7 @@ pub(crate) fn build(
         chunk.folded = folded;
     }
     let texts: Vec<String> = table.chunks.iter().map(|chunk| table.indexed_text(chunk)).collect();
-    let vectors = embed_all(&texts, embedder);
+    let Ok(vectors) = embed_all(&texts, embedder);
     let words = Vocabulary::build(texts.iter().map(String::as_str));
     // A chunk that is folded is never found; its words must not count as rare or frequent either.
     let searchable = table
@@ -177,21 +179,16 @@ fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
 }
 
 /// The vectors of all texts, made on all cores.
-fn embed_all(texts: &[String], embedder: &StaticEmbedder) -> QuantisedMatrix {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let share = texts.len().div_ceil(threads).max(1);
-    let embed = |texts: &[String]| {
-        let mut vectors = QuantisedMatrix::default();
-        texts.iter().for_each(|text| vectors.push(&embedder.embed(text)));
-        vectors
-    };
-    texts.par_chunks(share).map(embed).collect::<Vec<_>>().into_iter().fold(
-        QuantisedMatrix::default(),
-        |mut all, part| {
-            all.append(part);
-            all
-        },
-    )
+fn embed_all<E: Embedder>(texts: &[String], embedder: &E) -> Result<QuantisedMatrix, E::Error> {
+    let mut vectors = QuantisedMatrix::default();
+    // Before they are quantised they take four times the memory.
+    for batch in texts.chunks(EMBEDDED_AT_ONCE) {
+        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+        for vector in embedder.embed_batch(&batch)? {
+            vectors.push(&vector);
+        }
+    }
+    Ok(vectors)
 }
 
 fn write(
