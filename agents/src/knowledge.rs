@@ -389,13 +389,22 @@ impl Knowledge {
     ) -> Result<IngestReport, KnowledgeError> {
         let collection = collection.clone();
         let parsed = blocking(move || Ok(parse(&collection, UPLOADS_ROOT, files))).await?;
-        let ParsedFiles { documents, problems } = parsed;
+        let ParsedFiles {
+            documents,
+            converted,
+            problems,
+            ..
+        } = parsed;
         let changes = DocumentChanges {
             put: documents,
             ..DocumentChanges::default()
         };
         let outcome = self.0.documents.change(changes).await?;
-        Ok(IngestReport { outcome, problems })
+        Ok(IngestReport {
+            outcome,
+            converted,
+            problems,
+        })
     }
 
     /// Removes a document; false where there was none of that id.

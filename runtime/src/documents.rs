@@ -1,5 +1,7 @@
 //! Joins what the agents want of documents with the store that keeps them.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use orchestratai_agents::knowledge::{
     ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
@@ -45,6 +47,19 @@ impl DocumentStore for StoredDocuments {
         })
     }
 
+    async fn content_hashes(
+        &self,
+        collection: &CollectionName,
+        root: &str,
+    ) -> Result<HashMap<String, String>, DocumentStoreError> {
+        let root = store::DocumentRoot {
+            organization: DEFAULT_ORGANIZATION.into(),
+            collection: collection.to_string(),
+            root: root.to_owned(),
+        };
+        self.store.content_hashes(&root).await.map_err(DocumentStoreError::new)
+    }
+
     async fn change(&self, changes: DocumentChanges) -> Result<ChangeOutcome, DocumentStoreError> {
         let changes = store::DocumentChanges {
             put: changes.put.into_iter().map(stored).collect(),
@@ -54,6 +69,7 @@ impl DocumentStore for StoredDocuments {
                 collection: collection.to_string(),
                 root,
             }),
+            keep: changes.keep,
         };
         let changed = self
             .store

@@ -1,5 +1,7 @@
 //! Documents, and the trait through which they are kept.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use orchestratai_shared::Timestamp;
 use serde_json::{Map, Value};
@@ -69,8 +71,10 @@ pub struct DocumentChanges {
     pub put: Vec<NewDocument>,
     /// Documents to remove; one that is not there is no error.
     pub remove: Vec<DocumentId>,
-    /// A collection and a root whose documents are to be those in `put` and no others: what else is there is removed.
+    /// A collection and a root whose documents are to be those in `put` and `keep` and no others: what else is there is removed.
     pub replace_root: Option<(CollectionName, String)>,
+    /// Paths below that root whose documents stay as they are, and count as unchanged; one that is not there is no error.
+    pub keep: Vec<String>,
 }
 
 /// What a change came to.
@@ -78,7 +82,7 @@ pub struct DocumentChanges {
 pub struct ChangeOutcome {
     /// The knowledge revision now; as before where nothing was changed.
     pub revision: u64,
-    /// The ids of the documents put, in the order given.
+    /// The ids of the documents put, in the order given, and after them those of the documents kept.
     pub ids: Vec<DocumentId>,
     /// How many are new.
     pub added: usize,
@@ -124,6 +128,16 @@ pub trait DocumentStore: Send + Sync {
     /// # Errors
     /// [`DocumentStoreError`] where the store cannot be read.
     async fn since(&self, revision: u64) -> Result<DocumentsSince, DocumentStoreError>;
+
+    /// The content hashes of the documents of a root of a collection, by path.
+    ///
+    /// # Errors
+    /// [`DocumentStoreError`] where the store cannot be read.
+    async fn content_hashes(
+        &self,
+        collection: &CollectionName,
+        root: &str,
+    ) -> Result<HashMap<String, String>, DocumentStoreError>;
 
     /// Makes a change, all or nothing; durable when it returns.
     ///

@@ -15,6 +15,8 @@ use super::{
 pub struct IngestReport {
     /// What became of the documents.
     pub outcome: ChangeOutcome,
+    /// How many files were converted; those that have been before, and are as they were, are not.
+    pub converted: usize,
     /// What was wrong with files, one by one.
     pub problems: Vec<FileProblem>,
 }
@@ -29,10 +31,15 @@ pub async fn ingest_folder(
     collection: &CollectionName,
 ) -> Result<IngestReport, KnowledgeError> {
     let (path, name) = (path.to_owned(), collection.clone());
-    let (parsed, root) = blocking(move || {
+    let (found, root) = blocking(move || {
         let found = folder::find(&path)?;
         let root = path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
-        let mut parsed = parse_each(&name, &root, found.files, FoundFile::read);
+        Ok((found, root))
+    })
+    .await?;
+    let known = documents.content_hashes(collection, &root).await?;
+    let (parsed, root) = blocking(move || {
+        let mut parsed = parse_each(&name, &root, found.files, &known, FoundFile::read);
         parsed.problems.splice(0..0, found.problems);
         Ok((parsed, root))
     })
@@ -65,10 +72,12 @@ async fn replace_root(
         put: parsed.documents,
         remove: Vec::new(),
         replace_root,
+        keep: parsed.unchanged,
     };
     let outcome = documents.change(changes).await?;
     Ok(IngestReport {
         outcome,
+        converted: parsed.converted,
         problems: parsed.problems,
     })
 }

@@ -1,6 +1,6 @@
 //! From files to documents: what cannot be read is reported file by file and stops nothing else.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, collections::HashMap, fmt};
 
 use rayon::prelude::*;
 use serde_json::{Map, Value};
@@ -30,6 +30,10 @@ pub struct SourceFile {
 pub struct ParsedFiles {
     /// The documents, in the order of the files.
     pub documents: Vec<NewDocument>,
+    /// Paths of files that were converted before, by the converter that there is now, and have not changed since.
+    pub unchanged: Vec<String>,
+    /// How many files were converted.
+    pub converted: usize,
     /// What was wrong, file by file.
     pub problems: Vec<FileProblem>,
 }
@@ -55,27 +59,54 @@ impl fmt::Display for FileProblem {
 /// Reads files as documents of a collection, several at a time. `root` names where they came from.
 #[must_use]
 pub fn parse(collection: &CollectionName, root: &str, files: Vec<SourceFile>) -> ParsedFiles {
-    parse_each(collection, root, files, Ok)
+    parse_each(collection, root, files, &HashMap::new(), Ok)
 }
 
 /// Reads files as documents of a collection, several at a time, each when its turn has come: what it holds is there only until its
-/// text has been taken from it.
+/// text has been taken from it. `known` are the content hashes of what is stored, by path: what would be converted to the same again is
+/// not converted.
 pub(crate) fn parse_each<F: Send>(
     collection: &CollectionName,
     root: &str,
     files: Vec<F>,
+    known: &HashMap<String, String>,
     read: impl Fn(F) -> Result<SourceFile, FileProblem> + Sync,
 ) -> ParsedFiles {
     let parse = |file| match read(file) {
-        Ok(file) => parse_file(collection, root, &file),
-        Err(problem) => (None, vec![problem]),
+        Ok(file) if is_converted_already(&file, known) => ParsedFiles {
+            unchanged: vec![file.path],
+            ..ParsedFiles::default()
+        },
+        Ok(file) => {
+            let (document, problems) = parse_file(collection, root, &file);
+            ParsedFiles {
+                documents: document.into_iter().collect(),
+                converted: usize::from(FileKind::of(&file.path).and_then(convert::version).is_some()),
+                problems,
+                ..ParsedFiles::default()
+            }
+        }
+        Err(problem) => ParsedFiles {
+            problems: vec![problem],
+            ..ParsedFiles::default()
+        },
     };
     let mut parsed = ParsedFiles::default();
-    for (document, problems) in files.into_par_iter().map(parse).collect::<Vec<_>>() {
-        parsed.documents.extend(document);
-        parsed.problems.extend(problems);
+    for one in files.into_par_iter().map(parse).collect::<Vec<_>>() {
+        parsed.documents.extend(one.documents);
+        parsed.unchanged.extend(one.unchanged);
+        parsed.converted += one.converted;
+        parsed.problems.extend(one.problems);
     }
     parsed
+}
+
+/// Whether what is stored was converted from these bytes by the present version. Text is read in any case: that is no work, and what is
+/// wrong with its front matter is told each time.
+fn is_converted_already(file: &SourceFile, known: &HashMap<String, String>) -> bool {
+    let kind = FileKind::of(&file.path).filter(|kind| convert::version(*kind).is_some());
+    kind.zip(known.get(&file.path))
+        .is_some_and(|(kind, known)| content_hash(kind, &file.bytes) == *known)
 }
 
 /// The document that a file is, and what is wrong with it.
@@ -107,8 +138,12 @@ fn parse_file(collection: &CollectionName, root: &str, file: &SourceFile) -> (Op
 
 /// Tells whether a file has to be taken in again: by what it holds, and where it is converted, by the version of the conversion.
 fn content_hash(kind: FileKind, bytes: &[u8]) -> String {
+    content_hash_by(convert::version(kind), kind, bytes)
+}
+
+fn content_hash_by(version: Option<u32>, kind: FileKind, bytes: &[u8]) -> String {
     let mut hash = Sha256::new();
-    if let Some(version) = convert::version(kind) {
+    if let Some(version) = version {
         hash.update(format!("{kind:?} converted by version {version}\n"));
     }
     hash.update(bytes);
@@ -246,6 +281,29 @@ mod tests {
                 "{path} {text:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_converted_is_converted_again_only_by_another_version_or_from_other_bytes() {
+        let collection = CollectionName::parse("billing").unwrap();
+        let page = b"<p>Refunds take five days.</p>";
+        let parse_with = |path: &str, hash: String| {
+            let file = SourceFile {
+                path: path.into(),
+                bytes: page.to_vec(),
+            };
+            let known = HashMap::from([(path.to_owned(), hash)]);
+            let parsed = parse_each(&collection, "r", vec![file], &known, Ok);
+            (parsed.documents.len(), parsed.unchanged.len(), parsed.converted)
+        };
+        let version = convert::version(FileKind::Html);
+        let later = version.map(|version| version + 1);
+        let html = FileKind::Html;
+        assert_eq!(parse_with("a.html", content_hash(html, page)), (0, 1, 0));
+        assert_eq!(parse_with("a.html", content_hash_by(later, html, page)), (1, 0, 1));
+        assert_eq!(parse_with("a.html", content_hash(html, b"<p>Other.</p>")), (1, 0, 1));
+        // Text is never converted, and read each time.
+        assert_eq!(parse_with("a.md", content_hash(FileKind::Markdown, page)), (1, 0, 0));
     }
 
     #[test]

@@ -175,6 +175,14 @@ mod tests {
             Ok(DocumentsSince::default())
         }
 
+        async fn content_hashes(
+            &self,
+            _: &CollectionName,
+            _: &str,
+        ) -> Result<std::collections::HashMap<String, String>, DocumentStoreError> {
+            Ok(std::collections::HashMap::new())
+        }
+
         async fn change(&self, _: DocumentChanges) -> Result<ChangeOutcome, DocumentStoreError> {
             Ok(ChangeOutcome::default())
         }

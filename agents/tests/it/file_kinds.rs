@@ -217,3 +217,37 @@ async fn uploads_are_converted_as_well() {
         .unwrap();
     assert_eq!(found.chunks[0].chunk.heading_path(), ["Travel", "Rail"]);
 }
+
+#[tokio::test]
+async fn a_folder_that_is_as_it_was_is_not_converted_again() {
+    let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(folder.path().join("page.html"), PAGE).unwrap();
+    fs::write(folder.path().join("travel.docx"), docx("Trains", "Take the train.")).unwrap();
+    fs::write(folder.path().join("notes.md"), "# Notes\n\nPlain text.").unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let knowledge = Knowledge::open(dir.path(), store, embedder()).await.unwrap();
+    let collection = collection("handbook");
+    let ingest = async || {
+        let report = knowledge.ingest_folder(folder.path(), &collection).await.unwrap();
+        let outcome = report.outcome;
+        (
+            report.converted,
+            outcome.added,
+            outcome.updated,
+            outcome.unchanged,
+            outcome.removed,
+        )
+    };
+    assert_eq!(ingest().await, (2, 3, 0, 0, 0));
+    let revision = knowledge.refresh().await.unwrap().revision;
+    assert_eq!(ingest().await, (0, 0, 0, 3, 0));
+    assert_eq!(knowledge.refresh().await.unwrap().revision, revision);
+    fs::write(
+        folder.path().join("travel.docx"),
+        docx("Trains", "Take the night train."),
+    )
+    .unwrap();
+    assert_eq!(ingest().await, (1, 0, 1, 2, 0));
+    fs::remove_file(folder.path().join("page.html")).unwrap();
+    assert_eq!(ingest().await, (0, 0, 0, 2, 1));
+}

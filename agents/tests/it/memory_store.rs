@@ -1,8 +1,11 @@
 //! A store of documents in memory that keeps the promises of the trait.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -63,6 +66,20 @@ impl DocumentStore for MemoryStore {
         })
     }
 
+    async fn content_hashes(
+        &self,
+        collection: &CollectionName,
+        root: &str,
+    ) -> Result<HashMap<String, String>, DocumentStoreError> {
+        self.check()?;
+        let state = self.state.lock().unwrap();
+        let documents = state.documents.iter().map(|document| &document.document);
+        Ok(documents
+            .filter(|document| document.collection == *collection && document.root == root)
+            .map(|document| (document.path.clone(), document.content_hash.clone()))
+            .collect())
+    }
+
     async fn change(&self, changes: DocumentChanges) -> Result<ChangeOutcome, DocumentStoreError> {
         self.check()?;
         let mut state = self.state.lock().unwrap();
@@ -91,6 +108,16 @@ impl DocumentStore for MemoryStore {
                     revision,
                 });
                 outcome.added += 1;
+            }
+        }
+        if let Some((collection, root)) = &changes.replace_root {
+            for known in &state.documents {
+                let document = &known.document;
+                let is_kept = changes.keep.contains(&document.path) && !kept.contains(&known.id);
+                if is_kept && document.collection == *collection && document.root == *root {
+                    kept.push(known.id);
+                    outcome.unchanged += 1;
+                }
             }
         }
         let goes = |document: &Document| {

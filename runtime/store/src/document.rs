@@ -82,8 +82,10 @@ pub struct DocumentChanges {
     pub put: Vec<NewDocument>,
     /// Documents to remove; one that is not there is no error.
     pub remove: Vec<DocumentId>,
-    /// A root whose documents are to be those in `put` and no others: what else is there is removed.
+    /// A root whose documents are to be those in `put` and `keep` and no others: what else is there is removed.
     pub replace_root: Option<DocumentRoot>,
+    /// Paths below that root whose documents stay as they are, and count as unchanged; one that is not there is no error.
+    pub keep: Vec<String>,
 }
 
 /// A root within a collection.
@@ -102,7 +104,7 @@ pub struct DocumentRoot {
 pub struct DocumentsChanged {
     /// The knowledge revision now; as before where nothing was changed.
     pub revision: u64,
-    /// The ids of the documents put, in the order given.
+    /// The ids of the documents put, in the order given, and after them those of the documents kept.
     pub ids: Vec<DocumentId>,
     /// How many are new.
     pub added: usize,

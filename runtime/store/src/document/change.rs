@@ -48,6 +48,7 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
         put,
         remove,
         replace_root,
+        keep,
     } = changes;
     let revision = meta::number(transaction, meta::KNOWLEDGE_REVISION).await?;
     let mut removed: BTreeSet<DocumentId> = existing(transaction, &remove).await?;
@@ -93,8 +94,17 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
             ids.insert((root.clone(), path), id);
         }
     }
+    outcome.ids.extend(places.iter().map(|place| ids[place]));
     if let Some(root) = replace_root {
-        let kept: BTreeSet<DocumentId> = ids.values().copied().collect();
+        let mut kept: BTreeSet<DocumentId> = ids.values().copied().collect();
+        let place = (root.organization.clone(), root.collection.clone(), root.root.clone());
+        for (_, stored) in stored_at(transaction, &place, keep.iter()).await? {
+            // Put beats keep, and remove does.
+            if !removed.contains(&stored.id) && kept.insert(stored.id) {
+                outcome.unchanged += 1;
+                outcome.ids.push(stored.id);
+            }
+        }
         let there = ids_of_root(transaction, root).await?;
         removed.extend(
             there
@@ -103,7 +113,6 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
                 .filter(|id| !kept.contains(id)),
         );
     }
-    outcome.ids.extend(places.iter().map(|place| ids[place]));
     outcome.removed = removed.len();
     if rows.is_empty() && removed.is_empty() {
         return Ok(outcome);

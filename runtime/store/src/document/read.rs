@@ -1,5 +1,7 @@
 //! Reading documents.
 
+use std::collections::HashMap;
+
 use orchestratai_shared::Timestamp;
 use sea_orm::{
     ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
@@ -7,7 +9,7 @@ use sea_orm::{
 };
 use serde_json::{Map, Value};
 
-use super::{Document, DocumentId, DocumentSummary, DocumentsSince, NewDocument};
+use super::{Document, DocumentId, DocumentRoot, DocumentSummary, DocumentsSince, NewDocument};
 use crate::{
     Page, Store, StoreError,
     entity::{document, removed_document, signed, unsigned},
@@ -80,6 +82,23 @@ impl Store {
             items: rows.into_iter().rev().map(DocumentSummary::from).collect(),
             has_more,
         })
+    }
+
+    /// The content hashes of the documents of a root, by path.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn content_hashes(&self, root: &DocumentRoot) -> Result<HashMap<String, String>, StoreError> {
+        let rows: Vec<(String, String)> = document::Entity::find()
+            .select_only()
+            .columns([document::Column::Path, document::Column::ContentHash])
+            .filter(document::Column::OrganizationId.eq(&root.organization))
+            .filter(document::Column::Collection.eq(&root.collection))
+            .filter(document::Column::Root.eq(&root.root))
+            .into_tuple()
+            .all(self.readers())
+            .await?;
+        Ok(rows.into_iter().collect())
     }
 
     /// What has changed in all collections since a knowledge revision; since 0, all documents there are. Read at one

@@ -127,7 +127,8 @@ async fn replacing_a_root_leaves_other_roots_and_collections() {
             document("c.md", "last"),
         ],
         remove: vec![],
-        replace_root: Some(root),
+        replace_root: Some(root.clone()),
+        keep: vec![],
     };
     let outcome = store.change_documents(changes).await.unwrap();
     assert_eq!((outcome.added, outcome.unchanged, outcome.removed), (1, 1, 1));
@@ -233,4 +234,40 @@ async fn another_process_may_write_documents_while_sessions_are_written() {
     assert_eq!(store.knowledge_revision().await.unwrap(), 40 + beside);
     assert_eq!(paths(&store, None).await.len(), 51);
     assert_eq!(store.rehydrate(talk.id, 1).await.unwrap().unwrap().last_seq, 5 * beside);
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let documents = ["a.md", "b.md", "c.md"].map(|path| document(path, path));
+    store.change_documents(put(documents.to_vec())).await.unwrap();
+    let root = DocumentRoot {
+        organization: "default".to_owned(),
+        collection: "technical".to_owned(),
+        root: "/kb".to_owned(),
+    };
+    let hashes = store.content_hashes(&root).await.unwrap();
+    assert_eq!((hashes.len(), &hashes["b.md"]), (3, &documents[1].content_hash));
+    let elsewhere = DocumentRoot {
+        root: "/other".to_owned(),
+        ..root.clone()
+    };
+    assert!(store.content_hashes(&elsewhere).await.unwrap().is_empty());
+    let changes = DocumentChanges {
+        put: vec![document("b.md", "anew")],
+        replace_root: Some(root),
+        // One that is put as well, and one that was never there.
+        keep: vec!["a.md".to_owned(), "b.md".to_owned(), "gone.md".to_owned()],
+        ..DocumentChanges::default()
+    };
+    let outcome = store.change_documents(changes).await.unwrap();
+    assert_eq!(
+        (outcome.added, outcome.updated, outcome.unchanged, outcome.removed),
+        (0, 1, 1, 1)
+    );
+    assert_eq!(outcome.ids.len(), 2);
+    let mut left = paths(&store, Some("technical")).await;
+    left.sort();
+    assert_eq!(left, ["a.md", "b.md"]);
 }
