@@ -252,7 +252,12 @@ impl Knowledge {
         if !search.indexes().iter().all(|index| cascade.has_vectors(index)) {
             return SecondStageUse::Absent;
         }
-        if ask == AskSecondStage::WhereUnsure && search.is_sure() {
+        let is_needed = match ask {
+            AskSecondStage::WhereUnsure => !search.is_sure(),
+            AskSecondStage::Always => true,
+            AskSecondStage::Never => false,
+        };
+        if !is_needed {
             return SecondStageUse::NotNeeded;
         }
         let began = Instant::now();

@@ -153,6 +153,7 @@ fn title(ranker: Ranker) -> &'static str {
         Ranker::Fused => "both",
         Ranker::Vectors => "vectors",
         Ranker::Bm25 => "BM25",
+        Ranker::FirstStage => "first stage",
         Ranker::Transformer => "transformer",
     }
 }

@@ -45,6 +45,8 @@ pub enum AskSecondStage {
     WhereUnsure,
     /// For every question: to measure by.
     Always,
+    /// For none: to measure by.
+    Never,
 }
 
 /// What the second stage had to do with a search.

@@ -20,7 +20,13 @@ use crate::{
 const WIDTH: u32 = 640;
 const HEIGHT: u32 = 420;
 /// Colours that are told apart also without red and green (Okabe and Ito, 2008).
-const COLOURS: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
+const COLOURS: [RGBColor; 5] = [
+    RGBColor(0, 114, 178),
+    RGBColor(213, 94, 0),
+    RGBColor(0, 158, 115),
+    RGBColor(204, 121, 167),
+    RGBColor(0, 0, 0),
+];
 /// The depths at which recall is drawn.
 const DEPTHS: [u32; 10] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 

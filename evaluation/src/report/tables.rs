@@ -26,32 +26,13 @@ impl Measured<'_> {
 
     pub(super) fn retrieval(&self, out: &mut String) {
         out.push_str(
-            "\n### Retrieval\n\nOver all collections at once; in brackets the interval of 95 %.\n\n\
-             | ranked by | recall@1 | recall@3 | recall@5 | MRR@10 |\n| --- | --- | --- | --- | --- |\n",
+            "\n### Retrieval\n\nOver all collections at once; in brackets the interval of 95 %. By passage: the chunk that holds the \
+             answer; by document: the document that it stands in, among the distinct ones in the order in which they are first found.\n",
         );
-        let own = ("both, in the agent's own collection", &self.own);
-        let all = self.rankings.iter().map(|(ranker, ranked)| (title(*ranker), ranked));
-        for (title, ranked) in all.chain([own]) {
-            let [at_1, at_3, at_5] = [1, 3, 5].map(|depth| shown(Estimate::of(&recalls(ranked, depth))));
-            let reciprocal = shown(Estimate::of(&reciprocals(ranked)));
-            line(
-                out,
-                format_args!("| {title} | {at_1} | {at_3} | {at_5} | {reciprocal} |"),
-            );
+        for unit in [Unit::Passage, Unit::Document] {
+            self.rankings_by(unit, out);
         }
         let agents = self.agents_ranking();
-        for (ranker, ranked) in self.rankings.iter().filter(|(ranker, _)| *ranker != Ranker::Fused) {
-            let more = |depth| signed(difference(&recalls(ranked, depth), &recalls(agents, depth)));
-            let [at_1, at_3, at_5] = [1, 3, 5].map(more);
-            let reciprocal = signed(difference(&reciprocals(ranked), &reciprocals(agents)));
-            line(
-                out,
-                format_args!(
-                    "| both, more than {} | {at_1} | {at_3} | {at_5} | {reciprocal} |",
-                    title(*ranker)
-                ),
-            );
-        }
         let asked = agents.iter().filter(|ranked| ranked.asked_transformer).count();
         line(
             out,
@@ -64,6 +45,39 @@ impl Measured<'_> {
             let at = |depth| of_kind.iter().map(|ranked| ranked.recall(depth)).collect::<Vec<_>>();
             let [at_1, at_5] = [1, 5].map(|depth| shown(Estimate::of(&at(depth))));
             line(out, format_args!("| {kind} | {} | {at_1} | {at_5} |", of_kind.len()));
+        }
+    }
+
+    fn rankings_by(&self, unit: Unit, out: &mut String) {
+        line(
+            out,
+            format_args!(
+                "\n| ranked by, {} | recall@1 | recall@3 | recall@5 | MRR@10 |\n| --- | --- | --- | --- | --- |",
+                unit.title()
+            ),
+        );
+        let own = ("both, in the agent's own collection", &self.own);
+        let all = self.rankings.iter().map(|(ranker, ranked)| (title(*ranker), ranked));
+        for (title, ranked) in all.chain([own]) {
+            let [at_1, at_3, at_5] = [1, 3, 5].map(|depth| shown(Estimate::of(&unit.recalls(ranked, depth))));
+            let reciprocal = shown(Estimate::of(&unit.reciprocals(ranked)));
+            line(
+                out,
+                format_args!("| {title} | {at_1} | {at_3} | {at_5} | {reciprocal} |"),
+            );
+        }
+        let agents = self.agents_ranking();
+        for (ranker, ranked) in self.rankings.iter().filter(|(ranker, _)| *ranker != Ranker::Fused) {
+            let more = |depth| signed(difference(&unit.recalls(ranked, depth), &unit.recalls(agents, depth)));
+            let [at_1, at_3, at_5] = [1, 3, 5].map(more);
+            let reciprocal = signed(difference(&unit.reciprocals(ranked), &unit.reciprocals(agents)));
+            line(
+                out,
+                format_args!(
+                    "| both, more than {} | {at_1} | {at_3} | {at_5} | {reciprocal} |",
+                    title(*ranker)
+                ),
+            );
         }
     }
 
@@ -200,13 +214,36 @@ impl Measured<'_> {
     }
 }
 
-fn recalls(ranked: &[Ranked<'_>], depth: usize) -> Vec<f64> {
-    ranked.iter().map(|ranked| ranked.recall(depth)).collect()
+/// What is to be found.
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Passage,
+    Document,
 }
 
-fn reciprocals(ranked: &[Ranked<'_>]) -> Vec<f64> {
-    let of_one = |ranked: &Ranked<'_>| ranked.reciprocal_rank(RECIPROCAL_DEPTH);
-    ranked.iter().map(of_one).collect()
+impl Unit {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Passage => "by passage",
+            Self::Document => "by document",
+        }
+    }
+
+    fn recalls(self, ranked: &[Ranked<'_>], depth: usize) -> Vec<f64> {
+        let of_one = |ranked: &Ranked<'_>| match self {
+            Self::Passage => ranked.recall(depth),
+            Self::Document => ranked.document_recall(depth),
+        };
+        ranked.iter().map(of_one).collect()
+    }
+
+    fn reciprocals(self, ranked: &[Ranked<'_>]) -> Vec<f64> {
+        let of_one = |ranked: &Ranked<'_>| match self {
+            Self::Passage => ranked.reciprocal_rank(RECIPROCAL_DEPTH),
+            Self::Document => ranked.document_reciprocal_rank(RECIPROCAL_DEPTH),
+        };
+        ranked.iter().map(of_one).collect()
+    }
 }
 
 /// How many of all, as a share with its interval.

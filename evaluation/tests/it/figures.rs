@@ -76,6 +76,8 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
     let ranked = |question, ranks: [Option<usize>; 2]| Ranked {
         question,
         ranks: ranks.to_vec(),
+        // Both passages stand in one document, found where the first of them is.
+        document_ranks: vec![ranks.iter().flatten().min().copied(); 2],
         asked_transformer: false,
     };
     let half = ranked(&both, [Some(2), Some(9)]);
@@ -83,6 +85,8 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
     assert!(close(ranked(&one, [None, Some(3)]).recall(3), 1.0));
     assert!(close(half.reciprocal_rank(10), 0.5) && close(half.reciprocal_rank(1), 0.0));
     assert!(close(ranked(&one, [None, None]).reciprocal_rank(10), 0.0));
+    assert!(close(half.document_recall(1), 0.0) && close(half.document_recall(2), 1.0));
+    assert!(close(half.document_reciprocal_rank(10), 0.5) && close(half.document_reciprocal_rank(1), 0.0));
 
     let measured = Measured {
         part: Part::Develop,

@@ -176,7 +176,7 @@ async fn measure<'a>(
     let questions = &cases.questions;
     let mut rankings = Vec::new();
     let transformer = settings.retrieval.cascade.then_some(Ranker::Transformer);
-    for ranker in [Ranker::Vectors, Ranker::Bm25]
+    for ranker in [Ranker::Vectors, Ranker::Bm25, Ranker::FirstStage]
         .into_iter()
         .chain(transformer)
         .chain([Ranker::Fused])
