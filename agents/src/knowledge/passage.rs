@@ -40,15 +40,24 @@ pub(crate) struct Passages {
     pub(crate) heading_words: Vec<u32>,
     /// The same words as the embedder knows them.
     pub(crate) heading_ids: Box<[WordId]>,
+    /// The words of headings and passages together, without repeats: search compares each once.
+    pub(crate) all_ids: Box<[WordId]>,
 }
 
 impl Passages {
     /// Splits the text of a chunk under `headings` into passages.
     pub(crate) fn new(headings: &str, text: &str, format: Format, embedder: &StaticEmbedder) -> Self {
+        let all = split(text, format, embedder);
+        let heading_ids = embedder.word_ids(headings);
+        let of_passages = all.iter().flat_map(|passage| passage.word_ids.iter());
+        let mut all_ids: Vec<WordId> = heading_ids.iter().chain(of_passages).copied().collect();
+        all_ids.sort_unstable();
+        all_ids.dedup();
         Self {
-            all: split(text, format, embedder),
+            all,
             heading_words: word_numbers(headings),
-            heading_ids: embedder.word_ids(headings),
+            heading_ids,
+            all_ids: all_ids.into(),
         }
     }
 }

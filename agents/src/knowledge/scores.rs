@@ -9,31 +9,38 @@ use serde_json::{Value, json};
 pub(super) const ROUGH: Weights = Weights {
     cosine: 1.0,
     passage: 0.0,
+    said: 0.0,
     transformer: 0.0,
     bm25: 0.5,
     shift: 0.0,
 };
-/// Weights of the first stage.
+/// Weights of the first stage. What counts is how they stand to each other; their sum and the shift give the best scores of questions
+/// the mean and the spread that those by [`ROUGH`] have, so that both stages and all thresholds speak of one scale.
 pub(super) const FIRST: Weights = Weights {
-    cosine: 0.5,
-    passage: 0.5,
+    cosine: 0.35,
+    passage: 0.35,
+    said: 0.28,
     transformer: 0.0,
-    bm25: 0.5,
-    shift: 0.0,
+    bm25: 0.35,
+    shift: 0.06,
 };
 /// Weights by which the best of the second stage are found.
 pub(super) const ROUGH_SECOND: Weights = Weights {
     cosine: 0.3,
     passage: 0.0,
-    ..SECOND
-};
-/// Weights of the second stage; the shift brings its scores to where those of the first say as much.
-pub(super) const SECOND: Weights = Weights {
-    cosine: 0.0,
-    passage: 0.3,
+    said: 0.0,
     transformer: 0.7,
     bm25: 0.4,
     shift: 0.12,
+};
+/// Weights of the second stage, on the scale of the first.
+pub(super) const SECOND: Weights = Weights {
+    cosine: 0.0,
+    passage: 0.15,
+    said: 0.31,
+    transformer: 0.54,
+    bm25: 0.23,
+    shift: 0.18,
 };
 /// The fused score at which a chunk is as likely to answer as not, and how quickly that changes around it. Set by hand
 /// between the best scores of questions with and without an answer (`tests/it/questions.rs`), not fitted.
@@ -44,6 +51,7 @@ const SIMILARITY_WIDTH: f32 = 0.11;
 pub(super) struct Weights {
     cosine: f32,
     passage: f32,
+    said: f32,
     transformer: f32,
     bm25: f32,
     shift: f32,
@@ -60,6 +68,7 @@ impl Weights {
         };
         self.cosine * scores.cosine
             + self.passage * scores.passage.unwrap_or(scores.cosine)
+            + self.said * scores.said.unwrap_or_default()
             + self.transformer * scores.transformer.unwrap_or_default()
             + self.bm25 * bm25
             + self.shift
@@ -77,10 +86,13 @@ pub struct Scores {
     pub bm25_reachable: f32,
     /// Cosine of the embeddings of question and nearest passage, -1 to 1; none for chunks whose passages were not read.
     pub passage: Option<f32>,
+    /// The share of the question's words, each by its inverse document frequency, that the chunk says in these or related words,
+    /// 0 to 1; none for chunks whose passages were not read.
+    pub said: Option<f32>,
     /// Cosine of the transformer's embeddings of question and chunk, -1 to 1; none where it was not asked.
     pub transformer: Option<f32>,
-    /// The others as one number; chunks are ranked by it. `0.5 * cosine + 0.5 * passage + 0.5 * bm25 / bm25_reachable`, or with the
-    /// transformer `0.7 * transformer + 0.3 * passage + 0.4 * bm25 / bm25_reachable + 0.12`.
+    /// The others as one number; chunks are ranked by it. `0.35 * (cosine + passage + bm25 / bm25_reachable) + 0.28 * said + 0.06`, or
+    /// with the transformer `0.54 * transformer + 0.15 * passage + 0.23 * bm25 / bm25_reachable + 0.31 * said + 0.18`.
     pub fused: f32,
 }
 
@@ -96,7 +108,11 @@ impl Scores {
 
     pub(super) fn as_json(&self) -> Value {
         let mut scores = json!({"cosine": self.cosine, "bm25": self.bm25, "bm25Reachable": self.bm25_reachable});
-        for (name, score) in [("passage", self.passage), ("transformer", self.transformer)] {
+        for (name, score) in [
+            ("passage", self.passage),
+            ("said", self.said),
+            ("transformer", self.transformer),
+        ] {
             if let Some(score) = score {
                 scores[name] = json!(score);
             }
