@@ -231,29 +231,29 @@ const TELL_REACH: usize = 12;
 
 /// The words that make `message` an attempt, as a person can recognise them; none where it is no attempt.
 pub(crate) fn find(message: &str, embedder: &StaticEmbedder) -> Option<String> {
-    find_listed(message).or_else(|| detector::find(message, embedder))
+    let said = words(message);
+    find_listed(message, &said).or_else(|| detector::find(message, said, embedder))
 }
 
 /// What the detector sees of a message: features with their names, and its embedding. For fitting.
 pub(super) fn features(message: &str, embedder: &StaticEmbedder) -> (Vec<(String, f32)>, Vec<f32>) {
-    let reading = detector::Reading::of(message, embedder);
+    let reading = detector::Reading::of(message, words(message), embedder);
     (reading.features().collect(), reading.meaning(embedder))
 }
 
 /// Whether a pattern of words stands in a message.
 pub(super) fn is_listed(message: &str) -> bool {
-    find_listed(message).is_some()
+    find_listed(message, &words(message)).is_some()
 }
 
-fn find_listed(message: &str) -> Option<String> {
+fn find_listed(message: &str, said: &[String]) -> Option<String> {
     if let Some(mark) = disguise::false_role(message) {
         return Some(mark);
     }
-    let said = words(message);
-    if let Some(found) = other_languages::find(message, &said) {
+    if let Some(found) = other_languages::find(message, said) {
         return Some(found);
     }
-    find_in(&said).or_else(|| {
+    find_in(said).or_else(|| {
         let plain = disguise::taken_off(message);
         plain.iter().find_map(|text| find_in(&words(text)))
     })
