@@ -23,6 +23,7 @@ mod markdown;
 mod passage;
 mod passage_form;
 mod plain_text;
+mod resemblance;
 mod scores;
 mod search;
 mod shelf;
@@ -60,6 +61,7 @@ use self::{index::CollectionIndex, search::Search, shelf::Shelf};
 pub(crate) use self::{
     passage::{Passage, PassageKind, Passages},
     passage_form::PassageForm,
+    resemblance::{Resemblance, raise},
     search::Query,
 };
 use crate::embedder::StaticEmbedder;

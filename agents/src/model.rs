@@ -6,7 +6,6 @@ mod differences;
 mod extractive;
 mod features;
 mod form;
-mod resemblance;
 mod table;
 mod weights;
 

@@ -1,24 +1,24 @@
-//! How far the words of a question are said by other words.
+//! How far the words of a question are said by other words: what search asks of a chunk and the extractive model of a passage.
 //!
 //! Each word of the question is held against the one that it resembles most (the greedy matching of `BERTScore`, Zhang et al., 2020,
 //! over static vectors): "charity" is then half said by "nonprofit", where counting words would find nothing.
 
 use std::sync::Arc;
 
+use super::Query;
 use crate::{
     embedder::{AskedWord, StaticEmbedder, WordId},
-    knowledge::Query,
     words::word_numbers,
 };
 
 /// The words of a question.
-pub(super) struct Resemblance {
+pub(crate) struct Resemblance {
     /// Each with how much it says.
     asked: Vec<(Arc<AskedWord>, f32)>,
 }
 
 impl Resemblance {
-    pub(super) fn new(question: &str, query: &Query, embedder: &StaticEmbedder) -> Self {
+    pub(crate) fn new(question: &str, query: &Query, embedder: &StaticEmbedder) -> Self {
         // A word that the knowledge base does not know says as much as its rarest ones.
         let rarest = query.words.iter().map(|(_, idf)| *idf).fold(1.0, f32::max);
         let says = |word: &str| {
@@ -33,21 +33,31 @@ impl Resemblance {
     }
 
     /// As [`Self::nearest_into`].
-    pub(super) fn nearest(&self, words: &[WordId]) -> Vec<f32> {
+    pub(crate) fn nearest(&self, words: &[WordId]) -> Vec<f32> {
         let mut nearest = Vec::new();
         self.nearest_into(words, &mut nearest);
         nearest
     }
 
     /// Puts into `nearest`, for each word of the question, how near the nearest of these words comes, 0 to 1.
-    pub(super) fn nearest_into(&self, words: &[WordId], nearest: &mut Vec<f32>) {
-        let nearest_to = |asked: &AskedWord| words.iter().map(|word| asked.nearness(*word)).fold(0.0, f32::max);
+    pub(crate) fn nearest_into(&self, words: &[WordId], nearest: &mut Vec<f32>) {
+        let nearest_to = |asked: &AskedWord| {
+            let mut nearest = 0.0_f32;
+            for word in words {
+                nearest = nearest.max(asked.nearness(*word));
+                // Nothing is nearer than the word itself.
+                if nearest >= 1.0 {
+                    break;
+                }
+            }
+            nearest
+        };
         nearest.clear();
         nearest.extend(self.asked.iter().map(|(asked, _)| nearest_to(asked)));
     }
 
     /// The share of the question that is said, 0 to 1, each word weighted by how much it says; `nearest` is of [`Self::nearest`].
-    pub(super) fn share(&self, nearest: &[f32]) -> f32 {
+    pub(crate) fn share(&self, nearest: &[f32]) -> f32 {
         let all: f32 = self.asked.iter().map(|(_, says)| says).sum();
         let said: f32 = self
             .asked
@@ -60,7 +70,7 @@ impl Resemblance {
 }
 
 /// Raises each of `nearest` to what `other` has.
-pub(super) fn raise(nearest: &mut [f32], other: &[f32]) {
+pub(crate) fn raise(nearest: &mut [f32], other: &[f32]) {
     for (nearest, other) in nearest.iter_mut().zip(other) {
         *nearest = nearest.max(*other);
     }
@@ -68,6 +78,7 @@ pub(super) fn raise(nearest: &mut [f32], other: &[f32]) {
 
 #[cfg(test)]
 mod tests {
+    use super::Query;
     use super::*;
     use crate::{embedder::QuantisedVector, testing::embedder};
 

@@ -17,12 +17,13 @@ use super::{
     filter::Filter,
     index::{CollectionIndex, full_text},
     lexical::{self, KnownWord, Lexical},
+    resemblance::Resemblance,
     scores::{FIRST, ROUGH, ROUGH_SECOND, SECOND, Scores, Weights},
     spelling::{self, Correction},
 };
 use crate::{
-    embedder::{AskedWord, QuantisedVector, StaticEmbedder, WordId},
-    words::{distinct_words, word_number, word_numbers},
+    embedder::{QuantisedVector, StaticEmbedder},
+    words::{distinct_words, word_number},
 };
 
 /// Chunks that the second stage ranks.
@@ -221,30 +222,19 @@ impl Search {
     /// Scores the best of the pool by their passages, and puts the rest behind them.
     fn read_passages(&mut self, weights: &Weights) {
         let count = READ.max(self.limit).min(self.pool.len());
-        let asked = self.asked_words();
+        let resemblance = Resemblance::new(&self.question, &self.query, &self.embedder);
+        let mut nearest_words = Vec::new();
         for pooled in &mut self.pool[..count] {
             if pooled.scores.passage.is_none() {
                 let passages = self.indexes[pooled.index].chunks[pooled.chunk].passages(&self.embedder);
                 let nearest = passages.all.iter().map(|passage| passage.cosine(&self.query.vector));
                 pooled.scores.passage = nearest.max_by(f32::total_cmp);
-                pooled.scores.said = Some(said(&asked, &passages.all_ids));
+                resemblance.nearest_into(&passages.all_ids, &mut nearest_words);
+                pooled.scores.said = Some(resemblance.share(&nearest_words));
             }
             pooled.scores.fused = weights.fuse(&pooled.scores);
         }
         sort(&mut self.pool[..count]);
-    }
-
-    /// The words of the question, each with how much it says; one that the knowledge base does not know says as much as its rarest.
-    fn asked_words(&self) -> Vec<(Arc<AskedWord>, f32)> {
-        let known = &self.query.words;
-        let rarest = known.iter().map(|(_, idf)| *idf).fold(1.0, f32::max);
-        let says = |word: &str| {
-            let number = word_numbers(word).first().copied();
-            let known = known.iter().find(|(known, _)| Some(*known) == number);
-            known.map_or(rarest, |(_, idf)| *idf)
-        };
-        let asked = self.embedder.asked_words(&self.question).into_iter();
-        asked.map(|(word, asked)| (asked, says(&word))).collect()
     }
 
     pub(super) fn finish(mut self, revision: u64, second_stage: SecondStageUse, took: Duration) -> SearchResult {
@@ -266,25 +256,6 @@ impl Search {
             query: Arc::new(self.query),
         }
     }
-}
-
-/// The share of the asked words that `words` say: each by the word that is nearest to it. BM25 knows only the same word; this knows
-/// related ones too.
-fn said(asked: &[(Arc<AskedWord>, f32)], words: &[WordId]) -> f32 {
-    let (mut all, mut said) = (0.0, 0.0);
-    for (asked, says) in asked {
-        let mut nearest = 0.0_f32;
-        for word in words {
-            nearest = nearest.max(asked.nearness(*word));
-            // Nothing is nearer than the word itself, which most chunks that are read have.
-            if nearest >= 1.0 {
-                break;
-            }
-        }
-        all += says;
-        said += says * nearest;
-    }
-    if all > 0.0 { said / all } else { 0.0 }
 }
 
 /// Keeps the best `size` in order; equal scores keep the order in which they come.
@@ -352,27 +323,5 @@ impl FoundChunk {
             source: origin.source.clone(),
             metadata: Some(metadata),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::embedder;
-
-    #[test]
-    fn a_related_word_says_a_part_of_the_question_and_a_strange_one_nothing() {
-        let asked = embedder().asked_words("the refund price").into_iter();
-        let asked: Vec<_> = asked.map(|(_, asked)| (asked, 2.0)).collect();
-        let share = |text: &str| said(&asked, &embedder().word_ids(text));
-        let (same, related, strange) = (
-            share("price and refund"),
-            share("costs and reimbursement"),
-            share("a giraffe"),
-        );
-        assert!(same > 0.99, "{same}");
-        assert!(related < same && related > strange + 0.1, "{related}, {strange}");
-        assert_eq!(share(""), 0.0);
-        assert_eq!(said(&[], &embedder().word_ids("price")), 0.0);
     }
 }

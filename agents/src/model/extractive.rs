@@ -17,12 +17,11 @@ use super::{
     dated,
     differences::{self, Statement, day},
     features::{self, AnswerFeatures},
-    resemblance::Resemblance,
     table, weights,
 };
 use crate::{
     embedder::StaticEmbedder,
-    knowledge::{Passage, PassageKind, Passages, SearchResult},
+    knowledge::{Passage, PassageKind, Passages, Resemblance, SearchResult},
     turn::{Usage, UsageMeter},
 };
 

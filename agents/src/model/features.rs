@@ -5,12 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{
-    form::Form,
-    resemblance::{Resemblance, raise},
-    weights,
-};
-use crate::knowledge::{FoundChunk, PassageKind, Passages, Query, SearchResult};
+use super::{form::Form, weights};
+use crate::knowledge::{FoundChunk, PassageKind, Passages, Query, Resemblance, SearchResult, raise};
 
 /// The features of a passage.
 pub(super) const PASSAGE_NAMES: [&str; 18] = [

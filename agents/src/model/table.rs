@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::resemblance::Resemblance;
-use crate::embedder::StaticEmbedder;
+use crate::{embedder::StaticEmbedder, knowledge::Resemblance};
 
 /// A table of this many rows is shown whole: there is little to be left out.
 const ROWS_WHOLE: usize = 3;
