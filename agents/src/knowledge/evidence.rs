@@ -35,6 +35,7 @@ fn of_collection(index: &CollectionIndex, passages_max: usize) -> CollectionEvid
         PassageEvidence {
             heading: chunk.heading_path().join(" "),
             text: chunk.text.to_string(),
+            front_matter: chunk.origin.front_matter.clone(),
             vector: index.vectors.vector(at),
         }
     });

@@ -42,7 +42,8 @@ impl Filter {
         admits(chunk) && (shown_as == chunk || !admits(shown_as))
     }
 
-    fn admits(&self, front_matter: &Map<String, Value>) -> bool {
+    /// Whether a document with this front matter is searched.
+    pub(crate) fn admits(&self, front_matter: &Map<String, Value>) -> bool {
         self.fields.iter().all(|(field, allowed)| {
             let has = |value: &Value| allowed.iter().any(|allowed| is(value, allowed));
             match front_matter.get(field) {

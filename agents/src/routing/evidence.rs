@@ -1,6 +1,7 @@
 //! What the knowledge base says about who should answer: whose passages a message is near to, and whose words it uses.
 
 use rustc_hash::FxHashMap;
+use serde_json::{Map, Value};
 
 use super::near::SmoothMax;
 use crate::{
@@ -44,6 +45,8 @@ pub struct PassageEvidence {
     pub heading: String,
     /// Its text.
     pub text: String,
+    /// The front matter of its document: an agent learns nothing from what its filter leaves out.
+    pub front_matter: Map<String, Value>,
     /// Its embedding, of [`DIMENSIONS`] numbers.
     pub vector: Vec<f32>,
 }
@@ -102,14 +105,16 @@ impl Evidence {
         let mut occurrences: FxHashMap<String, Vec<(u32, u32)>> = FxHashMap::default();
         let mut lengths: Vec<u32> = Vec::new();
         for collection in &evidence.collections {
-            let readers: Vec<usize> = (0..agents.len())
+            let of_collection: Vec<usize> = (0..agents.len())
                 .filter(|at| agents[*at].collections.contains(&collection.name))
                 .collect();
-            // What nobody reads speaks for nobody.
-            if readers.is_empty() {
-                continue;
-            }
             for passage in collection.passages.iter().filter(|it| it.vector.len() == DIMENSIONS) {
+                let reads = |agent: &usize| agents[*agent].filter.admits(&passage.front_matter);
+                let readers: Vec<usize> = of_collection.iter().copied().filter(reads).collect();
+                // What nobody reads speaks for nobody.
+                if readers.is_empty() {
+                    continue;
+                }
                 let number = u32::try_from(lengths.len()).unwrap_or(u32::MAX);
                 let mut length = 0;
                 let mut count = |word: &str| {
@@ -129,8 +134,8 @@ impl Evidence {
                 made.vectors.push(&passage.vector);
                 made.heading_vectors.push(&embedder.embed(&passage.heading));
                 made.headings.push(passage.heading.clone());
-                made.readers.push(readers.clone());
                 readers.iter().for_each(|reader| made.reads[*reader] = true);
+                made.readers.push(readers);
             }
         }
         made.words = made.weigh(occurrences, &lengths);

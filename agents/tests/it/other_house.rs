@@ -74,7 +74,7 @@ Smoking is forbidden indoors, balconies included; whoever smokes in a room pays 
 Who breaks something tells the desk. What guests leave behind is kept for six months.
 ";
 
-fn agent_file(id: &str, purpose: &str, examples: &[&str]) -> String {
+pub(crate) fn agent_file(id: &str, purpose: &str, examples: &[&str]) -> String {
     let mut file = format!(
         "id = \"{id}\"\nname = \"{id}\"\npurpose = \"{purpose}\"\ncolor = \"green\"\nstrategy = \"pure_rag\"\n\
          model = \"embedded-extractive\"\nprompt = \"Answer.\"\ncollections = [\"{id}\"]\ntools = []\nfallbacks = []\nkeywords = []\n\
