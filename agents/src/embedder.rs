@@ -101,7 +101,7 @@ impl StaticEmbedder {
         self.model.encode_single(text)
     }
 
-    /// The words of a text that is kept, without repeats and stop words: what [`AskedWord::nearness`] compares with.
+    /// The words of a text that is kept, without repeats and stop words: what [`AskedWord::nearest`] compares with.
     pub(crate) fn word_ids(&self, text: &str) -> Box<[WordId]> {
         self.words.ids(text, self)
     }

@@ -146,20 +146,37 @@ impl Known {
 }
 
 impl AskedWord {
-    /// How near a word of the table is: 0 where both have nothing to do with each other, 1 where they are the same.
-    pub(crate) fn nearness(&self, id: WordId) -> f32 {
+    /// How near the nearest of these words of the table is: 0 where none has anything to do with this one, 1 where one is the same.
+    pub(crate) fn nearest(&self, words: &[WordId]) -> f32 {
+        // In steps, which are compared several times as fast as they are turned into numbers.
+        let mut nearest = 0;
+        for word in words {
+            nearest = nearest.max(self.steps(*word));
+            if f32::from(nearest) >= NEAREST {
+                break;
+            }
+        }
+        f32::from(nearest) / NEAREST
+    }
+
+    /// How near a word of the table is, in steps of 1/254.
+    fn steps(&self, id: WordId) -> u8 {
         let place = self.remembered.get(usize::from(id));
         // Relaxed: whoever does not see it yet finds the same once more.
-        let remembered = place.map_or(UNKNOWN, |place| place.load(Ordering::Relaxed));
-        if remembered != UNKNOWN {
-            return f32::from(remembered) / NEAREST;
+        match place.map_or(UNKNOWN, |place| place.load(Ordering::Relaxed)) {
+            UNKNOWN => self.find(id, place),
+            known => known,
         }
+    }
+
+    #[cold]
+    fn find(&self, id: WordId, place: Option<&AtomicU8>) -> u8 {
         let near = (self.known.cosine(&self.vector, id) - UNRELATED) / (1.0 - UNRELATED);
-        let steps = (near.clamp(0.0, 1.0) * NEAREST).round();
+        let steps = (near.clamp(0.0, 1.0) * NEAREST).round() as u8;
         if let Some(place) = place {
-            place.store(steps as u8, Ordering::Relaxed);
+            place.store(steps, Ordering::Relaxed);
         }
-        steps / NEAREST
+        steps
     }
 }
 
@@ -187,7 +204,7 @@ mod tests {
     fn nearness(table: &WordTable, asked: &str, said: &str) -> f32 {
         let ids = table.ids(said, embedder());
         let asked = table.asked(asked, embedder());
-        asked[0].1.nearness(ids[0])
+        asked[0].1.nearest(&ids[..1])
     }
 
     #[test]

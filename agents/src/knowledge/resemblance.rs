@@ -41,19 +41,8 @@ impl Resemblance {
 
     /// Puts into `nearest`, for each word of the question, how near the nearest of these words comes, 0 to 1.
     pub(crate) fn nearest_into(&self, words: &[WordId], nearest: &mut Vec<f32>) {
-        let nearest_to = |asked: &AskedWord| {
-            let mut nearest = 0.0_f32;
-            for word in words {
-                nearest = nearest.max(asked.nearness(*word));
-                // Nothing is nearer than the word itself.
-                if nearest >= 1.0 {
-                    break;
-                }
-            }
-            nearest
-        };
         nearest.clear();
-        nearest.extend(self.asked.iter().map(|(asked, _)| nearest_to(asked)));
+        nearest.extend(self.asked.iter().map(|(asked, _)| asked.nearest(words)));
     }
 
     /// The share of the question that is said, 0 to 1, each word weighted by how much it says; `nearest` is of [`Self::nearest`].
