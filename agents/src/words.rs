@@ -16,10 +16,10 @@ pub(crate) const STOP_WORDS: [&str; 56] = [
     "should", "there", "have", "has", "had", "am",
 ];
 
-/// A word longer than this, in bytes, is no word.
+/// A word of so many bytes is no word.
 const WORD_BYTES_MAX: usize = 40;
 
-/// So many words are remembered with what the analyser makes of them, in each thread: some hundred kilobytes.
+/// So many words are remembered with what the analyser makes of them, in each thread: a megabyte at most.
 const REMEMBERED_MAX: usize = 8_192;
 
 /// The analyser of the index and of every question to it; the two must be the same.
@@ -51,6 +51,10 @@ struct Words {
 
 impl Words {
     fn analysed(&mut self, word: &str) -> Option<&str> {
+        // The analyser leaves them out, and documents have them of any length.
+        if word.len() >= WORD_BYTES_MAX {
+            return None;
+        }
         if !self.remembered.contains_key(word) {
             if self.remembered.len() >= REMEMBERED_MAX {
                 self.remembered.clear();
@@ -126,6 +130,16 @@ mod tests {
         );
         assert_eq!(distinct_words(&"x".repeat(60)), Vec::<String>::new());
         assert_eq!(distinct_words("LF-4293"), ["lf", "4293"]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let long = "x".repeat(100_000);
+        for_each_word(&long, |_| panic!("it is no word"));
+        WORDS.with_borrow(|words| assert!(!words.remembered.contains_key(long.as_str())));
+        let many: Vec<String> = (0..REMEMBERED_MAX + 5).map(|number| format!("word{number}")).collect();
+        for_each_word(&many.join(" "), |_| {});
+        WORDS.with_borrow(|words| assert!(words.remembered.len() <= REMEMBERED_MAX));
     }
 
     proptest! {
