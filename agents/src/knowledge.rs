@@ -23,6 +23,7 @@ mod markdown;
 mod passage;
 mod passage_form;
 mod plain_text;
+mod progress;
 mod resemblance;
 mod scores;
 mod search;
@@ -51,6 +52,7 @@ pub use self::{
     file_kind::FileKind,
     filter::Filter,
     ingest::{IngestReport, ingest_files, ingest_folder},
+    progress::{Progress, Watch, Work},
     scores::Scores,
     search::{FoundChunk, SearchResult},
     source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
@@ -382,7 +384,7 @@ impl Knowledge {
         path: &Path,
         collection: &CollectionName,
     ) -> Result<IngestReport, KnowledgeError> {
-        ingest_folder(self.0.documents.as_ref(), path, collection).await
+        ingest_folder(self.0.documents.as_ref(), path, collection, &Watch::nobody()).await
     }
 
     /// Puts files that were sent to us, beside what is there; a file of the same name is replaced.

@@ -6,7 +6,7 @@ use orchestratai_agents::{
     StaticEmbedder,
     definition::Catalog,
     embedder::SecondStage,
-    knowledge::{Cascade, Knowledge, SecondStageUse},
+    knowledge::{Cascade, Knowledge},
 };
 use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
@@ -42,16 +42,16 @@ pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure
     }
 }
 
-/// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for; `observe`
-/// hears of every search what that stage had to do with it.
+/// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for; `prepare`
+/// says who hears of what that stage does.
 pub(crate) async fn open_knowledge(
     settings: &Settings,
     data: &DataDir,
     documents: &StoredDocuments,
     embedder: &Arc<StaticEmbedder>,
-    observe: impl Fn(&SecondStageUse) + Send + Sync + 'static,
+    prepare: impl FnOnce(Cascade) -> Cascade,
 ) -> Result<Knowledge, CommandFailure> {
-    let cascade = cascade(settings)?.map(|cascade| cascade.observed(observe));
+    let cascade = cascade(settings)?.map(prepare);
     Knowledge::open_with(
         &data.index(),
         Arc::new(documents.clone()),

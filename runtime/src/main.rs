@@ -16,6 +16,7 @@ mod documents;
 mod failure;
 mod house;
 mod knowledge_watch;
+mod progress_bar;
 mod settings;
 mod signals;
 

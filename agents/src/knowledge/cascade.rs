@@ -12,12 +12,15 @@ use std::{
 use super::{
     KnowledgeError,
     index::CollectionIndex,
+    progress::{Counter, Watch, Work},
     transformer_vectors::{TextKey, TransformerVectors},
 };
 use crate::embedder::{NotEmbedded, QuantisedVector, SecondStage};
 
 /// Chunks that are embedded before what is there is written: so much is lost at most where ingestion is broken off.
 const BATCH: usize = 256;
+/// Chunks after which progress is told: about a second's.
+const STEP: usize = 64;
 /// How often progress is logged.
 const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 
@@ -28,6 +31,7 @@ pub struct Cascade {
     wait_max: Duration,
     shipped: Arc<[TransformerVectors]>,
     observe: Arc<dyn Fn(&SecondStageUse) + Send + Sync>,
+    watch: Watch,
 }
 
 impl fmt::Debug for Cascade {
@@ -75,6 +79,7 @@ impl Cascade {
             wait_max,
             shipped: shipped.into(),
             observe: Arc::new(|_| ()),
+            watch: Watch::nobody(),
         }
     }
 
@@ -82,6 +87,13 @@ impl Cascade {
     #[must_use]
     pub fn observed(mut self, observe: impl Fn(&SecondStageUse) + Send + Sync + 'static) -> Self {
         self.observe = Arc::new(observe);
+        self
+    }
+
+    /// Tells `watch` how far the transformer is with reading chunks.
+    #[must_use]
+    pub fn watched(mut self, watch: Watch) -> Self {
+        self.watch = watch;
         self
     }
 
@@ -132,13 +144,17 @@ impl Cascade {
             }
         }
         let (mut done, mut told) = (0_usize, Instant::now());
+        let counter = (!missing.is_empty()).then(|| Counter::begin(&self.watch, Work::Chunks, missing.len()));
         for batch in missing.chunks(BATCH) {
-            let texts: Vec<&str> = batch.iter().map(|(_, text)| text.as_str()).collect();
-            let made = self.stage.embed_all(&texts).map_err(KnowledgeError::Transformer)?;
+            for step in batch.chunks(STEP) {
+                let texts: Vec<&str> = step.iter().map(|(_, text)| text.as_str()).collect();
+                let made = self.stage.embed_all(&texts).map_err(KnowledgeError::Transformer)?;
+                let keys = step.iter().map(|(key, _)| *key);
+                let made = made.iter().map(|vector| QuantisedVector::new(vector));
+                vectors.by_key.extend(keys.zip(made));
+                counter.iter().for_each(|counter| counter.add(step.len()));
+            }
             done += batch.len();
-            let keys = batch.iter().map(|(key, _)| *key);
-            let made = made.iter().map(|vector| QuantisedVector::new(vector));
-            vectors.by_key.extend(keys.zip(made));
             index.write_transformer_vectors(&vectors)?;
             if told.elapsed() >= PROGRESS_EVERY {
                 told = Instant::now();

@@ -7,6 +7,7 @@ use super::{
     SourceFile, blocking,
     folder::{self, FoundFile},
     parse,
+    progress::Watch,
     source::parse_each,
 };
 
@@ -21,7 +22,7 @@ pub struct IngestReport {
     pub problems: Vec<FileProblem>,
 }
 
-/// Ingests a folder into a collection without an index at hand: see [`Knowledge::ingest_folder`].
+/// Ingests a folder into a collection without an index at hand: see [`Knowledge::ingest_folder`]. `watch` is told of each file.
 ///
 /// # Errors
 /// [`KnowledgeError`] where the folder or the store fails; single files are reported in the result.
@@ -29,8 +30,9 @@ pub async fn ingest_folder(
     documents: &dyn DocumentStore,
     path: &Path,
     collection: &CollectionName,
+    watch: &Watch,
 ) -> Result<IngestReport, KnowledgeError> {
-    let (path, name) = (path.to_owned(), collection.clone());
+    let (path, name, watch) = (path.to_owned(), collection.clone(), watch.clone());
     let (found, root) = blocking(move || {
         let found = folder::find(&path)?;
         let root = path.canonicalize().unwrap_or(path).to_string_lossy().into_owned();
@@ -39,7 +41,7 @@ pub async fn ingest_folder(
     .await?;
     let known = documents.content_hashes(collection, &root).await?;
     let (parsed, root) = blocking(move || {
-        let mut parsed = parse_each(&name, &root, found.files, &known, FoundFile::read);
+        let mut parsed = parse_each(&name, &root, found.files, &known, &watch, FoundFile::read);
         parsed.problems.splice(0..0, found.problems);
         Ok((parsed, root))
     })

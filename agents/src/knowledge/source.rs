@@ -11,6 +11,7 @@ use super::{
     chunk::Format,
     convert::{self, Converted},
     front_matter, markdown, plain_text,
+    progress::{Counter, Watch, Work},
 };
 
 /// A markdown or text file larger than this is not ingested, in bytes; see [`FileKind::bytes_max`] for all kinds.
@@ -59,19 +60,21 @@ impl fmt::Display for FileProblem {
 /// Reads files as documents of a collection, several at a time. `root` names where they came from.
 #[must_use]
 pub fn parse(collection: &CollectionName, root: &str, files: Vec<SourceFile>) -> ParsedFiles {
-    parse_each(collection, root, files, &HashMap::new(), Ok)
+    parse_each(collection, root, files, &HashMap::new(), &Watch::nobody(), Ok)
 }
 
 /// Reads files as documents of a collection, several at a time, each when its turn has come: what it holds is there only until its
 /// text has been taken from it. `known` are the content hashes of what is stored, by path: what would be converted to the same again is
-/// not converted.
+/// not converted. `watch` is told of each file.
 pub(crate) fn parse_each<F: Send>(
     collection: &CollectionName,
     root: &str,
     files: Vec<F>,
     known: &HashMap<String, String>,
+    watch: &Watch,
     read: impl Fn(F) -> Result<SourceFile, FileProblem> + Sync,
 ) -> ParsedFiles {
+    let counter = Counter::begin(watch, Work::Files, files.len());
     let parse = |file| match read(file) {
         Ok(file) if is_converted_already(&file, known) => ParsedFiles {
             unchanged: vec![file.path],
@@ -92,7 +95,12 @@ pub(crate) fn parse_each<F: Send>(
         },
     };
     let mut parsed = ParsedFiles::default();
-    for one in files.into_par_iter().map(parse).collect::<Vec<_>>() {
+    let parse_counted = |file| {
+        let one = parse(file);
+        counter.add(1);
+        one
+    };
+    for one in files.into_par_iter().map(parse_counted).collect::<Vec<_>>() {
         parsed.documents.extend(one.documents);
         parsed.unchanged.extend(one.unchanged);
         parsed.converted += one.converted;
@@ -253,6 +261,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
 
     fn parse_one(path: &str, bytes: &[u8]) -> ParsedFiles {
@@ -293,7 +303,7 @@ mod tests {
                 bytes: page.to_vec(),
             };
             let known = HashMap::from([(path.to_owned(), hash)]);
-            let parsed = parse_each(&collection, "r", vec![file], &known, Ok);
+            let parsed = parse_each(&collection, "r", vec![file], &known, &Watch::nobody(), Ok);
             (parsed.documents.len(), parsed.unchanged.len(), parsed.converted)
         };
         let version = convert::version(FileKind::Html);
@@ -304,6 +314,34 @@ mod tests {
         assert_eq!(parse_with("a.html", content_hash(html, b"<p>Other.</p>")), (1, 0, 1));
         // Text is never converted, and read each time.
         assert_eq!(parse_with("a.md", content_hash(FileKind::Markdown, page)), (1, 0, 0));
+    }
+
+    #[test]
+    fn every_file_counts_as_done_once_whether_it_can_be_read_or_not() {
+        let collection = CollectionName::parse("billing").unwrap();
+        let files: Vec<u32> = (0..100).collect();
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let teller = Arc::clone(&told);
+        let watch = Watch::new(move |progress| teller.lock().unwrap().push(progress));
+        let read = |number: u32| {
+            Ok(SourceFile {
+                path: format!("{number}.md"),
+                bytes: if number.is_multiple_of(2) {
+                    b"text".to_vec()
+                } else {
+                    Vec::new()
+                },
+            })
+        };
+        let parsed = parse_each(&collection, "r", files, &HashMap::new(), &watch, read);
+        assert_eq!((parsed.documents.len(), parsed.problems.len()), (50, 50));
+        let told = told.lock().unwrap();
+        assert!(told.iter().all(|told| (told.work, told.of) == (Work::Files, 100)));
+        let first = told.first().map(|told| told.done);
+        assert_eq!(first, Some(0), "that there is work is told before any of it is done");
+        let mut done: Vec<usize> = told.iter().map(|told| told.done).collect();
+        done.sort_unstable();
+        assert!(done.into_iter().eq(0..=100));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use orchestratai_agents::{
     definition::Catalog,
-    knowledge::{Knowledge, ingest_folder},
+    knowledge::{Knowledge, Watch, ingest_folder},
     routing::Router,
 };
 
@@ -120,7 +120,9 @@ async fn hotel(dir: &Path) -> Router {
         let folder = dir.join(id);
         fs::create_dir(&folder).unwrap();
         fs::write(folder.join("all.md"), text).unwrap();
-        ingest_folder(store.as_ref(), &folder, &collection(id)).await.unwrap();
+        ingest_folder(store.as_ref(), &folder, &collection(id), &Watch::nobody())
+            .await
+            .unwrap();
     }
     let index = dir.join("index");
     let knowledge = Knowledge::open(&index, store, embedder()).await.unwrap();

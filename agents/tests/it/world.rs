@@ -10,7 +10,7 @@ use orchestratai_agents::{
     StaticEmbedder,
     cache::SemanticCache,
     definition::Catalog,
-    knowledge::{CollectionName, Knowledge, ingest_folder},
+    knowledge::{CollectionName, Knowledge, Watch, ingest_folder},
     routing::Router,
     strategy::{Means, responders},
     turn::Responder,
@@ -58,9 +58,14 @@ pub(crate) async fn demo() -> Knowledge {
             let dir = tempfile::tempdir().unwrap();
             let store = Arc::new(MemoryStore::default());
             for name in ["billing", "technical", "policy"] {
-                let report = ingest_folder(store.as_ref(), &demo_folder().join(name), &collection(name))
-                    .await
-                    .unwrap();
+                let report = ingest_folder(
+                    store.as_ref(),
+                    &demo_folder().join(name),
+                    &collection(name),
+                    &Watch::nobody(),
+                )
+                .await
+                .unwrap();
                 assert!(report.problems.is_empty(), "{:?}", report.problems);
             }
             (Knowledge::open(dir.path(), store, embedder()).await.unwrap(), dir)

@@ -154,7 +154,7 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     let catalog = Arc::new(load_agents(settings)?);
     let means = Means {
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
-        knowledge: open_knowledge(settings, &data, &documents, &embedder, |_| ()).await?,
+        knowledge: open_knowledge(settings, &data, &documents, &embedder, |cascade| cascade).await?,
         cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
         embedder,
         catalog,

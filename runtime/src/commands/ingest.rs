@@ -9,7 +9,7 @@ use std::{
 
 use orchestratai_agents::{
     StaticEmbedder,
-    knowledge::{CollectionName, FileProblem, IngestReport, ingest_folder},
+    knowledge::{CollectionName, FileProblem, IngestReport, Watch, ingest_folder},
 };
 use orchestratai_store::{Access, Store};
 use tokio::time::sleep;
@@ -20,6 +20,7 @@ use crate::{
     documents::StoredDocuments,
     failure::CommandFailure,
     house::{open_knowledge, open_store},
+    progress_bar::ProgressLine,
     settings::Settings,
 };
 
@@ -45,10 +46,14 @@ async fn ingest(settings: &Settings, path: &Path, collection: &CollectionName) -
     let data = DataDir::open(&settings.store.data_dir)?;
     let store = open_store(settings, Access::Documents).await?;
     let documents = StoredDocuments::new(store.clone());
-    let report = ingest_folder(&documents, path, collection)
+    let line = ProgressLine::on_stderr();
+    let watch = line.watch();
+    let report = ingest_folder(&documents, path, collection, &watch)
         .await
         .map_err(|error| CommandFailure::because("nothing was taken in", error))?;
-    let served_by = serve(settings, &data, &store, &documents, report.outcome.revision).await?;
+    line.wait_for("making the documents searchable");
+    let served_by = serve(settings, &data, &store, &documents, report.outcome.revision, &watch).await?;
+    line.end();
     tell(&report, collection, served_by, began.elapsed())?;
     let skipped = report.problems.iter().filter(|problem| problem.skipped).count();
     if report.outcome.ids.is_empty() && skipped > 0 {
@@ -73,6 +78,7 @@ async fn serve(
     store: &Store,
     documents: &StoredDocuments,
     revision: u64,
+    watch: &Watch,
 ) -> Result<ServedBy, CommandFailure> {
     let began = Instant::now();
     let within = if settings.retrieval.cascade {
@@ -83,7 +89,10 @@ async fn serve(
     loop {
         if let Some(_lock) = data.try_lock(Holder::Command)? {
             let embedder = Arc::new(StaticEmbedder::embedded());
-            let knowledge = open_knowledge(settings, data, documents, &embedder, |_| ()).await?;
+            let knowledge = open_knowledge(settings, data, documents, &embedder, |cascade| {
+                cascade.watched(watch.clone())
+            })
+            .await?;
             let failed = |error| CommandFailure::because("the documents are stored, but not all is read", error);
             knowledge.deepen().await.map_err(failed)?;
             return Ok(ServedBy::Index);

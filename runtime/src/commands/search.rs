@@ -90,7 +90,7 @@ async fn open(settings: &Settings) -> Result<Knowledge, CommandFailure> {
         let is_served =
             store.served_revision().await.map_err(failed)? >= store.knowledge_revision().await.map_err(failed)?;
         if lock.is_some() || is_served {
-            return open_knowledge(settings, &data, &documents, &embedder, |_| ()).await;
+            return open_knowledge(settings, &data, &documents, &embedder, |cascade| cascade).await;
         }
         sleep(ASK_EVERY).await;
     }

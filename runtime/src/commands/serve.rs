@@ -109,7 +109,10 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let embedder = Arc::new(StaticEmbedder::embedded());
     let metrics = Metrics::new(&BUILD);
     let counted = count_second_stage(metrics.clone());
-    let knowledge = open_knowledge(&settings, &data, &documents, &embedder, counted).await?;
+    let knowledge = open_knowledge(&settings, &data, &documents, &embedder, |cascade| {
+        cascade.observed(counted)
+    })
+    .await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
