@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use orchestratai_shared::{ChatSession, ClientMessageId, Message, SessionId, Timestamp, TurnId, event::EventBody};
+use bytestring::ByteString;
+use orchestratai_shared::{
+    ChatSession, ClientMessageId, Event, Message, SessionId, Timestamp, TurnId, event::EventBody,
+};
 
 use crate::{Append, JournalEntry, Write, frames};
 
@@ -57,7 +60,20 @@ pub(crate) struct JournalRow {
     pub(crate) seq: u64,
     pub(crate) last_seq: u64,
     pub(crate) at: Timestamp,
-    pub(crate) payload: String,
+    frames: Vec<ByteString>,
+    bytes: usize,
+}
+
+impl JournalRow {
+    /// The frames as the journal keeps them.
+    pub(crate) fn payload(&self) -> String {
+        frames::join(self.frames.iter().map(|frame| &**frame))
+    }
+
+    fn hold(&mut self, frame: ByteString) {
+        self.bytes += frame.len();
+        self.frames.push(frame);
+    }
 }
 
 /// A message for the transcript.
@@ -114,24 +130,25 @@ impl Rows {
             return;
         };
         let (seq, last_seq, at) = (first.event.seq, last.event.seq, first.event.at);
-        let frames = entries.iter().map(|entry| &*entry.frame);
-        let row_before = self.row_of.get(&session_id).map(|index| &mut self.journal[*index]);
-        match row_before {
-            Some(row) if row.last_seq + 1 == seq && row.payload.len() < ROW_BYTES_ENOUGH => {
-                row.last_seq = last_seq;
-                frames::extend(&mut row.payload, frames);
-            }
-            Some(_) | None => {
-                self.row_of.insert(session_id, self.journal.len());
+        let row_before = self.row_of.get(&session_id).copied();
+        let goes_on = |row: &JournalRow| row.last_seq + 1 == seq && row.bytes < ROW_BYTES_ENOUGH;
+        let row = match row_before.filter(|index| goes_on(&self.journal[*index])) {
+            Some(index) => index,
+            None => {
+                let index = self.journal.len();
+                self.row_of.insert(session_id, index);
                 self.journal.push(JournalRow {
                     session_id,
                     seq,
                     last_seq,
                     at,
-                    payload: frames::join(frames),
+                    frames: Vec::new(),
+                    bytes: 0,
                 });
+                index
             }
-        }
+        };
+        self.journal[row].last_seq = last_seq;
         let change = self.changed.entry(session_id).or_insert_with(|| SessionChange {
             first_seq: seq,
             last_seq,
@@ -144,14 +161,14 @@ impl Rows {
         for entry in &entries {
             change.take(entry);
         }
-        for entry in entries {
-            self.read_models(session_id, entry);
+        for JournalEntry { event, frame, kept } in entries {
+            self.journal[row].hold(frame);
+            self.read_models(session_id, &event, kept);
         }
     }
 
     /// Adds what the read models take from one entry.
-    fn read_models(&mut self, session_id: SessionId, entry: JournalEntry) {
-        let JournalEntry { event, frame: _, kept } = entry;
+    fn read_models(&mut self, session_id: SessionId, event: &Event, kept: Option<Message>) {
         let (seq, at) = (event.seq, event.at);
         let Some(turn_id) = event.turn_id else { return };
         let message = match &event.body {

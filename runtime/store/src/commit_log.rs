@@ -73,7 +73,9 @@ pub(crate) struct Encoded(Vec<u8>);
 
 impl Encoded {
     pub(crate) fn new(writes: &[Write]) -> Self {
-        let mut bytes = vec![0; segment::RECORD_HEADER];
+        let room = writes.iter().map(record::room_for).sum::<usize>();
+        let mut bytes = Vec::with_capacity(segment::RECORD_HEADER + room);
+        bytes.resize(segment::RECORD_HEADER, 0);
         for write in writes {
             record::encode(write, &mut bytes);
         }

@@ -36,7 +36,7 @@ pub(crate) fn write(backend: DbBackend, rows: Rows, organizations: &HashMap<Sess
             number(row.last_seq),
             time(row.at),
             organization,
-            row.payload.into(),
+            row.payload().into(),
         ]
     });
     let mut statements = insert(backend, journal::Entity, &JOURNAL_COLUMNS, journal, None);

@@ -29,6 +29,15 @@ enum Head {
     },
 }
 
+/// Bytes that a write takes up: those of its frames, and about as many as its head has.
+pub(super) fn room_for(write: &Write) -> usize {
+    const HEAD: usize = 256;
+    match write {
+        Write::Append(append) => HEAD + append.entries.iter().map(|entry| entry.frame.len() + 6).sum::<usize>(),
+        Write::CreateSession { .. } | Write::EraseSession { .. } => HEAD,
+    }
+}
+
 /// Adds a write to `bytes`.
 pub(super) fn encode(write: &Write, bytes: &mut Vec<u8>) {
     let head = match write {
