@@ -8,7 +8,7 @@ mod word_table;
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     convert::Infallible,
     error::Error,
     sync::{Arc, OnceLock},
@@ -16,6 +16,7 @@ use std::{
 
 use model2vec_rs::model::StaticModel;
 use rayon::prelude::*;
+use rustc_hash::FxHashSet;
 use serde::Deserialize;
 
 pub(crate) use self::quantised::{QuantisedMatrix, QuantisedVector};
@@ -90,7 +91,7 @@ impl StaticEmbedder {
     #[must_use]
     pub fn has_word(&self, word: &str) -> bool {
         // Read when it is first asked for: most questions have no unknown word.
-        static WORDS: OnceLock<HashSet<Box<str>>> = OnceLock::new();
+        static WORDS: OnceLock<FxHashSet<Box<str>>> = OnceLock::new();
         WORDS.get_or_init(whole_words).contains(word)
     }
 
@@ -128,7 +129,7 @@ impl Embedder for StaticEmbedder {
     }
 }
 
-fn whole_words() -> HashSet<Box<str>> {
+fn whole_words() -> FxHashSet<Box<str>> {
     #[derive(Deserialize)]
     struct Tokenizer<'a> {
         #[serde(borrow)]

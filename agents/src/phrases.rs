@@ -1,12 +1,14 @@
 //! Phrases that are looked for in the words of a text.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
+
+use crate::routing::Word;
 
 /// A list of phrases, each of plain words in lower case with one space between them.
 #[derive(Debug)]
 pub(crate) struct Phrases {
     /// By first word: the rest, the place in the list, and the whole.
-    by_first: HashMap<&'static str, Vec<Phrase>>,
+    by_first: FxHashMap<&'static str, Vec<Phrase>>,
 }
 
 #[derive(Debug)]
@@ -18,7 +20,7 @@ struct Phrase {
 
 impl Phrases {
     pub(crate) fn new(phrases: impl IntoIterator<Item = &'static str>) -> Self {
-        let mut by_first: HashMap<&'static str, Vec<Phrase>> = HashMap::new();
+        let mut by_first: FxHashMap<&'static str, Vec<Phrase>> = FxHashMap::default();
         for (place, whole) in phrases.into_iter().enumerate() {
             let mut words = whole.split(' ');
             let first = words.next().unwrap_or_default();
@@ -29,13 +31,13 @@ impl Phrases {
     }
 
     /// The first phrase of the list that stands in a text of these words.
-    pub(crate) fn first_in(&self, words: &[String]) -> Option<&'static str> {
+    pub(crate) fn first_in(&self, words: &[Word]) -> Option<&'static str> {
         let begun = (0..words.len()).filter_map(|at| self.first_at(&words[at..]));
         begun.min_by_key(|phrase| phrase.place).map(|phrase| phrase.whole)
     }
 
     /// The first phrase of the list that a text of these words begins with.
-    fn first_at(&self, words: &[String]) -> Option<&Phrase> {
+    fn first_at(&self, words: &[Word]) -> Option<&Phrase> {
         let (first, after) = words.split_first()?;
         let stands = |phrase: &&Phrase| {
             after.len() >= phrase.rest.len() && phrase.rest.iter().zip(after).all(|(wanted, word)| wanted == word)
@@ -45,12 +47,12 @@ impl Phrases {
     }
 
     /// Whether any of them stands in a text of these words.
-    pub(crate) fn any_in(&self, words: &[String]) -> bool {
+    pub(crate) fn any_in(&self, words: &[Word]) -> bool {
         self.first_in(words).is_some()
     }
 
     /// Whether a text of these words begins with any of them.
-    pub(crate) fn begins(&self, words: &[String]) -> bool {
+    pub(crate) fn begins(&self, words: &[Word]) -> bool {
         self.first_at(words).is_some()
     }
 }
@@ -63,7 +65,7 @@ mod tests {
     fn a_phrase_stands_as_a_whole_and_the_first_of_the_list_is_told() {
         let phrases = Phrases::new(["how long", "long", "how long is"]);
         let first = |text: &str| {
-            let words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            let words: Vec<Word> = text.split(' ').map(Word::from).collect();
             phrases.first_in(&words)
         };
         assert_eq!(first("and how long is it"), Some("how long"));
@@ -71,7 +73,7 @@ mod tests {
         assert_eq!(first("longer than how"), None);
         assert_eq!(first("how"), None);
         assert!(!phrases.any_in(&[]));
-        let words = ["so".to_owned(), "long".to_owned()];
+        let words = ["so", "long"].map(Word::from);
         assert!(!phrases.begins(&words) && phrases.begins(&words[1..]) && !phrases.begins(&[]));
     }
 }

@@ -19,7 +19,7 @@ mod weights;
 
 use orchestratai_shared::{AgentId, Confidence, Intent};
 
-pub(crate) use self::message::words;
+pub(crate) use self::message::{Word, words};
 pub use self::{
     evidence::{CollectionEvidence, KnowledgeEvidence, PassageEvidence},
     fitting::{Features, InjectionFeatures},

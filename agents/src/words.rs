@@ -1,8 +1,8 @@
 //! The words of a text as the index knows them: letters and digits, lower case, without stop words, stemmed.
 
-use std::{cell::RefCell, sync::OnceLock};
+use std::{cell::RefCell, sync::LazyLock};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use tantivy::tokenizer::{
     Language, LowerCaser, RemoveLongFilter, SimpleTokenizer, Stemmer, StopWordFilter, TextAnalyzer, Token,
@@ -89,13 +89,8 @@ pub(crate) fn distinct_words(text: &str) -> Vec<String> {
 
 /// Whether a word in lower case says nothing about the subject.
 pub(crate) fn is_stop_word(word: &str) -> bool {
-    static SORTED: OnceLock<[&str; STOP_WORDS.len()]> = OnceLock::new();
-    let sorted = SORTED.get_or_init(|| {
-        let mut sorted = STOP_WORDS;
-        sorted.sort_unstable();
-        sorted
-    });
-    sorted.binary_search(&word).is_ok()
+    static WORDS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| STOP_WORDS.into_iter().collect());
+    WORDS.contains(word)
 }
 
 /// A number that stands for a word; two words share one only by a rare accident.

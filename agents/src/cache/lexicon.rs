@@ -1,6 +1,8 @@
 //! Words that count for more, or for less, than their vectors say.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 /// What a word means for the question whether two questions ask the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +19,8 @@ pub(super) enum Meaning {
 
 /// The meaning of a word in lower case; none for a word that means what its vector says.
 pub(super) fn meaning(word: &str) -> Option<Meaning> {
-    static MEANINGS: LazyLock<HashMap<&'static str, Meaning>> = LazyLock::new(|| {
-        let mut meanings: HashMap<&str, Meaning> = FILLERS
+    static MEANINGS: LazyLock<FxHashMap<&'static str, Meaning>> = LazyLock::new(|| {
+        let mut meanings: FxHashMap<&str, Meaning> = FILLERS
             .split_ascii_whitespace()
             .map(|word| (word, Meaning::Filler))
             .collect();

@@ -1,9 +1,8 @@
 //! Which words mean nearly the same, and which the opposite: from WordNet, see `assets/wordnet/README.md`.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::LazyLock,
-};
+use std::{collections::HashSet, sync::LazyLock};
+
+use rustc_hash::FxHashMap;
 
 use super::lexicon::FELLOWS;
 use crate::words::{for_each_word, word_number};
@@ -41,7 +40,7 @@ struct Pairs(HashSet<(u32, u32)>);
 impl Pairs {
     /// Reads lines of a word and its fellows.
     fn read(text: &str) -> Self {
-        let mut stems: HashMap<&str, u32> = HashMap::new();
+        let mut stems: FxHashMap<&str, u32> = FxHashMap::default();
         let mut number = |word| *stems.entry(word).or_insert_with(|| word_number(&stem(word)));
         let mut pairs = HashSet::new();
         for line in text.lines() {
@@ -62,7 +61,7 @@ fn ordered(a: u32, b: u32) -> (u32, u32) {
     (a.min(b), a.max(b))
 }
 
-static REGULAR: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+static REGULAR: LazyLock<FxHashMap<&'static str, &'static str>> = LazyLock::new(|| {
     let forms = |line: &'static str| {
         let mut words = line.split(' ');
         let regular = words.next().unwrap_or_default();

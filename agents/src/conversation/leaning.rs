@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use crate::{
     phrases::Phrases,
+    routing::Word,
     words::{distinct_words, is_stop_word},
 };
 
@@ -163,7 +164,7 @@ pub(super) fn of(message: &str) -> Option<Leaning> {
 }
 
 /// Whether there is a pronoun without anything before it that it could stand for.
-fn refers_back(words: &[String]) -> bool {
+fn refers_back(words: &[Word]) -> bool {
     if EMPTY_SUBJECTS.any_in(words) {
         return false;
     }
@@ -191,7 +192,7 @@ fn refers_back(words: &[String]) -> bool {
 }
 
 /// "An email that says", "so that it": the word joins clauses and stands for nothing.
-fn joins(words: &[String], at: usize) -> bool {
+fn joins(words: &[Word], at: usize) -> bool {
     let before = at.checked_sub(1).map(|before| words[before].as_str());
     let stands = [
         "is", "was", "does", "about", "for", "with", "of", "do", "like", "change", "at", "in", "to", "have", "and",

@@ -11,6 +11,8 @@ use std::{
     },
 };
 
+use rustc_hash::FxHashMap;
+
 use super::{QuantisedVector, StaticEmbedder};
 use crate::words::is_stop_word;
 
@@ -28,7 +30,7 @@ const WORD_BYTES_MAX: usize = 40;
 /// Below this cosine two words have nothing to do with each other.
 const UNRELATED: f32 = 0.3;
 /// A nearness of 1 as it is remembered, and one that is not known yet.
-const NEAREST: f32 = 254.0;
+const NEAREST: u8 = 254;
 const UNKNOWN: u8 = 255;
 
 /// The words of all texts that are kept, with their vectors.
@@ -48,7 +50,7 @@ struct Known {
 
 #[derive(Debug, Default)]
 struct Words {
-    ids: HashMap<Box<str>, WordId>,
+    ids: FxHashMap<Box<str>, WordId>,
     vectors: Vec<QuantisedVector>,
 }
 
@@ -152,11 +154,11 @@ impl AskedWord {
         let mut nearest = 0;
         for word in words {
             nearest = nearest.max(self.steps(*word));
-            if f32::from(nearest) >= NEAREST {
+            if nearest == NEAREST {
                 break;
             }
         }
-        f32::from(nearest) / NEAREST
+        f32::from(nearest) / f32::from(NEAREST)
     }
 
     /// How near a word of the table is, in steps of 1/254.
@@ -172,7 +174,7 @@ impl AskedWord {
     #[cold]
     fn find(&self, id: WordId, place: Option<&AtomicU8>) -> u8 {
         let near = (self.known.cosine(&self.vector, id) - UNRELATED) / (1.0 - UNRELATED);
-        let steps = (near.clamp(0.0, 1.0) * NEAREST).round() as u8;
+        let steps = (near.clamp(0.0, 1.0) * f32::from(NEAREST)).round() as u8;
         if let Some(place) = place {
             place.store(steps, Ordering::Relaxed);
         }

@@ -39,7 +39,8 @@ pub(crate) struct Lexical {
 
 /// A word of a question that the collection knows.
 pub(crate) struct KnownWord {
-    postings: tantivy::postings::SegmentPostings,
+    // Two blocks of postings stand in it, and the word is handed on several times.
+    postings: Box<tantivy::postings::SegmentPostings>,
     /// How many chunks of the collection have it.
     pub(crate) chunks: u64,
 }
@@ -139,7 +140,7 @@ impl Lexical {
             .postings
             .read_postings_from_terminfo(&info, IndexRecordOption::WithFreqs)?;
         Ok(Some(KnownWord {
-            postings,
+            postings: Box::new(postings),
             chunks: u64::from(info.doc_freq),
         }))
     }

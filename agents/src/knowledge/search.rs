@@ -86,6 +86,37 @@ pub(super) struct Search {
     pool: Vec<Pooled>,
 }
 
+/// What is said of all chunks of a collection, by their numbers.
+struct Ranking {
+    cosines: Vec<f32>,
+    bm25: Vec<f32>,
+    bm25_reachable: f32,
+}
+
+impl Ranking {
+    fn scores(&self, index: &CollectionIndex, chunk: usize) -> Scores {
+        let mut scores = Scores {
+            cosine: self.cosines[chunk],
+            // What is folded is all but the same as what it is folded into, and only that has words in the index.
+            bm25: self.bm25[index.shown_as(chunk)],
+            bm25_reachable: self.bm25_reachable,
+            passage: None,
+            said: None,
+            transformer: None,
+            fused: 0.0,
+        };
+        scores.fused = ROUGH.fuse(&scores);
+        scores
+    }
+}
+
+/// A chunk that may be in the pool; small, since most of them make room for others.
+struct Rough {
+    index: usize,
+    chunk: usize,
+    fused: f32,
+}
+
 /// A chunk in the pool: its collection and its number there.
 struct Pooled {
     index: usize,
@@ -151,6 +182,8 @@ impl Search {
             .collect();
         let bm25_reachable = Lexical::reachable(idf.iter().flatten().sum());
         let size = POOL.max(self.limit);
+        let mut rough: Vec<Rough> = Vec::new();
+        let mut rankings: Vec<Ranking> = Vec::with_capacity(self.indexes.len());
         for ((at, index), known) in self.indexes.iter().enumerate().zip(known) {
             let mut bm25 = vec![0.0_f32; index.chunks.len()];
             for (word, idf) in known.into_iter().zip(&idf) {
@@ -159,33 +192,33 @@ impl Search {
                 }
             }
             let cosines = index.vectors.cosines(&self.query.vector);
-            for (chunk, cosine) in cosines.into_iter().enumerate() {
-                if !self.filter.admits_chunk(index, chunk) {
-                    continue;
+            let ranking = Ranking {
+                cosines,
+                bm25,
+                bm25_reachable,
+            };
+            for chunk in 0..index.chunks.len() {
+                if self.filter.admits_chunk(index, chunk) {
+                    let fused = ranking.scores(index, chunk).fused;
+                    insert(
+                        &mut rough,
+                        size,
+                        Rough {
+                            index: at,
+                            chunk,
+                            fused,
+                        },
+                    );
                 }
-                // What is folded is all but the same as what it is folded into, and only that has words in the index.
-                let bm25 = bm25[index.shown_as(chunk)];
-                let mut scores = Scores {
-                    cosine,
-                    bm25,
-                    bm25_reachable,
-                    passage: None,
-                    said: None,
-                    transformer: None,
-                    fused: 0.0,
-                };
-                scores.fused = ROUGH.fuse(&scores);
-                insert(
-                    &mut self.pool,
-                    size,
-                    Pooled {
-                        index: at,
-                        chunk,
-                        scores,
-                    },
-                );
             }
+            rankings.push(ranking);
         }
+        let pooled = rough.into_iter().map(|Rough { index, chunk, .. }| Pooled {
+            index,
+            chunk,
+            scores: rankings[index].scores(&self.indexes[index], chunk),
+        });
+        self.pool = pooled.collect();
         self.query.unknown_words = idf.iter().filter(|idf| idf.is_none()).count();
         let words = words.iter().zip(&idf);
         self.query.words = words
@@ -259,20 +292,16 @@ impl Search {
 }
 
 /// Keeps the best `size` in order; equal scores keep the order in which they come.
-fn insert(pool: &mut Vec<Pooled>, size: usize, pooled: Pooled) {
-    let is_full = pool.len() == size;
-    if is_full
-        && pool
-            .last()
-            .is_none_or(|worst| pooled.scores.fused <= worst.scores.fused)
-    {
+fn insert(best: &mut Vec<Rough>, size: usize, one: Rough) {
+    let is_full = best.len() == size;
+    if is_full && best.last().is_none_or(|worst| one.fused <= worst.fused) {
         return;
     }
-    let place = pool.partition_point(|other| other.scores.fused >= pooled.scores.fused);
+    let place = best.partition_point(|other| other.fused >= one.fused);
     if is_full {
-        pool.pop();
+        best.pop();
     }
-    pool.insert(place, pooled);
+    best.insert(place, one);
 }
 
 fn sort(pool: &mut [Pooled]) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{
     evidence::{Evidence, Finding, KnowledgeEvidence},
-    message::words,
+    message::{Word, words},
     spelling::Spelling,
     utterances::{Likeness, Utterances},
     weights::{self, GATE_FEATURES, GateFeatures, SpecialistFeature, SpecialistFeatures},
@@ -32,7 +32,7 @@ pub(super) struct Classifier {
 #[derive(Debug)]
 pub(super) struct Verdict {
     /// The words of the message, with those that were misspelt put right.
-    pub(super) said: Vec<String>,
+    pub(super) said: Vec<Word>,
     /// Probabilities by index of the agent; they add up to 1. The orchestrator is agent 0.
     pub(super) probabilities: Vec<f32>,
     /// By specialist, the first is agent 1.
@@ -143,7 +143,7 @@ impl Classifier {
     fn gate_features(
         &self,
         message: &str,
-        said: &[String],
+        said: &[Word],
         likeness: &Likeness,
         finding: &Finding,
         features: &[SpecialistFeatures],
@@ -188,8 +188,8 @@ impl Classifier {
 
     /// Whether at least half of the words are ones that the knowledge base or the embedder has: else the message is in another
     /// language, and that it is far from the documents says nothing.
-    fn understands(&self, words: &[String], embedder: &StaticEmbedder) -> bool {
-        let understood = |word: &&String| {
+    fn understands(&self, words: &[Word], embedder: &StaticEmbedder) -> bool {
+        let understood = |word: &&Word| {
             word.chars().any(char::is_numeric) || embedder.has_word(word) || self.evidence.has_word(word)
         };
         2 * words.iter().filter(understood).count() >= words.len()

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
-use super::near::SmoothMax;
+use super::{message::Word, near::SmoothMax};
 use crate::{
     definition::Catalog,
     embedder::{DIMENSIONS, QuantisedMatrix, QuantisedVector, StaticEmbedder},
@@ -61,14 +61,14 @@ pub(super) struct Evidence {
     /// For each passage its vector, and that of its heading.
     vectors: QuantisedMatrix,
     heading_vectors: QuantisedMatrix,
-    words: FxHashMap<String, Word>,
+    words: FxHashMap<String, KnownWord>,
     /// Agents that read anything here.
     reads: Vec<bool>,
 }
 
 /// One word of the knowledge base.
 #[derive(Debug)]
-struct Word {
+struct KnownWord {
     idf: f32,
     /// The passages that have it, with what it adds to their BM25.
     postings: Vec<(u32, f32)>,
@@ -142,7 +142,7 @@ impl Evidence {
         made
     }
 
-    fn weigh(&self, occurrences: FxHashMap<String, Vec<(u32, u32)>>, lengths: &[u32]) -> FxHashMap<String, Word> {
+    fn weigh(&self, occurrences: FxHashMap<String, Vec<(u32, u32)>>, lengths: &[u32]) -> FxHashMap<String, KnownWord> {
         let passages = lengths.len() as f32;
         let mean_length = lengths.iter().sum::<u32>() as f32 / passages.max(1.0);
         let mut read = vec![0.0_f32; self.reads.len()];
@@ -171,7 +171,7 @@ impl Evidence {
                 let tf = times * (K1 + 1.0) / (times + K1 * (1.0 - B + B * length / mean_length));
                 (*passage, idf * tf)
             });
-            let word = Word {
+            let word = KnownWord {
                 idf,
                 postings: postings.collect(),
                 log_odds,
@@ -267,7 +267,7 @@ impl Evidence {
     }
 
     /// Those of a message's words that speak most for the agent, at most `count`, strongest first.
-    pub(super) fn telling_words<'a>(&self, said: &'a [String], agent: usize, count: usize) -> Vec<&'a str> {
+    pub(super) fn telling_words<'a>(&self, said: &'a [Word], agent: usize, count: usize) -> Vec<&'a str> {
         let mut telling: Vec<(f32, &str)> = Vec::new();
         for word in said {
             let mut odds = 0.0;

@@ -14,7 +14,7 @@ mod weights;
 
 use std::sync::LazyLock;
 
-use super::message::words;
+use super::message::{Word, words};
 use crate::{embedder::StaticEmbedder, phrases::Phrases};
 
 /// Words that set rules aside, with a rule word near by.
@@ -246,7 +246,7 @@ pub(super) fn is_listed(message: &str) -> bool {
     find_listed(message, &words(message)).is_some()
 }
 
-fn find_listed(message: &str, said: &[String]) -> Option<String> {
+fn find_listed(message: &str, said: &[Word]) -> Option<String> {
     if let Some(mark) = disguise::false_role(message) {
         return Some(mark);
     }
@@ -259,7 +259,7 @@ fn find_listed(message: &str, said: &[String]) -> Option<String> {
     })
 }
 
-fn find_in(words: &[String]) -> Option<String> {
+fn find_in(words: &[Word]) -> Option<String> {
     if let Some(phrase) = PHRASES.first_in(words) {
         return Some(phrase.to_owned());
     }

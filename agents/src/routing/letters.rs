@@ -7,7 +7,7 @@ use std::{
 
 use rustc_hash::FxHashMap;
 
-use super::message::words;
+use super::message::{Word, words};
 
 /// Runs of letters that are compared.
 const RUNS: RangeInclusive<usize> = 3..=5;
@@ -48,7 +48,7 @@ impl LetterRuns {
     }
 
     /// For each text the cosine with a message of these words over runs of letters, each weighted by how rare it is.
-    pub(super) fn cosines(&self, message: &[String]) -> Vec<f32> {
+    pub(super) fn cosines(&self, message: &[Word]) -> Vec<f32> {
         let mut products = vec![0.0_f32; self.inverse_lengths.len()];
         let rarest = (products.len().max(1) as f32).ln();
         let mut square = 0.0;
@@ -72,7 +72,7 @@ impl LetterRuns {
 
 /// The numbers of all runs of letters in words, sorted, without repeats. Scripts that are not ASCII say more with
 /// fewer characters: of them pairs count too.
-fn letter_runs(words: &[String]) -> Vec<u32> {
+fn letter_runs(words: &[Word]) -> Vec<u32> {
     let mut runs = Vec::new();
     let mut letters: Vec<char> = Vec::new();
     for word in words {

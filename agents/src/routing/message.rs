@@ -1,8 +1,11 @@
 //! A message taken apart: its words, what it says after a greeting, its concerns, and whether it is complex.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use crate::phrases::Phrases;
+
+/// A word of a message. Short ones, which nearly all are, need no memory of their own: a message is taken apart several times.
+pub(crate) type Word = compact_str::CompactString;
 
 /// Words that greet or are polite, and say nothing about what a message wants.
 const PLEASANTRIES: &[&str] = &[
@@ -96,13 +99,36 @@ const CONCERNS_MAX: usize = 8;
 const CONCERN_WORDS_MIN: usize = 3;
 
 /// The words of a text: letters and digits of any script, in lower case, without apostrophes.
-pub(crate) fn words(text: &str) -> Vec<String> {
-    let plain = text.replace(['\'', '’'], "");
+pub(crate) fn words(text: &str) -> Vec<Word> {
+    let apostrophes = ['\'', '’'];
+    let plain = if text.contains(apostrophes) {
+        Cow::Owned(text.replace(apostrophes, ""))
+    } else {
+        Cow::Borrowed(text)
+    };
     plain
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
+        .map(lowered)
         .collect()
+}
+
+fn lowered(word: &str) -> Word {
+    if word.is_ascii() {
+        let mut word = Word::new(word);
+        word.make_ascii_lowercase();
+        word
+    } else {
+        word.to_lowercase().into()
+    }
+}
+
+/// How many [`words`] a text has.
+fn word_count(text: &str) -> usize {
+    // An apostrophe parts no words, and is none.
+    text.split(|c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’'))
+        .filter(|word| word.contains(char::is_alphanumeric))
+        .count()
 }
 
 /// What a message says after its greeting, as a part of the message; empty where it says nothing more.
@@ -137,14 +163,14 @@ pub(crate) fn concerns(message: &str) -> Vec<&str> {
         split_at_conjunctions(sentence, &mut concerns);
     }
     // A fragment of a word or two says nothing by itself.
-    concerns.retain(|part| words(part).len() >= CONCERN_WORDS_MIN);
+    concerns.retain(|part| word_count(part) >= CONCERN_WORDS_MIN);
     concerns.truncate(CONCERNS_MAX);
     if concerns.len() < 2 { vec![message] } else { concerns }
 }
 
 /// Whether a message speaks of "you".
 pub(crate) fn addresses_the_assistant(message: &str) -> bool {
-    let is_you = |word: &String| matches!(word.as_str(), "you" | "your" | "youre" | "yours" | "yourself");
+    let is_you = |word: &Word| matches!(word.as_str(), "you" | "your" | "youre" | "yours" | "yourself");
     words(message).iter().any(is_you)
 }
 
@@ -224,7 +250,7 @@ fn split_at_conjunctions<'a>(sentence: &'a str, concerns: &mut Vec<&'a str>) {
         for (at, _) in lower.match_indices(join) {
             // `to_ascii_lowercase` keeps byte offsets.
             let (left, right) = (&sentence[..at], &sentence[at + join.len()..]);
-            if words(left).len() >= CONCERN_WORDS_MIN && words(right).len() >= CONCERN_WORDS_MIN {
+            if word_count(left) >= CONCERN_WORDS_MIN && word_count(right) >= CONCERN_WORDS_MIN {
                 split_at_conjunctions(left, concerns);
                 split_at_conjunctions(right, concerns);
                 return;

@@ -36,12 +36,11 @@ impl SmoothMax {
     }
 
     /// Keeps them in order, the nearest first.
-    fn keep(&mut self, near: f32) {
-        let kept = &mut self.kept[..self.count];
-        let place = kept.iter().position(|other| near > *other).unwrap_or(kept.len() - 1);
-        kept[place..].rotate_right(1);
-        kept[place] = near;
-        self.least = kept[kept.len() - 1];
+    fn keep(&mut self, mut near: f32) {
+        for kept in &mut self.kept[..self.count] {
+            (*kept, near) = (kept.max(near), kept.min(near));
+        }
+        self.least = self.kept[self.count - 1];
     }
 
     /// 0 where nothing was taken in.

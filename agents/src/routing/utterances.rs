@@ -5,7 +5,12 @@ use std::{collections::HashSet, ops::Range};
 use orchestratai_shared::Intent;
 use rustc_hash::FxHashMap;
 
-use super::{Case, letters::LetterRuns, message::words, near::SmoothMax};
+use super::{
+    Case,
+    letters::LetterRuns,
+    message::{Word, words},
+    near::SmoothMax,
+};
 use crate::{
     definition::{Catalog, Example},
     embedder::{QuantisedMatrix, QuantisedVector, StaticEmbedder},
@@ -27,11 +32,10 @@ const RICH_FROM: f32 = 20.0;
 #[derive(Debug)]
 struct Known {
     text: String,
-    words: HashSet<String>,
+    words: HashSet<Word>,
     /// Index into the catalog's agents.
     agent: usize,
     intent: Intent,
-    case: Option<Case>,
 }
 
 /// The examples and keywords of all agents.
@@ -41,14 +45,16 @@ pub(super) struct Utterances {
     known: Vec<Known>,
     /// By agent: where its examples stand.
     of_agent: Vec<Range<usize>>,
-    /// The vector of each example.
+    /// The vector of each example, and the kind of direct answer that it needs: what every message is compared with stands close
+    /// together in memory.
     vectors: QuantisedMatrix,
+    cases: Vec<Option<Case>>,
     /// Examples and keywords by agent.
     counts: Vec<f32>,
     keyword_counts: Vec<f32>,
     letters: LetterRuns,
     /// By word: how many examples of each agent have it.
-    words: FxHashMap<String, Vec<f32>>,
+    words: FxHashMap<Word, Vec<f32>>,
     /// The agents that a keyword speaks for, by the word's stem.
     keywords: FxHashMap<String, Vec<usize>>,
     /// What most examples of each agent want.
@@ -64,7 +70,7 @@ pub(super) struct Likeness {
     pub(super) own_meaning: f32,
     pub(super) out_of_scope: f32,
     pub(super) log_odds: Vec<f32>,
-    pub(super) keywords: Vec<Vec<String>>,
+    pub(super) keywords: Vec<Vec<Word>>,
     /// How near each example is, by meaning or by letters, whichever is nearer.
     nearness: Vec<f32>,
 }
@@ -84,6 +90,7 @@ impl Utterances {
             known: Vec::new(),
             of_agent: Vec::new(),
             vectors: QuantisedMatrix::default(),
+            cases: Vec::new(),
             counts: vec![0.0; agents.len()],
             keyword_counts: vec![0.0; agents.len()],
             letters: LetterRuns::default(),
@@ -122,7 +129,7 @@ impl Utterances {
     }
 
     fn take_in(&mut self, example: &Example, agent: usize, embedder: &StaticEmbedder) {
-        let words: HashSet<String> = words(&example.text).into_iter().collect();
+        let words: HashSet<Word> = words(&example.text).into_iter().collect();
         for word in &words {
             let counts = self
                 .words
@@ -132,12 +139,12 @@ impl Utterances {
         }
         self.counts[agent] += 1.0;
         self.vectors.push(&embedder.embed(&example.text));
+        self.cases.push(example.case);
         self.known.push(Known {
             text: example.text.clone(),
             words,
             agent,
             intent: example.intent,
-            case: example.case,
         });
     }
 
@@ -167,7 +174,7 @@ impl Utterances {
     }
 
     /// Compares a message of these words with all examples, but for `left_out`.
-    pub(super) fn compare(&self, said: &[String], vector: &QuantisedVector, left_out: Option<usize>) -> Likeness {
+    pub(super) fn compare(&self, said: &[Word], vector: &QuantisedVector, left_out: Option<usize>) -> Likeness {
         let by_letters = self.letters.cosines(said);
         let mut nearness = self.vectors.cosines(vector);
         let (mut own, mut out_of_scope) = (SmoothMax::new(NEAREST), SmoothMax::new(NEAREST));
@@ -182,7 +189,7 @@ impl Utterances {
                 let near = nearness[at];
                 nearest.add(near);
                 nearest_by_letters.add(by_letters[at]);
-                match self.known[at].case {
+                match self.cases[at] {
                     Some(Case::OutOfScope) => out_of_scope.add(near),
                     Some(_) if agent == 0 => own.add(near),
                     Some(_) | None => {}
@@ -192,7 +199,7 @@ impl Utterances {
             meaning.push(nearest.value());
             letters.push(nearest_by_letters.value());
         }
-        let mut distinct: Vec<&String> = said.iter().collect();
+        let mut distinct: Vec<&Word> = said.iter().collect();
         distinct.sort_unstable();
         distinct.dedup();
         Likeness {
@@ -207,7 +214,7 @@ impl Utterances {
     }
 
     /// By agent: how much more frequent the message's words are in its examples than on average (naive Bayes), bounded.
-    fn log_odds(&self, distinct: &[&String], left_out: Option<usize>) -> Vec<f32> {
+    fn log_odds(&self, distinct: &[&Word], left_out: Option<usize>) -> Vec<f32> {
         let all: f32 = self.counts.iter().sum();
         let mut sums = vec![0.0_f32; self.counts.len()];
         for &word in distinct {
@@ -235,7 +242,7 @@ impl Utterances {
         sums.into_iter().map(|sum| 2.0 * (sum / 4.0).tanh()).collect()
     }
 
-    fn keywords_in(&self, said: &[String]) -> Vec<Vec<String>> {
+    fn keywords_in(&self, said: &[Word]) -> Vec<Vec<Word>> {
         let mut found = vec![Vec::new(); self.counts.len()];
         for word in said {
             for &agent in self.keywords.get(&stem(word)).into_iter().flatten() {
@@ -249,23 +256,22 @@ impl Utterances {
 
     /// The nearest example of an agent; none where it has no examples.
     pub(super) fn nearest(&self, likeness: &Likeness, agent: usize) -> Option<Nearest<'_>> {
-        let (at, near) = self.nearest_first(likeness, agent).first().copied()?;
-        let known = &self.known[at];
+        let (at, likeness) = self.nearest_first(likeness, agent).first().copied()?;
         Some(Nearest {
-            text: &known.text,
-            likeness: near,
-            case: known.case,
+            text: &self.known[at].text,
+            likeness,
+            case: self.cases[at],
         })
     }
 
     /// What messages like this one want of the agent, as its nearest examples say.
     pub(super) fn intent(&self, likeness: &Likeness, agent: usize) -> Option<Intent> {
-        self.vote(likeness, agent, |known| Some(known.intent))
+        self.vote(likeness, agent, |at| Some(self.known[at].intent))
     }
 
     /// The kind of direct answer that messages like this one need, as the nearest examples of the agent say.
     pub(super) fn case(&self, likeness: &Likeness, agent: usize) -> Option<Case> {
-        self.vote(likeness, agent, |known| known.case)
+        self.vote(likeness, agent, |at| self.cases[at])
     }
 
     /// What most examples of the agent want.
@@ -277,11 +283,11 @@ impl Utterances {
         &self,
         likeness: &Likeness,
         agent: usize,
-        of: impl Fn(&Known) -> Option<T>,
+        of: impl Fn(usize) -> Option<T>,
     ) -> Option<T> {
         let mut votes: Vec<(T, f32)> = Vec::new();
         for (at, near) in self.nearest_first(likeness, agent) {
-            let Some(choice) = of(&self.known[at]) else { continue };
+            let Some(choice) = of(at) else { continue };
             let vote = (near / VOTE_SHARPNESS).exp();
             match votes.iter_mut().find(|(known, _)| *known == choice) {
                 Some((_, sum)) => *sum += vote,

@@ -3,7 +3,9 @@
 //! Each concept holds words of several languages that say the same, so that an attempt in words that nobody has listed together is
 //! still seen for what it is. How much a concept says is fitted ([`super::weights`]); a word may be of several.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashMap;
 
 /// Words that say the same; a number for each is a bit of [`Concepts`].
 struct Concept {
@@ -281,16 +283,16 @@ const CONCEPTS: [Concept; 33] = [
 
 /// The table, ready to be looked up in.
 struct Lexicon {
-    words: HashMap<&'static str, Concepts>,
+    words: FxHashMap<&'static str, Concepts>,
     /// By their first letter.
-    stems: HashMap<char, Vec<(&'static str, Concepts)>>,
+    stems: FxHashMap<char, Vec<(&'static str, Concepts)>>,
     signs: Vec<(&'static str, Concepts)>,
 }
 
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
     let mut lexicon = Lexicon {
-        words: HashMap::new(),
-        stems: HashMap::new(),
+        words: FxHashMap::default(),
+        stems: FxHashMap::default(),
         signs: Vec::new(),
     };
     for (number, concept) in CONCEPTS.iter().enumerate() {

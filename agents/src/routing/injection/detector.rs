@@ -10,7 +10,10 @@ use super::{
     shape::{SHAPES, Shape},
     weights,
 };
-use crate::{embedder::StaticEmbedder, routing::message::words};
+use crate::{
+    embedder::StaticEmbedder,
+    routing::message::{Word, words},
+};
 
 /// From this logarithm of odds on, a message is taken for an attempt.
 const ATTEMPT: f32 = 1.0;
@@ -25,7 +28,7 @@ const WORDS_MAX: usize = 400;
 
 /// What is seen of a message without its embedding.
 pub(super) struct Reading {
-    words: Vec<String>,
+    words: Vec<Word>,
     /// Of any of its words.
     concepts: Concepts,
     /// Of the first word that is no courtesy.
@@ -38,7 +41,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Reads a message whose words are `said`.
-    pub(super) fn of(message: &str, said: Vec<String>, embedder: &StaticEmbedder) -> Self {
+    pub(super) fn of(message: &str, said: Vec<Word>, embedder: &StaticEmbedder) -> Self {
         let plain = disguise::plain(message);
         let is_disguised = plain.is_some();
         let mut words = plain.as_deref().map_or(said, words);
@@ -54,7 +57,7 @@ impl Reading {
                 first = of_word;
             }
         }
-        let has_letters = |word: &&String| word.chars().any(char::is_alphabetic);
+        let has_letters = |word: &&Word| word.chars().any(char::is_alphabetic);
         let all = words.iter().filter(has_letters).count();
         let known = words.iter().filter(|word| embedder.has_word(word)).count();
         let is_known = all > 0 && known as f32 >= KNOWN_SHARE * all as f32;
@@ -99,7 +102,7 @@ impl Reading {
 
     /// The words that say most, in their order.
     fn telling(&self, embedder: &StaticEmbedder) -> String {
-        let says = |(at, word): (usize, &String)| {
+        let says = |(at, word): (usize, &Word)| {
             let meaning = weights::meaning(&embedder.embed(word)) / (self.words.len() as f32).sqrt();
             (sum(concepts::of_word(word), &weights::CONCEPT) + meaning, at)
         };
@@ -113,7 +116,7 @@ impl Reading {
 }
 
 /// The words that say most for an attempt; none where the message is more likely honest.
-pub(super) fn find(message: &str, said: Vec<String>, embedder: &StaticEmbedder) -> Option<String> {
+pub(super) fn find(message: &str, said: Vec<Word>, embedder: &StaticEmbedder) -> Option<String> {
     let reading = Reading::of(message, said, embedder);
     let by_form = reading.by_form();
     // The embedding costs more than all the rest, and most messages are honest whatever it says.

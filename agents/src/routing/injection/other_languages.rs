@@ -1,6 +1,8 @@
 //! The same attempts in other languages, by the beginnings of words: German, French, Spanish, Italian, Portuguese, Dutch, Polish,
 //! Turkish, Swedish, Danish, Norwegian, Russian, and by characters Chinese, Japanese and Korean.
 
+use crate::routing::Word;
+
 const SET_ASIDE: &[&str] = &[
     "ignor",
     "vergiss",
@@ -130,7 +132,7 @@ const SIGNS_RULES: &[&str] = &["指示", "命令", "ルール", "规则", "指�
 const SIGNS_PROMPTS: &[&str] = &["プロンプト", "提示词", "系统提示", "프롬프트"];
 
 /// As [`super::find`]; `words` are those of the message.
-pub(super) fn find(message: &str, words: &[String]) -> Option<String> {
+pub(super) fn find(message: &str, words: &[Word]) -> Option<String> {
     let has = |signs: &[&'static str]| signs.iter().find(|sign| message.contains(**sign)).copied();
     let told = || has(SIGNS_TELL).or(has(SIGNS_SET_ASIDE)).zip(has(SIGNS_PROMPTS));
     // Most messages have no such signs at all.

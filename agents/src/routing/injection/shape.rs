@@ -1,5 +1,7 @@
 //! The shape of a message: how it begins and ends, whom it speaks of, and marks that people who ask seldom set.
 
+use crate::routing::Word;
+
 /// How many features a shape has.
 pub(super) const SHAPES: usize = Shape::NAMES.len();
 
@@ -206,11 +208,11 @@ impl Shape {
     ];
 
     /// Looks at a message, whose words are `words` once disguises are taken off.
-    pub(super) fn of(message: &str, words: &[String]) -> Self {
+    pub(super) fn of(message: &str, words: &[Word]) -> Self {
         let is = |word: &str, list: &[&str]| list.contains(&word);
         let courtesies = words.iter().take_while(|word| is(word, COURTESIES)).count();
         let first = if courtesies == words.len() { 0 } else { courtesies };
-        let begin = words.get(first).map_or("", String::as_str);
+        let begin = words.get(first).map_or("", Word::as_str);
         let says = |list: &[&str]| words.iter().any(|word| is(word, list));
         let pair = |one: &str, others: &[&str]| words.windows(2).any(|two| two[0] == one && is(&two[1], others));
         let lower = message.trim().to_lowercase();
