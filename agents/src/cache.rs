@@ -17,9 +17,12 @@ mod entries;
 mod flight;
 mod lexicon;
 mod matching;
+mod measures;
 mod order;
 mod question;
+mod roles;
 mod thesaurus;
+mod tokens;
 
 use std::{
     fmt,

@@ -11,7 +11,7 @@ use super::{
     lexicon::CLASS_NOUNS,
     matching::matched,
     order::{is_turned_round, sides_are_moved},
-    question::{Item, Kind, Question, Subject},
+    question::{Item, Kind, Question, REQUIRED, Subject},
     thesaurus::are_opposite,
 };
 use crate::embedder::StaticEmbedder;
@@ -91,14 +91,19 @@ pub(super) fn compare(a: &Question, b: &Question, cosine: f32, embedder: &Static
         (0..question.items.len())
             .filter(|at| {
                 let does_what_is_served = other.is_of_service && is_served(&question.items[*at]);
-                !has_pair(side, *at) && !does_what_is_served && !says_its_class(question, *at, side, &pairs)
+                let may_miss =
+                    question.items[*at].is_implied || does_what_is_served || is_needed(&question.items[*at], other);
+                !has_pair(side, *at) && !may_miss && !says_its_class(question, *at, side, &pairs)
             })
             .collect()
     };
     let (lonely_a, lonely_b) = (lonely(0, a, b), lonely(1, b, a));
     let word = |question: &Question, at: &usize| question.items[*at].word.clone();
+    // What is only meant stands in no order.
+    let mut said = pairs.clone();
+    said.retain(|(x, y)| !a.items[*x].is_implied && !b.items[*y].is_implied);
     Agreement {
-        veto: veto(a, b, &pairs, &lonely_a, &lonely_b),
+        veto: veto(a, b, &said, &lonely_a, &lonely_b),
         lonely: [
             lonely_a.iter().map(|at| word(a, at)).collect(),
             lonely_b.iter().map(|at| word(b, at)).collect(),
@@ -167,7 +172,10 @@ fn veto(
     let looks_ahead = |question: &Question| {
         question.is_future
             || question.is_habitual
-            || matches!(question.asks, Asks::Time | Asks::Duration | Asks::Outcome)
+            || matches!(
+                question.asks,
+                Asks::Time | Asks::Hour | Asks::Day | Asks::Duration | Asks::Outcome
+            )
     };
     if a.is_past != b.is_past || (a.is_future != b.is_future && !(looks_ahead(a) && looks_ahead(b))) {
         return Some(Difference::Tense);
@@ -177,7 +185,9 @@ fn veto(
         (Subject::Asker, Subject::Asked | Subject::OtherToAsker)
             | (Subject::Asked | Subject::OtherToAsker, Subject::Asker)
     );
-    if is_other_doer {
+    let is_served =
+        |a: &Question, b: &Question| a.is_served && a.subject == Subject::Other && b.subject == Subject::Asker;
+    if is_other_doer || is_served(a, b) || is_served(b, a) {
         return Some(Difference::Subject);
     }
     if !a.light.is_empty() && !b.light.is_empty() && a.light != b.light {
@@ -194,6 +204,17 @@ fn says_its_class(question: &Question, at: usize, side: usize, pairs: &[(usize, 
         && question.items[at - 1].kind == Kind::Name
         && question.items[at - 1].at + 1 == item.at
         && pairs.iter().any(|pair| [pair.0, pair.1][side] == at - 1)
+}
+
+/// Whether another question says otherwise what one has to: "which papers are required" is "which papers do I need", and "what must I
+/// bring" is "what should I bring".
+fn is_needed(item: &Item, other: &Question) -> bool {
+    let has = |word: &str| other.tokens.iter().any(|token| token.lower == word);
+    match (&item.kind, item.word.as_str()) {
+        (Kind::Word, REQUIRED) => other.light.contains(&"need"),
+        (Kind::Side("must"), _) => has("should") || has(REQUIRED),
+        _ => false,
+    }
 }
 
 /// What one does with that which another takes or offers: "do you take cards" is "can I pay by card".
@@ -234,6 +255,19 @@ mod tests {
                 "How do I cancel my subscription?",
                 "How can I cancel the subscription, please?",
             ),
+            ("How large can a file be?", "What is the maximum size of a file?"),
+            ("Does the warranty cover theft?", "Is theft covered by the warranty?"),
+            ("Does the plan include support?", "Is support included in the plan?"),
+            ("Does the hotel have a pool?", "Is there a pool at the hotel?"),
+            (
+                "How do I block a stolen card?",
+                "My card was stolen. How do I block it?",
+            ),
+            (
+                "How do I close my account?",
+                "I need to close my account, how can I do that?",
+            ),
+            ("Can I check in early?", "Is early check-in possible?"),
         ] {
             assert_eq!(difference(a, b), None, "{a} / {b}");
             assert_eq!(difference(b, a), None, "{b} / {a}");
@@ -275,6 +309,15 @@ mod tests {
                 "What happens to an Editor who becomes a Viewer?",
             ),
             ("What does the Team plan cost?", "What does the Team plan include?"),
+            ("How large is the hall?", "How old is the hall?"),
+            ("How large can a file be?", "How large must a file be?"),
+            ("Does the plan include support?", "Is the plan included in support?"),
+            ("Does the tenant pay the owner?", "Is the tenant paid by the owner?"),
+            ("Does the team have a plan?", "Is there a team plan?"),
+            ("Does the hotel have a pool?", "Is there a hotel at the pool?"),
+            ("Which courses are required?", "Which courses are there?"),
+            ("Where are tickets sold?", "Where can I sell a ticket?"),
+            ("What time does it open?", "On which day does it open?"),
         ] {
             assert!(difference(a, b).is_some(), "{a} / {b}");
             assert!(difference(b, a).is_some(), "{b} / {a}");

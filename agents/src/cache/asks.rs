@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use super::measures::{Attribute, asked_by_noun};
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Asks {
@@ -10,10 +12,14 @@ pub(super) enum Asks {
     Way,
     /// Whether something may or can be done.
     Can,
+    /// Whether there is something, or whether something can be done, by whomever.
+    Possible,
     /// Whether something has to be done.
     Must,
     YesNo,
     Amount,
+    /// How large, how old, how heavy …
+    Measure(Attribute),
     Count,
     Price,
     Duration,
@@ -21,7 +27,10 @@ pub(super) enum Asks {
     Thing,
     /// What follows from something.
     Outcome,
+    /// When, be it a day or an hour.
     Time,
+    Hour,
+    Day,
     Place,
     Person,
     Reason,
@@ -34,7 +43,13 @@ impl Asks {
         self == other
             || matches!(
                 (self, other),
-                (Self::Way, Self::How | Self::Can) | (Self::How | Self::Can, Self::Way)
+                (Self::Way, Self::How | Self::Can)
+                    | (Self::How | Self::Can, Self::Way)
+                    // "Is shipping possible", "can you ship", "do you ship".
+                    | (Self::Possible, Self::Can | Self::YesNo)
+                    | (Self::Can | Self::YesNo, Self::Possible)
+                    | (Self::Time, Self::Hour | Self::Day)
+                    | (Self::Hour | Self::Day, Self::Time)
             )
     }
 }
@@ -115,16 +130,29 @@ const WAYS_TO_ASK: &[(&str, Asks)] = &[
         "what is|are|was|were|will|would|does|do the? cost|costs|price|prices of|for",
         Asks::Price,
     ),
-    (
-        "how much|large|big|small|high|far|old|heavy|wide|deep|tall",
-        Asks::Amount,
-    ),
+    ("how much do|will|would|must i|we|one pay for?", Asks::Price),
+    ("how much do|will|would you|they charge for?", Asks::Price),
+    ("what do|would|will you|they charge for", Asks::Price),
+    ("what is|are the fee|fees|charge|charges for", Asks::Price),
+    ("how much", Asks::Amount),
+    ("how large|big|small", Asks::Measure(Attribute::Size)),
+    ("how high|tall", Asks::Measure(Attribute::Height)),
+    ("how far", Asks::Measure(Attribute::Distance)),
+    ("how old", Asks::Measure(Attribute::Age)),
+    ("how heavy", Asks::Measure(Attribute::Weight)),
+    ("how wide", Asks::Measure(Attribute::Width)),
+    ("how deep", Asks::Measure(Attribute::Depth)),
+    ("how do|can|could|should|would|might i|we|one go about", Asks::How),
     ("how to", Asks::How),
     ("how", Asks::How),
-    ("at|on? what|which time|date|day", Asks::Time),
+    ("at? what|which time", Asks::Hour),
+    ("on? what|which date|day", Asks::Day),
     ("when", Asks::Time),
+    ("in|at what|which country|city|place|location", Asks::Place),
     ("where", Asks::Place),
     ("who|whom|whose", Asks::Person),
+    ("what is|are the? consequence|consequences of|if|when", Asks::Outcome),
+    ("what now", Asks::Outcome),
     (
         "what will? happens|happen|happened|comes|occurs next|then?",
         Asks::Outcome,
@@ -135,10 +163,18 @@ const WAYS_TO_ASK: &[(&str, Asks)] = &[
 
 const INDIRECT: &str = "how|where do|can|could|would i|we|one find|see|learn|know|check|tell|look out|up?";
 
+/// What is wished, told before "how do I do that?"
+const WISHES: &[&str] = &["i|we would like to", "i|we want|wish|must to?"];
+/// A question for the way that names nothing: it asks for the way to what was told.
+const HOW_TO_DO_THAT: &str = "how do|can|could|should|would|may|must i|we|one do? that|this|it|so?";
+
 const OPENERS: &str = "can could do does did is are was were may might will would shall has have had am if whether";
 
 /// Verbs of one who serves: "do you take cards" is "can I pay by card".
 const SERVES: &str = "take accept offer support provide have";
+
+/// Verbs of what has or needs something.
+pub(super) const HOLDS: &str = "have get need require";
 
 /// Finds what is asked for by the words of a question, in lower case. Marks in `said` the words that ask.
 ///
@@ -147,6 +183,8 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
     static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| Patterns {
         polite: POLITE.iter().map(|written| Pattern::of(written)).collect(),
         indirect: Pattern::of(INDIRECT),
+        wishes: WISHES.iter().map(|written| Pattern::of(written)).collect(),
+        how_to_do_that: Pattern::of(HOW_TO_DO_THAT),
         ways_to_ask: WAYS_TO_ASK
             .iter()
             .map(|(written, asks)| (Pattern::of(written), *asks))
@@ -171,8 +209,18 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
         said[start..start + length].fill(true);
         start += length;
     }
+    if let Some((wish, question)) = patterns.wish_and_question(&words[start..]) {
+        said[start..start + wish].fill(true);
+        said[start + question..].fill(true);
+        return (Asks::How, start);
+    }
     let first = start + told_first(&words[start..]);
     for at in first..words.len() {
+        if let Some((asks, head)) = asked_by_noun(words, at) {
+            said[at..at + 2].fill(true);
+            said[head] = true;
+            return (asks, at);
+        }
         for (pattern, asks) in &patterns.ways_to_ask {
             if let Some(length) = pattern.matched(&words[at..]) {
                 said[at..at + length].fill(true);
@@ -188,7 +236,7 @@ pub(super) fn find(words: &[&str], said: &mut [bool]) -> (Asks, usize) {
     (Asks::Unsaid, start)
 }
 
-fn is_one_of(list: &str, word: &str) -> bool {
+pub(super) fn is_one_of(list: &str, word: &str) -> bool {
     list.split(' ').any(|known| known == word)
 }
 
@@ -230,15 +278,53 @@ fn yes_or_no(words: &[&str], at: usize, said: &mut [bool]) -> Asks {
         said[at..at + 3].fill(true);
         return Asks::Can;
     }
-    // "Are children allowed to fly?", with what is allowed said in one word.
-    let may = words.iter().position(|word| *word == "may");
-    match may {
-        Some(place) if matches!(words[at], "is" | "are" | "am") => {
-            said[place] = true;
-            Asks::Can
-        }
-        _ => Asks::YesNo,
+    // Not what stands in a clause: "is a file that is allowed there deleted".
+    let sentence = words[at + 1..]
+        .iter()
+        .take_while(|word| !is_one_of("that which who", word));
+    let place = |is_wanted: &dyn Fn(usize) -> bool| {
+        (at + 1..)
+            .zip(sentence.clone())
+            .map(|(place, _)| place)
+            .find(|place| is_wanted(*place))
+    };
+    // "Are children allowed to fly?", with what is allowed said in one word, or "is flying allowed?"
+    let may = |at: usize| is_one_of("may allowed permitted possible available", words[at]);
+    if matches!(words[at], "is" | "are" | "am")
+        && let Some(place) = place(&may)
+    {
+        said[place] = true;
+        return match words[place] {
+            "possible" | "available" => Asks::Possible,
+            _ => Asks::Can,
+        };
     }
+    let needed = |at: usize| is_one_of("needed required necessary mandatory compulsory obligatory", words[at]);
+    if matches!(words[at], "is" | "are")
+        && let Some(place) = place(&needed)
+    {
+        said[place] = true;
+        return Asks::Must;
+    }
+    // "Does the hotel have a pool" is "is there a pool at the hotel". But who asks what you have is not told what I have.
+    let holds = |at: usize| {
+        is_one_of(HOLDS, words[at])
+            && words
+                .get(at + 1)
+                .is_some_and(|next| is_one_of("a an any the some its more", next))
+    };
+    if matches!(words[at], "do" | "does")
+        && !words.get(at + 1).is_some_and(|subject| is_one_of("i we you", subject))
+        && let Some(place) = place(&holds)
+    {
+        said[place] = true;
+        return if is_one_of("need require", words[place]) {
+            Asks::Must
+        } else {
+            Asks::Can
+        };
+    }
+    Asks::YesNo
 }
 
 /// "What does it cost" is "how much is it".
@@ -258,7 +344,22 @@ fn price(asks: Asks, words: &[&str], said: &mut [bool]) -> Asks {
 struct Patterns {
     polite: Vec<Pattern>,
     indirect: Pattern,
+    wishes: Vec<Pattern>,
+    how_to_do_that: Pattern,
     ways_to_ask: Vec<(Pattern, Asks)>,
+}
+
+impl Patterns {
+    /// Of "I want to move, how do I do that?": how many words say the wish, and where the question for the way begins.
+    fn wish_and_question(&self, words: &[&str]) -> Option<(usize, usize)> {
+        let wish = self.wishes.iter().find_map(|pattern| pattern.matched(words))?;
+        let is_question = |at: &usize| {
+            let question = &words[*at..];
+            question == ["how"] || self.how_to_do_that.matched(question) == Some(question.len())
+        };
+        // Something must be wished.
+        Some((wish, (wish + 1..words.len()).find(is_question)?))
+    }
 }
 
 /// Words in a row, each with its alternatives, and whether it may be absent.

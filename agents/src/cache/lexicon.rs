@@ -174,6 +174,9 @@ pub(super) const FELLOWS: &[&str] = &[
     "customer client",
     "outage downtime",
     "lifetime validity",
+    "replace swap exchange substitute",
+    "together simultaneously concurrently",
+    "talk speak",
 ];
 
 /// What people say in several words, and in one. The first word may stand in any form.
@@ -196,6 +199,8 @@ pub(super) const PHRASES: &[(&str, &str)] = &[
     ("set up", "configure"),
     ("log in", "login"),
     ("log into", "login"),
+    ("check in", "checkin"),
+    ("check out", "checkout"),
     ("sign in", "login"),
     ("sign into", "login"),
     ("log out", "logout"),

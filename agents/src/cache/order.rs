@@ -3,6 +3,7 @@
 use super::{
     asks::Asks,
     question::{Kind, Question, Role},
+    roles::{Holder, Passive},
 };
 
 /// Whether sides or numbers stand in another order: what is imported after an export is not exported after an import.
@@ -40,8 +41,29 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
             .map(|(direction, _)| *direction)
             .collect()
     };
-    // Who does it stands before what is done, or behind "by"; a passive may miss.
-    if at_end(a) != at_end(b) || a.names_doer != b.names_doer {
+    let fellow_in_a = |y: usize| pairs.iter().find(|pair| pair.1 == y).map(|pair| pair.0);
+    let is_in_other_voice = match (a.passive, b.passive) {
+        (None, Some(passive)) => is_active_of(a, passive, fellow_in_a),
+        (Some(passive), None) => is_active_of(b, passive, fellow),
+        (None, None) | (Some(_), Some(_)) => false,
+    };
+    // "Sent by email" names no doer where the other one sends "by email" too.
+    let is_means = |passive: Option<Passive>, other: &Question, fellow: &dyn Fn(usize) -> Option<usize>| {
+        passive.and_then(|passive| bound(other, fellow(passive.doer)?)) == Some("by")
+    };
+    let is_means = is_means(a.passive, b, &fellow) || is_means(b.passive, a, &fellow_in_a);
+    // Who does it stands before what is done, or behind "by".
+    if at_end(a) != at_end(b) || (a.names_doer != b.names_doer && !is_in_other_voice && !is_means) {
+        return true;
+    }
+    // "Does the team have a plan" is not "is there a team plan", nor "is there a team on the plan".
+    let is_held_otherwise = |one: Option<Holder>, other: Option<Holder>, fellow: &dyn Fn(usize) -> Option<usize>| {
+        let Some(Holder::Subject(holder)) = one else {
+            return false;
+        };
+        fellow(holder).is_some_and(|holder| other.map(Holder::item) != Some(holder))
+    };
+    if is_held_otherwise(a.holder, b.holder, &fellow) || is_held_otherwise(b.holder, a.holder, &fellow_in_a) {
         return true;
     }
     let is_bound_alike = |pair: &(usize, usize)| bound(a, pair.0).is_some() && bound(a, pair.0) == bound(b, pair.1);
@@ -64,6 +86,10 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
     };
     if (0..a.items.len()).any(|x| (0..b.items.len()).any(|y| takes_place(x, y))) {
         return true;
+    }
+    // That the words stand in another order is what the other voice does.
+    if is_in_other_voice {
+        return false;
     }
     // What stands before another word now belongs to a third: "a Team workspace with a Business seat".
     let before = |question: &Question, at: usize| -> Option<usize> {
@@ -120,6 +146,10 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
             if one.0 == last.0 || one.1 <= last.1 || (is_bound_alike(one) && is_bound_alike(last)) {
                 continue;
             }
+            // "My card was stolen. How do I block it?", "how do I block a stolen card".
+            if a.divides(one.0, last.0) != b.divides(one.1, last.1) {
+                continue;
+            }
             // The same word stands between them in both: "how many seats can a plan have", "how many plans can a seat have".
             let between = links(b, last.1, one.1);
             let are_divided_alike = links(a, one.0, last.0).iter().any(|link| between.contains(link));
@@ -147,13 +177,23 @@ pub(super) fn is_turned_round(a: &Question, b: &Question, pairs: &[(usize, usize
     false
 }
 
+/// Whether a question says in the active voice what another says in the passive: who does it stands before what is done, and what it
+/// is done to behind that, or in front of all, where it is asked for. `fellow` gives what of the one stands for which of the other.
+fn is_active_of(active: &Question, passive: Passive, fellow: impl Fn(usize) -> Option<usize>) -> bool {
+    let (Some(doer), Some(verb)) = (fellow(passive.doer), fellow(passive.verb)) else {
+        return false;
+    };
+    let is_object = |at: usize| at > verb || (at < doer && active.asks_for_object == Some(true));
+    doer < verb && (0..passive.verb).filter_map(fellow).all(is_object)
+}
+
 /// Whether two items are divided by a word that says how they stand to each other.
 fn is_divided(question: &Question, first: usize, last: usize) -> bool {
     const LINKS: &str = "of on for in at the a an my our your is are do does with per";
     let (first, last) = (question.items[first].at, question.items[last].at);
     (first + 1..last).any(|at| {
         let token = &question.tokens[at];
-        let is_item = question.items.iter().any(|item| item.at == at);
+        let is_item = question.items.iter().any(|item| item.at == at && !item.is_implied);
         !is_item && !LINKS.split(' ').any(|link| link == token.lower)
     })
 }
@@ -162,7 +202,7 @@ fn is_divided(question: &Question, first: usize, last: usize) -> bool {
 fn links(question: &Question, first: usize, last: usize) -> Vec<&str> {
     const NONE: &str = "a an the my our your i we you me us it this that";
     let (first, last) = (question.items[first].at, question.items[last].at);
-    let is_item = |at: usize| question.items.iter().any(|item| item.at == at);
+    let is_item = |at: usize| question.items.iter().any(|item| item.at == at && !item.is_implied);
     (first + 1..last)
         .filter(|at| !is_item(*at))
         .map(|at| question.tokens[at].lower.as_str())

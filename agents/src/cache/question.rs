@@ -1,13 +1,12 @@
 //! A question taken apart: what it asks for, and the words, names, numbers and directions that it is about.
 
-use std::sync::LazyLock;
-
-use rustc_hash::FxHashMap;
-
 use super::{
     asks::{self, Asks},
-    lexicon::{Meaning, PHRASES, meaning},
-    thesaurus::{is_irregular, stem},
+    lexicon::{Meaning, meaning},
+    measures::bound_asked,
+    roles::{Holder, Passive, bound, done_by, is_done},
+    thesaurus::stem,
+    tokens::{Token, tokens, without_phrases},
 };
 use crate::words::STOP_WORDS;
 
@@ -27,12 +26,20 @@ pub(super) struct Question {
     pub(super) is_of_service: bool,
     /// What it is about, in order.
     pub(super) items: Vec<Item>,
+    /// From which of `items` on it is asked; what stands before is only told.
+    asked_from: usize,
     /// What stands behind a word of direction, as a place in `items`; nothing stands behind one at the end.
     pub(super) bound: Vec<(&'static str, Option<usize>)>,
+    /// What has or needs what it is about.
+    pub(super) holder: Option<Holder>,
     /// Whether it asks with "does" for whom or what something is done to; none where another verb helps it.
     pub(super) asks_for_object: Option<bool>,
     /// Whether something is done "by" somebody.
     pub(super) names_doer: bool,
+    /// Whether it asks where, when or why something is done, by one who is not said: "where are tickets sold".
+    pub(super) is_served: bool,
+    /// By whom, where both are among `items`.
+    pub(super) passive: Option<Passive>,
     /// Its verbs that say little, each once.
     pub(super) light: Vec<&'static str>,
     pub(super) tokens: Vec<Token>,
@@ -48,6 +55,9 @@ pub(super) enum Subject {
     Other,
 }
 
+/// Said of what one needs.
+pub(super) const REQUIRED: &str = "required";
+
 /// Something that a question is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Item {
@@ -56,6 +66,8 @@ pub(super) struct Item {
     pub(super) stem: String,
     pub(super) kind: Kind,
     pub(super) role: Role,
+    /// Whether it is not said, but meant: "how large can it be" asks for the most. It may be without a fellow.
+    pub(super) is_implied: bool,
     /// Its place among the tokens.
     pub(super) at: usize,
 }
@@ -78,15 +90,6 @@ pub(super) enum Kind {
     /// It has a capital inside of a sentence, or is code.
     Name,
     Word,
-}
-
-/// A word as it stands in the question.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) lower: String,
-    pub(super) has_capital: bool,
-    /// Whether it ends with `'s`, so that the next word does not belong to it.
-    pub(super) owns: bool,
 }
 
 impl Question {
@@ -125,7 +128,12 @@ impl Question {
                 "switch" | "switched" | "switching" if has(&["on", "off"]) => continue,
                 _ => true,
             };
-            let kind = match (word, meaning(word)) {
+            let bound_asked = bound_asked(asks, word);
+            let meaning = bound_asked.map(Meaning::Side).or_else(|| meaning(word));
+            // Said of something it is more than a verb: "which courses are required" is not "which courses are there".
+            let is_said_of = at > 0 && matches!(words[at - 1], "is" | "are" | "be" | "been");
+            let meaning = meaning.filter(|_| !(is_said_of && word == REQUIRED));
+            let kind = match (word, meaning) {
                 ("on", _) if is_side => Kind::Side("on"),
                 ("off", _) if is_side => Kind::Side("off"),
                 (_, Some(Meaning::Side(_))) if !is_side => continue,
@@ -137,6 +145,7 @@ impl Question {
                 }
                 (_, Some(Meaning::Filler)) => continue,
                 _ if word.bytes().any(|byte| byte.is_ascii_digit()) => Kind::Number(word.replace(',', "")),
+                ("take" | "takes", _) if asks == Asks::Duration => continue,
                 _ if STOP_WORDS.contains(&word) => continue,
                 _ if at > 0 && token.has_capital => Kind::Name,
                 _ => Kind::Word,
@@ -151,6 +160,7 @@ impl Question {
                 word: word.to_owned(),
                 stem: stem(word),
                 kind,
+                is_implied: bound_asked == Some("most"),
                 at,
             });
         }
@@ -175,8 +185,14 @@ impl Question {
             let is_clause = at > 0 && matches!(words[at - 1], "that" | "which");
             matches!(words[at], "was" | "were" | "did" | "had") && !is_clause
         };
+        // Where nothing is asked but why, it is asked of what was told.
+        let spoken_from = if items.iter().any(|item| item.at >= start) {
+            start
+        } else {
+            0
+        };
         let is_past = asks != Asks::Outcome
-            && (start..words.len())
+            && (spoken_from..words.len())
                 .any(|at| was(at) || (matches!(words[at], "has" | "have") && participle(at)) || spoke(at));
         let is_past = is_past || has(&["happened"]);
         let subject = words.iter().enumerate().find_map(|(at, word)| match *word {
@@ -196,6 +212,7 @@ impl Question {
             after if after.iter().any(|word| HELPERS.contains(word)) => None,
             _ => Some(false),
         };
+        let done_by = done_by(&words);
         Self {
             asks,
             subject: subject.unwrap_or(if is_to_asker {
@@ -211,12 +228,18 @@ impl Question {
             is_future: has(&["will", "shall"]),
             is_habitual: has(&["do", "does"]),
             looks: has(&["see", "view", "find", "look"]),
-            bound: bound(&tokens, &said, &items),
+            bound: bound(&words, &said, &items),
+            holder: Holder::of(&words, start, &said, &items),
+            passive: done_by.and_then(|at| Passive::at(at, &items)),
+            asked_from: items.partition_point(|item| item.at < start),
             items,
             asks_for_object,
-            names_doer: words
-                .windows(2)
-                .any(|two| two[1] == "by" && (two[0].ends_with("ed") || is_irregular(two[0]))),
+            is_served: matches!(
+                asks,
+                Asks::Place | Asks::Time | Asks::Hour | Asks::Day | Asks::Duration | Asks::Frequency | Asks::Reason
+            ) && !has(&["be", "been"])
+                && is_done(&words[start..]),
+            names_doer: done_by.is_some(),
             light,
             tokens,
         }
@@ -230,128 +253,17 @@ impl Question {
         words.join(" ")
     }
 
+    /// Whether one of two of its items is told, and the other asked.
+    pub(super) fn divides(&self, one: usize, other: usize) -> bool {
+        (one < self.asked_from) != (other < self.asked_from)
+    }
+
     /// Whether another has the same words in the same order.
     pub(super) fn has_words_of(&self, other: &Self) -> bool {
         !self.tokens.is_empty()
             && self.tokens.len() == other.tokens.len()
             && self.tokens.iter().zip(&other.tokens).all(|(a, b)| a.lower == b.lower)
     }
-}
-
-fn bound(tokens: &[Token], said: &[bool], items: &[Item]) -> Vec<(&'static str, Option<usize>)> {
-    let direction = |token: &Token| match token.lower.as_str() {
-        "from" | "out" => Some("from"),
-        "to" | "into" | "onto" => Some("to"),
-        "by" => Some("by"),
-        "against" => Some("against"),
-        _ => None,
-    };
-    (tokens.iter().enumerate())
-        .filter_map(|(at, token)| {
-            let direction = (!said[at]).then(|| direction(token)).flatten()?;
-            let next = items.iter().position(|item| item.at > at);
-            Some((direction, next))
-        })
-        .collect()
-}
-
-/// The words of a text; what is drawn together with an apostrophe is taken apart.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
-    let plain = text.replace('’', "'");
-    let mut tokens = Vec::new();
-    let words = plain
-        .split(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | ',' | '_' | '$' | '%' | '€' | '£' | '\'')))
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '$' | '%' | '€' | '£')))
-        .filter(|word| !word.is_empty());
-    for word in words {
-        let has_capital = word.chars().any(char::is_uppercase) || word.contains('_') || word.contains('.');
-        let lower = word.to_lowercase();
-        let mut push = |lower: &str, owns: bool| {
-            tokens.push(Token {
-                lower: lower.replace('\'', ""),
-                has_capital,
-                owns,
-            });
-        };
-        if let Some((first, second)) = apart(&lower) {
-            push(first, false);
-            push(second, false);
-        } else if let Some(owner) = lower.strip_suffix("'s") {
-            push(owner, true);
-        } else {
-            push(&lower, lower.ends_with('\''));
-        }
-    }
-    tokens
-}
-
-/// Says in one word what is said in several.
-fn without_phrases(tokens: &[Token]) -> Vec<Token> {
-    /// By its first word: the words behind that, and what they are said in.
-    type ByHead = FxHashMap<&'static str, Vec<(Vec<&'static str>, &'static str)>>;
-    static BY_HEAD: LazyLock<ByHead> = LazyLock::new(|| {
-        let mut by_head = ByHead::default();
-        for (phrase, word) in PHRASES {
-            let mut words = phrase.split(' ');
-            let head = words.next().unwrap_or_default();
-            by_head.entry(head).or_default().push((words.collect(), *word));
-        }
-        by_head
-    });
-    let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
-    let mut rest = tokens;
-    while let [first, behind @ ..] = rest {
-        let stands = |(follow, _): &&(Vec<&str>, &str)| {
-            follow.len() <= behind.len() && follow.iter().zip(behind).all(|(word, token)| *word == token.lower)
-        };
-        let begun_with = |head: &str| BY_HEAD.get(head)?.iter().find(stands);
-        let found = begun_with(&first.lower).or_else(|| begun_with(&stem(&first.lower)));
-        let (follow, word) = found.map_or((0, first.lower.as_str()), |(follow, word)| (follow.len(), *word));
-        joined.push(Token {
-            lower: word.to_owned(),
-            ..first.clone()
-        });
-        rest = &behind[follow..];
-    }
-    joined
-}
-
-/// The two words that are drawn together into one.
-fn apart(word: &str) -> Option<(&str, &str)> {
-    Some(match word {
-        "can't" | "cant" | "cannot" => ("can", "not"),
-        "won't" | "wont" => ("will", "not"),
-        "dont" => ("do", "not"),
-        "doesnt" => ("does", "not"),
-        "didnt" => ("did", "not"),
-        "isnt" => ("is", "not"),
-        "arent" => ("are", "not"),
-        "whats" => ("what", "is"),
-        "hows" => ("how", "is"),
-        "im" => ("i", "am"),
-        _ => {
-            if let Some(verb) = word.strip_suffix("n't") {
-                return Some((verb, "not"));
-            }
-            let (first, second) = word.split_once('\'')?;
-            let second = match second {
-                "re" => "are",
-                "ll" => "will",
-                "ve" => "have",
-                "d" => "would",
-                "m" => "am",
-                "s" if matches!(
-                    first,
-                    "what" | "how" | "where" | "who" | "when" | "that" | "it" | "there" | "let"
-                ) =>
-                {
-                    "is"
-                }
-                _ => return None,
-            };
-            (first, second)
-        }
-    })
 }
 
 /// Whether a question begins like the continuation of another, or points at something that it does not name.
