@@ -45,8 +45,8 @@ pub fn question(whole: &TurnRequest, concern: &Concern) -> TurnRequest {
 #[derive(Debug)]
 pub struct JointAnswer {
     parts: Vec<PartAnswer>,
-    /// The words of the concerns that nobody was asked about.
-    left_out: Vec<String>,
+    /// The words of what nobody was asked about, each with why.
+    left_out: Vec<(String, &'static str)>,
     /// Whether that has been said, or need not be.
     left_out_told: bool,
     /// Whose turn it is to be told; the number of parts where all have been.
@@ -81,10 +81,15 @@ enum Progress {
 }
 
 impl JointAnswer {
-    /// An answer to these concerns, which are as they are told in the message. The first [`PARTS_MAX`] of them are its parts.
+    /// An answer to these concerns, which are as they are told in the message. The first [`PARTS_MAX`] of them are its parts; it says
+    /// of the others, and of what no specialist takes, that they are left out.
     #[must_use]
     pub fn new(concerns: &[Concern]) -> Self {
-        let (asked, left_out) = concerns.split_at(concerns.len().min(PARTS_MAX));
+        let (asked, beyond) = concerns.split_at(concerns.len().min(PARTS_MAX));
+        let beyond = beyond.iter().map(|concern| (&concern.text, wording::LEFT_OUT));
+        let nobodys = concerns.iter().flat_map(|concern| &concern.left_out);
+        let left_out = beyond.chain(nobodys.map(|part| (part, wording::NOBODYS)));
+        let left_out: Vec<_> = left_out.map(|(part, why)| (wording::lead(part), why)).collect();
         let part = |concern: &Concern| PartAnswer {
             lead: wording::lead(&concern.text),
             progress: Progress::AtWork,
@@ -96,8 +101,8 @@ impl JointAnswer {
         };
         Self {
             parts: asked.iter().map(part).collect(),
-            left_out: left_out.iter().map(|concern| wording::lead(&concern.text)).collect(),
             left_out_told: left_out.is_empty(),
+            left_out,
             current: 0,
             said: String::new(),
             chunks_shown: 0,
@@ -291,8 +296,8 @@ impl JointAnswer {
         }
         if !self.left_out_told && self.somebody_answers() {
             self.left_out_told = true;
-            for lead in &self.left_out {
-                let text = wording::under(&self.said, lead, wording::LEFT_OUT);
+            for (lead, why) in &self.left_out {
+                let text = wording::under(&self.said, lead, why);
                 self.said.push_str(&text);
                 leaving.push(Step::Delta(text));
             }

@@ -5,6 +5,7 @@
 //! of the knowledge base are about. A message that leans on what was said before is first made to stand on its own.
 
 mod classifier;
+mod concerns;
 mod evidence;
 mod explanation;
 mod fitting;
@@ -55,6 +56,8 @@ pub struct Concern {
     pub intent: Intent,
     /// How probable it is that this one is right for the part.
     pub confidence: Confidence,
+    /// What the message asks beside this part that no specialist takes, in its words; nobody is asked about it.
+    pub left_out: Vec<String>,
 }
 
 /// Somebody who might answer.

@@ -11,6 +11,7 @@ fn concern(agent: &str, text: &str) -> Concern {
         text: text.into(),
         intent: Intent::DomainQuestion,
         confidence: Confidence::new(0.9),
+        left_out: Vec::new(),
     }
 }
 
@@ -234,6 +235,21 @@ fn a_refusal_is_short_and_makes_the_whole_unsure() {
         "**My invoice is wrong**\n\nI did not find it. The nearest topics there: A; B.\n\n**The webhook returns 401**\n\nYes."
     );
     assert_eq!(joint.outcome().unwrap().unwrap().confidence.get(), 0.2);
+}
+
+#[test]
+fn what_no_specialist_takes_is_named_behind_the_parts_and_makes_the_whole_unsure() {
+    let mut told = concerns()[..2].to_vec();
+    told[0].left_out.push("who won the match?".into());
+    let mut joint = JointAnswer::new(&told);
+    let mut steps = Vec::new();
+    for part in 0..2 {
+        steps.extend(joint.take(part, vec![said("Yes.")]));
+        steps.extend(joint.end(part, Ok(answer(0.9, &[]))));
+    }
+    let text = text(&steps);
+    assert!(text.ends_with("**Who won the match?**\n\nI left this part out, since none of the specialists is for it. If one is, please ask it again in a message of its own."), "{text}");
+    assert!(joint.outcome().unwrap().unwrap().confidence.get() < f64::EPSILON);
 }
 
 #[test]

@@ -6,9 +6,12 @@ use orchestratai_shared::Failure;
 const LEAD_CHARACTERS_MAX: usize = 80;
 /// Topics that a part without an answer names at most.
 const TOPICS_MAX: usize = 2;
-/// Stands for what nobody was asked about.
+/// Stands for what nobody was asked about, since there is too much.
 pub(super) const LEFT_OUT: &str =
     "This is more than I can answer at once. Please ask it again in a message of its own.";
+
+/// Stands for what no specialist takes.
+pub(super) const NOBODYS: &str = "I left this part out, since none of the specialists is for it. If one is, please ask it again in a message of its own.";
 
 /// The line that names a part: the user's own words for it, on one line, and without marks that a reader of Markdown or of
 /// citations would take for something else.

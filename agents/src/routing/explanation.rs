@@ -4,7 +4,12 @@ use std::fmt::Write as _;
 
 use orchestratai_shared::AgentId;
 
-use super::{Case, classifier::Classifier, classifier::Verdict, weights};
+use super::{
+    Case,
+    classifier::{Classifier, Verdict},
+    concerns::PartConcern,
+    weights,
+};
 use crate::conversation::{Leaning, Standalone};
 
 /// A reason that adds less than this to the logarithm of odds is not told.
@@ -22,12 +27,7 @@ pub(super) struct Explanation<'a> {
 
 impl Explanation<'_> {
     /// Why `best` answers, and who came second.
-    pub(super) fn reasoning(
-        &self,
-        best: usize,
-        concerns: impl Iterator<Item = usize>,
-        standalone: Option<&Standalone>,
-    ) -> String {
+    pub(super) fn reasoning(&self, best: usize, concerns: &[PartConcern], standalone: Option<&Standalone>) -> String {
         let mut reason = String::new();
         if let Some(standalone) = standalone {
             let _ = write!(
@@ -41,9 +41,15 @@ impl Explanation<'_> {
         if best > 0 {
             self.add_knowledge(&mut reason, best);
         }
-        let names: Vec<&str> = concerns.map(|agent| self.agents[agent].as_str()).collect();
+        let names: Vec<&str> = concerns
+            .iter()
+            .map(|concern| self.agents[concern.agent].as_str())
+            .collect();
         if names.len() > 1 {
             let _ = write!(reason, " It has several concerns: {}.", names.join(", "));
+        }
+        for part in concerns.iter().flat_map(|concern| &concern.left_out) {
+            let _ = write!(reason, " No specialist takes “{part}”, so it is left out.");
         }
         self.add_runner_up(&mut reason, best);
         reason

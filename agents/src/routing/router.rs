@@ -8,6 +8,7 @@ use orchestratai_shared::{AgentId, Confidence, Intent, Message, MessageRole};
 use super::{
     Candidate, Case, Concern, RoutingDecision,
     classifier::{Classifier, Prior, Verdict},
+    concerns::PartConcern,
     evidence::KnowledgeEvidence,
     explanation::Explanation,
     injection, message,
@@ -19,14 +20,6 @@ use crate::{
     embedder::StaticEmbedder,
 };
 
-/// From this probability on, a part of a message is the concern of a specialist.
-const CONCERN: f32 = 0.6;
-/// What is only told beside a question is mostly there to make it understood.
-const CONCERN_ONLY_TOLD: f32 = 0.98;
-/// A part that is more probably for the orchestrator than this, such as a courtesy, is nobody's concern.
-const PART_OWN_MAX: f32 = 0.6;
-/// The whole message must not speak against it more than this.
-const CONCERN_OF_WHOLE: f32 = 0.01;
 /// A question with hardly a subject is taken for itself where it is as clear as this.
 const CLEAR_BY_ITSELF: f32 = 0.75;
 /// So sure it must be that a message is small talk before what was said earlier is not asked.
@@ -133,14 +126,14 @@ impl Router {
         }
         let parts = message::concerns(rest);
         let concerns = if parts.len() > 1 && self.agents.len() > 2 && most_probable(&alone.probabilities) != 0 {
-            self.concerns(&learnt, &parts, &alone)
+            self.concerns(&learnt, rest, &parts, &alone)
         } else {
             Vec::new()
         };
         self.decide(&learnt, &alone, rest, &concerns, None)
     }
 
-    fn judge(&self, learnt: &Classifier, text: &str, prior: Option<Prior>) -> Verdict {
+    pub(super) fn judge(&self, learnt: &Classifier, text: &str, prior: Option<Prior>) -> Verdict {
         learnt.judge(text, &self.embedder, prior, None)
     }
 
@@ -181,65 +174,26 @@ impl Router {
         Some((standalone, prior))
     }
 
-    /// The concerns of a message, in its order; all parts for the same specialist are one.
-    fn concerns(&self, learnt: &Classifier, parts: &[&str], whole: &Verdict) -> Vec<(usize, f32, String, Intent)> {
-        // Only agents for whom the whole message may be can have a concern of it.
-        let possible = whole.probabilities[1..]
-            .iter()
-            .filter(|whole| **whole >= CONCERN_OF_WHOLE);
-        if possible.count() < 2 {
-            return Vec::new();
-        }
-        let any_asks = parts.iter().any(|part| message::asks(part));
-        let mut concerns: Vec<(usize, f32, String, Intent)> = Vec::new();
-        for part in parts {
-            let only_told = any_asks && !message::asks(part);
-            let needed = if only_told { CONCERN_ONLY_TOLD } else { CONCERN };
-            let verdict = self.judge(learnt, part, None);
-            // That a part says little by itself is no fault: the whole message is for specialists.
-            let best = most_probable_specialist(&verdict.probabilities);
-            let own = verdict.probabilities[0];
-            let probability = verdict.probabilities[best] / (1.0 - own).max(f32::MIN_POSITIVE);
-            if own > PART_OWN_MAX || probability < needed || whole.probabilities[best] < CONCERN_OF_WHOLE {
-                continue;
-            }
-            let probability = probability * (1.0 - whole.probabilities[0]);
-            match concerns.iter_mut().find(|(agent, ..)| *agent == best) {
-                Some((_, known, text, intent)) => {
-                    *known = known.max(probability);
-                    text.push_str(", ");
-                    text.push_str(part);
-                    *intent = Intent::ComplexQuestion;
-                }
-                None => {
-                    let intent = self.intent(learnt, &verdict, part, best);
-                    concerns.push((best, probability, (*part).to_owned(), intent));
-                }
-            }
-        }
-        if concerns.len() > 1 { concerns } else { Vec::new() }
-    }
-
     fn decide(
         &self,
         learnt: &Classifier,
         verdict: &Verdict,
         message: &str,
-        concerns: &[(usize, f32, String, Intent)],
+        concerns: &[PartConcern],
         standalone: Option<&Standalone>,
     ) -> Examined {
         let mut ranked = verdict.probabilities.clone();
         let mut bound = 1.0_f32;
-        for (agent, probability, ..) in concerns {
+        for concern in concerns {
             // Each concern is as sure as its own part; the first one leads.
-            bound = bound.min(ranked[*agent].max(*probability));
-            ranked[*agent] = bound;
+            bound = bound.min(ranked[concern.agent].max(concern.probability));
+            ranked[concern.agent] = bound;
         }
         let best = concerns
             .first()
-            .map_or_else(|| most_probable(&ranked), |concern| concern.0);
+            .map_or_else(|| most_probable(&ranked), |concern| concern.agent);
         for (agent, probability) in ranked.iter_mut().enumerate() {
-            if !concerns.is_empty() && concerns.iter().all(|concern| concern.0 != agent) {
+            if !concerns.is_empty() && concerns.iter().all(|concern| concern.agent != agent) {
                 *probability = probability.min(bound);
             }
         }
@@ -253,7 +207,7 @@ impl Router {
         let place = |agent: usize| {
             concerns
                 .iter()
-                .position(|concern| concern.0 == agent)
+                .position(|concern| concern.agent == agent)
                 .unwrap_or(usize::MAX)
         };
         order.sort_by(|a, b| {
@@ -270,15 +224,16 @@ impl Router {
                 agent: self.agents[best].clone(),
                 intent,
                 confidence: confidence(ranked[best]),
-                reasoning: explanation.reasoning(best, concerns.iter().map(|concern| concern.0), standalone),
+                reasoning: explanation.reasoning(best, concerns, standalone),
                 candidates: order.iter().map(|at| self.candidate(*at, ranked[*at])).collect(),
                 concerns: concerns
                     .iter()
-                    .map(|(agent, probability, text, intent)| Concern {
-                        agent: self.agents[*agent].clone(),
-                        text: text.clone(),
-                        intent: *intent,
-                        confidence: confidence(*probability),
+                    .map(|concern| Concern {
+                        agent: self.agents[concern.agent].clone(),
+                        text: concern.text.clone(),
+                        intent: concern.intent,
+                        confidence: confidence(concern.probability),
+                        left_out: concern.left_out.clone(),
                     })
                     .collect(),
             },
@@ -286,7 +241,7 @@ impl Router {
         }
     }
 
-    fn intent(&self, learnt: &Classifier, verdict: &Verdict, message: &str, best: usize) -> Intent {
+    pub(super) fn intent(&self, learnt: &Classifier, verdict: &Verdict, message: &str, best: usize) -> Intent {
         let nearest = learnt.utterances.intent(&verdict.likeness, best);
         if best == 0 {
             return nearest.unwrap_or(Intent::SimpleChat);
@@ -338,7 +293,7 @@ impl Router {
 }
 
 /// Which direct answer fits.
-fn case(learnt: &Classifier, verdict: &Verdict, message: &str) -> Case {
+pub(super) fn case(learnt: &Classifier, verdict: &Verdict, message: &str) -> Case {
     let case = learnt.utterances.case(&verdict.likeness, 0).unwrap_or(Case::Vague);
     // A long message is not vague only because a vague example comes nearest.
     if case == Case::Vague && message::words(message).len() > 9 {
@@ -354,7 +309,7 @@ fn most_probable(probabilities: &[f32]) -> usize {
         .unwrap_or(0)
 }
 
-fn most_probable_specialist(probabilities: &[f32]) -> usize {
+pub(super) fn most_probable_specialist(probabilities: &[f32]) -> usize {
     1 + most_probable(&probabilities[1..])
 }
 

@@ -179,6 +179,52 @@ fn a_message_with_several_concerns_names_all_their_specialists() {
 }
 
 #[test]
+fn what_no_specialist_takes_of_several_concerns_is_told_and_courtesies_are_not() {
+    let left_out = |message: &str| {
+        let decision = router().route(message);
+        assert!(decision.concerns.len() > 1, "{decision:?}");
+        let parts: Vec<String> = (decision.concerns.iter())
+            .flat_map(|concern| concern.left_out.clone())
+            .collect();
+        for part in &parts {
+            assert!(
+                decision.reasoning.contains(&format!("No specialist takes “{part}”")),
+                "{decision:?}"
+            );
+        }
+        parts
+    };
+    for (message, expected) in [
+        (
+            "Why is my invoice wrong? What is the capital of France? Why does the webhook return 401?",
+            "What is the capital of France?",
+        ),
+        (
+            "What is the capital of France? Why is my invoice wrong? Why does the webhook return 401?",
+            "What is the capital of France?",
+        ),
+        (
+            "Please fix my invoice and tell me a joke and tell me why the webhook returns 401.",
+            "tell me a joke",
+        ),
+        (
+            "My invoice is wrong and the webhook returns 401 and I like pizza",
+            "I like pizza",
+        ),
+    ] {
+        assert_eq!(left_out(message), [expected], "{message}");
+    }
+    for message in [
+        "I was charged twice this month, and my webhook endpoint returns an error 500.",
+        "Why is my invoice wrong? Why does the webhook return 401? Thank you very much for your help!",
+        "Why is my invoice wrong? Why does the webhook return 401? What should I do?",
+        "I upgraded last Monday. Why is my invoice wrong? Why does the webhook return 401?",
+    ] {
+        assert_eq!(left_out(message), Vec::<String>::new(), "{message}");
+    }
+}
+
+#[test]
 fn a_follow_up_goes_where_the_conversation_is() {
     let session_id = SessionId::new();
     let said = |role, content: &str, agent: Option<&str>| Message {

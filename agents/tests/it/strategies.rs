@@ -247,6 +247,7 @@ async fn a_part_of_a_message_is_no_follow_up_and_what_it_lacks_comes_from_its_me
             text: text.into(),
             intent: Intent::PricingQuestion,
             confidence: Confidence::new(0.9),
+            left_out: Vec::new(),
         };
         joint::question(&whole, &concern)
     };

@@ -204,6 +204,29 @@ async fn a_part_without_an_answer_says_so_for_itself_alone() {
 }
 
 #[tokio::test]
+async fn what_no_specialist_takes_is_said_to_be_left_out() {
+    let server = Server::start().await;
+    let mut socket = server.socket("").await;
+    socket.ready().await;
+    let frames = socket
+        .turn("My invoice is wrong? What is the capital of France? Why does the webhook return 401?")
+        .await;
+    check_deltas(&frames);
+    let completed = frames.last().unwrap().data();
+    let text = completed["message"]["content"].as_str().unwrap();
+    let (parts, left_out) = text.split_once("**What is the capital of France?**").unwrap();
+    assert!(parts.contains("**My invoice is wrong?**") && parts.contains("**Why does the webhook return 401?**"));
+    assert!(left_out.trim().starts_with("I left this part out"), "{text}");
+    assert!(completed["message"]["confidence"].as_f64().unwrap() < 0.5);
+    let routing = serde_json::to_value(&steps(&frames)[0]).unwrap();
+    let reasoning = routing["data"]["reasoning"].as_str().unwrap();
+    assert!(
+        reasoning.contains("No specialist takes “What is the capital of France?”, so it is left out."),
+        "{reasoning}"
+    );
+}
+
+#[tokio::test]
 async fn a_stop_in_the_middle_ends_every_part() {
     // Of its second part no passage is the surest, so the transformer is asked; it is loaded first, and the stop finds the
     // turn under way.

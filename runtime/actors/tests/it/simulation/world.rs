@@ -1116,6 +1116,7 @@ fn concern(id: &str) -> Concern {
         text: format!("what {id} knows"),
         intent: Intent::DomainQuestion,
         confidence: Confidence::new(0.9),
+        left_out: Vec::new(),
     }
 }
 
