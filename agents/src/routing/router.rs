@@ -13,6 +13,7 @@ use super::{
     explanation::Explanation,
     injection, message,
     utterances::Utterances,
+    weights,
 };
 use crate::{
     conversation::{Leaning, Standalone, standalone},
@@ -197,6 +198,7 @@ impl Router {
                 *probability = probability.min(bound);
             }
         }
+        believe(&mut ranked, best, concerns);
         let case = (best == 0).then(|| case(learnt, verdict, message));
         let intent = if !concerns.is_empty() {
             Intent::ComplexQuestion
@@ -232,7 +234,7 @@ impl Router {
                         agent: self.agents[concern.agent].clone(),
                         text: concern.text.clone(),
                         intent: concern.intent,
-                        confidence: confidence(concern.probability),
+                        confidence: confidence(weights::believed(concern.probability)),
                         left_out: concern.left_out.clone(),
                     })
                     .collect(),
@@ -289,6 +291,21 @@ impl Router {
             agent: self.agents[at].clone(),
             confidence: confidence(probability),
         }
+    }
+}
+
+/// Says of each agent how far its probability is to be believed. What the one that was chosen loses the others win.
+fn believe(ranked: &mut [f32], best: usize, concerns: &[PartConcern]) {
+    let (probable, believed) = (ranked[best], weights::believed(ranked[best]));
+    let of_others = (1.0 - believed) / (1.0 - probable).max(f32::EPSILON);
+    let has_concern = |agent: usize| agent == best || concerns.iter().any(|concern| concern.agent == agent);
+    let mut bound = believed;
+    for agent in (0..ranked.len()).filter(|agent| has_concern(*agent)) {
+        ranked[agent] = weights::believed(ranked[agent]);
+        bound = bound.min(ranked[agent]);
+    }
+    for agent in (0..ranked.len()).filter(|agent| !has_concern(*agent)) {
+        ranked[agent] = (ranked[agent] * of_others).min(bound);
     }
 }
 
