@@ -203,6 +203,14 @@ mod tests {
         );
         let room = after("What does a double room cost?", "is there a cheaper one?").unwrap();
         assert!(room.contains("double room cost"), "{room}");
+        for compares in [
+            "Is there a cheaper one for students?",
+            "do you have larger ones?",
+            "Which is cheaper for two?",
+        ] {
+            let room = after("What does a double room cost?", compares).unwrap_or_default();
+            assert!(room.contains("double room"), "{compares}: {room}");
+        }
         assert!(
             after("Do you serve breakfast on Sundays?", "Until when?")
                 .unwrap()
@@ -218,6 +226,8 @@ mod tests {
             "Where can I download the invoices of last year?",
             "Is it possible to export all events as Parquet?",
             "How long does it take to restore a workspace?",
+            "Is there cheaper pricing for charities?",
+            "Do you have longer opening hours on Sundays?",
             "thank you",
             "",
         ] {

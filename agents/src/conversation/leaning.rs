@@ -95,32 +95,15 @@ const EMPTY_SUBJECT_LIST: &[&str] = &[
 const DETERMINERS: &[&str] = &[
     "my", "our", "your", "the", "a", "an", "his", "some", "any", "every", "each", "all", "no",
 ];
-const COMPARATIVES: &[&str] = &[
-    "cheaper",
-    "faster",
-    "slower",
-    "bigger",
-    "larger",
-    "smaller",
-    "longer",
-    "shorter",
-    "higher",
-    "lower",
-    "newer",
-    "older",
-    "better",
-    "earlier",
-    "later",
-    "more",
-    "less",
-    "fewer",
-    "another",
-    "other",
-    "else",
-    "instead",
-    "too",
-    "afterwards",
+/// Degrees, which say of a noun behind them how it is to be.
+const DEGREES: &[&str] = &[
+    "cheaper", "faster", "slower", "bigger", "larger", "smaller", "longer", "shorter", "higher", "lower", "newer",
+    "older", "better", "earlier", "later", "more", "less", "fewer",
 ];
+/// What says only that it is not the same.
+const OTHERS: &[&str] = &["another", "other", "else", "instead", "too", "afterwards"];
+/// Whom or what something is for, of or on is told behind one of these.
+const RELATIONS: &[&str] = &["for", "of", "on"];
 const VERBS: &[&str] = &[
     "is", "are", "was", "were", "do", "does", "did", "can", "could", "will", "would", "should", "has", "have", "had",
     "may", "must", "am", "be", "get", "got", "want", "need",
@@ -146,8 +129,7 @@ pub(super) fn of(message: &str) -> Option<Leaning> {
     if refers_back(&words) {
         return Some(Leaning::Pronoun);
     }
-    let compares = words.iter().any(|word| COMPARATIVES.contains(&word.as_str()));
-    if compares && subjects <= COMPARES_MAX && !words.iter().any(|word| word == "than") {
+    if compares(&words) && subjects <= COMPARES_MAX && !words.iter().any(|word| word == "than") {
         return Some(Leaning::Compares);
     }
     if courtesy {
@@ -161,6 +143,20 @@ pub(super) fn of(message: &str) -> Option<Leaning> {
     // "My invoice" is a thing of its own.
     let possesses = words.iter().any(|word| matches!(word.as_str(), "my" | "our" | "your"));
     (asks && has_verb && !possesses && subjects <= THIN_MAX).then_some(Leaning::Thin)
+}
+
+/// Whether a comparison has something that is not named. "Is there a cheaper one?" has; "is there cheaper pricing for charities?" says of
+/// what it asks and for whom, so the comparison is with what all others have.
+fn compares(words: &[Word]) -> bool {
+    let is = |list: &[&str], at: usize| words.get(at).is_some_and(|word| list.contains(&word.as_str()));
+    let names = |at: usize| {
+        words.get(at).is_some_and(|word| !is_stop_word(word)) && !is(PRONOUNS, at) && !is(VERBS, at) && !is(DEGREES, at)
+    };
+    let is_told_closer = |at: usize| {
+        let relation = (at + 2..words.len()).find(|at| is(RELATIONS, *at));
+        names(at + 1) && relation.is_some_and(|relation| (relation + 1..words.len()).any(names))
+    };
+    (0..words.len()).any(|at| is(OTHERS, at) || (is(DEGREES, at) && !is_told_closer(at)))
 }
 
 /// Whether there is a pronoun without anything before it that it could stand for.
