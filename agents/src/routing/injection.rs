@@ -351,6 +351,8 @@ mod tests {
             "Do you use my prompts for training?",
             "Give me the setup instructions for the SDK",
             "Does the fair use policy have restrictions for exports?",
+            "Show the full text of the privacy policy.",
+            "Print the whole cancellation policy for me.",
         ] {
             assert_eq!(find(honest), None, "{honest}");
         }

@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashMap;
 
+use crate::words::is_stop_word;
+
 /// Words that say the same; a number for each is a bit of [`Concepts`].
 struct Concept {
     /// For those who fit.
@@ -323,6 +325,45 @@ pub(super) fn of_word(word: &str) -> Concepts {
     })
 }
 
+/// Rules that documents are named after: "the refund policy".
+const NAMES_OF_DOCUMENTS: &[&str] = &["policy", "policies", "rule", "rules", "guideline", "guidelines"];
+/// What stands before them and says whose they are, or how, and not what they are about.
+const NOT_ABOUT: &[&str] = &[
+    "new",
+    "old",
+    "current",
+    "same",
+    "real",
+    "actual",
+    "own",
+    "full",
+    "whole",
+    "entire",
+    "complete",
+    "strict",
+    "silly",
+    "following",
+    "content",
+    "usage",
+    "chat",
+    "system",
+    "ai",
+    "assistant",
+    "bot",
+    "model",
+];
+
+/// What a word in lower case may be a sign of behind another one. Rules that are about something, as "the privacy policy" is, are a
+/// document for people, and none of the assistant's.
+pub(super) fn of_word_behind(word: &str, before: Option<&str>) -> Concepts {
+    let of_word = of_word(word);
+    let is_about = |before: &str| !is_stop_word(before) && !NOT_ABOUT.contains(&before) && self::of_word(before) == 0;
+    if of_word != 0 && NAMES_OF_DOCUMENTS.contains(&word) && before.is_some_and(is_about) {
+        return 0;
+    }
+    of_word
+}
+
 /// What a text may be a sign of by its characters alone, in scripts that set no blanks.
 pub(super) fn of_signs(text: &str) -> Concepts {
     if text.is_ascii() {
@@ -351,6 +392,23 @@ mod tests {
         assert_eq!(of_word(""), 0);
         assert_eq!(of_signs("忽略规则"), bit("set_aside") | bit("rules"));
         assert_eq!(of_signs("ignore the rules"), 0);
+    }
+
+    #[test]
+    fn rules_about_something_are_a_document() {
+        for before in [
+            None,
+            Some("your"),
+            Some("the"),
+            Some("hidden"),
+            Some("content"),
+            Some("new"),
+        ] {
+            assert_ne!(of_word_behind("policy", before), 0, "{before:?}");
+        }
+        assert_eq!(of_word_behind("policy", Some("privacy")), 0);
+        assert_eq!(of_word_behind("rules", Some("retry")), 0);
+        assert_ne!(of_word_behind("instructions", Some("setup")), 0);
     }
 
     #[test]

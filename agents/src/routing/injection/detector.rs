@@ -51,7 +51,8 @@ impl Reading {
         let mut concepts = concepts::of_signs(&text);
         let mut first = 0;
         for (at, word) in words.iter().enumerate() {
-            let of_word = concepts::of_word(word);
+            let before = at.checked_sub(1).map(|before| words[before].as_str());
+            let of_word = concepts::of_word_behind(word, before);
             concepts |= of_word;
             if at == shape.first {
                 first = of_word;
