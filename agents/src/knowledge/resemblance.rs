@@ -21,10 +21,11 @@ impl Resemblance {
     pub(crate) fn new(question: &str, query: &Query, embedder: &StaticEmbedder) -> Self {
         // A word that the knowledge base does not know says as much as its rarest ones.
         let rarest = query.words.iter().map(|(_, idf)| *idf).fold(1.0, f32::max);
+        // Rare in the collection is not enough: "folks" is, and says nothing. The geometric mean, as the two are on different scales.
         let says = |word: &str| {
             let number = word_numbers(word).first().copied();
             let known = query.words.iter().find(|(known, _)| Some(*known) == number);
-            known.map_or(rarest, |(_, idf)| *idf)
+            (known.map_or(rarest, |(_, idf)| *idf) * embedder.term_weight(word)).sqrt()
         };
         let asked = embedder.asked_words(question).into_iter();
         Self {
@@ -90,5 +91,18 @@ mod tests {
         assert_eq!(share(""), 0.0);
         let nothing = Resemblance::new("", &query, embedder());
         assert_eq!(nothing.share(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_word_counts_by_what_it_says_in_english() {
+        let query = Query {
+            vector: QuantisedVector::new(&[]),
+            words: Vec::new(),
+            unknown_words: 2,
+        };
+        let resemblance = Resemblance::new("I would like a refund", &query, embedder());
+        let share = |text: &str| resemblance.share(&resemblance.nearest(&embedder().word_ids(text)));
+        let (refund, like) = (share("Refunds, a refund"), share("I like it"));
+        assert!(refund > 0.6 && like < 0.4, "{refund}, {like}");
     }
 }

@@ -10,6 +10,7 @@ pub(super) const ROUGH: Weights = Weights {
     cosine: 1.0,
     passage: 0.0,
     said: 0.0,
+    document: 0.0,
     transformer: 0.0,
     bm25: 0.5,
     shift: 0.0,
@@ -17,18 +18,21 @@ pub(super) const ROUGH: Weights = Weights {
 /// Weights of the first stage. What counts is how they stand to each other; their sum and the shift give the best scores of questions
 /// the mean and the spread that those by [`ROUGH`] have, so that both stages and all thresholds speak of one scale.
 pub(super) const FIRST: Weights = Weights {
-    cosine: 0.35,
-    passage: 0.35,
-    said: 0.28,
+    cosine: 0.2,
+    passage: 0.1,
+    said: 0.44,
+    document: 0.3,
     transformer: 0.0,
-    bm25: 0.35,
-    shift: 0.06,
+    // The words themselves count in what is said and, for the document, in the rough score.
+    bm25: 0.0,
+    shift: 0.07,
 };
 /// Weights by which the best of the second stage are found.
 pub(super) const ROUGH_SECOND: Weights = Weights {
     cosine: 0.3,
     passage: 0.0,
     said: 0.0,
+    document: 0.0,
     transformer: 0.7,
     bm25: 0.4,
     shift: 0.12,
@@ -36,11 +40,12 @@ pub(super) const ROUGH_SECOND: Weights = Weights {
 /// Weights of the second stage, on the scale of the first.
 pub(super) const SECOND: Weights = Weights {
     cosine: 0.0,
-    passage: 0.15,
-    said: 0.31,
-    transformer: 0.54,
-    bm25: 0.23,
-    shift: 0.18,
+    passage: 0.06,
+    said: 0.39,
+    document: 0.0,
+    transformer: 0.62,
+    bm25: 0.11,
+    shift: 0.09,
 };
 /// The fused score at which a chunk is as likely to answer as not, and how quickly that changes around it. Set by hand
 /// between the best scores of questions with and without an answer (`tests/it/questions.rs`), not fitted.
@@ -52,6 +57,7 @@ pub(super) struct Weights {
     cosine: f32,
     passage: f32,
     said: f32,
+    document: f32,
     transformer: f32,
     bm25: f32,
     shift: f32,
@@ -60,15 +66,11 @@ pub(super) struct Weights {
 impl Weights {
     /// All of it as one number.
     pub(super) fn fuse(&self, scores: &Scores) -> f32 {
-        // Where no word is known there is nothing to reach.
-        let bm25 = if scores.bm25_reachable > 0.0 {
-            scores.bm25 / scores.bm25_reachable
-        } else {
-            0.0
-        };
+        let bm25 = scores.bm25_share();
         self.cosine * scores.cosine
             + self.passage * scores.passage.unwrap_or(scores.cosine)
             + self.said * scores.said.unwrap_or_default()
+            + self.document * scores.document.unwrap_or_default()
             + self.transformer * scores.transformer.unwrap_or_default()
             + self.bm25 * bm25
             + self.shift
@@ -86,17 +88,31 @@ pub struct Scores {
     pub bm25_reachable: f32,
     /// Cosine of the embeddings of question and nearest passage, -1 to 1; none for chunks whose passages were not read.
     pub passage: Option<f32>,
-    /// The share of the question's words, each by its inverse document frequency, that the chunk says in these or related words,
-    /// 0 to 1; none for chunks whose passages were not read.
+    /// The share of the question's words, each by its inverse document frequency and its term weight, that the chunk says in these or
+    /// related words, 0 to 1; none for chunks whose passages were not read.
     pub said: Option<f32>,
+    /// The rough score, `cosine + 0.5 * bm25 / bm25_reachable`, of the chunk of its document where that is highest: its own, or another's
+    /// that is about the same. None for chunks whose passages the first stage did not read.
+    pub document: Option<f32>,
     /// Cosine of the transformer's embeddings of question and chunk, -1 to 1; none where it was not asked.
     pub transformer: Option<f32>,
-    /// The others as one number; chunks are ranked by it. `0.35 * (cosine + passage + bm25 / bm25_reachable) + 0.28 * said + 0.06`, or
-    /// with the transformer `0.54 * transformer + 0.15 * passage + 0.23 * bm25 / bm25_reachable + 0.31 * said + 0.18`.
+    /// The others as one number; chunks are ranked by it. `0.44 * said + 0.3 * document + 0.2 * cosine + 0.1 * passage + 0.07`,
+    /// or with the transformer `0.62 * transformer + 0.39 * said + 0.11 * bm25 / bm25_reachable +
+    /// 0.06 * passage + 0.09`.
     pub fused: f32,
 }
 
 impl Scores {
+    /// BM25 as a share of what the question can reach, 0 to 1.
+    fn bm25_share(&self) -> f32 {
+        // Where no word is known there is nothing to reach.
+        if self.bm25_reachable > 0.0 {
+            self.bm25 / self.bm25_reachable
+        } else {
+            0.0
+        }
+    }
+
     /// How near the chunk is to the question, 0 to 1: a logistic function of the fused score, so that it ranks the same,
     /// 0.5 where a chunk is as likely to answer as not.
     #[must_use]
@@ -111,6 +127,7 @@ impl Scores {
         for (name, score) in [
             ("passage", self.passage),
             ("said", self.said),
+            ("document", self.document),
             ("transformer", self.transformer),
         ] {
             if let Some(score) = score {

@@ -1,9 +1,9 @@
 //! Search in two stages.
 //!
 //! The first scores every chunk by the cosine of its static embedding and by BM25, and the best of them once more by the
-//! cosine of their nearest passage, since a sentence may answer a question that its section as a whole is far from, and by how much
-//! of the question their words say, be it in related ones. Where the best
-//! are close together, the second stage asks a transformer, and ranks the best hundred by what it says.
+//! cosine of their nearest passage, since a sentence may answer a question that its section as a whole is far from, by how much
+//! of the question their words say, be it in related ones, and by the best chunk of their document, which is about the same. Where the
+//! best are close together, the second stage asks a transformer, and ranks the best hundred by what it says.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,8 +28,9 @@ use crate::{
 
 /// Chunks that the second stage ranks.
 const POOL: usize = 100;
-/// Chunks whose passages are read; more change no ranking of the first five.
-const READ: usize = 16;
+/// Chunks whose passages are read. In the collection of the agent who is asked the first stage then has the passage among the first five
+/// for 0.88 of the questions to develop on; of 16 chunks for 0.85.
+const READ: usize = 24;
 /// The first stage is sure where the third chunk lies this far behind the first: so it asks the transformer for 45 of 100 of
 /// the questions to develop on, and the next ten would gain half a point of recall.
 const SURE_LEAD: f32 = 0.085;
@@ -102,6 +103,7 @@ impl Ranking {
             bm25_reachable: self.bm25_reachable,
             passage: None,
             said: None,
+            document: None,
             transformer: None,
             fused: 0.0,
         };
@@ -224,6 +226,7 @@ impl Search {
         self.query.words = words
             .filter_map(|(word, idf)| Some((word_number(word), (*idf)?)))
             .collect();
+        self.score_documents();
         self.read_passages(&FIRST);
         Ok(())
     }
@@ -268,6 +271,21 @@ impl Search {
             pooled.scores.fused = weights.fuse(&pooled.scores);
         }
         sort(&mut self.pool[..count]);
+    }
+
+    /// Gives the chunks whose passages are read next the score of the best chunk of their document.
+    fn score_documents(&mut self) {
+        let document = |pooled: &Pooled| &self.indexes[pooled.index].chunks[pooled.chunk].origin;
+        let count = READ.max(self.limit).min(self.pool.len());
+        // The pool is in order, so the first of a document is its best.
+        let best = |at: usize| {
+            let of_document = |other: &&Pooled| Arc::ptr_eq(document(other), document(&self.pool[at]));
+            self.pool.iter().find(of_document).map(|best| best.scores.fused)
+        };
+        let scores: Vec<Option<f32>> = (0..count).map(best).collect();
+        for (pooled, score) in self.pool.iter_mut().zip(scores) {
+            pooled.scores.document = score;
+        }
     }
 
     pub(super) fn finish(mut self, revision: u64, second_stage: SecondStageUse, took: Duration) -> SearchResult {

@@ -14,6 +14,7 @@ mod memory_store;
 mod other_house;
 mod questions;
 mod routing;
+mod scores;
 mod second_stage;
 mod strategies;
 mod world;
