@@ -20,7 +20,9 @@ RIDGE = 10
 # Of answers, which have a case for each question and no more.
 RIDGE_ANSWERS = 5
 # Shares of the answerable questions that may be refused, at which the others' share is told.
-REFUSED = (0.05, 0.1, 0.15, 0.2, 0.3)
+REFUSED = (0.03, 0.05, 0.07, 0.1, 0.15)
+# The least confidence of an answer that is given, as in `agents/src/model/confidence.rs`.
+ANSWERS = 0.5
 SET = pathlib.Path(__file__).parent / "sets/demo"
 
 
@@ -64,6 +66,10 @@ def crossed(x, y, group, ridge):
     return out
 
 
+def probability(log_odds):
+    return 1 / (1 + np.exp(-log_odds))
+
+
 def printed(name, names, weights, bias):
     print(f"{name}: [")
     for title, weight in zip(names, weights):
@@ -94,22 +100,26 @@ def passages(cases):
 
 def answers(cases):
     x = np.array([seen["answer"] for _, seen in cases])
-    y = np.array([held(question, " ".join(seen["chosen"])) for question, seen in cases], float)
+    right = np.array([held(question, " ".join(seen["chosen"])) for question, seen in cases], float)
     answerable = np.array([bool(question["gold"]) for question, _ in cases])
     _, group = np.unique([seen["question"] for _, seen in cases], return_inverse=True)
+    print(f"held by {right[answerable].mean():.3f} of the answers to the answerable, before any is refused")
     for ridge in (1, 3, 5, 10, 30):
-        confidence = 1 / (1 + np.exp(-crossed(x, y, group, ridge)))
-        given = confidence >= 0.5
-        bins = np.minimum((confidence * 10).astype(int), 9)
-        error = sum(abs((confidence - y)[given & (bins == one)].sum()) for one in range(10)) / given.sum()
-        print(
-            f"ridge {ridge}: calibration error of the given {error:.3f}; right of the given {y[given].mean():.3f}; refused "
-            f"{(~given)[answerable].mean():.3f} of the answerable, {(~given)[~answerable].mean():.3f} of the others"
-        )
-        thresholds = [np.quantile(confidence[answerable], share) for share in REFUSED]
-        curve = [f"{share} and {(confidence[~answerable] < least).mean():.2f}" for share, least in zip(REFUSED, thresholds)]
-        print("    by another threshold:", ", ".join(curve))
-    printed("ANSWER", cases[0][1]["answer_names"], *fit(x, y, RIDGE_ANSWERS))
+        given_from = probability(crossed(x, answerable.astype(float), group, ridge))
+        confidence = np.maximum(probability(crossed(x, right, group, ridge)), ANSWERS)
+        print(f"ridge {ridge}, at each least probability of an answer:")
+        for share in REFUSED:
+            least = np.quantile(given_from[answerable], share)
+            given = given_from >= least
+            bins = np.minimum((confidence * 10).astype(int), 9)
+            error = sum(abs((confidence - right)[given & (bins == one)].sum()) for one in range(10)) / given.sum()
+            print(
+                f"    {least:.2f}: refused {(~given)[answerable].mean():.3f} of the answerable, {(~given)[~answerable].mean():.3f} of "
+                f"the others; right of the given {right[given].mean():.3f}, calibration error {error:.3f}"
+            )
+    names = cases[0][1]["answer_names"]
+    printed("ANSWERABLE", names, *fit(x, answerable.astype(float), RIDGE_ANSWERS))
+    printed("RIGHT", names, *fit(x, right, RIDGE_ANSWERS))
 
 
 def main():
@@ -123,8 +133,11 @@ def main():
     logged = "".join(pathlib.Path(path).read_text() for path in paths)
     lines = [json.loads(line) for line in logged.splitlines() if line.startswith("{")]
     seen = [json.loads(line["message"]) for line in lines if line.get("message", "").startswith("{")]
-    # What was said before a follow-up was asked as well, and is no case.
-    {"passages": passages, "answers": answers}[what]([(by_words[s["question"]], s) for s in seen if s["question"] in by_words])
+    # What was said before a follow-up was asked as well, and is no case; a follow-up itself is seen with words of what was said behind it.
+    follow_ups = [words for words, case in by_words.items() if case.get("after")]
+    asked = lambda words: next((one for one in follow_ups if words.startswith(one + " ")), words)
+    pairs = [(by_words[asked(s["question"])], s) for s in seen if asked(s["question"]) in by_words]
+    {"passages": passages, "answers": answers}[what](pairs)
 
 
 main()

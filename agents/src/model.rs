@@ -2,6 +2,7 @@
 //! then how it ended.
 
 mod choice;
+mod confidence;
 mod differences;
 mod extractive;
 mod features;

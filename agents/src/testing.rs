@@ -27,6 +27,7 @@ pub(crate) fn nothing_found() -> SearchResult {
             vector: QuantisedVector::new(&[]),
             words: Vec::new(),
             unknown_words: 0,
+            said: 0.0,
         }),
     }
 }

@@ -33,6 +33,11 @@ impl Resemblance {
         }
     }
 
+    /// How many words it has.
+    pub(crate) fn words(&self) -> usize {
+        self.asked.len()
+    }
+
     /// As [`Self::nearest_into`].
     pub(crate) fn nearest(&self, words: &[WordId]) -> Vec<f32> {
         let mut nearest = Vec::new();
@@ -78,6 +83,7 @@ mod tests {
             vector: QuantisedVector::new(&[]),
             words: Vec::new(),
             unknown_words: 2,
+            said: 0.0,
         };
         let resemblance = Resemblance::new("What is the refund price?", &query, embedder());
         let share = |text: &str| resemblance.share(&resemblance.nearest(&embedder().word_ids(text)));
@@ -99,6 +105,7 @@ mod tests {
             vector: QuantisedVector::new(&[]),
             words: Vec::new(),
             unknown_words: 2,
+            said: 0.0,
         };
         let resemblance = Resemblance::new("I would like a refund", &query, embedder());
         let share = |text: &str| resemblance.share(&resemblance.nearest(&embedder().word_ids(text)));

@@ -17,7 +17,7 @@ use super::{
     filter::Filter,
     index::{CollectionIndex, full_text},
     lexical::{self, KnownWord, Lexical},
-    resemblance::Resemblance,
+    resemblance::{Resemblance, raise},
     scores::{FIRST, ROUGH, ROUGH_SECOND, SECOND, Scores, Weights},
     spelling::{self, Correction},
 };
@@ -72,6 +72,8 @@ pub(crate) struct Query {
     pub(crate) words: Vec<(u32, f32)>,
     /// How many of its words the knowledge base does not know.
     pub(crate) unknown_words: usize,
+    /// The share of it that all chunks say together whose passages were read, 0 to 1: what is left is nowhere near.
+    pub(crate) said: f32,
 }
 
 /// A search under way.
@@ -85,6 +87,8 @@ pub(super) struct Search {
     query: Query,
     /// The best chunks, best first.
     pool: Vec<Pooled>,
+    /// For each word of the question, how near the nearest word of the chunks comes whose passages were read.
+    nearest_words: Vec<f32>,
 }
 
 /// What is said of all chunks of a collection, by their numbers.
@@ -140,6 +144,7 @@ impl Search {
             vector: QuantisedVector::new(&embedder.embed(&question)),
             words: Vec::new(),
             unknown_words: 0,
+            said: 0.0,
         };
         Self {
             indexes,
@@ -150,6 +155,7 @@ impl Search {
             embedder,
             query,
             pool: Vec::new(),
+            nearest_words: Vec::new(),
         }
     }
 
@@ -259,6 +265,7 @@ impl Search {
     fn read_passages(&mut self, weights: &Weights) {
         let count = READ.max(self.limit).min(self.pool.len());
         let resemblance = Resemblance::new(&self.question, &self.query, &self.embedder);
+        self.nearest_words.resize(resemblance.words(), 0.0);
         let mut nearest_words = Vec::new();
         for pooled in &mut self.pool[..count] {
             if pooled.scores.passage.is_none() {
@@ -266,10 +273,12 @@ impl Search {
                 let nearest = passages.all.iter().map(|passage| passage.cosine(&self.query.vector));
                 pooled.scores.passage = nearest.max_by(f32::total_cmp);
                 resemblance.nearest_into(&passages.all_ids, &mut nearest_words);
+                raise(&mut self.nearest_words, &nearest_words);
                 pooled.scores.said = Some(resemblance.share(&nearest_words));
             }
             pooled.scores.fused = weights.fuse(&pooled.scores);
         }
+        self.query.said = resemblance.share(&self.nearest_words);
         sort(&mut self.pool[..count]);
     }
 

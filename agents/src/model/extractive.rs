@@ -13,11 +13,12 @@ use orchestratai_shared::{Citation, Confidence};
 
 use super::{
     ChunkRead, DIFFERENCE, FEATURES_TARGET, Model, ModelEvent, ModelOutcome, ModelStream, ModelTask,
-    choice::choose,
+    choice::{Choice, choose},
+    confidence::{ANSWERS, confidence},
     dated,
     differences::{self, Statement, day},
-    features::{self, AnswerFeatures},
-    table, weights,
+    features::{self, AnswerFeatures, Seen},
+    table,
 };
 use crate::{
     embedder::StaticEmbedder,
@@ -31,8 +32,6 @@ const SHORT_BYTES_MAX: usize = 200;
 const GAP_MAX: usize = 2;
 /// Topics that are named where there is no answer.
 const TOPICS_MAX: usize = 3;
-/// Below this confidence there is no answer.
-const ANSWERS: f64 = 0.5;
 
 /// The embedded model. Needs no network and no key; reports 0 tokens.
 #[derive(Debug)]
@@ -81,7 +80,7 @@ struct Draft<'a> {
     chosen: Vec<(usize, usize)>,
     /// Tables of them that are not shown whole, as they are shown.
     tables: Vec<((usize, usize), String)>,
-    /// How probable it is that the answer is right, 0 to 1.
+    /// How sure the answer is, 0 to 1; below [`ANSWERS`] there is none.
     confidence: f64,
 }
 
@@ -96,22 +95,19 @@ impl<'a> Draft<'a> {
         let question = &*as_read(asked, found);
         let resemblance = Resemblance::new(question, &found.query, &model.embedder);
         let seen = features::of_passages(question, &found.query, &found.chunks, &passages, &resemblance);
-        let chosen = choose(&seen, |seen| {
+        let Choice { chosen, held_back } = choose(&seen, |seen| {
             &found.chunks[seen.chunk].chunk.text[passages[seen.chunk].all[seen.place].range.clone()]
         });
-        let answer: AnswerFeatures = features::of_answer(found, &chosen, &passages, &resemblance);
-        let mut places: Vec<(usize, usize)> = chosen.iter().map(|seen| (seen.chunk, seen.place)).collect();
+        let answer: AnswerFeatures = features::of_answer(question, found, &chosen, &passages, &resemblance);
+        let place = |seen: &&Seen| (seen.chunk, seen.place);
+        let mut places: Vec<(usize, usize)> = chosen.iter().map(place).collect();
         let mut draft = Self {
             found,
             passages,
             differing: Vec::new(),
             chosen: Vec::new(),
             tables: Vec::new(),
-            confidence: if chosen.is_empty() {
-                0.0
-            } else {
-                weights::answer_probability(&answer)
-            },
+            confidence: if chosen.is_empty() { 0.0 } else { confidence(&answer) },
         };
         draft.close_gaps(&mut places);
         draft.add_introductions(&mut places);
@@ -121,7 +117,7 @@ impl<'a> Draft<'a> {
         let before = |chunk: usize| chosen.iter().position(|seen| seen.chunk == chunk);
         places.sort_unstable_by_key(|(chunk, place)| (before(*chunk), *chunk, *place));
         places.dedup();
-        draft.differing = draft.differing(&places);
+        draft.differing = draft.differing(&places, held_back.iter().map(place));
         draft.tables = draft.cut_tables(&places, &resemblance, &model.embedder);
         if tracing::enabled!(target: FEATURES_TARGET, tracing::Level::TRACE) {
             let seen = features::as_json(
@@ -140,15 +136,24 @@ impl<'a> Draft<'a> {
         draft
     }
 
-    /// Those of the chosen passages that say something else than one of another document, the newest first; one whose document has
-    /// no date comes last.
-    fn differing(&self, places: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    /// Those of the chosen passages that say something else than one of another document, and those held back that say something else
+    /// than a chosen one: the newest first; one whose document has no date comes last.
+    fn differing(
+        &self,
+        chosen: &[(usize, usize)],
+        held_back: impl Iterator<Item = (usize, usize)>,
+    ) -> Vec<(usize, usize)> {
         let document = |(chunk, _): (usize, usize)| self.found.chunks[chunk].chunk.origin.document_id;
         let has_number = |(chunk, place): &&(usize, usize)| {
             let passage = self.passage(*chunk, *place);
             passage.form.number && matches!(passage.kind, PassageKind::Sentence | PassageKind::Item)
         };
-        let with_number: Vec<(usize, usize)> = places.iter().filter(has_number).copied().collect();
+        let mut with_number: Vec<(usize, usize)> = chosen.iter().filter(has_number).copied().collect();
+        if with_number.is_empty() {
+            return with_number;
+        }
+        let held_back = held_back.filter(|at| !chosen.contains(at));
+        with_number.extend(held_back.filter(|at| has_number(&at)));
         let words = |(chunk, place): (usize, usize)| self.passage(chunk, place).words.as_slice();
         // Most have no counterpart, and reading one costs far more than this.
         let has_counterpart = |at: &&(usize, usize)| {
@@ -163,8 +168,10 @@ impl<'a> Draft<'a> {
             .map(|at| (Statement::of(self.text(at.0, at.1)), *at))
             .collect();
         let differs = |(own, at): &&(Statement, (usize, usize))| {
-            let from =
-                |(other, of): &(Statement, (usize, usize))| document(*at) != document(*of) && own.differs_from(other);
+            let from = |(other, of): &(Statement, (usize, usize))| {
+                let is_said = chosen.contains(at) || chosen.contains(of);
+                is_said && document(*at) != document(*of) && own.differs_from(other)
+            };
             sentences.iter().any(from)
         };
         let mut differing: Vec<(usize, usize)> = sentences.iter().filter(differs).map(|(_, at)| *at).collect();
@@ -359,7 +366,6 @@ fn begins_with_pronoun(sentence: &str) -> bool {
 
 /// Says that there is no answer, and names the nearest topics.
 fn no_answer(found: &SearchResult, confidence: Confidence) -> VecDeque<ModelEvent> {
-    let confidence = Confidence::new(confidence.get().min(ANSWERS - 0.01));
     let mut topics: Vec<String> = Vec::new();
     for found in &found.chunks {
         let topic = found.chunk.heading_path().join(" › ");

@@ -6,10 +6,13 @@
 use std::sync::Arc;
 
 use super::{form::Form, weights};
-use crate::knowledge::{FoundChunk, PassageKind, Passages, Query, Resemblance, SearchResult, raise};
+use crate::{
+    knowledge::{FoundChunk, PassageKind, Passages, Query, Resemblance, SearchResult, raise},
+    words::word_numbers,
+};
 
 /// The features of a passage.
-pub(super) const PASSAGE_NAMES: [&str; 18] = [
+pub(super) const PASSAGE_NAMES: [&str; 19] = [
     // The cosine to the question, and how far it lies behind the best one.
     "cosine",
     "cosine_behind_best",
@@ -22,6 +25,7 @@ pub(super) const PASSAGE_NAMES: [&str; 18] = [
     "chunk_behind_best",
     // The share of the question that its words say, be it in others.
     "said_behind_best",
+    "said_with_headings_behind_best",
     "said_with_headings",
     // Whether its form is that of an answer to such a question.
     "number_wanted",
@@ -35,22 +39,24 @@ pub(super) const PASSAGE_NAMES: [&str; 18] = [
     "place",
 ];
 
-/// The features of an answer. More of them, such as its best cosine, how much it says of the question as a whole, or the transformer's
-/// cosine where that was asked, do no better on questions that the weights were not fitted to.
+/// The features of an answer. Others do no better on questions that the weights were not fitted to: its best score or cosine, the share of
+/// the question's words that the knowledge base does not know or of its BM25 that the first chunk reaches, how many chunks are of one
+/// document, whether it has a number of the kind that is asked for, or the transformer's cosine where that was asked.
 pub(super) const ANSWER_NAMES: [&str; 7] = [
     // The log odds of its best passage.
     "best_log_odds",
-    // The score of the first chunk that was found, and how far the last of five lies behind it.
-    "best_fused",
+    // How far the last of five chunks lies behind the first.
     "spread",
-    // The share of the question's words that the knowledge base does not know.
-    "unknown",
     // How many words the question has that say something, as a logarithm: of many words no passage says as large a share.
     "words",
     // How far the word that the answer and its headings say least is said by them, be it by others.
     "weakest",
     // How far the second chunk lies behind the first.
     "lead",
+    // The share of the question that all chunks say together that search has read.
+    "said_by_all",
+    // Whether the question has a name that the knowledge base does not know.
+    "unknown_name",
 ];
 
 /// By [`PASSAGE_NAMES`].
@@ -104,6 +110,7 @@ pub(super) fn of_passages(
             resemblance.nearest_into(&passage.word_ids, &mut nearest);
             let said = resemblance.share(&nearest);
             raise(&mut nearest, &of_headings);
+            let said_with_headings = resemblance.share(&nearest);
             seen.push(Seen {
                 chunk,
                 place,
@@ -117,7 +124,8 @@ pub(super) fn of_passages(
                     1.0 / (chunk + 1) as f32,
                     best_fused - found.scores.fused,
                     said,
-                    resemblance.share(&nearest),
+                    said_with_headings,
+                    said_with_headings,
                     is(form.number && passage.form.number),
                     is(form.asks_for(&passage.form)),
                     is(form.verdict && passage.form.verdict),
@@ -132,7 +140,7 @@ pub(super) fn of_passages(
             });
         }
     }
-    for behind in [1, 2, 7] {
+    for behind in [1, 2, 7, 8] {
         let best = seen.iter().map(|seen| seen.features[behind]).fold(0.0, f32::max);
         for seen in &mut seen {
             seen.features[behind] = best - seen.features[behind];
@@ -144,8 +152,9 @@ pub(super) fn of_passages(
     seen
 }
 
-/// Looks at the answer that is made of `chosen`; `passages` are those of all chunks that were found.
+/// Looks at the answer to `question` that is made of `chosen`; `passages` are those of all chunks that were found.
 pub(super) fn of_answer(
+    question: &str,
     found: &SearchResult,
     chosen: &[&Seen],
     passages: &[Arc<Passages>],
@@ -158,7 +167,6 @@ pub(super) fn of_answer(
         // A knowledge base of a few chunks has no spread that means anything.
         _ => USUAL_SPREAD,
     };
-    let words = query.words.len() + query.unknown_words;
     let fused = |at: usize| found.chunks.get(at).map(|found| found.scores.fused);
     let first = fused(0).unwrap_or_default();
     let mut said = resemblance.nearest(&[]);
@@ -170,14 +178,32 @@ pub(super) fn of_answer(
     let weakest = said.iter().copied().fold(1.0, f32::min);
     [
         best,
-        first,
         spread,
-        query.unknown_words as f32 / words.max(1) as f32,
         (1.0 + said.len() as f32).ln(),
         // Of no words, none is said.
         if said.is_empty() { 0.0 } else { weakest },
         first - fused(1).unwrap_or_default(),
+        query.said,
+        f32::from(u8::from(has_unknown_name(question, query))),
     ]
+}
+
+/// Whether a question has a name that the knowledge base does not know: a word with a capital letter, but for the first of a sentence
+/// where only its first letter is one.
+fn has_unknown_name(question: &str, query: &Query) -> bool {
+    let mut begins_sentence = true;
+    for piece in question.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let word = piece.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let from = usize::from(begins_sentence);
+        let is_name = word.chars().skip(from).any(char::is_uppercase);
+        let is_known = |number| query.words.iter().any(|(known, _)| *known == number);
+        // A stop word, such as "I", has no number.
+        if is_name && word_numbers(word).into_iter().any(|number| !is_known(number)) {
+            return true;
+        }
+        begins_sentence = piece.ends_with(['.', '!', '?', ':']) || (begins_sentence && word.is_empty());
+    }
+    false
 }
 
 /// What was seen, as one line of JSON.
@@ -235,5 +261,46 @@ impl<'a> Wanted<'a> {
         };
         let shared: f32 = self.words.iter().map(|(word, idf)| idf * has(word)).sum();
         if self.all > 0.0 { shared / self.all } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        embedder::QuantisedVector,
+        words::{distinct_words, word_number},
+    };
+
+    #[test]
+    fn a_name_is_unknown_where_the_knowledge_base_never_has_it() {
+        let words = distinct_words("Okta GitHub data sync")
+            .iter()
+            .map(|word| (word_number(word), 1.0))
+            .collect();
+        let query = Query {
+            vector: QuantisedVector::new(&[]),
+            words,
+            unknown_words: 0,
+            said: 0.0,
+        };
+        for question in [
+            "Can data sync read from MongoDB?",
+            "iPhone app?",
+            "Yes. But Discord? No",
+            "an ETF",
+        ] {
+            assert!(has_unknown_name(question, &query), "{question}");
+        }
+        for question in [
+            "Voucher for Okta?",
+            "Can I use GitHub",
+            "It works. Voucher? Yes: Really",
+            "  Voucher",
+            "a voucher",
+            "",
+        ] {
+            assert!(!has_unknown_name(question, &query), "{question}");
+        }
     }
 }

@@ -67,6 +67,7 @@ mod tests {
             vector: QuantisedVector::new(&[]),
             words: Vec::new(),
             unknown_words: 0,
+            said: 0.0,
         };
         let resemblance = Resemblance::new(question, &query, embedder());
         assert_eq!(shown(table, &resemblance, embedder()), expected, "{question}");

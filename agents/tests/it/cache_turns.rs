@@ -166,7 +166,7 @@ async fn an_added_document_drops_an_answer_that_it_makes_better_and_no_other() {
         .await;
     let (status, reason, _) = world.ask(SEAT).await;
     assert_eq!(status, CacheStatus::Hit, "{reason}");
-    let better = "# Add a seat\n\nTo add a seat, click Seats, then the plus sign.";
+    let better = "# Where to click to add a seat\n\nTo add a seat, click Seats, then the plus sign.";
     world.put("near", vec![file("better.md", better)]).await;
     let (status, reason, text) = world.ask(SEAT).await;
     assert_eq!(status, CacheStatus::Miss, "{reason}");

@@ -12,11 +12,11 @@ const DOCUMENTED_PART: &str = "decide";
 const RECALL_AT_5: f64 = 0.80;
 const MACRO_F1: f64 = 0.85;
 /// Of answers: how many hold what is asked for, how many are refused wrongly, how many rightly, and how far confidence is off.
-const ANSWERS_HOLD: f64 = 0.63;
-const REFUSED_WRONGLY_MOST: f64 = 0.25;
-const REFUSED_RIGHTLY: f64 = 0.2;
+const ANSWERS_HOLD: f64 = 0.70;
+const REFUSED_WRONGLY_MOST: f64 = 0.10;
+const REFUSED_RIGHTLY: f64 = 0.45;
 const OUT_OF_SCOPE_REFUSED: f64 = 0.69;
-const ANSWER_CALIBRATION_MOST: f64 = 0.12;
+const ANSWER_CALIBRATION_MOST: f64 = 0.10;
 const ROUTING_CALIBRATION_MOST: f64 = 0.10;
 const INTENTS: f64 = 0.70;
 
