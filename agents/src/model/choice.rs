@@ -8,8 +8,9 @@ const PASSAGES_MAX: usize = 8;
 const ANSWER_BYTES_MAX: usize = 1_200;
 /// A passage this much less probable than the best one is left out.
 const LEAST_OF_BEST: f64 = 0.07;
-/// Enough is said when it is so probable that one of the passages has the answer, were they right or wrong each by itself.
-const ENOUGH: f64 = 0.8;
+/// Enough is said when it is so probable that one of the passages has the answer, were they right or wrong each by itself. From 0.8 down
+/// an answer loses the second part of a question that has two.
+const ENOUGH: f64 = 0.85;
 
 /// The passages of an answer.
 pub(super) struct Choice<'a> {
