@@ -11,6 +11,10 @@ use super::message::{Word, words};
 
 /// Runs of letters that are compared.
 const RUNS: RangeInclusive<usize> = 3..=5;
+/// A run that more than one of so many texts have says next to nothing, and adding these up would be most of the work.
+const TELLING: usize = 12;
+/// But that few texts have it is no reason to leave one out.
+const FEW: usize = 8;
 
 /// Texts by their runs of letters.
 #[derive(Debug, Default)]
@@ -32,11 +36,17 @@ impl LetterRuns {
                 with_run.entry(*run).or_default().push(number);
             }
         }
+        let common = (runs_of.len() / TELLING).max(FEW);
         let mut made = Self::default();
         for (run, texts) in with_run {
-            let weight = (runs_of.len() as f32 / texts.len() as f32).ln();
             let begin = made.texts.len() as u32;
-            made.texts.extend(texts);
+            let tells = texts.len() <= common;
+            let weight = if tells {
+                (runs_of.len() as f32 / texts.len() as f32).ln()
+            } else {
+                0.0
+            };
+            made.texts.extend(texts.into_iter().filter(|_| tells));
             made.runs.insert(run, (weight, begin..made.texts.len() as u32));
         }
         let inverse_length = |runs: &Vec<u32>| {
