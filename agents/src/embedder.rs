@@ -23,7 +23,7 @@ pub(crate) use self::quantised::{QuantisedMatrix, QuantisedVector};
 pub use self::second_stage::{NotEmbedded, SecondStage};
 pub use self::transformer::{Transformer, TransformerError};
 use self::word_table::WordTable;
-pub(crate) use self::word_table::{AskedWord, WordId};
+pub(crate) use self::word_table::{AskedWord, RelatedWords, WordId};
 
 /// Numbers in one embedding.
 pub const DIMENSIONS: usize = 256;

@@ -7,7 +7,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
+        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -24,6 +24,8 @@ pub(crate) type WordId = u16;
 const WORDS_MAX: usize = 32_768;
 /// What the words that were asked for may remember together, in bytes; beyond, all is forgotten.
 const REMEMBERED_BYTES_MAX: usize = 4 << 20;
+/// Words whose bits stand side by side.
+const WORDS_PER_BLOCK: usize = u64::BITS as usize;
 /// A word longer than this, in bytes, is no word.
 const WORD_BYTES_MAX: usize = 40;
 
@@ -61,6 +63,15 @@ pub(crate) struct AskedWord {
     known: Arc<Known>,
     /// By word of the table: its nearness in steps of 1/254, or [`UNKNOWN`].
     remembered: Box<[AtomicU8]>,
+    /// A bit for each of them: 0 where it is known to have nothing to do with this one.
+    related: Box<[AtomicU64]>,
+}
+
+/// The words of the table that may have to do with any word of a question, as far as is remembered. Of the words of a passage they are
+/// few, and only these need be held against each word of the question.
+#[derive(Debug)]
+pub(crate) struct RelatedWords {
+    bits: Vec<u64>,
 }
 
 impl WordTable {
@@ -101,12 +112,14 @@ impl WordTable {
         if (asked.len() + 1) * count > REMEMBERED_BYTES_MAX {
             asked.clear();
         }
+        // Room for some more: a table grows as texts are read for the first time.
+        let room = (count + count / 4).min(WORDS_MAX);
         let made = Arc::new(AskedWord {
             vector: QuantisedVector::new(&embedder.embed(word)),
             known: Arc::clone(&self.known),
-            // Room for some more: a table grows as texts are read for the first time.
-            remembered: (0..(count + count / 4).min(WORDS_MAX))
-                .map(|_| AtomicU8::new(UNKNOWN))
+            remembered: (0..room).map(|_| AtomicU8::new(UNKNOWN)).collect(),
+            related: (0..room.div_ceil(WORDS_PER_BLOCK))
+                .map(|_| AtomicU64::new(u64::MAX))
                 .collect(),
         });
         asked.insert(word.to_owned(), Arc::clone(&made));
@@ -178,8 +191,44 @@ impl AskedWord {
         if let Some(place) = place {
             place.store(steps, Ordering::Relaxed);
         }
+        let (block, bit) = place_of(id);
+        if let Some(block) = self.related.get(block).filter(|_| steps == 0) {
+            block.fetch_and(!bit, Ordering::Relaxed);
+        }
         steps
     }
+}
+
+impl RelatedWords {
+    /// Of the words of a question.
+    pub(crate) fn of<'a>(asked: impl Iterator<Item = &'a AskedWord> + Clone) -> Self {
+        // What one of them does not reach to may be related.
+        let reach = asked.clone().map(|word| word.related.len()).min().unwrap_or(0);
+        let mut bits = vec![0; reach];
+        for word in asked {
+            for (bits, block) in bits.iter_mut().zip(&word.related) {
+                *bits |= block.load(Ordering::Relaxed);
+            }
+        }
+        Self { bits }
+    }
+
+    /// Those that are among `words`, in their order.
+    pub(crate) fn among(&self, words: &[WordId]) -> Vec<WordId> {
+        let may_be_related = |id: &&WordId| {
+            let (block, bit) = place_of(**id);
+            self.bits.get(block).is_none_or(|bits| bits & bit != 0)
+        };
+        let mut among = Vec::with_capacity(words.len());
+        among.extend(words.iter().filter(may_be_related));
+        among
+    }
+}
+
+/// Where the bit of a word stands.
+fn place_of(id: WordId) -> (usize, u64) {
+    let id = usize::from(id);
+    (id / WORDS_PER_BLOCK, 1 << (id % WORDS_PER_BLOCK))
 }
 
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
@@ -220,6 +269,23 @@ mod tests {
         // A word that was asked for when the table had no room for the other.
         let early = WordTable::default().asked("refund", embedder());
         assert!(early[0].1.remembered.is_empty());
+    }
+
+    #[test]
+    fn words_that_have_nothing_to_do_with_a_question_are_left_out_once_that_is_known() {
+        let table = WordTable::default();
+        let many: Vec<String> = (0..2 * WORDS_PER_BLOCK).map(|number| format!("word{number}")).collect();
+        table.ids(&many.join(" "), embedder());
+        let said = table.ids("giraffe reimbursement", embedder());
+        let asked = table.asked("refund please", embedder());
+        let related = || RelatedWords::of(asked.iter().map(|(_, word)| &**word)).among(&said);
+        assert_eq!(related(), *said, "nothing is known yet");
+        let nearest = |words: &[WordId]| asked.iter().map(|(_, word)| word.nearest(words)).collect::<Vec<_>>();
+        let before = nearest(&said);
+        assert_eq!(related(), table.ids("reimbursement", embedder())[..]);
+        assert_eq!(nearest(&related()), before);
+        let without_words = RelatedWords::of(std::iter::empty());
+        assert_eq!(without_words.among(&said), *said);
     }
 
     #[test]

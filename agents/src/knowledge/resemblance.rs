@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Query;
 use crate::{
-    embedder::{AskedWord, StaticEmbedder, WordId},
+    embedder::{AskedWord, RelatedWords, StaticEmbedder, WordId},
     words::word_numbers,
 };
 
@@ -15,6 +15,7 @@ use crate::{
 pub(crate) struct Resemblance {
     /// Each with how much it says.
     asked: Vec<(Arc<AskedWord>, f32)>,
+    related: RelatedWords,
 }
 
 impl Resemblance {
@@ -28,8 +29,10 @@ impl Resemblance {
             (known.map_or(rarest, |(_, idf)| *idf) * embedder.term_weight(word)).sqrt()
         };
         let asked = embedder.asked_words(question).into_iter();
+        let asked: Vec<_> = asked.map(|(word, asked)| (asked, says(&word))).collect();
         Self {
-            asked: asked.map(|(word, asked)| (asked, says(&word))).collect(),
+            related: RelatedWords::of(asked.iter().map(|(asked, _)| &**asked)),
+            asked,
         }
     }
 
@@ -47,8 +50,9 @@ impl Resemblance {
 
     /// Puts into `nearest`, for each word of the question, how near the nearest of these words comes, 0 to 1.
     pub(crate) fn nearest_into(&self, words: &[WordId], nearest: &mut Vec<f32>) {
+        let words = self.related.among(words);
         nearest.clear();
-        nearest.extend(self.asked.iter().map(|(asked, _)| asked.nearest(words)));
+        nearest.extend(self.asked.iter().map(|(asked, _)| asked.nearest(&words)));
     }
 
     /// The share of the question that is said, 0 to 1, each word weighted by how much it says; `nearest` is of [`Self::nearest`].
