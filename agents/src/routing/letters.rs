@@ -11,7 +11,8 @@ use super::message::{Word, words};
 
 /// Runs of letters that are compared.
 const RUNS: RangeInclusive<usize> = 3..=5;
-/// A run that more than one of so many texts have says next to nothing, and adding these up would be most of the work.
+/// That two texts share a run which more than one of so many texts have is not counted: it says next to nothing, and adding these up
+/// would be most of the work.
 const TELLING: usize = 12;
 /// But that few texts have it is no reason to leave one out.
 const FEW: usize = 8;
@@ -40,13 +41,10 @@ impl LetterRuns {
         let mut made = Self::default();
         for (run, texts) in with_run {
             let begin = made.texts.len() as u32;
-            let tells = texts.len() <= common;
-            let weight = if tells {
-                (runs_of.len() as f32 / texts.len() as f32).ln()
-            } else {
-                0.0
-            };
-            made.texts.extend(texts.into_iter().filter(|_| tells));
+            let weight = (runs_of.len() as f32 / texts.len() as f32).ln();
+            if texts.len() <= common {
+                made.texts.extend(texts);
+            }
             made.runs.insert(run, (weight, begin..made.texts.len() as u32));
         }
         let inverse_length = |runs: &Vec<u32>| {
