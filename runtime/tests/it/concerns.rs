@@ -256,9 +256,13 @@ async fn a_stop_in_the_middle_ends_every_part() {
         let agents = server.rest().get("/api/agents").await.body;
         let idle = |agent: &Value| agent["status"] == "idle";
         assert!(agents["agents"].as_array().unwrap().iter().all(idle), "{agents}");
-        // The session goes on as if nothing had been.
-        let frames = socket.turn(QUESTION).await;
+        // The session goes on as if nothing had been, and the same question asks the transformer, or this test would be a race.
+        let frames = socket.turn(question).await;
         assert_eq!(frames.last().unwrap().kind(), "message_completed");
+        let metrics = server.rest().get("/metrics").await.body.to_string();
+        let ranked = r#"orchestratai_second_stage_total{outcome=\"ranked\"}"#;
+        let times = metrics.split_once(ranked).unwrap().1;
+        assert!(!times.starts_with(" 0"), "{metrics}");
         return;
     }
     panic!("none of twenty stops was in time");
