@@ -125,4 +125,22 @@ mod tests {
         assert_eq!(cosines(""), [0.0; 4]);
         assert!(LetterRuns::default().cosines(&words("x")).is_empty());
     }
+
+    #[test]
+    fn what_many_texts_share_is_not_counted_and_what_few_share_is() {
+        let mut texts: Vec<String> = (0..30)
+            .map(|number| format!("invoice {number}{number}{number}"))
+            .collect();
+        let cosines = |texts: &[String], text| LetterRuns::new(texts.iter().map(String::as_str)).cosines(&words(text));
+        assert_eq!(cosines(&texts, "invoice"), [0.0; 30]);
+        let of_one = cosines(&texts, "invoice 777");
+        assert!(
+            of_one[7] > 0.1 && of_one.iter().filter(|cosine| **cosine > 0.0).count() == 1,
+            "{of_one:?}"
+        );
+        texts.truncate(FEW);
+        texts.push("refund".to_owned());
+        let of_few = cosines(&texts, "invoice");
+        assert!(of_few[..FEW].iter().all(|cosine| *cosine > 0.0), "{of_few:?}");
+    }
 }
