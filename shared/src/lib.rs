@@ -37,8 +37,8 @@ pub use event::{Event, EventBody, Signal, SignalBody};
 pub use id::{AgentId, ApprovalId, ClientMessageId, LogId, MessageId, SessionId, TurnId};
 pub use message::{Citation, Message, MessageRole};
 pub use retrieval::{
-    CacheLookup, CacheOutcome, DocumentChunk, DocumentRead, DocumentsRead, Intent, LogData, LogStatus, LogType,
-    QueryAnalysis, RetrievalLog, RetrievalStrategy, VectorSearch,
+    CacheLookup, CacheOutcome, ChunkMetadata, DocumentChunk, DocumentRead, DocumentsRead, Intent, LogData, LogStatus,
+    LogType, QueryAnalysis, RetrievalLog, RetrievalStrategy, VectorSearch,
 };
 pub use session::{CacheStatus, ChatMetrics, ChatSession};
 pub use time::Timestamp;

@@ -1,6 +1,7 @@
 //! The steps of a turn as people see them: retrieval logs.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     content::Confidence,
@@ -106,7 +107,48 @@ pub struct DocumentChunk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional, type = "Record<string, unknown>"))]
     #[schema(value_type = Option<Object>)]
-    pub metadata: Option<serde_json::Map<String, serde_json::Value>>,
+    pub metadata: Option<ChunkMetadata>,
+}
+
+/// What is known of a chunk beside its text: a JSON object, kept as text. It is written once, most often with a step of a turn, and
+/// nobody between there and the client looks into it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct ChunkMetadata(Box<RawValue>);
+
+impl ChunkMetadata {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Where `value` cannot be written as JSON, or is not an object there.
+    pub fn new(value: &impl Serialize) -> Result<Self, serde_json::Error> {
+        let text = serde_json::value::to_raw_value(value)?;
+        if text.get().starts_with('{') {
+            Ok(Self(text))
+        } else {
+            Err(serde::de::Error::custom("the metadata of a chunk is an object"))
+        }
+    }
+
+    /// The object's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for ChunkMetadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.text() == other.text()
+    }
+}
+
+impl<'de> Deserialize<'de> for ChunkMetadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not as it stands: within a tagged enum there is no text any more.
+        let object = Map::<String, Value>::deserialize(deserializer)?;
+        Self::new(&object).map_err(serde::de::Error::custom)
+    }
 }
 
 /// What was found: the data of a `vector_search` step.

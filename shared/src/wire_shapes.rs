@@ -97,7 +97,7 @@ fn event_bodies() -> Vec<EventBody> {
                 content: "Rotate a key".into(),
                 similarity: 0.75,
                 source: "api-keys.md".into(),
-                metadata: json!({"title": "API keys"}).as_object().cloned(),
+                metadata: ChunkMetadata::new(&json!({"title": "API keys"})).ok(),
             }],
             latency: 0.31,
         })),
@@ -250,7 +250,36 @@ fn every_durable_event_keeps_its_shape_and_survives_a_round_trip() {
         .collect();
     let text = serde_json::to_string(&events).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Event>>(&text).unwrap(), events);
-    insta::assert_json_snapshot!("durable_events", events);
+    // As a value: metadata is text that only JSON knows how to write.
+    insta::assert_json_snapshot!("durable_events", serde_json::to_value(&events).unwrap());
+}
+
+#[test]
+fn the_data_of_an_event_is_found_in_its_text() {
+    for body in event_bodies() {
+        let event = Event {
+            seq: 12,
+            session_id: SessionId(uuid(1)),
+            turn_id: Some(TurnId(uuid(2))),
+            at: at(),
+            body,
+        };
+        let text = serde_json::to_string(&event).unwrap();
+        let whole: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let data = data_of(&text).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(data).unwrap(), whole["data"]);
+        assert!(text.ends_with(&format!("{data}}}")));
+    }
+    assert_eq!(data_of("{}"), None);
+}
+
+#[test]
+fn metadata_is_an_object_and_nothing_else() {
+    let metadata = ChunkMetadata::new(&json!({"b": 1, "a": [0.5, "x"]})).unwrap();
+    assert_eq!(metadata.text(), r#"{"b":1,"a":[0.5,"x"]}"#);
+    let read = |text: &str| serde_json::from_str::<ChunkMetadata>(text);
+    assert_eq!(read(r#" {"b": 1, "a": [0.5, "x"]} "#).unwrap(), metadata);
+    assert!(ChunkMetadata::new(&json!([])).is_err() && read("3").is_err());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! All scores are on one absolute scale. The weights are those with the best recall and reciprocal rank over the labelled
 //! questions to develop on (`docs/evaluation.md`); around these values neither changes by more than a few questions.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// Weights by which the best of the first stage are found, of which the passages are read.
 pub(super) const ROUGH: Weights = Weights {
@@ -78,7 +78,8 @@ impl Weights {
 }
 
 /// What each ranker says of a chunk.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Scores {
     /// Cosine of the embeddings of question and chunk, -1 to 1.
     pub cosine: f32,
@@ -87,14 +88,18 @@ pub struct Scores {
     /// The largest BM25 that the question can reach.
     pub bm25_reachable: f32,
     /// Cosine of the embeddings of question and nearest passage, -1 to 1; none for chunks whose passages were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub passage: Option<f32>,
     /// The share of the question's words, each by its inverse document frequency and its term weight, that the chunk says in these or
     /// related words, 0 to 1; none for chunks whose passages were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<f32>,
     /// The rough score, `cosine + 0.5 * bm25 / bm25_reachable`, of the chunk of its document where that is highest: its own, or another's
     /// that is about the same. None for chunks whose passages the first stage did not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<f32>,
     /// Cosine of the transformer's embeddings of question and chunk, -1 to 1; none where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub transformer: Option<f32>,
     /// The others as one number; chunks are ranked by it. `0.44 * said + 0.3 * document + 0.2 * cosine + 0.1 * passage + 0.07`,
     /// or with the transformer `0.62 * transformer + 0.39 * said + 0.11 * bm25 / bm25_reachable +
@@ -120,21 +125,5 @@ impl Scores {
         let steps = f64::from((self.fused - SIMILARITY_MIDDLE) / SIMILARITY_WIDTH);
         // Three places: more would pretend to know more, and lengthen every event.
         ((1.0 / (1.0 + (-steps).exp())) * 1_000.0).round() / 1_000.0
-    }
-
-    pub(super) fn as_json(&self) -> Value {
-        let mut scores = json!({"cosine": self.cosine, "bm25": self.bm25, "bm25Reachable": self.bm25_reachable});
-        for (name, score) in [
-            ("passage", self.passage),
-            ("said", self.said),
-            ("document", self.document),
-            ("transformer", self.transformer),
-        ] {
-            if let Some(score) = score {
-                scores[name] = json!(score);
-            }
-        }
-        scores["fused"] = json!(self.fused);
-        scores
     }
 }

@@ -7,8 +7,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orchestratai_shared::DocumentChunk;
+use orchestratai_shared::{ChunkMetadata, DocumentChunk};
+use serde::Serialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::{
     CollectionName, KnowledgeError,
@@ -356,28 +358,42 @@ impl SearchResult {
     }
 }
 
+/// What clients are told of a chunk.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    title: &'a str,
+    headings: &'a [String],
+    collection: &'a str,
+    document_id: Uuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scores: Option<Scores>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    front_matter: Option<&'a Map<String, Value>>,
+}
+
 impl FoundChunk {
     /// The chunk as clients see it; `rank` from 0.
     #[must_use]
     pub fn document_chunk(&self, rank: u32, with_scores: bool) -> DocumentChunk {
         let origin = &self.chunk.origin;
-        let mut metadata = Map::with_capacity(6);
-        metadata.insert("title".into(), Value::from(origin.title.clone()));
-        metadata.insert("headings".into(), Value::from(self.chunk.headings.clone()));
-        metadata.insert("collection".into(), Value::from(origin.collection.as_str()));
-        metadata.insert("documentId".into(), Value::from(origin.document_id.0.to_string()));
-        if with_scores {
-            metadata.insert("scores".into(), self.scores.as_json());
-            if !origin.front_matter.is_empty() {
-                metadata.insert("frontMatter".into(), Value::Object(origin.front_matter.clone()));
-            }
-        }
+        let front_matter = Some(&origin.front_matter).filter(|front_matter| with_scores && !front_matter.is_empty());
+        let metadata = Metadata {
+            title: &origin.title,
+            headings: &self.chunk.headings,
+            collection: origin.collection.as_str(),
+            document_id: origin.document_id.0,
+            scores: with_scores.then_some(self.scores),
+            front_matter,
+        };
         DocumentChunk {
             id: rank,
             content: self.chunk.text.to_string(),
             similarity: self.scores.similarity(),
             source: origin.source.clone(),
-            metadata: Some(metadata),
+            metadata: Some(
+                ChunkMetadata::new(&metadata).expect("it holds nothing that JSON cannot: no map keys but strings"),
+            ),
         }
     }
 }

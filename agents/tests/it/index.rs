@@ -98,7 +98,8 @@ async fn what_is_written_opens_again_with_the_same_answers() {
     assert_eq!(scores(&first), scores(&second));
     let chunk = &second.document_chunks(true)[0];
     assert_eq!(chunk.source, "guides/seats.md");
-    assert!(chunk.metadata.as_ref().unwrap()["scores"]["bm25"].as_f64().unwrap() > 0.0);
+    let metadata: serde_json::Value = serde_json::from_str(chunk.metadata.as_ref().unwrap().text()).unwrap();
+    assert!(metadata["scores"]["bm25"].as_f64().unwrap() > 0.0);
 }
 
 #[tokio::test]
