@@ -1,5 +1,6 @@
 //! The way in for everything outside: finds the session's shard, admits turns, and reads what is stored.
 
+mod asking;
 mod turns;
 
 use std::{
@@ -10,19 +11,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Recipient, dev::SendError};
+use actix::Recipient;
 use orchestratai_agents::routing::{Router, RoutingDecision};
 use orchestratai_shared::{
-    Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, Event, LogId, Message, MessageContent, MessageId,
-    RetrievalLog, SessionId, TurnId,
+    Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, RetrievalLog,
+    SessionId, TurnId,
 };
 use orchestratai_store::{EventsPage, Page, Store, StoreError};
 use orchestratai_telemetry::Metrics;
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    admission::{self, Admission},
+    admission::Admission,
     agent::board::AgentBoard,
     health::{Probe, ServiceHealth, ServiceState},
     link::SessionLink,
@@ -30,10 +30,10 @@ use crate::{
     refusal::Refusal,
     registry::{Dispatch, Resume},
     session::{
+        core::Recorded,
         messages::{Command, Drain, Subscribe},
         subscriber::ConnectionId,
     },
-    shard::shard_of,
 };
 
 /// A user's message on its way in.
@@ -72,12 +72,8 @@ pub struct TurnRecord {
     /// The turn.
     pub turn_id: TurnId,
     /// Its events in order, from `message_accepted` to the terminal one.
-    pub events: Vec<Arc<Event>>,
+    pub events: Vec<Recorded>,
 }
-
-/// The end of a turn, to wait for.
-#[derive(Debug)]
-pub struct TurnEnd(oneshot::Receiver<Option<Vec<Arc<Event>>>>);
 
 /// A wish to follow a session.
 pub struct Subscription {
@@ -387,52 +383,6 @@ impl Gateway {
             #[expect(clippy::disallowed_methods, reason = "twice in a process's life")]
             shard.drain.do_send(drain);
         }
-    }
-
-    fn shard(&self, session_id: SessionId) -> &ShardHandle {
-        &self.inner.shards[shard_of(session_id, self.inner.shards.len())]
-    }
-
-    /// Asks a session, wherever it is; `None` where there is no such session. A session that ends before it answers is
-    /// asked again: every command may be repeated.
-    async fn ask<T>(
-        &self,
-        session_id: SessionId,
-        create: bool,
-        command: impl Fn(oneshot::Sender<T>) -> Command,
-    ) -> Result<Option<T>, Refusal> {
-        if !self.is_ready() {
-            return Err(admission::starting());
-        }
-        for _ in 0..TRIES_MAX {
-            let (reply, answer) = oneshot::channel();
-            let (refused, mut refusal) = oneshot::channel();
-            let dispatch = Dispatch {
-                session_id,
-                create,
-                command: command(reply),
-                refused,
-            };
-            match self.shard(session_id).dispatch.try_send(dispatch) {
-                Ok(()) => {}
-                Err(SendError::Full(_)) => {
-                    return Err(Refusal::overloaded(
-                        "The server has more to do than it can take.",
-                        Duration::from_secs(1),
-                    ));
-                }
-                Err(SendError::Closed(_)) => return Err(unreachable_session()),
-            }
-            if let Ok(answer) = answer.await {
-                return Ok(Some(answer));
-            }
-            match refusal.try_recv() {
-                Ok(Some(refusal)) => return Err(refusal),
-                Ok(None) => return Ok(None),
-                Err(_ended) => tokio::time::sleep(RETRY_AFTER).await,
-            }
-        }
-        Err(unreachable_session())
     }
 }
 

@@ -25,11 +25,11 @@ pub mod session;
 mod shard;
 mod start;
 
-pub use gateway::{Accepted, Gateway, Submission, Subscription, TurnEnd, TurnRecord};
+pub use gateway::{Accepted, Gateway, Submission, Subscription, TurnRecord};
 pub use health::{Probe, ServiceHealth, ServiceState};
 pub use link::{LinkError, SessionLink};
 pub use publish::{CloseReason, Cut, Frame, Publish};
 pub use refusal::{CancelRefusal, Refusal};
-pub use session::core::DoubleTexting;
+pub use session::core::{DoubleTexting, Recorded};
 pub use shard::SessionSettings;
 pub use start::{Parts, start};

@@ -1,18 +1,20 @@
 //! Turns: how they begin, how one waits for their end, how they are stopped.
 
-use std::{cell::Cell, sync::Arc};
+use std::sync::Arc;
 
 use orchestratai_shared::{ErrorCode, Event, SessionId, TurnId, event::TurnCancelled};
 use orchestratai_store::TurnRow;
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Gateway, RECONNECT_AFTER, RETRY_AFTER, Submission, TRIES_MAX, TurnEnd, TurnRecord, unreachable_session,
-    unreadable,
+    Accepted, Gateway, RECONNECT_AFTER, RETRY_AFTER, Submission, TRIES_MAX, TurnRecord, unreachable_session, unreadable,
 };
 use crate::{
     refusal::{CancelRefusal, Refusal},
-    session::messages::{CancelReply, Command, Submit, SubmitReply},
+    session::{
+        core::Recorded,
+        messages::{CancelReply, Command, EndWaiter, Submit, SubmitReply},
+    },
 };
 
 /// Events that are read at once when a turn is read back from the journal.
@@ -26,80 +28,90 @@ impl Gateway {
     /// # Errors
     /// [`Refusal`] where there is no room, the key was used for another message, or the journal cannot be written.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, Refusal> {
-        self.converse(submission).await.map(|(accepted, _)| accepted)
-    }
-
-    /// As [`Self::submit`], for who then waits for the end of the turn by [`Self::turn_record_at`]: a turn may end before
-    /// anybody could ask for it.
-    ///
-    /// # Errors
-    /// As [`Self::submit`].
-    pub async fn converse(&self, submission: Submission) -> Result<(Accepted, TurnEnd), Refusal> {
-        let Submission {
-            session_id,
-            client_message_id,
-            content,
-            fresh,
-            request_id,
-        } = submission;
         // Refused here already, so that an overload costs no trip to another thread.
         drop(self.inner.admission.admit()?);
-        let end = Cell::new(None);
-        let answer = self.ask(session_id, true, |reply| {
-            let permit = self
-                .inner
-                .admission
-                .admit()
-                .unwrap_or_else(|_| self.inner.admission.admit_promised());
-            let (content, reply) = (content.clone(), SubmitReply::Caller(reply));
-            let (waiter, ended) = oneshot::channel();
-            end.set(Some(TurnEnd(ended)));
-            Command::Submit(Submit {
-                client_message_id,
-                content,
-                fresh,
-                request_id: Arc::clone(&request_id),
-                permit,
-                reply,
-                end: Some(waiter),
-            })
+        let answer = self.ask(submission.session_id, true, |reply| {
+            self.submit_command(&submission, reply, None)
         });
-        let accepted = answer.await?.unwrap_or_else(|| Err(unreachable_session()))?;
-        end.into_inner()
-            .map(|end| (accepted, end))
-            .ok_or_else(unreachable_session)
+        answer.await?.unwrap_or_else(|| Err(unreachable_session()))
     }
 
-    /// Waits for the end of a turn that [`Self::converse`] has begun, and gives all of it. `None` where its session was
-    /// erased.
+    /// Takes a message in, waits for the end of its turn, and gives all of it; no events where its session was erased meanwhile.
+    /// Of a message that was taken in before, it gives the turn of that time.
     ///
     /// # Errors
-    /// [`Refusal`] where the store cannot be read, or where the server stops before the turn has ended: it is taken up again
-    /// at the next start.
-    pub async fn turn_record_at(
-        &self,
-        session_id: SessionId,
-        turn_id: TurnId,
-        TurnEnd(ended): TurnEnd,
-    ) -> Result<Option<TurnRecord>, Refusal> {
-        let ended = tokio::select! {
-            biased;
-            ended = ended => ended,
-            () = self.inner.gave_up.cancelled() => {
-                let words = "The server stops before the turn has ended. It goes on after the next start: \
-                    GET /api/chat/stream/ with the id in X-Turn-Id follows it.";
-                return Err(Refusal::overloaded(words, RECONNECT_AFTER).of_turn(turn_id));
+    /// As [`Self::submit`]. Where the store cannot be read, or the server stops before the turn has ended, the refusal names the
+    /// turn: it is taken up again at the next start.
+    pub async fn converse(&self, submission: Submission) -> Result<(Accepted, Option<TurnRecord>), Refusal> {
+        drop(self.inner.admission.admit()?);
+        let session_id = submission.session_id;
+        for _ in 0..TRIES_MAX {
+            let (reply, mut answer) = oneshot::channel();
+            let (waiter, end) = oneshot::channel();
+            let command = self.submit_command(&submission, reply, Some(waiter));
+            let unanswered = self.dispatch(session_id, true, command)?;
+            // The answer is not waited for: it comes before the end, and would wake this task, on another thread, for nothing.
+            let end = tokio::select! {
+                biased;
+                end = end => end.ok().flatten(),
+                () = self.inner.gave_up.cancelled() => return Err(sent_away(answer.await)),
+            };
+            let answer = match &end {
+                Some(_) => answer.try_recv().ok(),
+                // It is refused, or a repeat; or the session is started anew.
+                None => answer.await.ok(),
+            };
+            match (answer, end) {
+                (Some(Err(refusal)), _) => return Err(refusal),
+                (Some(Ok(accepted)), Some(events)) => {
+                    let turn_id = accepted.turn_id;
+                    let record = TurnRecord {
+                        session_id,
+                        turn_id,
+                        events,
+                    };
+                    return Ok((accepted, Some(record)));
+                }
+                (Some(Ok(accepted)), None) => {
+                    let record = self.end_of(session_id, accepted.turn_id).await;
+                    return record.map(|record| (accepted, record));
+                }
+                (None, _) => {
+                    if !unanswered.may_be_asked_again().await? {
+                        return Err(unreachable_session());
+                    }
+                }
             }
-        };
-        match ended {
-            Ok(Some(events)) => Ok(Some(TurnRecord {
-                session_id,
-                turn_id,
-                events,
-            })),
-            // It had ended before, or its session is started anew.
-            Ok(None) | Err(_) => self.turn_record_in(session_id, turn_id).await,
         }
+        Err(unreachable_session())
+    }
+
+    fn submit_command(
+        &self,
+        submission: &Submission,
+        reply: oneshot::Sender<Result<Accepted, Refusal>>,
+        end: Option<EndWaiter>,
+    ) -> Command {
+        let admission = &self.inner.admission;
+        Command::Submit(Submit {
+            client_message_id: submission.client_message_id,
+            content: submission.content.clone(),
+            fresh: submission.fresh,
+            request_id: Arc::clone(&submission.request_id),
+            permit: admission.admit().unwrap_or_else(|_| admission.admit_promised()),
+            reply: SubmitReply::Caller(reply),
+            end,
+        })
+    }
+
+    /// Waits for the end of a turn whose session it has been heard of, unless the server stops first.
+    async fn end_of(&self, session_id: SessionId, turn_id: TurnId) -> Result<Option<TurnRecord>, Refusal> {
+        let record = tokio::select! {
+            biased;
+            record = self.turn_record_in(session_id, turn_id) => record,
+            () = self.inner.gave_up.cancelled() => Err(stopping()),
+        };
+        record.map_err(|refusal| refusal.of_turn(turn_id))
     }
 
     /// Waits for the end of a turn and gives all of it; at once where it has ended. `None` where there is no such turn.
@@ -196,7 +208,10 @@ impl Gateway {
                     Refusal::new(ErrorCode::InternalError, "A stored event cannot be read.")
                 })?;
                 if event.turn_id == Some(row.id) {
-                    events.push(Arc::new(event));
+                    events.push(Recorded {
+                        event: Arc::new(event),
+                        text: frame.text.clone(),
+                    });
                 }
             }
         }
@@ -206,4 +221,19 @@ impl Gateway {
             events,
         })
     }
+}
+
+/// What somebody is told who waits for the end of a turn when the server stops, whatever became of the message.
+fn sent_away(answer: Result<Result<Accepted, Refusal>, oneshot::error::RecvError>) -> Refusal {
+    match answer {
+        Ok(Ok(accepted)) => stopping().of_turn(accepted.turn_id),
+        Ok(Err(refusal)) => refusal,
+        Err(_session_is_gone) => unreachable_session(),
+    }
+}
+
+fn stopping() -> Refusal {
+    let words = "The server stops before the turn has ended. It goes on after the next start: \
+        GET /api/chat/stream/ with the id in X-Turn-Id follows it.";
+    Refusal::overloaded(words, RECONNECT_AFTER)
 }

@@ -294,7 +294,7 @@ impl Session {
         self.permits.remove(&ended.turn_id);
         self.stops.retain(|run, _| run.turn_id != ended.turn_id);
         self.last_used = Instant::now();
-        let outcome = match ended.events.last().map(|event| &event.body) {
+        let outcome = match ended.events.last().map(|recorded| &recorded.event.body) {
             Some(EventBody::MessageCompleted(_)) => TurnOutcome::Completed,
             Some(EventBody::TurnCancelled(_)) => TurnOutcome::Cancelled,
             Some(_) | None => TurnOutcome::Failed,

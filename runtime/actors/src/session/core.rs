@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use bytestring::ByteString;
 use orchestratai_agents::{
     joint::PARTS_MAX,
     routing::{Concern, RoutingDecision},
@@ -33,13 +34,13 @@ use orchestratai_store::JournalEntry;
 use uuid::Uuid;
 
 use super::{
-    outbox::{Outbox, Outgoing, PublishedAnswer},
+    outbox::{self, Outbox, Outgoing, PublishedAnswer},
     turn::{Receipt, TurnEffect, TurnInput, TurnState},
 };
 use crate::refusal::Refusal;
 use open_turn::{PartialAnswer, Turn};
 pub use vocabulary::{
-    Context, DoubleTexting, Effect, EndedTurn, Input, Key, Policy, Recovered, Reply, ReplyTo, Run, RunRequest,
+    Context, DoubleTexting, Effect, EndedTurn, Input, Key, Policy, Recorded, Recovered, Reply, ReplyTo, Run, RunRequest,
 };
 
 /// The session's decisions.
@@ -198,13 +199,10 @@ impl SessionCore {
         self.outbox.published_answer()
     }
 
-    /// The events so far of an open turn.
+    /// Whether a turn is open: it has not ended, or its end is not durable yet.
     #[must_use]
-    pub fn events_of(&self, turn_id: TurnId) -> Option<&[Arc<Event>]> {
-        self.turns
-            .iter()
-            .find(|turn| turn.id == turn_id)
-            .map(|turn| turn.events.as_slice())
+    pub fn is_open(&self, turn_id: TurnId) -> bool {
+        self.turns.iter().any(|turn| turn.id == turn_id)
     }
 
     /// Where an open turn stands, and its current run.
@@ -367,17 +365,21 @@ impl SessionCore {
                 continue;
             }
             let Some(turn) = self.turns.remove(at) else { return };
-            let reply = turn.events.iter().rev().find_map(|event| match &event.body {
-                EventBody::TurnCancelled(receipt) => Some(Reply::Cancelled(receipt.clone())),
-                EventBody::MessageCompleted(_) | EventBody::TurnFailed(_) => Some(Reply::Ended),
-                EventBody::MessageAccepted(_)
-                | EventBody::RetrievalLog(_)
-                | EventBody::AgentStatus(_)
-                | EventBody::Handoff(_)
-                | EventBody::ToolCall(_)
-                | EventBody::ApprovalRequested(_)
-                | EventBody::ApprovalResolved(_) => None,
-            });
+            let reply = turn
+                .events
+                .iter()
+                .rev()
+                .find_map(|recorded| match &recorded.event.body {
+                    EventBody::TurnCancelled(receipt) => Some(Reply::Cancelled(receipt.clone())),
+                    EventBody::MessageCompleted(_) | EventBody::TurnFailed(_) => Some(Reply::Ended),
+                    EventBody::MessageAccepted(_)
+                    | EventBody::RetrievalLog(_)
+                    | EventBody::AgentStatus(_)
+                    | EventBody::Handoff(_)
+                    | EventBody::ToolCall(_)
+                    | EventBody::ApprovalRequested(_)
+                    | EventBody::ApprovalResolved(_) => None,
+                });
             let reply = reply.unwrap_or(Reply::Ended);
             effects.extend(
                 turn.cancels

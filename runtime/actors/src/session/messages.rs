@@ -8,12 +8,12 @@ use orchestratai_agents::{
     turn::{Answer, Step},
 };
 use orchestratai_shared::{
-    AgentId, ChatSession, ClientMessageId, Event, Failure, MessageContent, TurnId, event::TurnCancelled,
+    AgentId, ChatSession, ClientMessageId, Failure, MessageContent, TurnId, event::TurnCancelled,
 };
 use tokio::sync::oneshot;
 
 use super::{
-    core::{Run, RunRequest},
+    core::{Recorded, Run, RunRequest},
     subscriber::ConnectionId,
     turn::Receipt,
 };
@@ -78,12 +78,13 @@ pub(crate) struct Submit {
     pub(crate) permit: TurnPermit,
     /// Whom to answer.
     pub(crate) reply: SubmitReply,
-    /// Whom to give the turn's events to after its end is durable. Dropped where the turn has ended before.
+    /// Whom to give the turn's events to after its end is durable; after `reply` is answered, so that one who waits for this one
+    /// is woken once. Dropped where that is not to be: the submission is refused, or repeats an earlier one.
     pub(crate) end: Option<EndWaiter>,
 }
 
 /// Somebody who waits for the end of a turn, and is given its events; none where there is no such turn.
-pub(crate) type EndWaiter = oneshot::Sender<Option<Vec<Arc<Event>>>>;
+pub(crate) type EndWaiter = oneshot::Sender<Option<Vec<Recorded>>>;
 
 /// Whom a submission is answered to.
 pub(crate) enum SubmitReply {

@@ -272,7 +272,7 @@ pub(crate) fn signal_frame(signal: &Signal) -> Frame {
 }
 
 /// Serialises through a buffer that stays: a text that grows as it is written moves several times, and keeps more than it needs.
-fn to_text(value: &impl serde::Serialize) -> ByteString {
+pub(super) fn to_text(value: &impl serde::Serialize) -> ByteString {
     thread_local! {
         static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use orchestratai_agents::turn::{AgentError, Answer, Responder, Steps, TurnRequest, UsageMeter};
-use orchestratai_shared::{ClientMessageId, ErrorCode, MessageContent, SessionId};
+use orchestratai_shared::{ClientMessageId, ErrorCode, Event, EventBody, MessageContent, SessionId};
 
 use crate::house::{House, Obedient, SLOW, answer_of, end_of, settings, submission};
 
@@ -57,25 +57,34 @@ async fn a_drain_gives_up_at_its_limit_and_the_next_start_takes_up_what_had_not_
     let queued = house.say(session_id, "how much is the invoice?").await;
     follower.until("message_delta").await;
     let asked = submission(session_id, ClientMessageId::new(), "how much is the last one?");
-    let (last, end) = house.gateway.converse(asked).await.unwrap();
+    let key = asked.client_message_id;
+    let conversing = actix_rt::spawn({
+        let gateway = house.gateway.clone();
+        async move { gateway.converse(asked).await }
+    });
+    let last = loop {
+        let frame = follower.until("message_accepted").await;
+        let event: Event = serde_json::from_str(&frame.text).unwrap();
+        if let EventBody::MessageAccepted(accepted) = &event.body
+            && accepted.client_message_id == key
+        {
+            break event.turn_id.unwrap();
+        }
+    };
     let (began, limit) = (Instant::now(), Duration::from_millis(300));
     house.gateway.drain(limit).await;
     let took = began.elapsed();
-    let sent_away = house
-        .gateway
-        .turn_record_at(session_id, last.turn_id, end)
-        .await
-        .unwrap_err();
+    let sent_away = conversing.await.unwrap().unwrap_err();
     assert_eq!(sent_away.failure.code, ErrorCode::Overloaded);
-    assert_eq!(sent_away.turn_id, Some(last.turn_id));
+    assert_eq!(sent_away.turn_id, Some(last));
     assert!(took >= limit && took < Duration::from_secs(5), "it took {took:?}");
-    for turn in [turn, queued, last.turn_id] {
+    for turn in [turn, queued, last] {
         assert_eq!(house.store.turn(turn).await.unwrap().unwrap().ended_seq, None);
     }
 
     let again = House::start_in(house.copy(), settings(), Arc::new(Willing)).await;
     assert_eq!(again.gateway.resume_interrupted().await, Ok(1));
-    for turn in [turn, queued, last.turn_id] {
+    for turn in [turn, queued, last] {
         assert_eq!(answer_of(&again.events(turn).await), Some("Well, yes."));
     }
 }

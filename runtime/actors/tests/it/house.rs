@@ -136,6 +136,9 @@ impl House {
             .unwrap()
             .expect("there is such a turn")
             .events
+            .into_iter()
+            .map(|recorded| recorded.event)
+            .collect()
     }
 
     /// Follows a session.

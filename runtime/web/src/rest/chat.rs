@@ -4,13 +4,14 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    http::header::ContentType,
     web::{self, Data, Path, Payload, ServiceConfig},
 };
-use orchestratai_actors::{Accepted, CancelRefusal, Submission, TurnEnd, TurnRecord};
+use orchestratai_actors::{Accepted, CancelRefusal, Recorded, Submission, TurnRecord};
 use orchestratai_shared::{
     AgentId, AgentStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, EventBody, Invalid as InvalidValue,
     MessageContent, RetrievalLog, SessionId, TurnId,
-    event::{MessageCompleted, TurnCancelled},
+    event::{MessageCompleted, TurnCancelled, data_of},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -50,23 +51,37 @@ pub(crate) struct ChatRequest {
 }
 
 /// The answer to a message.
-#[derive(Debug, PartialEq, Serialize, ToSchema)]
-pub(crate) struct ChatAnswer<'a> {
+#[derive(ToSchema)]
+#[cfg_attr(test, derive(Debug, PartialEq, serde::Deserialize))]
+#[cfg_attr(not(test), expect(dead_code, reason = "describes what `answer` writes"))]
+pub(crate) struct ChatAnswer {
     /// Its text.
-    message: &'a str,
+    message: String,
     /// Who answered; of several agents, the main one.
-    #[schema(value_type = AgentId)]
-    agent: Cow<'a, AgentId>,
+    agent: AgentId,
     /// How sure the answer is.
     confidence: Confidence,
     /// The steps that led to it.
-    #[schema(value_type = Vec<RetrievalLog>)]
-    logs: Vec<&'a RetrievalLog>,
+    logs: Vec<RetrievalLog>,
     /// What it took.
-    #[schema(value_type = ChatMetrics)]
-    metrics: &'a ChatMetrics,
+    metrics: ChatMetrics,
     /// Where the turn left each agent.
     #[schema(value_type = BTreeMap<String, AgentStatus>)]
+    agent_status: BTreeMap<AgentId, AgentStatus>,
+}
+
+/// What stands before the steps in a [`ChatAnswer`].
+#[derive(Serialize)]
+struct Said<'a> {
+    message: &'a str,
+    agent: Cow<'a, AgentId>,
+    confidence: Confidence,
+}
+
+/// And what stands behind them.
+#[derive(Serialize)]
+struct Took<'a> {
+    metrics: &'a ChatMetrics,
     agent_status: BTreeMap<AgentId, AgentStatus>,
 }
 
@@ -80,25 +95,20 @@ pub(crate) struct ChatAnswer<'a> {
             description = "Names the message in its session: a repeat is not answered twice.")),
     request_body = ChatRequest,
     responses(
-        (status = 200, description = "The answer.", body = ChatAnswer<'_>, headers(("x-turn-id" = TurnId, description = "The turn."))),
+        (status = 200, description = "The answer.", body = ChatAnswer, headers(("x-turn-id" = TurnId, description = "The turn."))),
         BadBody, Conflict, TurnFailures
     )
 )]
 pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
-    let Submitted {
-        session_id,
-        accepted,
-        end,
-    } = submit(&site, &request, payload).await?;
-    let turn_id = accepted.turn_id;
-    let record = site.gateway.turn_record_at(session_id, turn_id, end).await;
-    let record = record.map_err(|refusal| ApiError::from(refusal).of_turn(turn_id))?;
+    let submission = submission(body::json(&request, payload).await?, &request)?;
+    let (Accepted { turn_id, .. }, record) = site.gateway.converse(submission).await?;
     let record = record.ok_or_else(|| erased().of_turn(turn_id))?;
     let agents = site.gateway.agents().into_iter().map(|agent| agent.id);
     let answer = answer(&record, agents).map_err(|error| error.of_turn(turn_id))?;
     Ok(HttpResponse::Ok()
         .insert_header((X_TURN_ID, turn_id.to_string()))
-        .json(answer))
+        .content_type(ContentType::json())
+        .body(answer))
 }
 
 /// Cancels a turn.
@@ -124,24 +134,15 @@ pub(crate) async fn cancel(site: Data<Site>, path: Path<String>) -> Result<HttpR
         .json(receipt))
 }
 
-/// A message that was accepted.
-pub(crate) struct Submitted {
-    pub(crate) session_id: SessionId,
-    pub(crate) accepted: Accepted,
-    pub(crate) end: TurnEnd,
-}
-
-/// Reads a message from a request, and has it accepted.
-pub(crate) async fn submit(site: &Site, request: &HttpRequest, payload: Payload) -> Result<Submitted, ApiError> {
-    let fields = body::json(request, payload).await?;
-    let submission = submission(fields, request)?;
+/// Reads a message from a request, and has it accepted in its session.
+pub(crate) async fn submit(
+    site: &Site,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<(SessionId, Accepted), ApiError> {
+    let submission = submission(body::json(request, payload).await?, request)?;
     let session_id = submission.session_id;
-    let (accepted, end) = site.gateway.converse(submission).await?;
-    Ok(Submitted {
-        session_id,
-        accepted,
-        end,
-    })
+    Ok((session_id, site.gateway.submit(submission).await?))
 }
 
 fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, ApiError> {
@@ -170,19 +171,22 @@ pub(crate) fn content(value: Value) -> Result<MessageContent, InvalidValue> {
     MessageContent::parse(text(value)?)
 }
 
-/// The answer that a turn's events add up to. A function of the events alone, but for agents that took no part: so a repeat
-/// of the message gets the same.
-fn answer(record: &TurnRecord, agents: impl Iterator<Item = AgentId>) -> Result<ChatAnswer<'_>, ApiError> {
+/// The answer that a turn's events add up to, a [`ChatAnswer`] in JSON. A function of the events alone, but for agents that took no
+/// part: so a repeat of the message gets the same.
+fn answer(record: &TurnRecord, agents: impl Iterator<Item = AgentId>) -> Result<String, ApiError> {
     let mut agent_status: BTreeMap<_, _> = agents.map(|id| (id, AgentStatus::Idle)).collect();
     let mut logs = Vec::new();
-    for event in &record.events {
+    for Recorded { event, text } in &record.events {
         match &event.body {
-            EventBody::RetrievalLog(log) => logs.push(log),
+            EventBody::RetrievalLog(log) => logs.push(match data_of(text) {
+                Some(data) => Cow::Borrowed(data),
+                None => Cow::Owned(to_json(log)),
+            }),
             EventBody::AgentStatus(changed) => {
                 agent_status.insert(changed.agent.clone(), changed.status);
             }
             EventBody::MessageCompleted(completed) => {
-                return Ok(completed_answer(completed, logs, agent_status));
+                return Ok(completed_answer(completed, &logs, agent_status));
             }
             EventBody::TurnFailed(failed) => return Err(failed.error.clone().into()),
             EventBody::TurnCancelled(_) => return Err(cancelled()),
@@ -196,21 +200,30 @@ fn answer(record: &TurnRecord, agents: impl Iterator<Item = AgentId>) -> Result<
     Err(ApiError::new(ErrorCode::InternalError, "The turn has no end."))
 }
 
-fn completed_answer<'a>(
-    completed: &'a MessageCompleted,
-    logs: Vec<&'a RetrievalLog>,
+/// Puts the answer together from texts: its steps, most of its bytes, were serialised for the journal.
+fn completed_answer(
+    completed: &MessageCompleted,
+    logs: &[Cow<'_, str>],
     agent_status: BTreeMap<AgentId, AgentStatus>,
-) -> ChatAnswer<'a> {
+) -> String {
     let message = &completed.message;
     let agent = message.agent.as_ref().map(Cow::Borrowed);
-    ChatAnswer {
+    let said = to_json(&Said {
         message: &message.content,
         agent: agent.unwrap_or_else(|| Cow::Owned(AgentId::orchestrator())),
         confidence: message.confidence.unwrap_or(Confidence::new(0.0)),
-        logs,
+    });
+    let took = to_json(&Took {
         metrics: &completed.metrics,
         agent_status,
-    }
+    });
+    // Both are objects, and not empty.
+    let (said, took) = (&said[..said.len() - 1], &took[1..]);
+    [said, r#","logs":["#, &logs.join(","), "],", took].concat()
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("it holds nothing that JSON cannot: no map keys but strings")
 }
 
 /// Whoever waited for the answer of a turn that was cancelled is told so.
@@ -221,4 +234,93 @@ pub(crate) fn cancelled() -> ApiError {
 /// Whoever waited for the answer of a turn whose session was erased is told so.
 pub(crate) fn erased() -> ApiError {
     ApiError::new(ErrorCode::NotFound, "The session was erased.")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use orchestratai_shared::{
+        CacheStatus, Event, LogData, LogId, LogStatus, Message, MessageId, MessageRole, QueryAnalysis, Timestamp,
+    };
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_made_of_what_the_journal_has_and_reads_as_one() {
+        let (session_id, turn_id, at) = (SessionId::new(), TurnId::new(), Timestamp::now());
+        let log = |title: &str| RetrievalLog {
+            id: LogId::new(),
+            data: LogData::Routing(QueryAnalysis {
+                intent: orchestratai_shared::Intent::DomainQuestion,
+                confidence: Confidence::new(0.5),
+                target_agent: AgentId::orchestrator(),
+                reasoning: r#"It says ","data":{"a":[1]}} and "}"."#.to_owned(),
+                attempt: None,
+            }),
+            title: title.to_owned(),
+            timestamp: at,
+            status: LogStatus::Success,
+            chunks: None,
+            session_id,
+            message_id: MessageId::new(),
+            agent: None,
+        };
+        let logs = vec![log("first"), log("second")];
+        let metrics = ChatMetrics {
+            tokens_used: 7,
+            cost: 0.5,
+            latency: 3.0,
+            cache_status: CacheStatus::None,
+        };
+        let message = Message {
+            id: MessageId::new(),
+            role: MessageRole::Assistant,
+            content: "Well, \"yes\".\n}".to_owned(),
+            agent: None,
+            confidence: Some(Confidence::new(0.9)),
+            timestamp: at,
+            session_id,
+        };
+        let completed = EventBody::MessageCompleted(MessageCompleted {
+            message,
+            metrics,
+            citations: Vec::new(),
+        });
+        let bodies = logs.iter().cloned().map(EventBody::RetrievalLog).chain([completed]);
+        let events = (1..).zip(bodies).map(|(seq, body)| {
+            let event = Event {
+                seq,
+                session_id,
+                turn_id: Some(turn_id),
+                at,
+                body,
+            };
+            Recorded {
+                text: serde_json::to_string(&event).unwrap().into(),
+                event: Arc::new(event),
+            }
+        });
+        let mut record = TurnRecord {
+            session_id,
+            turn_id,
+            events: events.collect(),
+        };
+        let expected = ChatAnswer {
+            message: "Well, \"yes\".\n}".to_owned(),
+            agent: AgentId::orchestrator(),
+            confidence: Confidence::new(0.9),
+            logs,
+            metrics,
+            agent_status: BTreeMap::from([(AgentId::orchestrator(), AgentStatus::Idle)]),
+        };
+        let written = answer(&record, [AgentId::orchestrator()].into_iter()).unwrap();
+        assert_eq!(serde_json::from_str::<ChatAnswer>(&written).unwrap(), expected);
+        // Whatever the texts are.
+        record
+            .events
+            .iter_mut()
+            .for_each(|recorded| recorded.text = "{}".into());
+        assert_eq!(answer(&record, [AgentId::orchestrator()].into_iter()).unwrap(), written);
+    }
 }

@@ -25,7 +25,7 @@ use crate::{
     error::ApiError,
     openapi::{BadBody, Busy, ChatStreamEvent, Conflict, Invalid, NotFound, Unexpected},
     rest::{
-        chat::{ChatRequest, Submitted, erased, submit},
+        chat::{ChatRequest, erased, submit},
         get, path_id, resource,
     },
     site::{Place, Site},
@@ -73,9 +73,7 @@ pub(crate) struct StreamInitiated {
 )]
 pub(crate) async fn start(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let place = site.take_place(Transport::Sse)?;
-    let Submitted {
-        session_id, accepted, ..
-    } = submit(&site, &request, payload).await?;
+    let (session_id, accepted) = submit(&site, &request, payload).await?;
     let turn_id = accepted.turn_id;
     let turn = match accepted.repeated {
         true => find(&site, turn_id).await?.ok_or_else(|| erased().of_turn(turn_id))?,
@@ -112,7 +110,7 @@ pub(crate) async fn initiate(
     request: HttpRequest,
     payload: Payload,
 ) -> Result<HttpResponse, ApiError> {
-    let accepted = submit(&site, &request, payload).await?.accepted;
+    let (_, accepted) = submit(&site, &request, payload).await?;
     Ok(HttpResponse::Ok()
         .insert_header((X_TURN_ID, accepted.turn_id.to_string()))
         .json(StreamInitiated {
@@ -223,9 +221,8 @@ impl Turn {
 /// The whole stream of a turn that has ended.
 fn replay(mut feed: Feed, record: &TurnRecord) -> Vec<u8> {
     let mut out = event::RETRY.as_bytes().to_vec();
-    for event in &record.events {
-        let frame = serde_json::to_string(&**event).expect("an event has string keys only");
-        feed.read(&frame, &mut out);
+    for recorded in &record.events {
+        feed.read(&recorded.text, &mut out);
     }
     out
 }

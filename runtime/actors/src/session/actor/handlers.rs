@@ -61,7 +61,7 @@ impl Handler<Command> for Session {
                 }
             }
             Command::AwaitTurn { turn_id, reply } => {
-                if self.core.events_of(turn_id).is_some() {
+                if self.core.is_open(turn_id) {
                     self.waiting_for_end.entry(turn_id).or_default().push(reply);
                 } else {
                     let _ = reply.send(None);

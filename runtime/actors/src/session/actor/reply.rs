@@ -33,15 +33,8 @@ impl Session {
                 received,
                 end,
             }) => {
-                let turn_id = match &reply {
-                    Reply::Accepted { turn_id, .. } => Some(*turn_id),
-                    Reply::Repeated { key, .. } => Some(key.turn_id).filter(|id| self.core.events_of(*id).is_some()),
-                    Reply::Refused(_) | Reply::Cancelled(_) | Reply::Ended | Reply::NoOpenTurn => None,
-                };
-                if let Some((turn_id, end)) = turn_id.zip(end) {
-                    self.waiting_for_end.entry(turn_id).or_default().push(end);
-                }
                 if let Reply::Accepted { turn_id, .. } = &reply {
+                    self.waiting_for_end.entry(*turn_id).or_default().extend(end);
                     self.span_of(*turn_id).record("request.id", &*request_id);
                     self.permits.insert(*turn_id, permit.of(*turn_id, self.id()));
                     self.clocks.insert(

@@ -21,7 +21,7 @@ pub(super) struct Turn {
     /// When the state last changed to one that waits for somebody else.
     pub(super) waiting_since: Timestamp,
     pub(super) answer: PartialAnswer,
-    pub(super) events: Vec<Arc<Event>>,
+    pub(super) events: Vec<Recorded>,
     pub(super) ended_seq: Option<u64>,
     pub(super) cancels: Vec<ReplyTo>,
 }
@@ -68,7 +68,7 @@ impl Turn {
                 turn.intent = analysis.intent;
             }
         }
-        turn.events = events.into_iter().map(Arc::new).collect();
+        turn.events = events.into_iter().map(Recorded::from).collect();
         Some(turn)
     }
 
@@ -97,7 +97,7 @@ impl Turn {
 
     /// The agent that last became active; of several that did so together, the first, whose turn it is.
     pub(super) fn last_agent(&self) -> Option<AgentId> {
-        let became_active = |event: &Arc<Event>| match &event.body {
+        let became_active = |recorded: &Recorded| match &recorded.event.body {
             EventBody::AgentStatus(changed) if changed.status == AgentStatus::Active => Some(changed.agent.clone()),
             EventBody::AgentStatus(_)
             | EventBody::MessageAccepted(_)

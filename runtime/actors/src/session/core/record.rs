@@ -175,7 +175,10 @@ impl SessionCore {
             body,
         });
         let frame = self.outbox.hold_event(&event);
-        turn.events.push(Arc::clone(&event));
+        turn.events.push(Recorded {
+            event: Arc::clone(&event),
+            text: frame.clone(),
+        });
         self.unappended.push(JournalEntry { event, frame, kept });
     }
 

@@ -197,9 +197,27 @@ pub struct EndedTurn {
     /// The agent that ended it, where one had begun.
     pub agent: Option<AgentId>,
     /// Its durable events, in order, from `message_accepted` on.
-    pub events: Vec<Arc<Event>>,
+    pub events: Vec<Recorded>,
     /// From acceptance to the end, in milliseconds.
     pub duration_ms: u64,
+}
+
+/// A durable event and its text on the wire, which is made once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// The event.
+    pub event: Arc<Event>,
+    /// Its text: one JSON object.
+    pub text: ByteString,
+}
+
+impl From<Event> for Recorded {
+    fn from(event: Event) -> Self {
+        Self {
+            text: outbox::to_text(&event),
+            event: Arc::new(event),
+        }
+    }
 }
 
 /// What is known of an accepted message.

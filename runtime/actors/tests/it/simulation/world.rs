@@ -737,7 +737,9 @@ impl World {
                 session
                     .runs
                     .retain(|(turn_id, ..), script| *turn_id != ended.turn_id || !script.stopped);
-                if let Some(EventBody::MessageCompleted(completed)) = ended.events.last().map(|event| &event.body) {
+                if let Some(EventBody::MessageCompleted(completed)) =
+                    ended.events.last().map(|recorded| &recorded.event.body)
+                {
                     let said = session.turns.get(&ended.turn_id).map(|ledger| ledger.said.as_str());
                     if said.is_some_and(|said| said != completed.message.content) {
                         return Err(Violation::AnswerDiffers { turn: ended.turn_id });
