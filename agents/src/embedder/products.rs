@@ -1,23 +1,36 @@
-//! Products of many rows of whole numbers with one vector, by the widest vector instructions that the machine has: every question
+//! Products of rows of whole numbers with one vector, by the widest vector instructions that the machine has: every question
 //! is multiplied with a thousand rows.
 //!
-//! Both kinds of instructions multiply pairs of 16-bit numbers and add the two products, which the compiler finds for half as wide
-//! registers at best. The sums are exact, so all ways give the same.
+//! The compiler finds none of these instructions by itself for a sum of products of bytes. The sums are exact, so all ways give
+//! the same.
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{__m256i, __m512i};
+use std::arch::x86_64::{
+    __m256i, __m512i, _mm512_dpbusd_epi32, _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512,
+    _mm512_sub_epi32, _mm512_xor_si512,
+};
 
 #[cfg(target_arch = "x86_64")]
 use pulp::x86::{V3, V4};
 
+use super::with_vector_instructions;
+
 /// Multiplies each of `factors` by the sum of the products of its row with `vector`; the rows stand one after the other in `rows`,
 /// each as long as `vector`.
 pub(super) fn multiply_by_products(factors: &mut [f32], rows: &[i8], vector: &[i8]) {
-    // Widened once: widening it for each row anew would cost as much as multiplying.
-    let vector: Vec<i16> = vector.iter().map(|value| i16::from(*value)).collect();
-    let rows = rows.chunks_exact(vector.len().max(1));
     #[cfg(target_arch = "x86_64")]
     {
+        if has_dot_products() {
+            #[expect(
+                unsafe_code,
+                reason = "a function for instructions that not every machine has can be called in no other way"
+            )]
+            // SAFETY: the machine has the instructions that the function is compiled for, as was asked right above.
+            return unsafe { multiply_by_dot_products(factors, rows, vector) };
+        }
+        // Widened once: widening it for each row anew would cost as much as multiplying.
+        let vector: Vec<i16> = vector.iter().map(|value| i16::from(*value)).collect();
+        let rows = rows.chunks_exact(vector.len().max(1));
         if let Some(simd) = V4::try_new() {
             return simd.vectorize(
                 #[inline(always)]
@@ -39,9 +52,58 @@ pub(super) fn multiply_by_products(factors: &mut [f32], rows: &[i8], vector: &[i
             );
         }
     }
-    for (factor, row) in factors.iter_mut().zip(rows) {
-        *factor *= product(row, &vector) as f32;
+    for (factor, row) in factors.iter_mut().zip(rows.chunks_exact(vector.len().max(1))) {
+        *factor *= product(row, vector) as f32;
     }
+}
+
+/// The sum of the products of two rows.
+pub(super) fn sum_of_products(a: &[i8], b: &[i8]) -> i32 {
+    #[cfg(target_arch = "x86_64")]
+    if has_dot_products() {
+        #[expect(
+            unsafe_code,
+            reason = "a function for instructions that not every machine has can be called in no other way"
+        )]
+        // SAFETY: the machine has the instructions that the function is compiled for, as was asked right above.
+        return unsafe { dot_product(a, b) };
+    }
+    with_vector_instructions(
+        #[inline(always)]
+        || product(a, b),
+    )
+}
+
+/// Whether the machine has the instructions that [`dot_product`] is compiled for.
+#[cfg(target_arch = "x86_64")]
+fn has_dot_products() -> bool {
+    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vnni")
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vnni")]
+fn multiply_by_dot_products(factors: &mut [f32], rows: &[i8], vector: &[i8]) {
+    for (factor, row) in factors.iter_mut().zip(rows.chunks_exact(vector.len().max(1))) {
+        *factor *= dot_product(row, vector) as f32;
+    }
+}
+
+/// By instructions that were made for it (VNNI): one multiplies 64 pairs of bytes and adds up the products.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512vnni")]
+#[inline]
+fn dot_product(row: &[i8], vector: &[i8]) -> i32 {
+    let ((row, row_rest), (vector, vector_rest)) = (row.as_chunks::<64>(), vector.as_chunks::<64>());
+    // One factor of each pair must be unsigned: 128 is added to those of the vector, and what that adds is taken away again.
+    let shift = _mm512_set1_epi8(i8::MIN);
+    let (mut sums, mut shifts) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+    for (row, vector) in row.iter().zip(vector) {
+        let row: __m512i = pulp::cast(*row);
+        let shifted = _mm512_xor_si512(pulp::cast(*vector), shift);
+        sums = _mm512_dpbusd_epi32(sums, shifted, row);
+        shifts = _mm512_dpbusd_epi32(shifts, shift, row);
+    }
+    _mm512_reduce_add_epi32(_mm512_sub_epi32(sums, shifts)) + product(row_rest, vector_rest)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -72,8 +134,8 @@ fn product_of_256_bits(simd: V3, row: &[i8], vector: &[i16]) -> i32 {
 }
 
 #[inline(always)]
-fn product(row: &[i8], vector: &[i16]) -> i32 {
-    row.iter().zip(vector).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum()
+fn product<T: Copy + Into<i32>>(row: &[i8], vector: &[T]) -> i32 {
+    row.iter().zip(vector).map(|(a, b)| i32::from(*a) * (*b).into()).sum()
 }
 
 #[cfg(test)]
@@ -91,10 +153,15 @@ mod tests {
             multiply_by_products(&mut factors, rows, vector);
             let wide: Vec<i16> = vector.iter().map(|value| i16::from(*value)).collect();
             for (factor, row) in factors.iter().zip(rows.chunks_exact(length.max(1))) {
-                prop_assert_eq!(*factor, 0.5 * product(row, &wide) as f32);
+                prop_assert_eq!(*factor, 0.5 * product(row, vector) as f32);
+                prop_assert_eq!(sum_of_products(row, vector), product(row, vector));
                 #[cfg(target_arch = "x86_64")]
                 if let Some(simd) = V3::try_new() {
-                    prop_assert_eq!(product_of_256_bits(simd, row, &wide), product(row, &wide));
+                    prop_assert_eq!(product_of_256_bits(simd, row, &wide), product(row, vector));
+                }
+                #[cfg(target_arch = "x86_64")]
+                if let Some(simd) = V4::try_new() {
+                    prop_assert_eq!(product_of_512_bits(simd, row, &wide), product(row, vector));
                 }
             }
         }

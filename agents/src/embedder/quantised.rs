@@ -1,6 +1,6 @@
 //! Vectors in int8: a quarter of the memory, for 1 % of precision.
 
-use super::{products::multiply_by_products, with_vector_instructions};
+use super::products::{multiply_by_products, sum_of_products};
 
 /// A vector of whole numbers -127 to 127 and the factor that they are to be multiplied by.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,19 +35,8 @@ impl QuantisedVector {
 
     /// The dot product with a vector of as many numbers: the cosine where both were of unit length.
     pub(crate) fn cosine(&self, other: &Self) -> f32 {
-        let product = with_vector_instructions(
-            #[inline(always)]
-            || product(&self.values, &other.values),
-        );
-        product * self.scale * other.scale
+        sum_of_products(&self.values, &other.values) as f32 * self.scale * other.scale
     }
-}
-
-/// The sum of the products of whole numbers, which the compiler may add up in any order; exact.
-#[inline(always)]
-fn product(a: &[i8], b: &[i8]) -> f32 {
-    let products = a.iter().zip(b).map(|(a, b)| i32::from(*a) * i32::from(*b));
-    products.sum::<i32>() as f32
 }
 
 /// Many vectors of one length, one after the other, each with its factor: what is scanned as a whole for every question.
