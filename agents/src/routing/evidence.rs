@@ -1,5 +1,7 @@
 //! What the knowledge base says about who should answer: whose passages a message is near to, and whose words it uses.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
 
@@ -56,14 +58,21 @@ pub struct PassageEvidence {
 pub(super) struct Evidence {
     revision: u64,
     headings: Vec<String>,
-    /// Which agents read a passage.
-    readers: Vec<Vec<usize>>,
+    /// Which agents read which passages, in the order of passages.
+    readerships: Vec<Readership>,
     /// For each passage its vector, and that of its heading.
     vectors: QuantisedMatrix,
     heading_vectors: QuantisedMatrix,
     words: FxHashMap<String, KnownWord>,
     /// Agents that read anything here.
     reads: Vec<bool>,
+}
+
+/// Passages that stand together and are read by the same agents.
+#[derive(Debug)]
+struct Readership {
+    passages: Range<usize>,
+    agents: Vec<usize>,
 }
 
 /// One word of the knowledge base.
@@ -135,7 +144,14 @@ impl Evidence {
                 made.heading_vectors.push(&embedder.embed(&passage.heading));
                 made.headings.push(passage.heading.clone());
                 readers.iter().for_each(|reader| made.reads[*reader] = true);
-                made.readers.push(readers);
+                let at = made.headings.len() - 1;
+                match made.readerships.last_mut() {
+                    Some(last) if last.agents == readers => last.passages.end = at + 1,
+                    _ => made.readerships.push(Readership {
+                        passages: at..at + 1,
+                        agents: readers,
+                    }),
+                }
             }
         }
         made.words = made.weigh(occurrences, &lengths);
@@ -146,8 +162,10 @@ impl Evidence {
         let passages = lengths.len() as f32;
         let mean_length = lengths.iter().sum::<u32>() as f32 / passages.max(1.0);
         let mut read = vec![0.0_f32; self.reads.len()];
-        for reader in self.readers.iter().flatten() {
-            read[*reader] += 1.0;
+        for readership in &self.readerships {
+            for reader in &readership.agents {
+                read[*reader] += readership.passages.len() as f32;
+            }
         }
         let reading = self.reads.iter().filter(|reads| **reads).count().max(1) as f32;
         let weigh = |(text, seen): (String, Vec<(u32, u32)>)| {
@@ -155,7 +173,9 @@ impl Evidence {
             let idf = (1.0 + (passages - frequency + 0.5) / (frequency + 0.5)).ln();
             let mut with_word = vec![0.0_f32; self.reads.len()];
             for (passage, _) in &seen {
-                for reader in &self.readers[*passage as usize] {
+                let behind = |readership: &Readership| readership.passages.end <= *passage as usize;
+                let readership = self.readerships.partition_point(behind);
+                for reader in &self.readerships[readership].agents {
                     with_word[*reader] += 1.0;
                 }
             }
@@ -230,15 +250,19 @@ impl Evidence {
         let mut heading = passage.clone();
         let mut bm25 = vec![SmoothMax::new(NEAREST_BY_WORDS); agents];
         let mut best_heading: Vec<Option<(usize, f32)>> = vec![None; agents];
-        let near = self.vectors.cosines(vector).into_iter();
-        let near = near.zip(self.heading_vectors.cosines(vector));
-        for (at, (readers, (near, heading_near))) in self.readers.iter().zip(near).enumerate() {
-            for &reader in readers {
-                passage[reader].add(near);
-                heading[reader].add(heading_near);
-                bm25[reader].add(scores[at] / reachable);
-                if best_heading[reader].is_none_or(|(_, best)| heading_near > best) {
-                    best_heading[reader] = Some((at, heading_near));
+        let (near, headings_near) = (self.vectors.cosines(vector), self.heading_vectors.cosines(vector));
+        for Readership { passages, agents } in &self.readerships {
+            let (near, headings_near) = (&near[passages.clone()], &headings_near[passages.clone()]);
+            let scores = &scores[passages.clone()];
+            for &reader in agents {
+                near.iter().for_each(|near| passage[reader].add(*near));
+                scores.iter().for_each(|score| bm25[reader].add(score / reachable));
+                let (heading, best) = (&mut heading[reader], &mut best_heading[reader]);
+                for (at, near) in passages.clone().zip(headings_near) {
+                    heading.add(*near);
+                    if best.is_none_or(|(_, best)| *near > best) {
+                        *best = Some((at, *near));
+                    }
                 }
             }
         }

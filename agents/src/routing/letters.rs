@@ -5,12 +5,12 @@ use std::{
     ops::{Range, RangeInclusive},
 };
 
-use rustc_hash::FxHashMap;
-
 use super::message::{Word, words};
 
 /// Runs of letters that are compared.
 const RUNS: RangeInclusive<usize> = 3..=5;
+/// Runs are found by so many of the first bits of their numbers.
+const STRETCH_BITS: u32 = 12;
 /// That two texts share a run which more than one of so many texts have is not counted: it says next to nothing, and adding these up
 /// would be most of the work.
 const TELLING: usize = 12;
@@ -20,9 +20,12 @@ const FEW: usize = 8;
 /// Texts by their runs of letters.
 #[derive(Debug, Default)]
 pub(super) struct LetterRuns {
-    /// By run: its weight, and where in `texts` those stand that have it.
-    runs: FxHashMap<u32, (f32, Range<u32>)>,
-    /// One list for all runs, so that a message finds what it needs close together in memory.
+    /// The numbers of all runs, in order, and where those begin that have the same first bits. A message has a hundred runs or more,
+    /// and looks for them in order: so all that it touches stays in the nearest cache, which a hash table is too large for.
+    numbers: Vec<u32>,
+    stretches: Vec<u32>,
+    /// By run, as in `numbers`: its weight, and where in `texts` those stand that have it.
+    runs: Vec<(f32, Range<u32>)>,
     texts: Vec<u32>,
     /// By text: one by the length of its vector of weights; 0 where it has none.
     inverse_lengths: Vec<f32>,
@@ -45,14 +48,26 @@ impl LetterRuns {
             if texts.len() <= common {
                 made.texts.extend(texts);
             }
-            made.runs.insert(run, (weight, begin..made.texts.len() as u32));
+            made.numbers.push(run);
+            made.runs.push((weight, begin..made.texts.len() as u32));
         }
+        let begin = |stretch: u32| made.numbers.partition_point(|number| stretch_of(*number) < stretch) as u32;
+        made.stretches = (0..=1 << STRETCH_BITS).map(begin).collect();
         let inverse_length = |runs: &Vec<u32>| {
-            let square: f32 = runs.iter().map(|run| made.runs[run].0.powi(2)).sum();
+            let weights = runs.iter().filter_map(|run| made.run(*run)).map(|(weight, _)| weight);
+            let square: f32 = weights.map(|weight| weight.powi(2)).sum();
             if square > 0.0 { square.sqrt().recip() } else { 0.0 }
         };
         made.inverse_lengths = runs_of.iter().map(inverse_length).collect();
         made
+    }
+
+    fn run(&self, number: u32) -> Option<&(f32, Range<u32>)> {
+        let stretch = stretch_of(number) as usize;
+        let (begin, end) = (*self.stretches.get(stretch)?, *self.stretches.get(stretch + 1)?);
+        let stretch = &self.numbers[begin as usize..end as usize];
+        let place = stretch.iter().position(|known| *known == number)?;
+        self.runs.get(begin as usize + place)
     }
 
     /// For each text the cosine with a message of these words over runs of letters, each weighted by how rare it is.
@@ -61,7 +76,7 @@ impl LetterRuns {
         let rarest = (products.len().max(1) as f32).ln();
         let mut square = 0.0;
         for run in letter_runs(message) {
-            let Some((weight, texts)) = self.runs.get(&run) else {
+            let Some((weight, texts)) = self.run(run) else {
                 square += rarest * rarest;
                 continue;
             };
@@ -87,12 +102,13 @@ fn letter_runs(words: &[Word]) -> Vec<u32> {
         let pairs = !word.is_ascii();
         letters.clear();
         letters.extend(std::iter::once('^').chain(word.chars()).chain(['$']));
-        let mut take = |letters: &[char]| runs.push(run_number(letters));
-        for length in RUNS {
-            letters.windows(length).for_each(&mut take);
+        for begin in 0..letters.len() {
+            let longest = &letters[begin..letters.len().min(begin + RUNS.end())];
+            runs.extend(run_numbers(longest).skip(RUNS.start() - 1));
         }
         if pairs {
-            letters[1..letters.len() - 1].windows(2).for_each(&mut take);
+            let inner = &letters[1..letters.len() - 1];
+            runs.extend(inner.windows(2).filter_map(|pair| run_numbers(pair).last()));
         }
     }
     runs.sort_unstable();
@@ -100,13 +116,18 @@ fn letter_runs(words: &[Word]) -> Vec<u32> {
     runs
 }
 
-/// A number that stands for a run of letters; two runs share one only by a rare accident.
-fn run_number(letters: &[char]) -> u32 {
+/// The numbers that stand for the runs of the first letter, the first two, and so on; two runs share one only by a rare accident.
+fn run_numbers(letters: &[char]) -> impl Iterator<Item = u32> {
     // FNV-1a over characters.
-    let hash = letters.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
-        (hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash ^ (hash >> 32)) as u32
+    letters.iter().scan(0xcbf2_9ce4_8422_2325_u64, |hash, letter| {
+        *hash = (*hash ^ u64::from(u32::from(*letter))).wrapping_mul(0x0100_0000_01b3);
+        Some((*hash ^ (*hash >> 32)) as u32)
+    })
+}
+
+/// The first bits of the number of a run.
+fn stretch_of(number: u32) -> u32 {
+    number >> (u32::BITS - STRETCH_BITS)
 }
 
 #[cfg(test)]
