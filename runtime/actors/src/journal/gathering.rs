@@ -1,6 +1,9 @@
 //! What waits for the next commit.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use orchestratai_telemetry::{Live, Mailbox, Metrics};
 
@@ -13,7 +16,11 @@ const WRITES_PER_COMMIT_MAX: usize = 512;
 /// as many, and nobody waits.
 const SIBLINGS_MIN: usize = 64;
 /// One write for each so many turns under way is enough to begin.
-const SIBLINGS_PER_WRITE: usize = 8;
+const SIBLINGS_PER_WRITE: usize = 4;
+/// So long a write waits at most for others to gather: a small part of what a turn takes among so many.
+pub(super) const GATHERING_MAX: Duration = Duration::from_millis(5);
+/// It waits only where at least so many come in that time. Many turns that each wait for somebody else write little.
+const WORTH_WAITING_FOR: u32 = 8;
 
 /// What waits for the next commit. It stands beside the writer's mailbox, so that who adds to what gathers anyway need not wake the
 /// writer's thread.
@@ -28,6 +35,39 @@ struct Gathered {
     waiting: Vec<(Append, Live)>,
     /// Whether the writer knows that something waits.
     is_known: bool,
+    pace: Pace,
+}
+
+/// How quickly writes come, measured over one stretch of time after the other.
+struct Pace {
+    since: Instant,
+    writes: u32,
+    is_fast: bool,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            writes: 0,
+            is_fast: false,
+        }
+    }
+}
+
+impl Pace {
+    /// As long as one is measured at least.
+    const STRETCH: Duration = Duration::from_millis(50);
+
+    /// Counts writes that came before `now`.
+    fn count(&mut self, writes: usize, now: Instant) {
+        self.writes = self.writes.saturating_add(u32::try_from(writes).unwrap_or(u32::MAX));
+        let took = now.saturating_duration_since(self.since);
+        if took >= Self::STRETCH {
+            self.is_fast = GATHERING_MAX.saturating_mul(self.writes) >= took.saturating_mul(WORTH_WAITING_FOR);
+            (self.since, self.writes) = (now, 0);
+        }
+    }
 }
 
 impl Gathering {
@@ -42,8 +82,8 @@ impl Gathering {
     /// Adds a write. Gives whether the writer must be told.
     #[must_use]
     pub(super) fn add(&self, append: Append) -> bool {
-        let enough = self.enough();
         let mut gathered = self.gathered();
+        let enough = enough(self.admission.in_flight(), gathered.pace.is_fast);
         let counted = self.metrics.queued(Mailbox::JournalWriter);
         gathered.waiting.push((append, counted));
         let was_known = std::mem::replace(&mut gathered.is_known, true);
@@ -52,14 +92,15 @@ impl Gathering {
 
     /// Whether a commit should begin now.
     pub(super) fn is_enough(&self) -> bool {
-        let enough = self.enough();
-        self.gathered().waiting.len() >= enough
+        let gathered = self.gathered();
+        gathered.waiting.len() >= enough(self.admission.in_flight(), gathered.pace.is_fast)
     }
 
     /// Takes what goes into the next commit.
     pub(super) fn take(&self) -> Vec<Append> {
         let mut gathered = self.gathered();
         let count = gathered.waiting.len().min(WRITES_PER_COMMIT_MAX);
+        gathered.pace.count(count, Instant::now());
         gathered.waiting.drain(..count).map(|(append, _)| append).collect()
     }
 
@@ -77,16 +118,54 @@ impl Gathering {
         drop(abandoned);
     }
 
-    /// How many writes should be in a commit.
-    fn enough(&self) -> usize {
-        match self.admission.in_flight() {
-            few if few < SIBLINGS_MIN => 1,
-            many => (many / SIBLINGS_PER_WRITE).min(WRITES_PER_COMMIT_MAX),
-        }
-    }
-
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
         // Nothing panics while it is held.
         self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many writes should be in a commit.
+fn enough(turns_under_way: usize, is_fast: bool) -> usize {
+    if is_fast && turns_under_way >= SIBLINGS_MIN {
+        (turns_under_way / SIBLINGS_PER_WRITE).min(WRITES_PER_COMMIT_MAX)
+    } else {
+        1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writes_gather_only_where_many_turns_write_much() {
+        assert_eq!((enough(10, true), enough(200, false)), (1, 1));
+        assert_eq!(
+            (enough(64, true), enough(256, true), enough(9_999, true)),
+            (16, 64, 512)
+        );
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_last_stretch() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut pace = Pace {
+            since: start,
+            ..Pace::default()
+        };
+        // Nothing is known before a stretch is over.
+        pace.count(500, at(49));
+        assert!(!pace.is_fast);
+        pace.count(0, at(50));
+        assert!(pace.is_fast);
+        // Eight in 5 ms are enough, and fewer are not.
+        pace.count(80, at(100));
+        assert!(pace.is_fast);
+        pace.count(79, at(150));
+        assert!(!pace.is_fast);
+        // What comes after a long rest is not fast by what is counted with it.
+        pace.count(500, at(9_000));
+        assert!(!pace.is_fast);
     }
 }
