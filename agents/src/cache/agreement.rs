@@ -268,6 +268,8 @@ mod tests {
                 "I need to close my account, how can I do that?",
             ),
             ("Can I check in early?", "Is early check-in possible?"),
+            ("Who approves reports?", "By whom are reports approved?"),
+            ("Who approves the reports?", "Who approves my reports?"),
         ] {
             assert_eq!(difference(a, b), None, "{a} / {b}");
             assert_eq!(difference(b, a), None, "{b} / {a}");
@@ -294,6 +296,7 @@ mod tests {
                 "How do I move data from the US to the EU?",
             ),
             ("Does the sender see the receiver?", "Does the receiver see the sender?"),
+            ("Who approves reports?", "By whom are approvers reported?"),
             (
                 "Is the old plan above the Team plan?",
                 "Is the Team plan above the old plan?",

@@ -4,7 +4,7 @@ use super::{
     asks::{self, Asks},
     lexicon::{Meaning, meaning},
     measures::bound_asked,
-    roles::{Holder, Passive, bound, done_by, is_done},
+    roles::{Holder, Passive, bound, done_by, is_done, is_participle},
     thesaurus::stem,
     tokens::{Token, tokens, without_phrases},
 };
@@ -153,6 +153,13 @@ impl Question {
             let role = match at.checked_sub(1).map(|before| words[before]) {
                 Some("i" | "we" | "you") => Role::Verb,
                 Some("a" | "an" | "the" | "my" | "our" | "your" | "this") => Role::Noun,
+                // "Who approves" it, and "by whom are approvers" reported.
+                Some("who") => Role::Verb,
+                Some("is" | "are" | "was" | "were")
+                    if asks == Asks::Person && has(&["whom"]) && !is_participle(&word) =>
+                {
+                    Role::Noun
+                }
                 _ => Role::Unclear,
             };
             items.push(Item {

@@ -25,9 +25,13 @@ impl Passive {
     }
 }
 
+/// Whether a word looks like the participle of a verb: "graded", "sent".
+pub(super) fn is_participle(word: &&str) -> bool {
+    word.ends_with("ed") || is_irregular(word)
+}
+
 /// Whether something "is done", in the passive voice of what happens as a rule or has happened.
 pub(super) fn is_done(words: &[&str]) -> bool {
-    let is_participle = |word: &&str| word.ends_with("ed") || is_irregular(word);
     let verb = words
         .iter()
         .position(|word| matches!(*word, "is" | "are" | "was" | "were"));
@@ -37,7 +41,7 @@ pub(super) fn is_done(words: &[&str]) -> bool {
 /// The place of what is done "by" somebody, in the passive voice. What is included stands in what includes it.
 pub(super) fn done_by(words: &[&str]) -> Option<usize> {
     words.windows(2).position(|two| match two[1] {
-        "by" => two[0].ends_with("ed") || is_irregular(two[0]),
+        "by" => is_participle(&two[0]),
         "in" | "within" => matches!(two[0], "included" | "contained"),
         _ => false,
     })
