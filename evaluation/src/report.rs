@@ -40,6 +40,8 @@ pub struct Measured<'a> {
     pub rankings: Vec<(Ranker, Vec<Ranked<'a>>)>,
     /// As agents search: each question in the collections of the agent that is responsible.
     pub own: Vec<Ranked<'a>>,
+    /// The same by the first stage alone.
+    pub own_first_stage: Vec<Ranked<'a>>,
     /// What was answered to each question, those without an answer among them.
     pub answered: Vec<Answered<'a>>,
     /// What a specialist answered to each message that is about nothing that any of them knows of.

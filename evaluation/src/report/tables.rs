@@ -56,9 +56,10 @@ impl Measured<'_> {
                 unit.title()
             ),
         );
+        let own_first_stage = ("first stage, in the agent's own collection", &self.own_first_stage);
         let own = ("both, in the agent's own collection", &self.own);
         let all = self.rankings.iter().map(|(ranker, ranked)| (title(*ranker), ranked));
-        for (title, ranked) in all.chain([own]) {
+        for (title, ranked) in all.chain([own_first_stage, own]) {
             let [at_1, at_3, at_5] = [1, 3, 5].map(|depth| shown(Estimate::of(&unit.recalls(ranked, depth))));
             let reciprocal = shown(Estimate::of(&unit.reciprocals(ranked)));
             line(

@@ -95,6 +95,7 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
             (Ranker::Fused, vec![half]),
         ],
         own: Vec::new(),
+        own_first_stage: Vec::new(),
         answered: Vec::new(),
         outside: Vec::new(),
         routed: Vec::new(),
@@ -134,6 +135,7 @@ fn answers_are_judged_by_what_they_hold_and_configurations_case_by_case() {
         part: Part::Develop,
         rankings: Vec::new(),
         own: Vec::new(),
+        own_first_stage: Vec::new(),
         answered: vec![
             answered(&plain, held, 0.9),
             answered(&plain, 0.0, 0.2),

@@ -189,6 +189,9 @@ async fn measure<'a>(
     Ok(Measured {
         part: cases.questions.first().map_or(Part::Develop, |question| question.part),
         rankings,
+        own_first_stage: rank(&means.knowledge, questions, Ranker::FirstStage, Scope::Own)
+            .await
+            .map_err(failed)?,
         own: rank(&means.knowledge, questions, Ranker::Fused, Scope::Own)
             .await
             .map_err(failed)?,
