@@ -25,6 +25,7 @@ mod thesaurus;
 mod tokens;
 
 use std::{
+    cell::LazyCell,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -37,7 +38,7 @@ use self::{
     agreement::compare,
     entries::{Entries, Entry, found_the_same},
     flight::Flights,
-    question::Question,
+    question::{Question, words_of},
 };
 use crate::{
     embedder::{StaticEmbedder, cosine},
@@ -139,7 +140,7 @@ impl SemanticCache {
     /// Looks once more for the same turn: it counts as one look-up, whatever comes of it.
     pub(crate) fn look_again(&self, key: &CacheKey, question: &str) -> Lookup {
         let vector = self.embedder.embed(question);
-        let asked = Question::of(question);
+        let asked = LazyCell::new(|| Question::of(question));
         let now = (self.clock)();
         let mut entries = self.entries();
         entries.drop_expired(now);
@@ -161,7 +162,7 @@ impl SemanticCache {
         let mut outdated: Option<Outdated> = None;
         for (at, cosine) in near {
             let entry = &group[at];
-            let agreement = compare(&entry.asked, &asked, cosine, &self.embedder);
+            let agreement = compare(entry.asked(), &asked, cosine, &self.embedder);
             let similarity = agreement.similarity;
             match agreement.difference() {
                 None if entry.revision == key.revision => {
@@ -244,30 +245,19 @@ impl SemanticCache {
     /// model of it.
     pub fn store(&self, key: &CacheKey, question: &str, answer: CachedAnswer) {
         let vector = self.embedder.embed(question);
-        let asked = Question::of(question);
         let now = (self.clock)();
+        let entry = Entry::new(question, vector, answer, key.revision, now);
         let mut entries = self.entries();
         entries.drop_expired(now);
-        entries.insert(
-            key,
-            Entry {
-                question: question.into(),
-                vector,
-                asked,
-                answer: Arc::new(answer),
-                revision: key.revision,
-                stored_at: now,
-                used: 0,
-            },
-        );
+        entries.insert(key, entry);
     }
 
     /// Asks to be the one who answers a question that is not in the cache, so that equal questions are answered once.
     #[must_use]
     pub fn enter(&self, key: &CacheKey, question: &str) -> Admission<'_> {
-        let asked = Question::of(question);
+        let words = words_of(question);
         self.flights
-            .enter(key, asked.text(), || self.entries().has(key, &asked))
+            .enter(key, words.clone(), || self.entries().has(key, &words))
     }
 
     fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {

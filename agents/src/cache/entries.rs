@@ -1,10 +1,17 @@
 //! What the cache holds, and what goes first.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use orchestratai_shared::AgentId;
 
-use super::{CacheKey, CachedAnswer, question::Question};
+use super::{
+    CacheKey, CachedAnswer,
+    question::{Question, words_of},
+};
 use crate::knowledge::{FoundChunk, SearchResult};
 
 /// Entries at most; the one that was not used for the longest time goes first.
@@ -15,14 +22,49 @@ const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
 /// An answer with the question that it was given to.
 pub(super) struct Entry {
     pub(super) question: String,
+    /// Its words; see [`words_of`](super::question::words_of).
+    words: String,
     pub(super) vector: Vec<f32>,
-    pub(super) asked: Question,
+    /// Taken apart when it is first compared with another: most never are.
+    asked: OnceLock<Question>,
     pub(super) answer: Arc<CachedAnswer>,
     /// The knowledge revision from which it would be made again just so.
     pub(super) revision: u64,
     pub(super) stored_at: Duration,
     /// When it was used last, counted in uses.
     pub(super) used: u64,
+}
+
+impl Entry {
+    /// An entry that was not used yet.
+    pub(super) fn new(
+        question: &str,
+        vector: Vec<f32>,
+        answer: CachedAnswer,
+        revision: u64,
+        stored_at: Duration,
+    ) -> Self {
+        Self {
+            question: question.to_owned(),
+            words: words_of(question),
+            vector,
+            asked: OnceLock::new(),
+            answer: Arc::new(answer),
+            revision,
+            stored_at,
+            used: 0,
+        }
+    }
+
+    /// Whether its question has these words and no others. What has no words is like nothing.
+    fn has_words(&self, words: &str) -> bool {
+        !words.is_empty() && self.words == words
+    }
+
+    /// Its question, taken apart.
+    pub(super) fn asked(&self) -> &Question {
+        self.asked.get_or_init(|| Question::of(&self.question))
+    }
 }
 
 /// All of a key but the revision, which each entry has for itself.
@@ -60,9 +102,9 @@ impl Entries {
     }
 
     /// Whether there is an entry of this revision for a question of the same words.
-    pub(super) fn has(&self, key: &CacheKey, asked: &Question) -> bool {
+    pub(super) fn has(&self, key: &CacheKey, words: &str) -> bool {
         let mut entries = self.group(key).iter();
-        entries.any(|entry| entry.revision == key.revision && entry.asked.has_words_of(asked))
+        entries.any(|entry| entry.revision == key.revision && entry.has_words(words))
     }
 
     pub(super) fn size(&self) -> usize {
@@ -117,11 +159,11 @@ impl Entries {
             other.organization != group.organization || other.agent != group.agent || *other == group
         });
         let entries = self.groups.entry(group).or_default();
-        let is_newer = |known: &Entry| known.asked.has_words_of(&entry.asked) && known.revision > entry.revision;
+        let is_newer = |known: &Entry| known.has_words(&entry.words) && known.revision > entry.revision;
         if entries.iter().any(is_newer) {
             return;
         }
-        entries.retain(|known| !known.asked.has_words_of(&entry.asked));
+        entries.retain(|known| !known.has_words(&entry.words));
         self.uses += 1;
         entries.push(Entry {
             used: self.uses,

@@ -254,12 +254,6 @@ impl Question {
 }
 
 impl Question {
-    /// Its words in lower case, without marks: the same for questions that differ in nothing else.
-    pub(super) fn text(&self) -> String {
-        let words: Vec<&str> = self.tokens.iter().map(|token| token.lower.as_str()).collect();
-        words.join(" ")
-    }
-
     /// Whether one of two of its items is told, and the other asked.
     pub(super) fn divides(&self, one: usize, other: usize) -> bool {
         (one < self.asked_from) != (other < self.asked_from)
@@ -271,6 +265,13 @@ impl Question {
             && self.tokens.len() == other.tokens.len()
             && self.tokens.iter().zip(&other.tokens).all(|(a, b)| a.lower == b.lower)
     }
+}
+
+/// The words of a question in lower case, without marks: the same for questions that differ in nothing else.
+pub(super) fn words_of(question: &str) -> String {
+    let tokens = without_phrases(&tokens(question));
+    let words: Vec<&str> = tokens.iter().map(|token| token.lower.as_str()).collect();
+    words.join(" ")
 }
 
 /// Whether a question begins like the continuation of another, or points at something that it does not name.
