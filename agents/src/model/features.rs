@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The features of a passage.
-pub(super) const PASSAGE_NAMES: [&str; 19] = [
+pub(super) const PASSAGE_NAMES: [&str; 21] = [
     // The cosine to the question, and how far it lies behind the best one.
     "cosine",
     "cosine_behind_best",
@@ -35,6 +35,8 @@ pub(super) const PASSAGE_NAMES: [&str; 19] = [
     "code_unwanted",
     "table_wanted",
     "table_unwanted",
+    "steps_wanted",
+    "steps_unwanted",
     "introduces",
     "place",
 ];
@@ -133,6 +135,8 @@ pub(super) fn of_passages(
                     is(!form.code && kind(PassageKind::Code)),
                     is(form.figures && kind(PassageKind::Table)),
                     is(!form.figures && kind(PassageKind::Table)),
+                    is(form.steps && kind(PassageKind::Steps)),
+                    is(!form.steps && kind(PassageKind::Steps)),
                     is(passage.form.introduces),
                     1.0 / (place + 1) as f32,
                 ],

@@ -19,6 +19,8 @@ pub(super) struct Form {
     pub(super) time: bool,
     /// A yes or a no.
     pub(super) verdict: bool,
+    /// How something is done, step by step.
+    pub(super) steps: bool,
 }
 
 static CODE: LazyLock<Phrases> = LazyLock::new(|| {
@@ -45,6 +47,12 @@ static TIME: LazyLock<Phrases> = LazyLock::new(|| {
          how many minutes, how many months, how old, how late, how early",
     )
 });
+static STEPS: LazyLock<Phrases> = LazyLock::new(|| {
+    listed(
+        "how do i, how do we, how do you, how does one, how can i, how can we, how could i, how could we, how should i, how should we, \
+         how would i, how would we, how to, how must i, steps, step by step, walk me through, instructions, procedure",
+    )
+});
 /// How a question begins that wants a yes or a no.
 const VERDICT: &[&str] = &[
     "can", "could", "do", "does", "did", "is", "are", "am", "will", "would", "may", "must", "should", "has", "have",
@@ -67,6 +75,7 @@ impl Form {
             money,
             time,
             verdict: words.first().is_some_and(|first| VERDICT.contains(&first.as_str())),
+            steps: STEPS.any_in(&words),
         }
     }
 
@@ -83,11 +92,11 @@ mod tests {
     #[test]
     fn a_question_says_what_form_its_answer_has() {
         let form = Form::of("How do I rotate a key from the terminal?");
-        assert!(form.code && !form.number && !form.verdict);
+        assert!(form.code && form.steps && !form.number && !form.verdict);
         let form = Form::of("How much is the Team plan?");
         assert!(form.number && form.money && !form.time);
         let form = Form::of("How long are events kept?");
-        assert!(form.number && form.time && !form.money);
+        assert!(form.number && form.time && !form.money && !form.steps);
         assert!(Form::of("Can I get some extra days?").verdict);
         assert_eq!(Form::of(""), Form::default());
     }

@@ -10,27 +10,29 @@ use super::features::{AnswerFeatures, PassageFeatures};
 
 /// Of the features of a passage, in their order.
 const PASSAGE: PassageFeatures = [
-    2.126,  // cosine
-    -2.022, // cosine_behind_best
-    -0.173, // overlap_behind_best
-    0.347,  // overlap_with_headings
-    -1.520, // neighbours_overlap
-    1.729,  // chunk_rank
-    -3.248, // chunk_behind_best
-    -2.802, // said_behind_best
-    -2.905, // said_with_headings_behind_best
-    2.578,  // said_with_headings
-    0.557,  // number_wanted
-    0.340,  // number_of_its_kind
-    0.727,  // verdict_wanted
-    2.051,  // code_wanted
-    -2.008, // code_unwanted
-    1.787,  // table_wanted
-    1.779,  // table_unwanted
-    -1.460, // introduces
-    0.363,  // place
+    2.208,  // cosine
+    -1.814, // cosine_behind_best
+    -0.224, // overlap_behind_best
+    0.464,  // overlap_with_headings
+    -1.620, // neighbours_overlap
+    1.675,  // chunk_rank
+    -3.819, // chunk_behind_best
+    -2.803, // said_behind_best
+    -2.857, // said_with_headings_behind_best
+    2.429,  // said_with_headings
+    0.591,  // number_wanted
+    0.321,  // number_of_its_kind
+    0.767,  // verdict_wanted
+    1.930,  // code_wanted
+    -2.040, // code_unwanted
+    1.730,  // table_wanted
+    1.770,  // table_unwanted
+    1.857,  // steps_wanted
+    -0.522, // steps_unwanted
+    -1.512, // introduces
+    0.396,  // place
 ];
-const PASSAGE_BIAS: f32 = -4.498;
+const PASSAGE_BIAS: f32 = -4.474;
 /// Of the features of an answer, in their order: whether the knowledge base has an answer at all.
 const ANSWERABLE: AnswerFeatures = [
     0.266,  // best_log_odds
