@@ -172,6 +172,36 @@ async fn pure_rag_retrieves_and_answers_each_time() {
 }
 
 #[tokio::test]
+async fn who_asks_how_is_given_the_steps_in_order() {
+    for (agent, question, first) in [
+        (
+            "technical",
+            "How do I rotate my API key?",
+            "Open **Settings → Developer → API keys**.",
+        ),
+        (
+            "technical",
+            "How do we set up SSO?",
+            "Open **Settings → Security → Single sign-on**",
+        ),
+        (
+            "billing",
+            "How can I download an invoice?",
+            "Open **Settings → Billing → Invoices**.",
+        ),
+    ] {
+        let responder = responder(demo().await, catalog(), agent);
+        let (_, steps) = run(&responder, &request(question)).await;
+        let text = text(&steps);
+        let step = text.find(&format!("1. {first}"));
+        assert!(
+            step.is_some_and(|step| text[step..].contains("\n2. ")),
+            "{question}: {text}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn pure_cag_answers_from_the_cache_the_second_time() {
     let billing = responder(demo().await, catalog(), "billing");
     let question = "Where do I click to ask for a refund?";
