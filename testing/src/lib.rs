@@ -1,0 +1,24 @@
+//! Real servers for tests. A test starts its own, and may stop, pause and kill it; nothing of it is left behind, not even
+//! where the test itself is killed.
+//!
+//! `scripts/bootstrap` installs the programs. Where one is missing a test fails and says so: it is never skipped.
+
+pub mod postgres;
+pub mod redis;
+
+mod process;
+
+pub use postgres::Postgres;
+pub use redis::Redis;
+
+use std::net::TcpListener;
+
+/// A port of the loopback that nobody listens on at this moment.
+///
+/// # Panics
+/// Where the system has none left.
+#[must_use]
+pub fn free_port() -> u16 {
+    let probe = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    probe.local_addr().expect("its address").port()
+}
