@@ -56,6 +56,11 @@ impl DataDir {
         self.0.join("index")
     }
 
+    /// Where the search index over a database elsewhere stands, named by that database's epoch.
+    pub(crate) fn index_of(&self, epoch: &str) -> PathBuf {
+        self.0.join(format!("index-{epoch}"))
+    }
+
     /// There while the demo knowledge base is to be loaded: it outlives a crash in the middle of that.
     pub(crate) fn demo_mark(&self) -> PathBuf {
         self.0.join("demo-is-to-be-loaded")

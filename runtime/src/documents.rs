@@ -20,6 +20,11 @@ impl StoredDocuments {
     pub(crate) fn new(store: Store) -> Self {
         Self { store }
     }
+
+    /// Names the lineage of the database that they are in.
+    pub(crate) fn epoch(&self) -> &str {
+        self.store.epoch()
+    }
 }
 
 #[async_trait]

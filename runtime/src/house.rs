@@ -15,13 +15,16 @@ use crate::{
     demo,
     documents::StoredDocuments,
     failure::CommandFailure,
-    settings::{self, Settings},
+    settings::{self, Database, Settings},
 };
 
 /// Opens the database, and makes it where there is none.
 pub(crate) async fn open_store(settings: &Settings, access: Access) -> Result<Store, CommandFailure> {
     let settings = StoreSettings {
-        url_or_path: settings.database().to_string_lossy().into_owned(),
+        url_or_path: match settings.database() {
+            Database::File(path) => path.to_string_lossy().into_owned(),
+            Database::Server(url) => url,
+        },
         durability: match settings.store.durability {
             settings::Durability::Full => Durability::Full,
             settings::Durability::Process => Durability::Process,
@@ -44,6 +47,8 @@ pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure
 
 /// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for; `prepare`
 /// says who hears of what that stage does.
+///
+/// The index belongs to one database: with a server, another one may stand behind the same folder the next time.
 pub(crate) async fn open_knowledge(
     settings: &Settings,
     data: &DataDir,
@@ -52,14 +57,13 @@ pub(crate) async fn open_knowledge(
     prepare: impl FnOnce(Cascade) -> Cascade,
 ) -> Result<Knowledge, CommandFailure> {
     let cascade = cascade(settings)?.map(prepare);
-    Knowledge::open_with(
-        &data.index(),
-        Arc::new(documents.clone()),
-        Arc::clone(embedder),
-        cascade,
-    )
-    .await
-    .map_err(|error| CommandFailure::because("the knowledge base cannot be opened", error))
+    let index = match settings.database() {
+        Database::File(_) => data.index(),
+        Database::Server(_) => data.index_of(documents.epoch()),
+    };
+    Knowledge::open_with(&index, Arc::new(documents.clone()), Arc::clone(embedder), cascade)
+        .await
+        .map_err(|error| CommandFailure::because("the knowledge base cannot be opened", error))
 }
 
 fn cascade(settings: &Settings) -> Result<Option<Cascade>, CommandFailure> {

@@ -120,7 +120,7 @@ pub(crate) struct ActorSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct StoreSettings {
     pub(crate) data_dir: PathBuf,
-    /// `sqlite:PATH`; `None`: in `data_dir`.
+    /// `sqlite:PATH` or `postgres://…`; `None`: in `data_dir`.
     pub(crate) url: Option<String>,
     pub(crate) durability: Durability,
     pub(crate) readers: u32,
@@ -241,13 +241,27 @@ impl Settings {
         }
     }
 
-    /// The database file.
-    pub(crate) fn database(&self) -> PathBuf {
+    /// The database.
+    pub(crate) fn database(&self) -> Database {
         match &self.store.url {
-            Some(url) => PathBuf::from(url.strip_prefix(SQLITE).unwrap_or(url)),
-            None => self.store.data_dir.join("orchestratai.db"),
+            Some(url) if is_server(url) => Database::Server(url.clone()),
+            Some(url) => Database::File(PathBuf::from(url.strip_prefix(SQLITE).unwrap_or(url))),
+            None => Database::File(self.store.data_dir.join("orchestratai.db")),
         }
     }
+}
+
+/// Where the database is.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Database {
+    /// An SQLite file.
+    File(PathBuf),
+    /// The address of one in a PostgreSQL server, with the password that may stand in it.
+    Server(String),
+}
+
+fn is_server(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
 }
 
 const SQLITE: &str = "sqlite:";
@@ -357,9 +371,10 @@ fn read_store(r: &mut Reader) -> StoreSettings {
     // this machine.
     let url = r.value(
         "store.url",
-        "empty, or sqlite:PATH (this version knows SQLite only)",
+        "empty, sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE",
         |raw| match text(raw)? {
             "" => Some(None),
+            url if is_server(url) => Some(Some(url.to_owned())),
             url => url
                 .strip_prefix(SQLITE)
                 .filter(|path| !path.is_empty() && *path != ":memory:")

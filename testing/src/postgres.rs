@@ -63,7 +63,13 @@ impl Postgres {
         let mut init = Command::new(binaries.join("initdb"));
         init.arg("--pgdata")
             .arg(folder.join("data"))
-            .args(["--username=orchestratai", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .args([
+                "--username=orchestratai",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--no-sync",
+            ])
             .current_dir("/");
         as_user(&mut init, user);
         let output = init.output().expect("initdb runs");
@@ -137,7 +143,13 @@ impl Postgres {
         }
         let log = self.folder.join("log");
         let program = self.binaries.join("postgres");
-        let process = ServerProcess::start(&program, &arguments, &log, self.user, Some(&self.folder).filter(|_| !self.is_durable).map(PathBuf::as_path));
+        let process = ServerProcess::start(
+            &program,
+            &arguments,
+            &log,
+            self.user,
+            Some(&self.folder).filter(|_| !self.is_durable).map(PathBuf::as_path),
+        );
         let give_up_at = Instant::now() + PATIENCE;
         while !self.answers() {
             assert!(
@@ -176,7 +188,12 @@ impl Postgres {
 
     fn answers(&self) -> bool {
         Command::new(self.binaries.join("pg_isready"))
-            .args(["--host=127.0.0.1", "--quiet", "--dbname=postgres", "--username=orchestratai"])
+            .args([
+                "--host=127.0.0.1",
+                "--quiet",
+                "--dbname=postgres",
+                "--username=orchestratai",
+            ])
             .arg(format!("--port={}", self.port))
             .status()
             .is_ok_and(|status| status.success())
@@ -201,7 +218,11 @@ fn binaries() -> PathBuf {
     found
         .into_iter()
         .rev()
-        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+        .find(|folder| {
+            ["initdb", "postgres", "psql", "pg_isready"]
+                .iter()
+                .all(|name| folder.join(name).is_file())
+        })
         .expect("PostgreSQL is installed (scripts/bootstrap installs it)")
 }
 

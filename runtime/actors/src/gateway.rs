@@ -390,13 +390,19 @@ fn unreachable_session() -> Refusal {
     Refusal::overloaded("The session cannot be reached just now.", Duration::from_secs(1))
 }
 
-fn unreadable(error: &StoreError) -> Refusal {
+fn unwritable() -> Refusal {
+    Refusal::overloaded("The journal cannot be written just now.", Duration::from_secs(1))
+}
+
+/// Refuses what would have to be read from a store that cannot be read.
+pub(crate) fn unreadable(error: &StoreError) -> Refusal {
     match error {
         StoreError::UnknownCursor => Refusal::new(
             ErrorCode::ValidationError,
             "before names nothing in this session to page from",
         ),
-        StoreError::Busy(_)
+        StoreError::Away(_)
+        | StoreError::Busy(_)
         | StoreError::DiskFull(_)
         | StoreError::Corrupt(_)
         | StoreError::Io(_)

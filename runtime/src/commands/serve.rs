@@ -32,7 +32,7 @@ use crate::{
     failure::{Chain, CommandFailure},
     house::{load_agents, open_knowledge, open_store},
     knowledge_watch::KnowledgeWatch,
-    settings::{self, Settings, quantity::show_duration},
+    settings::{self, Database, Settings, quantity::show_duration},
     signals::Signals,
 };
 
@@ -103,8 +103,11 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let catalog = Arc::new(load_agents(&settings)?);
     let data = DataDir::open(&settings.store.data_dir)?;
     let _lock = data.lock_for_server()?;
-    mark_demo(&settings, &data)?;
+    let is_marked = mark_demo(&settings, &data)?;
     let store = open_store(&settings, Access::Journal).await?;
+    if is_marked && !store.is_new() {
+        unmark_demo(&data)?; // Another server has made the database, and loads the demo where it is wanted.
+    }
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(StaticEmbedder::embedded());
     let metrics = Metrics::new(&BUILD);
@@ -184,25 +187,35 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     Ok(())
 }
 
-/// Notes that the demo is to be loaded, before the database is made: a crash between the two must not lose it.
-fn mark_demo(settings: &Settings, data: &DataDir) -> Result<(), CommandFailure> {
-    if settings.knowledge.demo && !settings.database().exists() {
+/// Notes that the demo is to be loaded, before the database is made: a crash between the two must not lose it. Whether it was
+/// noted now; whether a server has the database already is only known when it was asked.
+fn mark_demo(settings: &Settings, data: &DataDir) -> Result<bool, CommandFailure> {
+    let may_be_new = match settings.database() {
+        Database::File(path) => !path.exists(),
+        Database::Server(_) => !data.demo_mark().exists(),
+    };
+    let marks = settings.knowledge.demo && may_be_new;
+    if marks {
         let failed = |error| CommandFailure::because("the data cannot be kept", error);
         fs::write(data.demo_mark(), "").map_err(failed)?;
     }
-    Ok(())
+    Ok(marks)
+}
+
+fn unmark_demo(data: &DataDir) -> Result<(), CommandFailure> {
+    let mark = data.demo_mark();
+    let cannot = |error| CommandFailure::because(format!("{} cannot be removed", mark.display()), error);
+    fs::remove_file(&mark).map_err(cannot)
 }
 
 async fn load_demo(data: &DataDir, documents: &StoredDocuments) -> Result<(), CommandFailure> {
-    let mark = data.demo_mark();
-    if !mark.exists() {
+    if !data.demo_mark().exists() {
         return Ok(());
     }
     let failed = |error| CommandFailure::because("the demo knowledge base cannot be loaded", error);
     let count = demo::load(documents).await.map_err(failed)?;
     tracing::info!(documents = count, "the demo knowledge base is loaded");
-    fs::remove_file(&mark)
-        .map_err(|error| CommandFailure::because(format!("{} cannot be removed", mark.display()), error))
+    unmark_demo(data)
 }
 
 fn start_actors(
@@ -275,7 +288,7 @@ fn tell(settings: &Settings, data: &DataDir, store: &Store, catalog: &Catalog, k
     tracing::info!(
         ready_after_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         data = %data.path().display(),
-        database = %store.path().display(),
+        database = store.location(),
         durability = ?settings.store.durability,
         agents = catalog.agents().len(),
         authentication = settings.auth.token.is_some(),

@@ -183,15 +183,18 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
         &Overrides::default(),
     )
     .unwrap();
-    assert_eq!(settings.database(), Path::new("/srv/chat.db"));
+    assert!(settings.database() == Database::File("/srv/chat.db".into()));
     assert_eq!(settings.cors.origins, ["https://a.example", "https://b.example:8443"]);
     assert_eq!(settings.notices.len(), 2, "{:?}", settings.notices);
     assert!(settings.notices.iter().all(|notice| !notice.contains("hidden")));
 
-    let postgres = refused("", &[("DATABASE_URL", "postgres://me:hidden@db/chat")]);
-    insta::assert_snapshot!(postgres, @r#"
+    let url = "postgres://me:hidden@db/chat";
+    let settings = load(None, &[("DATABASE_URL", url)], &Overrides::default()).unwrap();
+    assert!(settings.database() == Database::Server(url.to_owned()));
+    let other = refused("", &[("DATABASE_URL", "mysql://me:hidden@db/chat")]);
+    insta::assert_snapshot!(other, @r#"
     the configuration has a problem:
-      DATABASE_URL: store.url is (secret); allowed is empty, or sqlite:PATH (this version knows SQLite only)
+      DATABASE_URL: store.url is (secret); allowed is empty, sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     "#);
     let twice = refused(
         "",

@@ -10,7 +10,8 @@ use futures_util::FutureExt;
 
 use orchestratai_shared::{SessionId, Timestamp};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryResult, TransactionTrait,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbErr, EntityTrait, QueryFilter, QueryResult, QuerySelect,
+    TransactionTrait,
     entity::prelude::TextUuid,
     sea_query::{Alias, Expr, ExprTrait, LockType, OnConflict, Query},
 };
@@ -127,7 +128,7 @@ fn contradiction(reason: String) -> StoreError {
 }
 
 /// Writes the rows of all steps.
-async fn take_steps(transaction: &DatabaseTransaction, steps: Vec<Step>) -> Result<(), StoreError> {
+pub(crate) async fn take_steps(transaction: &DatabaseTransaction, steps: Vec<Step>) -> Result<(), StoreError> {
     for step in steps {
         match step {
             Step::Rows(rows) => write_rows(transaction, *rows).await?,
@@ -212,7 +213,10 @@ fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64), StoreError> {
 /// Erases a session and leaves its tombstone.
 async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Result<(), StoreError> {
     let id = TextUuid(session_id.0);
-    let session = session::Entity::find_by_id(id).one(transaction).await?;
+    let session = session::Entity::find_by_id(id)
+        .lock_exclusive()
+        .one(transaction)
+        .await?;
     let Some(session) = session else {
         return Ok(());
     };

@@ -14,7 +14,7 @@ use crate::{
     entity::{session, turn, unsigned},
     heads::{Checked, Head, Heads},
     rows::ROWS_MAX,
-    store::Journal,
+    store::{Commits, Journal},
 };
 
 /// What only one commit at a time may use.
@@ -86,7 +86,7 @@ impl Store {
     /// [`Durability`](crate::Durability) says; whoever reads from then on reads it.
     ///
     /// Its cost is mostly one flush of the device, whatever its size: gather what comes while one commit runs, and give it
-    /// to the next. The flush is made on the calling thread, which should be one that has nothing else to do.
+    /// to the next. With SQLite the flush is made on the calling thread, which should be one that has nothing else to do.
     ///
     /// # Errors
     /// [`CommitError`]; nothing of it is stored then, and the store can be used on. A batch that failed with
@@ -113,16 +113,17 @@ impl Store {
     async fn commit_where(
         &self,
         mut batch: Vec<Write>,
-        goes_on: impl FnOnce(&[(usize, CommitError)]) -> bool,
+        goes_on: impl Fn(&[(usize, CommitError)]) -> bool,
     ) -> Result<Vec<(usize, CommitError)>, StoreError> {
-        let Some(Journal {
+        let Journal {
             committer,
             backlog,
             wiper,
             ..
-        }) = self.journal()
-        else {
-            return Err(StoreError::ReadOnly);
+        } = match self.commits() {
+            Commits::Logged(journal) => journal,
+            Commits::Direct(committer) => return committer.commit_where(&batch, goes_on).await,
+            Commits::Elsewhere => return Err(StoreError::ReadOnly),
         };
         let mut committer = committer.lock().await;
         // What cannot be brought into the database is not accepted, though the log would still take some of it.
@@ -137,8 +138,7 @@ impl Store {
         let mut place = 0..;
         batch.retain(|write| {
             let place = place.next();
-            let says_nothing = matches!(write, Write::Append(append) if append.entries.is_empty());
-            !says_nothing && !refused.iter().any(|(refused, _)| Some(*refused) == place)
+            !write.says_nothing() && !refused.iter().any(|(refused, _)| Some(*refused) == place)
         });
         if !batch.is_empty() {
             let erases = batch.iter().any(Write::is_erasure);
@@ -152,7 +152,10 @@ impl Store {
 }
 
 /// Where the journals of those of these sessions end that exist. Nothing of them is left to apply.
-async fn heads(database: &DatabaseConnection, ids: &[SessionId]) -> Result<HashMap<SessionId, Head>, StoreError> {
+pub(crate) async fn heads(
+    database: &DatabaseConnection,
+    ids: &[SessionId],
+) -> Result<HashMap<SessionId, Head>, StoreError> {
     let reader = database.begin().await?;
     let ids: Vec<TextUuid> = ids.iter().map(|id| TextUuid(id.0)).collect();
     let sessions: Vec<(TextUuid, i64)> = session::Entity::find()

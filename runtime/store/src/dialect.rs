@@ -1,6 +1,9 @@
 //! What is peculiar to a database engine, and nothing else: connections, pragmas, the view, locks and error codes. The rest
 //! of the crate builds its statements with SeaORM and does not ask which engine it talks to.
 
+mod failure;
+pub(crate) mod postgres;
+
 use std::{path::Path, time::Duration};
 
 use sea_orm::{
@@ -12,7 +15,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{Durability, StoreError};
+use crate::Durability;
 
 /// How long a statement waits for a lock that another process holds.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -82,21 +85,28 @@ pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result
 
 /// Begins a transaction that will write, and takes the write lock at once: one that began as a reader could find, when it
 /// comes to write, that it has read what is no longer so.
+///
+/// PostgreSQL has no such lock; one of the application's own stands for it, so that changes of documents and of the schema
+/// come one after the other from all nodes. The journal does not take it: its rows are locked one by one.
 pub(crate) async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
     let sqlite_transaction_mode = is_sqlite.then_some(SqliteTransactionMode::Immediate);
-    connection
+    let transaction = connection
         .begin_with_options(TransactionOptions {
             sqlite_transaction_mode,
             ..TransactionOptions::default()
         })
-        .await
+        .await?;
+    if !is_sqlite {
+        postgres::take_write_lock(&transaction).await?;
+    }
+    Ok(transaction)
 }
 
 /// Executes statements in order, and gives the number of rows that they changed in all.
 ///
-/// SQLite takes them as one text: each call hands over to the connection's thread and back, which for a small batch costs
-/// more than its rows.
+/// SQLite takes several as one text: each call hands over to the connection's thread and back, which for a small batch costs
+/// more than its rows. PostgreSQL takes one at a time.
 pub(crate) async fn execute_all(transaction: &DatabaseTransaction, statements: Vec<Statement>) -> Result<u64, DbErr> {
     let backend = transaction.get_database_backend();
     let at_once = if backend == DbBackend::Sqlite {
@@ -212,48 +222,3 @@ pub(crate) async fn quick_check(connection: &DatabaseConnection) -> Result<(), D
 
 /// How a finding of [`quick_check`] is told from other errors.
 const MALFORMED: &str = "the integrity check found damage";
-
-impl From<DbErr> for StoreError {
-    fn from(error: DbErr) -> Self {
-        if let DbErr::Custom(text) = &error
-            && text.starts_with(MALFORMED)
-        {
-            return Self::Corrupt(error);
-        }
-        let Some(cause) = sqlx_error(&error) else {
-            return Self::Database(error);
-        };
-        if let sqlx::Error::Io(io) = cause {
-            return if io.kind() == std::io::ErrorKind::StorageFull {
-                Self::DiskFull(error)
-            } else {
-                Self::Io(error)
-            };
-        }
-        if matches!(cause, sqlx::Error::PoolTimedOut) {
-            return Self::Busy(error);
-        }
-        let code = cause
-            .as_database_error()
-            .and_then(|cause| cause.code()?.parse::<i32>().ok());
-        // https://www.sqlite.org/rescode.html; the low byte is the primary code.
-        match code.map(|code| code & 0xff) {
-            Some(5 | 6) => Self::Busy(error),
-            Some(13) => Self::DiskFull(error),
-            Some(11 | 26) => Self::Corrupt(error),
-            Some(8 | 10 | 14 | 23) => Self::Io(error),
-            Some(19) => Self::Conflict(error),
-            Some(_) | None => Self::Database(error),
-        }
-    }
-}
-
-fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
-    if let DbErr::Conn(RuntimeErr::SqlxError(cause))
-    | DbErr::Exec(RuntimeErr::SqlxError(cause))
-    | DbErr::Query(RuntimeErr::SqlxError(cause)) = error
-    {
-        return Some(cause);
-    }
-    None
-}

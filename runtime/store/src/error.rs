@@ -35,12 +35,20 @@ pub enum OpenError {
         source: StoreError,
     },
     /// A later version has written the database.
-    #[error("{} was written by a later version (it knows migration `{migration}`): run that version, or restore a backup from before the upgrade", path.display())]
+    #[error(
+        "{location} was written by a later version (it knows migration `{migration}`): run that version, or restore a backup from before the upgrade"
+    )]
     Newer {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the address without its password.
+        location: String,
         /// The migration that this version does not know.
         migration: String,
+    },
+    /// Another server writes sessions there.
+    #[error("{location} is in use by another server: stop it, or give this one a database of its own")]
+    Taken {
+        /// The address without its password.
+        location: String,
     },
     /// The commit log holds what the database lacks, and cannot be taken up.
     #[error("the commit log beside {} cannot be taken up: {reason}", path.display())]
@@ -55,10 +63,10 @@ pub enum OpenError {
     },
     /// The database could not be brought to this version, or not be read; for a full disk, a lock that is held or a failing
     /// device see the source.
-    #[error("cannot open the database {}", path.display())]
+    #[error("cannot open the database {location}")]
     Database {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the address without its password.
+        location: String,
         /// What the engine says.
         #[source]
         source: StoreError,
@@ -77,6 +85,9 @@ pub enum StoreError {
     /// The file is damaged.
     #[error("the database file is damaged: stop the server and restore the file from a backup")]
     Corrupt(#[source] DbErr),
+    /// The database server cannot be reached, or takes nobody at present.
+    #[error("the database server cannot be reached")]
+    Away(#[source] DbErr),
     /// The device or file system failed, or the file may not be written.
     #[error("the database file cannot be read or written")]
     Io(#[source] DbErr),
@@ -114,7 +125,12 @@ impl StoreError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy(_) | Self::DiskFull(_) | Self::Io(_) | Self::CommitLog(_) | Self::Database(_) => true,
+            Self::Away(_)
+            | Self::Busy(_)
+            | Self::DiskFull(_)
+            | Self::Io(_)
+            | Self::CommitLog(_)
+            | Self::Database(_) => true,
             Self::NotApplied(cause) => cause.is_retryable(),
             Self::Corrupt(_) | Self::Conflict(_) | Self::ReadOnly | Self::Unreadable { .. } | Self::UnknownCursor => {
                 false

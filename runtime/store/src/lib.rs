@@ -2,9 +2,9 @@
 //!
 //! The journal is append-only and is the truth. [`Store::commit`] makes a batch durable in the commit log and answers; what
 //! has gathered there is then applied to the database, sessions, messages and turns in the same transaction as their events,
-//! so a reader never sees one without the other, and waits for what was committed before it. SQLite is the backend; statements
-//! are built by SeaORM and what only one engine understands stands in one file, so that PostgreSQL is a second backend and not
-//! a second code base.
+//! so a reader never sees one without the other, and waits for what was committed before it. With PostgreSQL a batch is one
+//! transaction there, which has a log of its own. Statements and migrations are the same for both engines, built by SeaORM; what
+//! only one of them understands stands in `dialect`.
 //!
 //! This crate knows no actor, no web and no agent. SeaORM and sqlx stop here.
 //!
@@ -12,7 +12,8 @@
 //! - [`settings`], [`error`]: where the data is and how safe; what can go wrong;
 //! - [`write`]: what can be written;
 //! - `store`: opening and closing; `dialect`: what is peculiar to an engine;
-//! - `heads`, `commit_log`, `commit`: what a batch is checked against, where it becomes durable, and both in order;
+//! - `heads`, `commit_log`, `commit`: what a batch is checked against, where it becomes durable, and both in order; `direct`: the
+//!   same without a log, in PostgreSQL;
 //! - `backlog`, `batch`, `statements`, `apply`: what is not in the database yet; as rows, as statements, and the transaction that
 //!   brings it there; `background`: the thread that does so; `checkpoint`, `write_back`: the bound
 //!   on SQLite's own log, and how to keep it without holding up commits;
@@ -37,6 +38,7 @@ mod checkpoint;
 mod commit;
 mod commit_log;
 mod dialect;
+mod direct;
 mod entity;
 mod frames;
 mod heads;

@@ -11,6 +11,8 @@ use crate::{Store, StoreError, entity::meta, transaction};
 pub(crate) const EPOCH: &str = "epoch";
 /// Position of the last record of the commit log that the database has.
 pub(crate) const APPLIED: &str = "applied";
+/// Names the last batch that was written straight to the database.
+pub(crate) const LAST_BATCH: &str = "last_batch";
 /// The revision of the documents: how many changes there have been.
 pub(crate) const KNOWLEDGE_REVISION: &str = "knowledge_revision";
 /// The revision of the documents that the server answers from.

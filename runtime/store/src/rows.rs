@@ -75,3 +75,13 @@ pub(crate) fn time(at: Timestamp) -> Expr {
 pub(crate) fn number(number: u64) -> Expr {
     signed(number).into()
 }
+
+/// A text as the engine can hold it. PostgreSQL's texts hold any character but U+0000, which U+FFFD then stands for; the journal
+/// keeps what was said in JSON, which has a spelling for it.
+pub(crate) fn storable(backend: DbBackend, text: String) -> String {
+    if backend == DbBackend::Postgres && text.contains('\0') {
+        text.replace('\0', "\u{fffd}")
+    } else {
+        text
+    }
+}

@@ -13,7 +13,7 @@ use sea_orm::{
 use crate::{
     batch::{EndedTurn, MessageRow, Rows, SessionChange},
     entity::{journal, message, session, signed, turn},
-    rows::{ROWS_MAX, change, insert, number, text, text_value, time, time_value, values_list},
+    rows::{ROWS_MAX, change, insert, number, storable, text, text_value, time, time_value, values_list},
 };
 
 /// Makes sessions; those that exist are passed over.
@@ -42,7 +42,7 @@ pub(crate) fn write(backend: DbBackend, rows: Rows, organizations: &HashMap<Sess
     let mut statements = insert(backend, journal::Entity, &JOURNAL_COLUMNS, journal, None);
     let messages = rows.messages.into_iter().map(|row| {
         let organization = organization(&row.message.session_id);
-        message_values(row, organization)
+        message_values(backend, row, organization)
     });
     statements.extend(insert(backend, message::Entity, &MESSAGE_COLUMNS, messages, None));
     let accepted = rows.accepted.into_iter().map(|turn| {
@@ -174,13 +174,13 @@ fn session_values(session: &ChatSession, organization: &str) -> [Expr; 9] {
     ]
 }
 
-fn message_values(row: MessageRow, organization: Expr) -> [Expr; 9] {
+fn message_values(backend: DbBackend, row: MessageRow, organization: Expr) -> [Expr; 9] {
     let MessageRow { message, seq } = row;
     [
         text(message.id.0),
         text(message.session_id.0),
         role_text(message.role).into(),
-        message.content.into(),
+        storable(backend, message.content).into(),
         message.agent.map(|agent| agent.as_str().to_owned()).into(),
         message.confidence.map(Confidence::get).into(),
         time(message.timestamp),

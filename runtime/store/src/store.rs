@@ -2,10 +2,7 @@
 
 mod opening;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use orchestratai_shared::SessionId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
@@ -18,7 +15,11 @@ use crate::{
     backlog::{ApplyLag, Backlog},
     checkpoint::{Bounds, Checkpointer},
     commit::Committer,
-    dialect::{self, Role},
+    dialect::{
+        self, Role,
+        postgres::{self, Address, ServerRole},
+    },
+    direct::DirectCommitter,
     wipe::Wiper,
 };
 
@@ -33,18 +34,30 @@ pub struct Store {
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
+    location: String,
     writer: Arc<Mutex<Writer>>,
     readers: DatabaseConnection,
-    checkpointer: Arc<Checkpointer>,
-    /// None where another process writes sessions.
-    journal: Option<Journal>,
+    /// None where the engine keeps its own log short.
+    checkpointer: Option<Arc<Checkpointer>>,
+    commits: Commits,
     epoch: String,
     is_new: bool,
-    _background: Background,
+    /// None where the engine has processes of its own.
+    _background: Option<Background>,
 }
 
-/// The way of what is committed.
+/// How sessions are written.
+#[derive(Debug)]
+pub(crate) enum Commits {
+    /// Into the commit log, and from there into SQLite.
+    Logged(Journal),
+    /// Straight into PostgreSQL, which has a log of its own.
+    Direct(DirectCommitter),
+    /// By another process.
+    Elsewhere,
+}
+
+/// The way of what is committed through the commit log.
 #[derive(Debug)]
 pub(crate) struct Journal {
     pub(crate) committer: Arc<Mutex<Committer>>,
@@ -63,14 +76,30 @@ impl Drop for Journal {
 /// The one connection that writes. Who holds it is alone with the write side of this process.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    path: PathBuf,
-    durability: Durability,
-    background: BackgroundHandle,
+    database: Database,
     /// None after an error that left it in doubt; it is opened anew by the next write.
     connection: Option<DatabaseConnection>,
 }
 
+/// What a writer connects to.
+#[derive(Debug)]
+enum Database {
+    File {
+        path: PathBuf,
+        durability: Durability,
+        background: BackgroundHandle,
+    },
+    Server(Address),
+}
+
 impl Writer {
+    fn new(database: Database) -> Self {
+        Self {
+            database,
+            connection: None,
+        }
+    }
+
     /// The connection, opened anew where the last one was given up.
     pub(crate) async fn connection(&mut self) -> Result<&DatabaseConnection, StoreError> {
         let connection = match self.connection.take() {
@@ -80,15 +109,25 @@ impl Writer {
         Ok(self.connection.insert(connection))
     }
 
-    /// The path of a file beside the database.
-    pub(crate) fn beside(&self, ending: &str) -> PathBuf {
-        let mut path = self.path.as_os_str().to_owned();
+    /// The path of a file beside the database, where that is a file.
+    pub(crate) fn beside(&self, ending: &str) -> Option<PathBuf> {
+        let Database::File { path, .. } = &self.database else {
+            return None;
+        };
+        let mut path = path.as_os_str().to_owned();
         path.push(ending);
-        path.into()
+        Some(path.into())
     }
 
     async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
-        self.background.connect(&self.path, Role::Writer(self.durability)).await
+        match &self.database {
+            Database::File {
+                path,
+                durability,
+                background,
+            } => background.connect(path, Role::Writer(*durability)).await,
+            Database::Server(address) => postgres::connect(address, ServerRole::Writer).await,
+        }
     }
 
     /// Gives up the connection. SQLite ends a transaction by itself where the disk is full or fails, which its driver does
@@ -108,15 +147,55 @@ impl Writer {
 impl Store {
     /// Opens a store. A missing file is made, with its folders; an older schema is brought to the present one.
     ///
-    /// With [`Access::Journal`] it takes the commit log, waiting a while for another process that has it, and first brings
-    /// into the database what a crash has left there.
+    /// With [`Access::Journal`] it takes the journal, waiting a while for another process that has it; with SQLite it first
+    /// brings into the database what a crash has left in the commit log.
     ///
     /// To be called in a Tokio runtime.
     ///
     /// # Errors
-    /// [`OpenError`] says what is wrong with which file, and what to do.
+    /// [`OpenError`] says what is wrong with which file or server, and what to do.
     pub async fn open(settings: &StoreSettings) -> Result<Self, OpenError> {
+        if Address::is_one(&settings.url_or_path) {
+            return Self::open_server(settings).await;
+        }
         Self::open_with(settings, Bounds::default()).await
+    }
+
+    async fn open_server(settings: &StoreSettings) -> Result<Self, OpenError> {
+        let address: Address = settings.url_or_path.parse().map_err(|reason| OpenError::Location {
+            location: "postgres://…".to_owned(),
+            reason,
+        })?;
+        let location = address.to_string();
+        let failed = |source| OpenError::Database {
+            location: address.to_string(),
+            source,
+        };
+        let mut writer = Writer::new(Database::Server(address.clone()));
+        let connection = connect_patiently(&mut writer).await.map_err(failed)?;
+        let (is_new, epoch) = migrate(connection, &location, failed).await?;
+        let readers = postgres::connect(&address, ServerRole::Readers(settings.readers.clamp(1, 64))).await;
+        let commits = match settings.access {
+            Access::Documents => Commits::Elsewhere,
+            Access::Journal => {
+                let committer = DirectCommitter::open(address.clone(), settings.durability).await;
+                Commits::Direct(committer.map_err(failed)?.ok_or_else(|| OpenError::Taken {
+                    location: location.clone(),
+                })?)
+            }
+        };
+        Ok(Self {
+            inner: Arc::new(Inner {
+                location,
+                writer: Arc::new(Mutex::new(writer)),
+                readers: readers.map_err(|error| failed(error.into()))?,
+                checkpointer: None,
+                commits,
+                epoch,
+                is_new,
+                _background: None,
+            }),
+        })
     }
 
     pub(crate) async fn open_with(settings: &StoreSettings, bounds: Bounds) -> Result<Self, OpenError> {
@@ -133,12 +212,11 @@ impl Store {
             source,
         };
         let background = Background::start().map_err(not_writable)?;
-        let mut writer = Writer {
+        let mut writer = Writer::new(Database::File {
             path: path.clone(),
             durability: settings.durability,
             background: background.handle(),
-            connection: None,
-        };
+        });
         let connection = connect_patiently(&mut writer).await.map_err(failed)?;
         let bytes = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         if bytes <= QUICK_CHECK_BYTES_MAX {
@@ -146,7 +224,8 @@ impl Store {
                 .await
                 .map_err(|error| failed(error.into()))?;
         }
-        let (is_new, epoch) = migrate(&path, connection).await?;
+        let location = path.display().to_string();
+        let (is_new, epoch) = migrate(connection, &location, failed).await?;
         let readers = dialect::connect(&path, Role::Reader, settings.readers.clamp(1, 64))
             .await
             .map_err(|error| failed(error.into()))?;
@@ -161,8 +240,8 @@ impl Store {
         .await
         .map_err(failed)?;
         let checkpointer = Arc::new(checkpointer);
-        let journal = match log {
-            None => None,
+        let commits = match log {
+            None => Commits::Elsewhere,
             Some(log) => {
                 let is_flushed = settings.durability == Durability::Full;
                 let taken_up = take_up_log(log, &path, &epoch, &writer, is_flushed, bounds).await?;
@@ -176,7 +255,7 @@ impl Store {
                 let backlog = Arc::new(Backlog::new(taken_up.applied));
                 let apply = apply::run(Arc::clone(&writer), Arc::clone(&backlog), Arc::clone(&checkpointer));
                 let committer = Arc::new(Mutex::new(Committer::new(taken_up.log, heads)));
-                Some(Journal {
+                Commits::Logged(Journal {
                     wiper: Wiper::start(Arc::clone(&committer), Arc::clone(&backlog), &background.handle()),
                     committer,
                     backlog,
@@ -186,14 +265,14 @@ impl Store {
         };
         Ok(Self {
             inner: Arc::new(Inner {
-                path,
+                location,
                 writer,
                 readers,
-                checkpointer,
-                journal,
+                checkpointer: Some(checkpointer),
+                commits,
                 epoch,
                 is_new,
-                _background: background,
+                _background: Some(background),
             }),
         })
     }
@@ -210,10 +289,10 @@ impl Store {
         &self.inner.epoch
     }
 
-    /// Where the database file is.
+    /// Where the database is: the path of its file, or its address without user and password.
     #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.inner.path
+    pub fn location(&self) -> &str {
+        &self.inner.location
     }
 
     /// Asks the database for an answer.
@@ -225,18 +304,30 @@ impl Store {
         Ok(())
     }
 
-    /// Why what was committed cannot be brought into the database at present, if so. Nothing is lost then: it is kept in the
-    /// commit log, but no more is accepted.
+    /// Why commits wait at present, if they do: what was committed cannot be brought from the commit log into the database, or
+    /// the database server cannot be reached. Nothing is lost then, but no more should be accepted.
     #[must_use]
     pub fn trouble(&self) -> Option<Arc<StoreError>> {
-        self.inner.journal.as_ref()?.backlog.failure()
+        match &self.inner.commits {
+            Commits::Logged(journal) => journal.backlog.failure(),
+            Commits::Direct(committer) => committer.trouble(),
+            Commits::Elsewhere => None,
+        }
+    }
+
+    /// Whether a commit waits for a database server at present. Others would have to wait behind it.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        match &self.inner.commits {
+            Commits::Direct(committer) => committer.trouble().is_some(),
+            Commits::Logged(_) | Commits::Elsewhere => false,
+        }
     }
 
     /// How far the database is behind what was committed.
     #[must_use]
     pub fn apply_lag(&self) -> ApplyLag {
-        let journal = self.inner.journal.as_ref();
-        journal.map(|journal| journal.backlog.lag()).unwrap_or_default()
+        self.journal().map(|journal| journal.backlog.lag()).unwrap_or_default()
     }
 
     /// Brings all that was committed into the database file, empties SQLite's write-ahead log, and waits until no text of a
@@ -246,10 +337,18 @@ impl Store {
     /// [`StoreError`] where that fails, [`StoreError::Busy`] where another process reads or writes for too long.
     pub async fn checkpoint(&self) -> Result<(), StoreError> {
         self.settle_all().await?;
-        if let Some(journal) = &self.inner.journal {
+        if let Some(journal) = self.journal() {
             journal.wiper.finish().await;
         }
-        self.inner.checkpointer.truncate().await
+        self.truncate().await
+    }
+
+    /// Empties the engine's own log, where that is for us to do.
+    async fn truncate(&self) -> Result<(), StoreError> {
+        match &self.inner.checkpointer {
+            Some(checkpointer) => checkpointer.truncate().await,
+            None => Ok(()),
+        }
     }
 
     /// Ends the background work, brings everything into the database file, and closes the connections. Calls to other clones
@@ -258,16 +357,20 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where something had to stay in a log; everything is closed all the same.
     pub async fn close(self) -> Result<(), StoreError> {
-        self.inner.checkpointer.stop();
-        if let Some(journal) = &self.inner.journal {
-            journal.committer.lock().await.close().await;
+        if let Some(checkpointer) = &self.inner.checkpointer {
+            checkpointer.stop();
+        }
+        match &self.inner.commits {
+            Commits::Logged(journal) => journal.committer.lock().await.close().await,
+            Commits::Direct(committer) => committer.close().await,
+            Commits::Elsewhere => {}
         }
         let settled = self.settle_all().await;
         let copied = match &settled {
-            Ok(()) => self.inner.checkpointer.truncate().await,
+            Ok(()) => self.truncate().await,
             Err(_) => Ok(()),
         };
-        if let Some(journal) = &self.inner.journal {
+        if let Some(journal) = self.journal() {
             journal.applier.abort();
             if settled.is_ok()
                 && let Err(error) = journal.committer.lock().await.log.remove()
@@ -279,7 +382,9 @@ impl Store {
             }
         }
         self.inner.writer.lock().await.give_up().await;
-        self.inner.checkpointer.close().await;
+        if let Some(checkpointer) = &self.inner.checkpointer {
+            checkpointer.close().await;
+        }
         self.inner.readers.close_by_ref().await?;
         settled?;
         match copied {
@@ -291,7 +396,7 @@ impl Store {
 
     /// Waits until the database has what was committed of a session before.
     pub(crate) async fn settle(&self, id: SessionId) -> Result<(), StoreError> {
-        match &self.inner.journal {
+        match self.journal() {
             Some(journal) => journal.backlog.settle(id).await,
             None => Ok(()),
         }
@@ -299,15 +404,23 @@ impl Store {
 
     /// Waits until the database has all that was committed before.
     pub(crate) async fn settle_all(&self) -> Result<(), StoreError> {
-        match &self.inner.journal {
+        match self.journal() {
             Some(journal) => journal.backlog.settle_all().await,
             None => Ok(()),
         }
     }
 
-    /// What commits go through, unless another process writes sessions.
+    /// How sessions are written.
+    pub(crate) fn commits(&self) -> &Commits {
+        &self.inner.commits
+    }
+
+    /// The way through the commit log, where there is one.
     pub(crate) fn journal(&self) -> Option<&Journal> {
-        self.inner.journal.as_ref()
+        match &self.inner.commits {
+            Commits::Logged(journal) => Some(journal),
+            Commits::Direct(_) | Commits::Elsewhere => None,
+        }
     }
 
     /// The connections that read.
@@ -327,6 +440,8 @@ impl Store {
 
     /// Tells the checkpointer of a transaction.
     pub(crate) fn committed(&self, bytes: u64, erased: bool) {
-        self.inner.checkpointer.committed(bytes, erased);
+        if let Some(checkpointer) = &self.inner.checkpointer {
+            checkpointer.committed(bytes, erased);
+        }
     }
 }

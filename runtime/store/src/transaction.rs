@@ -49,7 +49,7 @@ impl Writing<'_> {
     /// # Errors
     /// What the system says.
     pub(crate) fn keep_aside(&self, write: &Write) -> io::Result<PathBuf> {
-        let path = self.writer.beside("-aside");
+        let path = self.writer.beside("-aside").ok_or(io::ErrorKind::Unsupported)?;
         let mut file = OpenOptions::new().append(true).create(true).open(&path)?;
         let mut text = commit_log::text_of(write);
         text.push(b'\n');

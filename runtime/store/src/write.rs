@@ -48,6 +48,22 @@ impl Write {
         accepted.filter_map(|entry| entry.event.turn_id)
     }
 
+    /// Whether it belongs to no turn that is under way: somebody waits for it who can ask again.
+    pub(crate) fn is_new(&self) -> bool {
+        match self {
+            Self::CreateSession { .. } | Self::EraseSession { .. } => true,
+            Self::Append(append) => {
+                let is_acceptance = |entry: &JournalEntry| matches!(entry.event.body, EventBody::MessageAccepted(_));
+                append.entries.iter().all(is_acceptance)
+            }
+        }
+    }
+
+    /// Whether nothing is to be done.
+    pub(crate) fn says_nothing(&self) -> bool {
+        matches!(self, Self::Append(append) if append.entries.is_empty())
+    }
+
     /// Whether it erases a session.
     pub(crate) fn is_erasure(&self) -> bool {
         matches!(self, Self::EraseSession { .. })

@@ -1,8 +1,17 @@
 //! The server is killed at random moments under load, again and again, and keeps every promise.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use orchestratai_shared::{ClientMessageId, Event, EventBody, LogData, LogStatus, SessionId};
+use orchestratai_testing::Postgres;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -34,6 +43,8 @@ struct Persistent {
     seen: Vec<Value>,
     /// What it said, and whether that was accepted.
     said: BTreeMap<ClientMessageId, (String, bool)>,
+    /// Whether messages may be refused for a while.
+    meets_outages: bool,
 }
 
 impl Persistent {
@@ -44,11 +55,18 @@ impl Persistent {
             last_seq: 0,
             seen: Vec::new(),
             said: BTreeMap::new(),
+            meets_outages: false,
         }
     }
 
     /// Talks until the connection ends, or until all it said has ended where it is to say nothing new.
-    async fn talk(mut self, address: SocketAddr, says_more: bool) -> Self {
+    async fn talk(self, address: SocketAddr, says_more: bool) -> Self {
+        self.talk_for(Duration::from_secs(3_600), address, says_more).await
+    }
+
+    /// The same, for some time at most.
+    async fn talk_for(mut self, spell: Duration, address: SocketAddr, says_more: bool) -> Self {
+        let until = Instant::now() + spell;
         let epoch = self
             .epoch
             .as_ref()
@@ -61,6 +79,9 @@ impl Persistent {
         let Ok(ready) = socket.next_or_close().await else {
             return self;
         };
+        if self.meets_outages && ready.kind() == "error" && ready.data()["code"] == "OVERLOADED" {
+            return self;
+        }
         assert_eq!(ready.kind(), "session_ready", "{}", ready.0);
         assert_eq!(ready.data()["recovered"], true, "{}", ready.0);
         let epoch = ready.data()["epoch"].as_str().expect("there is an epoch").to_owned();
@@ -84,14 +105,30 @@ impl Persistent {
                 }
                 continue;
             }
-            if open == 0 {
+            if open == 0 || Instant::now() >= until {
                 return self;
             }
             let Ok(frame) = socket.next_or_close().await else {
                 return self;
             };
-            self.take(frame);
+            let Some(refused) = self.refused(&frame) else {
+                self.take(frame);
+                continue;
+            };
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let content = self.said[&refused].0.clone();
+            if !send(&mut socket, refused, &content).await {
+                return self;
+            }
         }
+    }
+
+    /// The message that this frame refuses for now, where it may.
+    fn refused(&self, frame: &Frame) -> Option<ClientMessageId> {
+        let is_refusal = self.meets_outages && frame.kind() == "error" && frame.data()["code"] == "OVERLOADED";
+        assert!(!is_refusal || frame.data()["retryable"] == true, "{}", frame.0);
+        let id = frame.data()["clientMessageId"].as_str().filter(|_| is_refusal)?;
+        Some(id.parse().expect("a UUID"))
     }
 
     fn take(&mut self, frame: Frame) {
@@ -131,6 +168,74 @@ async fn send(socket: &mut Socket, id: ClientMessageId, content: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
+    through_kills(KILLS, &Launch::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_ends_exactly_once_through_fifteen_kills_with_postgresql() {
+    let postgres = Postgres::start();
+    through_kills(15, &Launch::new().variable("DATABASE_URL", &postgres.database())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_accepted_ends_exactly_once_while_the_database_comes_and_goes() {
+    let mut postgres = Postgres::start();
+    let server = Launch::new()
+        .setting("session.queue_max", "8")
+        .variable("DATABASE_URL", &postgres.database())
+        .start()
+        .await;
+    let address = server.address();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let talks: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let is_over = Arc::clone(&is_over);
+            tokio::spawn(async move {
+                let mut client = Persistent {
+                    meets_outages: true,
+                    ..Persistent::new()
+                };
+                loop {
+                    let says_more = !is_over.load(Ordering::Relaxed);
+                    let spell = Duration::from_secs(if says_more { 3 } else { 60 });
+                    client = client.talk_for(spell, address, says_more).await;
+                    if !says_more && client.said.len() == client.ended() {
+                        return client;
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            })
+        })
+        .collect();
+    // Away for a moment, as in a restart; for longer than commits wait; and killed in the middle of them.
+    for (is_killed, away_ms) in [(false, 200), (true, 1_500), (false, 17_000), (true, 100)] {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        postgres = tokio::task::spawn_blocking(move || {
+            if is_killed {
+                postgres.kill();
+            } else {
+                postgres.stop();
+            }
+            std::thread::sleep(Duration::from_millis(away_ms));
+            postgres.start_again();
+            postgres
+        })
+        .await
+        .unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    is_over.store(true, Ordering::Relaxed);
+    let mut said = 0;
+    for talk in talks {
+        let client = talk.await.expect("a client found a promise broken");
+        check(&client, &server.rest().events(client.session_id).await);
+        said += client.said.len();
+    }
+    eprintln!("{said} messages were said");
+    assert!(said >= 8 * CLIENTS, "only {said} messages were said");
+}
+
+async fn through_kills(kills: usize, launch: &Launch) {
     // What a seed repeats is the moments of the kills; what was under way in them is the machine's to say.
     let seed = std::env::var("CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = seed.unwrap_or_else(rand::random);
@@ -139,13 +244,13 @@ async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
     let (mut taken_up, mut ended) = (0, 0);
     let mut clients: Vec<Persistent> = (0..CLIENTS).map(|_| Persistent::new()).collect();
     let mut folder = None;
-    for kill in 0..=KILLS {
-        let mut launch = Launch::new().setting("session.queue_max", "8");
+    for kill in 0..=kills {
+        let mut launch = launch.clone().setting("session.queue_max", "8");
         if let Some(folder) = &folder {
             launch = launch.in_folder_of(folder);
         }
         let server = launch.start().await;
-        let is_last = kill == KILLS;
+        let is_last = kill == kills;
         let talks: Vec<_> = clients
             .drain(..)
             .map(|client| tokio::spawn(client.talk(server.address(), !is_last)))
@@ -173,11 +278,11 @@ async fn what_was_accepted_ends_exactly_once_through_fifty_kills() {
     eprintln!("{said} messages were said, and {taken_up} times one of {ended} turns was taken up again");
     // A kill in a thousand messages' time is none; and where nothing runs there is nothing to lose.
     assert!(
-        said >= 4 * KILLS,
+        said >= 4 * kills,
         "only {said} messages were said: the load was too small to show anything"
     );
     assert!(
-        taken_up >= KILLS / 5,
+        taken_up >= kills / 5,
         "only {taken_up} times a turn was cut: the kills met too little to show anything"
     );
 }

@@ -17,6 +17,7 @@ mod concerns;
 mod conformance;
 mod contract;
 mod crash;
+mod database_server;
 mod evaluating;
 mod full_disk;
 mod order;

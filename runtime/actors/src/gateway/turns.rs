@@ -7,7 +7,8 @@ use orchestratai_store::TurnRow;
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Gateway, RECONNECT_AFTER, RETRY_AFTER, Submission, TRIES_MAX, TurnRecord, unreachable_session, unreadable,
+    Accepted, Gateway, RECONNECT_AFTER, RETRY_AFTER, Submission, TRIES_MAX, TurnRecord, unreachable_session,
+    unreadable, unwritable,
 };
 use crate::{
     refusal::{CancelRefusal, Refusal},
@@ -29,7 +30,7 @@ impl Gateway {
     /// [`Refusal`] where there is no room, the key was used for another message, or the journal cannot be written.
     pub async fn submit(&self, submission: Submission) -> Result<Accepted, Refusal> {
         // Refused here already, so that an overload costs no trip to another thread.
-        drop(self.inner.admission.admit()?);
+        self.has_room()?;
         let answer = self.ask(submission.session_id, true, |reply| {
             self.submit_command(&submission, reply, None)
         });
@@ -43,7 +44,7 @@ impl Gateway {
     /// As [`Self::submit`]. Where the store cannot be read, or the server stops before the turn has ended, the refusal names the
     /// turn: it is taken up again at the next start.
     pub async fn converse(&self, submission: Submission) -> Result<(Accepted, Option<TurnRecord>), Refusal> {
-        drop(self.inner.admission.admit()?);
+        self.has_room()?;
         let session_id = submission.session_id;
         for _ in 0..TRIES_MAX {
             let (reply, mut answer) = oneshot::channel();
@@ -84,6 +85,15 @@ impl Gateway {
             }
         }
         Err(unreachable_session())
+    }
+
+    /// Whether a message may come in: there is a permit, and no commit waits for a database server that is away.
+    fn has_room(&self) -> Result<(), Refusal> {
+        drop(self.inner.admission.admit()?);
+        if self.inner.store.is_waiting() {
+            return Err(unwritable());
+        }
+        Ok(())
     }
 
     fn submit_command(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use orchestratai_shared::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QuerySelect,
     entity::prelude::TextUuid,
     sea_query::{Expr, OnConflict},
 };
@@ -16,7 +16,7 @@ use crate::{
     Store, StoreError, dialect,
     entity::{document, removed_document},
     meta,
-    rows::{ROWS_MAX, insert, number, text, time},
+    rows::{ROWS_MAX, insert, number, storable, text, time},
     transaction,
 };
 
@@ -217,6 +217,7 @@ async fn put_rows(
         document::Column::CreatedAt,
         document::Column::UpdatedAt,
     ];
+    let backend = transaction.get_database_backend();
     let rows = rows.into_iter().map(|(id, new)| -> [Expr; 12] {
         [
             text(id.0),
@@ -224,9 +225,9 @@ async fn put_rows(
             new.collection.into(),
             new.root.into(),
             new.path.into(),
-            new.title.into(),
-            new.content.into(),
-            Value::Object(new.front_matter).into(),
+            storable(backend, new.title).into(),
+            storable(backend, new.content).into(),
+            storable_json(backend, Value::Object(new.front_matter)).into(),
             new.content_hash.into(),
             number(revision),
             time(now),
@@ -243,15 +244,21 @@ async fn put_rows(
             document::Column::UpdatedAt,
         ])
         .to_owned();
-    let statements = insert(
-        transaction.get_database_backend(),
-        document::Entity,
-        &columns,
-        rows,
-        Some(&replace),
-    );
+    let statements = insert(backend, document::Entity, &columns, rows, Some(&replace));
     dialect::execute_all(transaction, statements).await?;
     Ok(())
+}
+
+/// Front matter as the engine can hold it, text for text.
+fn storable_json(backend: DbBackend, value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(storable(backend, text)),
+        Value::Array(values) => values.into_iter().map(|value| storable_json(backend, value)).collect(),
+        Value::Object(fields) => (fields.into_iter())
+            .map(|(name, value)| (storable(backend, name), storable_json(backend, value)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
 }
 
 async fn remove_rows(

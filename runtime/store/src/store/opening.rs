@@ -39,7 +39,7 @@ pub(super) fn sqlite_path(url_or_path: &str) -> Result<PathBuf, OpenError> {
             path.split_once('?').map_or(path, |(path, _parameters)| path)
         }
         Some((_, rest)) if rest.starts_with("//") => {
-            return location("this build knows SQLite only, as a path or `sqlite:PATH`");
+            return location("a store is `postgres://…`, `sqlite:PATH` or a path");
         }
         Some(_) | None => url_or_path,
     };
@@ -67,14 +67,15 @@ pub(super) fn prepare_file(path: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Opens the writer; another process may be making the database at this moment, which SQLite does not wait for.
+/// Opens the writer. Another process may be making the database at this moment, which SQLite does not wait for; a server may
+/// be starting.
 pub(super) async fn connect_patiently(writer: &mut Writer) -> Result<&DatabaseConnection, StoreError> {
-    let give_up_at = std::time::Instant::now() + dialect::BUSY_TIMEOUT;
+    let give_up_at = Instant::now() + dialect::BUSY_TIMEOUT;
     loop {
         match writer.connect().await.map_err(StoreError::from) {
             Ok(connection) => return Ok(writer.connection.insert(connection)),
-            Err(StoreError::Busy(_)) if std::time::Instant::now() < give_up_at => {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            Err(StoreError::Busy(_) | StoreError::Away(_)) if Instant::now() < give_up_at => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(error) => return Err(error),
         }
@@ -85,8 +86,12 @@ pub(super) async fn connect_patiently(writer: &mut Writer) -> Result<&DatabaseCo
 ///
 /// All in one transaction that holds the write lock: of two processes that open a new database, one makes it, and the
 /// other finds it made.
-pub(super) async fn migrate(path: &Path, connection: &DatabaseConnection) -> Result<(bool, String), OpenError> {
-    let failed = |error: DbErr| open_error(path, error.into());
+pub(super) async fn migrate(
+    connection: &DatabaseConnection,
+    location: &str,
+    open_error: impl Fn(StoreError) -> OpenError,
+) -> Result<(bool, String), OpenError> {
+    let failed = |error: DbErr| open_error(error.into());
     let transaction = dialect::begin_write(connection).await.map_err(failed)?;
     let applied = Migrator::get_migration_models(&transaction).await.map_err(failed)?;
     let known = Migrator::migrations();
@@ -95,7 +100,7 @@ pub(super) async fn migrate(path: &Path, connection: &DatabaseConnection) -> Res
         .find(|row| known.iter().all(|known| known.name() != row.version))
     {
         return Err(OpenError::Newer {
-            path: path.to_owned(),
+            location: location.to_owned(),
             migration: newer.version.clone(),
         });
     }
@@ -109,7 +114,7 @@ pub(super) async fn migrate(path: &Path, connection: &DatabaseConnection) -> Res
             let epoch = Uuid::now_v7().to_string();
             meta::set(&transaction, meta::EPOCH, &epoch)
                 .await
-                .map_err(|error| open_error(path, error))?;
+                .map_err(&open_error)?;
             epoch
         }
     };
@@ -224,7 +229,8 @@ pub(super) fn open_error(path: &Path, source: StoreError) -> OpenError {
             path,
             source: std::io::Error::other(source),
         },
-        StoreError::Busy(_)
+        StoreError::Away(_)
+        | StoreError::Busy(_)
         | StoreError::DiskFull(_)
         | StoreError::Conflict(_)
         | StoreError::CommitLog(_)
@@ -232,6 +238,9 @@ pub(super) fn open_error(path: &Path, source: StoreError) -> OpenError {
         | StoreError::NotApplied(_)
         | StoreError::Database(_)
         | StoreError::Unreadable { .. }
-        | StoreError::UnknownCursor => OpenError::Database { path, source },
+        | StoreError::UnknownCursor => OpenError::Database {
+            location: path.display().to_string(),
+            source,
+        },
     }
 }

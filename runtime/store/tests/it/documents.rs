@@ -4,7 +4,12 @@ use orchestratai_store::{DocumentChanges, DocumentId, DocumentRoot, NewDocument,
 use serde_json::{Map, json};
 use uuid::Uuid;
 
-use crate::{child, conversation::Conversation, open, open_beside};
+use crate::{
+    child,
+    conversation::Conversation,
+    home::{Home, on_each_engine},
+    open, open_beside,
+};
 
 fn document(path: &str, content: &str) -> NewDocument {
     let mut front_matter = Map::new();
@@ -33,10 +38,8 @@ async fn paths(store: &Store, collection: Option<&str>) -> Vec<String> {
     page.items.into_iter().map(|document| document.path).collect()
 }
 
-#[tokio::test]
-async fn each_change_raises_the_revision_and_is_seen_by_who_asks_since() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn each_change_raises_the_revision_and_is_seen_by_who_asks_since(home: Home) {
+    let store = home.open().await;
     assert_eq!(store.knowledge_revision().await.unwrap(), 0);
     let first = store
         .change_documents(put(vec![document("a.md", "A"), document("b.md", "B")]))
@@ -94,10 +97,8 @@ async fn each_change_raises_the_revision_and_is_seen_by_who_asks_since() {
     assert_eq!(store.served_revision().await.unwrap(), 2);
 }
 
-#[tokio::test]
-async fn replacing_a_root_leaves_other_roots_and_collections() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn replacing_a_root_leaves_other_roots_and_collections(home: Home) {
+    let store = home.open().await;
     let elsewhere = NewDocument {
         root: "/other".to_owned(),
         ..document("a.md", "other root")
@@ -152,10 +153,8 @@ async fn replacing_a_root_leaves_other_roots_and_collections() {
     );
 }
 
-#[tokio::test]
-async fn many_documents_are_changed_and_listed() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn many_documents_are_changed_and_listed(home: Home) {
+    let store = home.open().await;
     let documents: Vec<NewDocument> = (0..700)
         .map(|n| document(&format!("{n:04}.md"), &format!("text {n}")))
         .collect();
@@ -236,10 +235,8 @@ async fn another_process_may_write_documents_while_sessions_are_written() {
     assert_eq!(store.rehydrate(talk.id, 1).await.unwrap().unwrap().last_seq, 5 * beside);
 }
 
-#[tokio::test]
-async fn what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes(home: Home) {
+    let store = home.open().await;
     let documents = ["a.md", "b.md", "c.md"].map(|path| document(path, path));
     store.change_documents(put(documents.to_vec())).await.unwrap();
     let root = DocumentRoot {
@@ -271,3 +268,10 @@ async fn what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes() {
     left.sort();
     assert_eq!(left, ["a.md", "b.md"]);
 }
+
+on_each_engine!(
+    each_change_raises_the_revision_and_is_seen_by_who_asks_since,
+    replacing_a_root_leaves_other_roots_and_collections,
+    many_documents_are_changed_and_listed,
+    what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes,
+);

@@ -3,7 +3,11 @@
 use orchestratai_store::Write;
 use sqlx::{ConnectOptions, Executor, sqlite::SqliteConnectOptions};
 
-use crate::{conversation::Conversation, open};
+use crate::{
+    conversation::Conversation,
+    home::{Home, on_each_engine},
+    open,
+};
 
 fn holds(folder: &std::path::Path, needle: &str) -> Vec<String> {
     let mut found = Vec::new();
@@ -86,10 +90,8 @@ async fn the_log_is_emptied_after_an_erasure_without_being_asked() {
     }
 }
 
-#[tokio::test]
-async fn an_erased_id_can_begin_anew_and_knows_how_far_the_old_one_went() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn an_erased_id_can_begin_anew_and_knows_how_far_the_old_one_went(home: Home) {
+    let store = home.open().await;
     let mut talk = Conversation::new();
     let nobody = Conversation::new().id;
     let turn = talk.turn("old");
@@ -131,7 +133,7 @@ async fn somebody_who_keeps_reading_does_not_hold_up_commits_after_an_erasure() 
         .await
         .unwrap();
     let mut operator = SqliteConnectOptions::new()
-        .filename(store.path())
+        .filename(store.location())
         .connect()
         .await
         .unwrap();
@@ -156,3 +158,5 @@ async fn somebody_who_keeps_reading_does_not_hold_up_commits_after_an_erasure() 
     store.checkpoint().await.unwrap();
     assert_eq!(holds(folder.path(), "grue-1977"), Vec::<String>::new());
 }
+
+on_each_engine!(an_erased_id_can_begin_anew_and_knows_how_far_the_old_one_went,);

@@ -3,7 +3,10 @@
 use orchestratai_shared::EventBody;
 use orchestratai_store::{CommitError, JournalEntry, Store, Write};
 
-use crate::{conversation::Conversation, open};
+use crate::{
+    conversation::Conversation,
+    home::{Home, on_each_engine},
+};
 
 fn texts(entries: &[JournalEntry]) -> Vec<String> {
     entries.iter().map(|entry| entry.frame.to_string()).collect()
@@ -19,10 +22,8 @@ async fn stored(store: &Store, conversation: &Conversation) -> Vec<String> {
     page.frames.iter().map(|frame| frame.text.to_string()).collect()
 }
 
-#[tokio::test]
-async fn a_turn_is_read_as_it_was_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn a_turn_is_read_as_it_was_written(home: Home) {
+    let store = home.open().await;
     let mut talk = Conversation::new();
     let accepted = talk.accept("Wie geht \"das\"? 🦀");
     let turn_id = talk.open[0].0;
@@ -86,10 +87,8 @@ async fn a_turn_is_read_as_it_was_written() {
     assert!(store.sessions_with_open_turns().await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn a_turn_and_its_end_may_come_in_one_batch() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn a_turn_and_its_end_may_come_in_one_batch(home: Home) {
+    let store = home.open().await;
     let mut talk = Conversation::new();
     let turns: Vec<Write> = (0..5).flat_map(|n| talk.turn(&format!("question {n}"))).collect();
     store.commit([vec![talk.create()], turns].concat()).await.unwrap();
@@ -114,10 +113,8 @@ async fn a_turn_and_its_end_may_come_in_one_batch() {
     assert_eq!(record.transcript[2].content, "Answer to question 4");
 }
 
-#[tokio::test]
-async fn one_batch_holds_many_sessions() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn one_batch_holds_many_sessions(home: Home) {
+    let store = home.open().await;
     let mut talks: Vec<Conversation> = (0..600).map(|_| Conversation::new()).collect();
     store
         .commit(talks.iter().map(Conversation::create).collect())
@@ -132,7 +129,7 @@ async fn one_batch_holds_many_sessions() {
     }
     store.close().await.unwrap();
 
-    let store = open(folder.path()).await;
+    let store = home.open().await;
     assert!(!store.is_new());
     for talk in &talks {
         assert_eq!(stored(&store, talk).await.len(), 15);
@@ -144,10 +141,8 @@ async fn one_batch_holds_many_sessions() {
     }
 }
 
-#[tokio::test]
-async fn a_page_of_events_ends_at_its_bounds_and_the_next_begins_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn a_page_of_events_ends_at_its_bounds_and_the_next_begins_there(home: Home) {
+    let store = home.open().await;
     let mut talk = Conversation::new();
     let turns: Vec<Write> = (0..60).flat_map(|n| talk.turn(&format!("question {n}"))).collect();
     store.commit([vec![talk.create()], turns].concat()).await.unwrap();
@@ -192,10 +187,8 @@ async fn a_page_of_events_ends_at_its_bounds_and_the_next_begins_there() {
     );
 }
 
-#[tokio::test]
-async fn what_does_not_follow_is_refused_and_nothing_of_its_batch_is_written() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn what_does_not_follow_is_refused_and_nothing_of_its_batch_is_written(home: Home) {
+    let store = home.open().await;
     let (mut talk, mut other) = (Conversation::new(), Conversation::new());
     let first = talk.turn("first");
     store
@@ -272,10 +265,8 @@ async fn what_does_not_follow_is_refused_and_nothing_of_its_batch_is_written() {
     assert_eq!(stored(&store, &talk).await.len(), 10);
 }
 
-#[tokio::test]
-async fn an_idempotency_key_is_taken_once_in_a_session() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn an_idempotency_key_is_taken_once_in_a_session(home: Home) {
+    let store = home.open().await;
     let mut talk = Conversation::new();
     let first = talk.accept("once");
     let mut second = talk.accept("twice");
@@ -298,10 +289,8 @@ async fn an_idempotency_key_is_taken_once_in_a_session() {
     assert_eq!(stored(&store, &talk).await.len(), 1);
 }
 
-#[tokio::test]
-async fn readers_see_only_whole_commits_while_the_writer_works() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn readers_see_only_whole_commits_while_the_writer_works(home: Home) {
+    let store = home.open().await;
     let mut talk = Conversation::new();
     store.commit(vec![talk.create()]).await.unwrap();
     let id = talk.id;
@@ -325,3 +314,13 @@ async fn readers_see_only_whole_commits_while_the_writer_works() {
     }
     reader.await.unwrap();
 }
+
+on_each_engine!(
+    a_turn_is_read_as_it_was_written,
+    a_turn_and_its_end_may_come_in_one_batch,
+    one_batch_holds_many_sessions,
+    a_page_of_events_ends_at_its_bounds_and_the_next_begins_there,
+    what_does_not_follow_is_refused_and_nothing_of_its_batch_is_written,
+    an_idempotency_key_is_taken_once_in_a_session,
+    readers_see_only_whole_commits_while_the_writer_works,
+);

@@ -1,4 +1,4 @@
-//! The store against real files.
+//! The store against real files, and a real PostgreSQL.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,10 +10,12 @@ mod conversation;
 mod crash;
 mod documents;
 mod erasure;
+mod home;
 mod journal;
 mod model;
 mod opening;
 mod pages;
+mod server;
 mod view;
 
 use std::path::Path;

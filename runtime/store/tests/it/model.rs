@@ -6,7 +6,7 @@ use orchestratai_shared::{EventBody, LogId, Message, SessionId, TurnId};
 use orchestratai_store::{JournalEntry, Store, Write};
 use proptest::prelude::*;
 
-use crate::{conversation::Conversation, open};
+use crate::{conversation::Conversation, home::Home};
 
 /// What a random history is made of; the number picks a session.
 #[derive(Debug, Clone, Copy)]
@@ -222,6 +222,15 @@ impl World {
 
 #[test]
 fn any_history_reads_as_a_model_says() {
+    any_history_reads_as_a_model_says_on(Home::sqlite);
+}
+
+#[test]
+fn any_history_reads_as_a_model_says_in_postgresql() {
+    any_history_reads_as_a_model_says_on(Home::postgres);
+}
+
+fn any_history_reads_as_a_model_says_on(home: fn() -> Home) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -233,18 +242,18 @@ fn any_history_reads_as_a_model_says() {
     };
     proptest!(config, |(steps in proptest::collection::vec(step(), 1..60))| {
         runtime.block_on(async {
-            let folder = tempfile::tempdir().unwrap();
-            let mut store = open(folder.path()).await;
+            let home = home();
+            let mut store = home.open().await;
             let mut world = World::new();
             for step in steps {
                 world.take(step, &store).await;
                 if matches!(step, Step::Reopen) {
                     store.close().await.unwrap();
-                    store = open(folder.path()).await;
+                    store = home.open().await;
                 }
                 if matches!(step, Step::Crash) {
                     drop(store);
-                    store = open(folder.path()).await;
+                    store = home.open().await;
                 }
                 if matches!(step, Step::Reopen | Step::Crash | Step::Bad(_)) {
                     world.check(&store).await;

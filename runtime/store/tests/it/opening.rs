@@ -183,8 +183,8 @@ async fn a_place_that_cannot_be_written_is_named() {
 #[tokio::test]
 async fn a_location_of_another_kind_is_refused_without_its_password() {
     for location in [
-        "postgres://ada:secret@db/orchestratai",
-        "mysql://x",
+        "postgres://ada:secret@[db/orchestratai",
+        "mysql://ada:secret@db/orchestratai",
         "",
         "sqlite:",
         "sqlite::memory:",

@@ -3,12 +3,13 @@
 use orchestratai_shared::{LogId, MessageId};
 use orchestratai_store::{StoreError, Write};
 
-use crate::{conversation::Conversation, open};
+use crate::{
+    conversation::Conversation,
+    home::{Home, on_each_engine},
+};
 
-#[tokio::test]
-async fn pages_backwards_give_all_once_and_in_order() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn pages_backwards_give_all_once_and_in_order(home: Home) {
+    let store = home.open().await;
     let (mut talk, mut other) = (Conversation::new(), Conversation::new());
     let turns: Vec<Write> = (0..40).flat_map(|n| talk.turn(&format!("question {n}"))).collect();
     store
@@ -67,3 +68,5 @@ async fn pages_backwards_give_all_once_and_in_order() {
     assert!(store.messages(nobody, 5, None).await.unwrap().items.is_empty());
     assert!(store.logs(nobody, 5, None).await.unwrap().items.is_empty());
 }
+
+on_each_engine!(pages_backwards_give_all_once_and_in_order,);

@@ -23,7 +23,7 @@ async fn tables_and_view_have_the_columns_that_operators_know() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let mut raw = SqliteConnectOptions::new()
-        .filename(store.path())
+        .filename(store.location())
         .connect()
         .await
         .unwrap();
@@ -53,7 +53,7 @@ async fn the_view_shows_what_the_logs_endpoint_shows_and_uses_the_index() {
     store.commit(batch).await.unwrap();
     store.checkpoint().await.unwrap();
     let mut raw = SqliteConnectOptions::new()
-        .filename(store.path())
+        .filename(store.location())
         .connect()
         .await
         .unwrap();

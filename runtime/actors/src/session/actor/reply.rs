@@ -1,6 +1,7 @@
 //! How submissions and cancellations are answered.
 
 use super::*;
+use crate::gateway::unreadable;
 
 /// Whom a core's reply goes to.
 pub(super) enum ReplySink {
@@ -125,9 +126,8 @@ impl Session {
         let events = match events {
             Ok(events) => events,
             Err(error) => {
-                tracing::error!(session.id = %self.id(), error = %error, "a repeated message could not be looked up");
-                let refusal = Refusal::new(ErrorCode::InternalError, "The journal cannot be read just now.");
-                return self.refuse(sink, client_message_id, refusal);
+                tracing::warn!(session.id = %self.id(), "a repeated message could not be looked up");
+                return self.refuse(sink, client_message_id, unreadable(&error));
             }
         };
         let first = events

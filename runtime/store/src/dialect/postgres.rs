@@ -1,0 +1,182 @@
+//! What is peculiar to PostgreSQL: addresses, connections, and locks of the application's own.
+
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, Statement};
+use sqlx::{
+    ConnectOptions, Connection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use super::BUSY_TIMEOUT;
+use crate::Durability;
+
+/// Where a database is. Shown without the password.
+#[derive(Clone)]
+pub(crate) struct Address {
+    options: PgConnectOptions,
+    shown: String,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServerRole {
+    /// Commits to the journal; a single connection, which never becomes another one unnoticed.
+    Journal(Durability),
+    /// Changes documents and the schema; a single connection.
+    Writer,
+    /// So many that only read, each transaction as of one moment.
+    Readers(u32),
+}
+
+/// The application's locks in a database, by number.
+const WRITE_LOCK: i64 = 0x6f72_6368_0001;
+const JOURNAL_LOCK: i64 = 0x6f72_6368_0002;
+
+/// How long it may take to have a connection, making one included: for who reads, and for who commits, behind whom others wait.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+const ACQUIRE_TIMEOUT_JOURNAL: Duration = Duration::from_secs(1);
+/// A connection that has rested for longer is asked whether it still is one before it is used.
+const RESTED: Duration = Duration::from_secs(5);
+/// Statements of a batch differ in their numbers of rows, up to [`ROWS_MAX`](crate::rows::ROWS_MAX) of some six kinds each.
+const STATEMENTS_KEPT: usize = 400;
+
+impl Address {
+    /// Whether a location is meant to be one of these.
+    pub(crate) fn is_one(location: &str) -> bool {
+        location.starts_with("postgres://") || location.starts_with("postgresql://")
+    }
+}
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let options: PgConnectOptions = url
+            .parse()
+            .map_err(|_unread| "it is no address of a PostgreSQL database")?;
+        let database = options.get_database().unwrap_or_else(|| options.get_username());
+        let shown = match options.get_socket() {
+            Some(socket) => format!("postgres://{}/{database}", socket.display()),
+            None => format!("postgres://{}:{}/{database}", options.get_host(), options.get_port()),
+        };
+        Ok(Self { options, shown })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown)
+    }
+}
+
+/// Connects.
+pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<DatabaseConnection, DbErr> {
+    let millis = |time: Duration| time.as_millis().to_string();
+    let mut session = vec![
+        // Who is cut off from a network is seen to be gone within half a minute, and holds no lock for longer.
+        ("tcp_keepalives_idle", "10".to_owned()),
+        ("tcp_keepalives_interval", "5".to_owned()),
+        ("tcp_keepalives_count", "4".to_owned()),
+        // A process that stands still in the middle of a transaction must not keep its rows locked.
+        ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION_MAX)),
+        ("lock_timeout", millis(BUSY_TIMEOUT)),
+    ];
+    let connections = match role {
+        ServerRole::Journal(durability) => {
+            let is_flushed = durability == Durability::Full;
+            session.push(("synchronous_commit", if is_flushed { "on" } else { "off" }.to_owned()));
+            1
+        }
+        ServerRole::Writer => 1,
+        ServerRole::Readers(connections) => {
+            session.push(("default_transaction_isolation", "repeatable read".to_owned()));
+            session.push(("default_transaction_read_only", "on".to_owned()));
+            connections
+        }
+    };
+    let options = address
+        .options
+        .clone()
+        .application_name("orchestratai")
+        .statement_cache_capacity(STATEMENTS_KEPT)
+        .options(session)
+        .disable_statement_logging();
+    let is_journal = matches!(role, ServerRole::Journal(_));
+    let mut pool = PgPoolOptions::new()
+        .max_connections(connections)
+        // None is made unasked in place of the journal's.
+        .min_connections(u32::from(!is_journal))
+        .acquire_timeout(if is_journal {
+            ACQUIRE_TIMEOUT_JOURNAL
+        } else {
+            ACQUIRE_TIMEOUT
+        })
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false);
+    if is_journal {
+        // What the connection stands for, the lock of the journal, would be gone with it.
+        let is_second = std::sync::Arc::new(AtomicBool::new(false));
+        pool = pool.after_connect(move |_, _| {
+            let is_second = is_second.swap(true, Ordering::Relaxed);
+            Box::pin(async move {
+                match is_second {
+                    false => Ok(()),
+                    true => Err(sqlx::Error::PoolClosed),
+                }
+            })
+        });
+    } else {
+        pool = pool.before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > RESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        });
+    }
+    let pool = pool
+        .connect_with(options)
+        .await
+        .map_err(|error| DbErr::Conn(RuntimeErr::SqlxError(error.into())))?;
+    Ok(pool.into())
+}
+
+/// How long a transaction may rest in the middle. No statement of ours waits for anything but the database in there.
+const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(10);
+
+/// Waits for the lock of those who change documents or the schema, and keeps it until the transaction ends.
+pub(super) async fn take_write_lock(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
+    let lock = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT pg_advisory_xact_lock($1)",
+        [WRITE_LOCK.into()],
+    );
+    transaction.execute_raw(lock).await.map(drop)
+}
+
+/// Takes the lock of the one who writes the journal, unless another process has it. It is kept for as long as the
+/// connection lives: whoever commits on that connection has it, and whoever gets it knows that no transaction of the one before
+/// is under way any more.
+pub(crate) async fn try_journal_lock(connection: &DatabaseConnection) -> Result<bool, DbErr> {
+    let lock = Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        "SELECT pg_try_advisory_lock($1)",
+        [JOURNAL_LOCK.into()],
+    );
+    let row = connection.query_one_raw(lock).await?;
+    row.map_or(Ok(false), |row| row.try_get_by_index(0))
+}
