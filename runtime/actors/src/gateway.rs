@@ -281,6 +281,7 @@ impl Gateway {
     pub fn measure(&self, metrics: &Metrics) {
         let lag = self.inner.store.apply_lag();
         metrics.journal_unapplied(lag.bytes, lag.age);
+        metrics.ready(self.inner.admission.is_ready() && !self.inner.admission.is_draining());
     }
 
     /// How each part is doing.

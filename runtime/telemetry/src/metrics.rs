@@ -48,6 +48,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     agents: Arc<AgentVectors>,
+    ready: IntGauge,
     turns_in_flight: IntGauge,
     turns_resumed: IntCounter,
     time_to_first_event: Histogram,
@@ -90,6 +91,7 @@ impl Metrics {
         let events_published = counter_vec(r, &names::EVENTS_PUBLISHED);
         let inner = Inner {
             agents: Arc::new(AgentVectors::register(r)),
+            ready: gauge(r, &names::READY),
             turns_in_flight: gauge(r, &names::TURNS_IN_FLIGHT),
             turns_resumed: counter(r, &names::TURNS_RESUMED),
             time_to_first_event: histogram(r, &names::TIME_TO_FIRST_EVENT, names::SECONDS_BUCKETS),
@@ -106,7 +108,7 @@ impl Metrics {
             second_stage_duration: histogram(r, &names::SECOND_STAGE_DURATION, names::SECONDS_BUCKETS),
             connections: PerValue::resolve::<Transport, _>(&gauge_vec(r, &names::CONNECTIONS), &[]),
             slow_consumers: PerValue::resolve::<SlowConsumerAction, _>(&counter_vec(r, &names::SLOW_CONSUMERS), &[]),
-            websocket_closes: counter_vec(r, &names::WEBSOCKET_CLOSES),
+            websocket_closes: websocket_closes(r),
             sessions_live: gauge(r, &names::SESSIONS_LIVE),
             sessions_rehydrated: counter(r, &names::SESSIONS_REHYDRATED),
             sessions_passivated: counter(r, &names::SESSIONS_PASSIVATED),
@@ -134,6 +136,11 @@ impl Metrics {
     #[must_use]
     pub fn agent(&self, agent: &str) -> AgentMetrics {
         self.0.agents.resolve(agent)
+    }
+
+    /// Whether messages are taken now.
+    pub fn ready(&self, is_ready: bool) {
+        self.0.ready.set(i64::from(is_ready));
     }
 
     /// A turn was accepted; it counts as in flight for as long as the answer is kept.
@@ -195,10 +202,8 @@ impl Metrics {
 
     /// A WebSocket connection has ended with `code`. A code that only a peer can have thought of counts as `other`.
     pub fn websocket_closed(&self, code: u16) {
-        let label = match code {
-            1000..=1015 | 4000 | 4001 | 4003 | 4008 | 4029 => &Digits::of(code),
-            _ => "other",
-        };
+        let is_known = CLOSE_CODES.contains(&code);
+        let label = if is_known { &Digits::of(code) } else { "other" };
         self.0.websocket_closes.with_label_values(&[label]).inc();
     }
 
@@ -287,6 +292,22 @@ impl Metrics {
     pub fn describe() -> &'static [MetricDescription] {
         names::ALL
     }
+}
+
+/// The close codes of RFC 6455 and our own.
+const CLOSE_CODES: [u16; 21] = [
+    1000, 1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 1015, 4000, 4001, 4003,
+    4008, 4029,
+];
+
+/// Every code from 0 on: what Prometheus first sees at 20 has not grown for it.
+fn websocket_closes(registry: &Registry) -> IntCounterVec {
+    let closes = counter_vec(registry, &names::WEBSOCKET_CLOSES);
+    for code in CLOSE_CODES {
+        closes.with_label_values(&[&*Digits::of(code)]);
+    }
+    closes.with_label_values(&["other"]);
+    closes
 }
 
 /// The methods that HTTP has; a client may make up others, without bound.
@@ -386,6 +407,7 @@ mod tests {
     fn used() -> Metrics {
         let metrics = Metrics::new(&BuildInfo::default());
         let second = Duration::from_secs(1);
+        metrics.ready(true);
         let agent = metrics.agent("billing");
         agent.turn_ended(TurnOutcome::Completed, second);
         agent.cache_asked(true);
@@ -474,6 +496,7 @@ mod tests {
             r#"orchestratai_turns_total{agent="billing",outcome="completed"} 1"#,
         );
         check(&text, r#"orchestratai_turns_total{agent="billing",outcome="failed"} 0"#);
+        check(&text, "orchestratai_ready 1");
         check(
             &text,
             r#"orchestratai_cache_requests_total{agent="billing",status="hit"} 1"#,
@@ -488,6 +511,7 @@ mod tests {
         );
         check(&text, r#"orchestratai_events_published_total{type="message_delta"} 1"#);
         check(&text, r#"orchestratai_events_published_total{type="turn_failed"} 0"#);
+        check(&text, r#"orchestratai_websocket_closes_total{code="4029"} 0"#);
         check(
             &text,
             r#"orchestratai_admission_refused_total{reason="double_texting"} 1"#,

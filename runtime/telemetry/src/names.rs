@@ -101,6 +101,8 @@ macro_rules! metrics {
 }
 
 metrics! {
+    READY = Gauge "ready" [] Count
+        "1 while messages are taken: all that an answer needs is loaded, and the server does not drain; else 0.";
     TURNS = Counter "turns_total" [AGENT, OUTCOME] Count
         "Turns that have ended, by the agent that had them last.";
     TURN_DURATION = Histogram "turn_duration_seconds" [AGENT, OUTCOME] Seconds
@@ -115,7 +117,7 @@ metrics! {
         "From the receipt of a message to the publication of message_accepted.";
     TIME_TO_FIRST_TOKEN = Histogram "time_to_first_token_seconds" [] Seconds
         "From the receipt of a message to the publication of the answer's first message_delta.";
-    ADMISSION_REFUSED = Counter "admission_refused_total" [label("reason", "turns, queue, draining, double_texting")] Count
+    ADMISSION_REFUSED = Counter "admission_refused_total" [label("reason", "turns, queue, draining, starting, double_texting")] Count
         "Messages that were refused for want of room, or because the server starts or drains or the session is busy.";
     EVENTS_PUBLISHED = Counter "events_published_total" [label("type", "a type of the wire contract")] Count
         "Events and signals published by sessions, counted once however many clients follow.";
