@@ -3,12 +3,17 @@
 //!
 //! `scripts/bootstrap` installs the programs. Where one is missing a test fails and says so: it is never skipped.
 
+pub mod alertmanager;
 pub mod postgres;
+pub mod prometheus;
 pub mod redis;
 
+mod http;
 mod process;
 
+pub use alertmanager::Alertmanager;
 pub use postgres::Postgres;
+pub use prometheus::Prometheus;
 pub use redis::Redis;
 
 use std::net::TcpListener;
