@@ -1,11 +1,11 @@
-//! The table of metrics in the documents is written from [`Metrics::describe`], and whoever names a metric names one that
-//! there is.
+//! The table of metrics in the documents is written from [`Metrics::describe`]. That dashboards and rules name only what
+//! stands in it, and find data there, is held by the tests of the binary, with a real Prometheus.
 //!
 //! `UPDATE_DOCS=1 cargo test -p orchestratai-telemetry documents` writes the table anew.
 
-use std::{collections::BTreeSet, fmt::Write as _, fs, path::PathBuf};
+use std::{fmt::Write as _, fs, path::PathBuf};
 
-use crate::{MetricKind, Metrics, names};
+use crate::{Metrics, names};
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -60,42 +60,4 @@ fn the_table_of_metrics_is_not_stale() {
     }
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(found == expected, "{} is stale: run with UPDATE_DOCS=1", path.display());
-}
-
-/// The names that a text speaks of: every `orchestratai_…` as long as it goes.
-fn named(text: &str) -> BTreeSet<&str> {
-    text.match_indices("orchestratai_")
-        .map(|(start, _)| {
-            let rest = &text[start..];
-            let end = rest
-                .find(|c: char| !c.is_ascii_lowercase() && c != '_')
-                .unwrap_or(rest.len());
-            &rest[..end]
-        })
-        .collect()
-}
-
-#[test]
-fn dashboards_and_alerts_name_only_metrics_that_there_are() {
-    let mut known = BTreeSet::new();
-    for metric in Metrics::describe() {
-        known.insert(metric.name.to_owned());
-        if metric.kind == MetricKind::Histogram {
-            known.extend(["bucket", "sum", "count"].map(|part| format!("{}_{part}", metric.name)));
-        }
-    }
-    // Prometheus reads the token from this file; it is a path and no metric.
-    known.insert("orchestratai_token".to_owned());
-    let mut read = 0;
-    for folder in ["dashboards", "deploy/prometheus"] {
-        for entry in fs::read_dir(root().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let text = fs::read_to_string(&path).unwrap();
-            for name in named(&text) {
-                assert!(known.contains(name), "{}: there is no metric {name}", path.display());
-            }
-            read += named(&text).len();
-        }
-    }
-    assert!(read > 20, "only {read} names were found in dashboards and alerts");
 }
