@@ -20,6 +20,7 @@ mod crash;
 mod database_server;
 mod evaluating;
 mod full_disk;
+mod monitoring;
 mod order;
 mod outside;
 mod picture;
