@@ -26,6 +26,7 @@ use crate::{
     entity::{erased_session, journal, message, session, turn},
     meta,
     rows::{ROWS_MAX, insert, text, time},
+    snapshot::embedded,
     statements,
     store::Writer,
     transaction,
@@ -262,6 +263,7 @@ async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Resu
         .filter(turn::Column::SessionId.eq(id))
         .exec(transaction)
         .await?;
+    embedded::erase(transaction, session_id).await?;
     session::Entity::delete_by_id(id).exec(transaction).await?;
     Ok(())
 }

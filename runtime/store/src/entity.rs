@@ -16,6 +16,7 @@ pub(crate) mod message;
 pub(crate) mod meta;
 pub(crate) mod removed_document;
 pub(crate) mod session;
+pub(crate) mod session_snapshot;
 pub(crate) mod turn;
 
 /// A count as it left us: databases know no unsigned numbers.

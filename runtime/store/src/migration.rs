@@ -1,6 +1,7 @@
 //! The migrations, oldest first. One that has been released is never changed.
 
 mod m20261122_000001_core;
+mod m20261127_000002_snapshots;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -9,6 +10,9 @@ pub(crate) struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_core::Migration)]
+        vec![
+            Box::new(m20261122_000001_core::Migration),
+            Box::new(m20261127_000002_snapshots::Migration),
+        ]
     }
 }

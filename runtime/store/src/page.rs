@@ -1,5 +1,7 @@
 //! Pages of a session's messages and retrieval logs, newest last.
 
+use std::collections::HashMap;
+
 use orchestratai_shared::{
     AgentId, Confidence, LogId, Message, MessageId, MessageRole, RetrievalLog, SessionId, event::EventBody,
 };
@@ -9,8 +11,9 @@ use sea_orm::{
 
 use crate::{
     Store, StoreError,
-    entity::{journal, message, unsigned},
+    entity::{journal, message, signed, unsigned},
     frames,
+    rows::ROWS_MAX,
 };
 
 /// A page of a list that is read from its end.
@@ -88,6 +91,26 @@ pub(crate) async fn last_messages(
     rows.truncate(limit);
     let items = rows.into_iter().rev().map(read_message).collect::<Result<_, _>>()?;
     Ok(Page { items, has_more })
+}
+
+/// The messages that the events with these `seq` have brought, by `seq`.
+pub(crate) async fn messages_at(
+    reader: &impl ConnectionTrait,
+    id: SessionId,
+    seqs: &[u64],
+) -> Result<HashMap<u64, Message>, StoreError> {
+    let mut messages = HashMap::new();
+    for seqs in seqs.chunks(ROWS_MAX) {
+        let rows = message::Entity::find()
+            .filter(message::Column::SessionId.eq(TextUuid(id.0)))
+            .filter(message::Column::Seq.is_in(seqs.iter().map(|seq| signed(*seq))))
+            .all(reader)
+            .await?;
+        for row in rows {
+            messages.insert(unsigned(row.seq), read_message(row)?);
+        }
+    }
+    Ok(messages)
 }
 
 fn read_message(row: message::Model) -> Result<Message, StoreError> {

@@ -12,6 +12,7 @@ use crate::{
     Store, StoreError,
     entity::{erased_session, session, turn, unsigned},
     events, page,
+    snapshot::rehydrate::Candidate,
 };
 
 /// What is known of a session, read at one moment.
@@ -74,33 +75,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn rehydrate(&self, id: SessionId, transcript: usize) -> Result<Option<SessionRecord>, StoreError> {
-        self.settle(id).await?;
-        let reader = self.read().await?;
-        let Some(row) = session::Entity::find_by_id(TextUuid(id.0)).one(&reader).await? else {
-            return Ok(None);
-        };
-        let erased_through = erased_through(&reader, id).await?;
-        let turns = turn::Entity::find()
-            .filter(turn::Column::SessionId.eq(TextUuid(id.0)))
-            .order_by_asc(turn::Column::AcceptedSeq)
-            .all(&reader)
-            .await?;
-        let keys: Vec<AcceptedKey> = turns.iter().map(accepted_key).collect();
-        let open_turns = open_turns(&reader, id, &keys).await?;
-        let transcript = page::last_messages(&reader, id, transcript, None).await?.items;
-        reader.commit().await?;
-        let organization = row.organization_id.as_str().into();
-        let last_seq = unsigned(row.last_seq);
-        let session = chat_session(row);
-        Ok(Some(SessionRecord {
-            session,
-            organization,
-            last_seq,
-            keys,
-            open_turns,
-            transcript,
-            erased_through,
-        }))
+        let rehydrated = self.rehydrate_from(id, transcript, Candidate::Absent).await?;
+        Ok(rehydrated.map(|rehydrated| rehydrated.record))
     }
 
     /// The `seq` up to which an erased session of this id went; 0 where there was none.
@@ -129,6 +105,53 @@ impl Store {
             .await?;
         Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
     }
+}
+
+/// What the tables say of a session in one row each.
+pub(crate) struct Head {
+    pub(crate) session: ChatSession,
+    pub(crate) organization: Arc<str>,
+    pub(crate) last_seq: u64,
+    pub(crate) erased_through: u64,
+}
+
+/// The head of a session, or none where there is no such session.
+pub(crate) async fn head(reader: &impl ConnectionTrait, id: SessionId) -> Result<Option<Head>, StoreError> {
+    let Some(row) = session::Entity::find_by_id(TextUuid(id.0)).one(reader).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Head {
+        organization: row.organization_id.as_str().into(),
+        last_seq: unsigned(row.last_seq),
+        session: chat_session(row),
+        erased_through: erased_through(reader, id).await?,
+    }))
+}
+
+/// All that is known of a session, without a snapshot.
+pub(crate) async fn in_full(
+    reader: &impl ConnectionTrait,
+    head: Head,
+    transcript: usize,
+) -> Result<SessionRecord, StoreError> {
+    let id = head.session.id;
+    let turns = turn::Entity::find()
+        .filter(turn::Column::SessionId.eq(TextUuid(id.0)))
+        .order_by_asc(turn::Column::AcceptedSeq)
+        .all(reader)
+        .await?;
+    let keys: Vec<AcceptedKey> = turns.iter().map(accepted_key).collect();
+    let open_turns = open_turns(reader, id, &keys).await?;
+    let transcript = page::last_messages(reader, id, transcript, None).await?.items;
+    Ok(SessionRecord {
+        session: head.session,
+        organization: head.organization,
+        last_seq: head.last_seq,
+        keys,
+        open_turns,
+        transcript,
+        erased_through: head.erased_through,
+    })
 }
 
 async fn erased_through(reader: &impl ConnectionTrait, id: SessionId) -> Result<u64, StoreError> {

@@ -16,6 +16,7 @@ mod model;
 mod opening;
 mod pages;
 mod server;
+mod snapshots;
 mod view;
 
 use std::path::Path;
