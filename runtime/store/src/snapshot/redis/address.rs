@@ -4,10 +4,6 @@ use std::fmt;
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsMode, sentinel::SentinelNodeConnectionInfo};
 
-/// What an address may be, for people.
-pub const ALLOWED: &str = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, \
-                           redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE[/DB] or redis+cluster://HOST:PORT,HOST:PORT";
-
 /// Where Redis is. Shown without what it is entered with.
 #[derive(Clone)]
 pub struct RedisAddress {
@@ -29,6 +25,11 @@ pub(super) enum Place {
 }
 
 impl RedisAddress {
+    /// What an address may be, for people.
+    pub const ALLOWED: &str = "redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss:// for TLS, \
+                               redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/SERVICE[/DB] or \
+                               redis+cluster://HOST:PORT,HOST:PORT";
+
     /// Reads a URL: `redis://`, `rediss://` (TLS), `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB]`,
     /// `redis+cluster://HOST:PORT,HOST:PORT`, the last two with `rediss` too. User and password stand before the first host,
     /// percent-encoded; those of Sentinel itself are the parameters `sentinel_user` and `sentinel_password`. `None` where it
