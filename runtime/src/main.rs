@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`arguments`] and [`settings`] say what is wanted, [`commands`] does it, [`failure`] is how it ends
 //! where it does not succeed. What the commands stand on: [`data_dir`] (the folder and who has it), [`house`] (database,
-//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`knowledge_watch`], [`signals`]; and
+//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
 //! [`chat`], the terminal client.
 
 mod arguments;
@@ -19,6 +19,7 @@ mod knowledge_watch;
 mod progress_bar;
 mod settings;
 mod signals;
+mod snapshots;
 
 use std::{
     io::{self, Write},

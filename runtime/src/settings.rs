@@ -24,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use orchestratai_store::RedisAddress;
 use orchestratai_telemetry::{LogFormat, TracingSettings};
 
 pub(crate) use layers::Overrides;
@@ -44,6 +45,8 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) actors: ActorSettings,
     pub(crate) store: StoreSettings,
+    pub(crate) redis: Option<RedisAddress>,
+    pub(crate) snapshots: SnapshotSettings,
     pub(crate) knowledge: KnowledgeSettings,
     pub(crate) retrieval: RetrievalSettings,
     pub(crate) agents: AgentSettings,
@@ -133,6 +136,16 @@ pub(crate) enum Durability {
     Process,
 }
 
+/// How snapshots of sessions are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct SnapshotSettings {
+    pub(crate) enabled: bool,
+    /// In Redis only.
+    pub(crate) write_after: Duration,
+    pub(crate) ttl: Duration,
+    pub(crate) load_timeout: Duration,
+}
+
 /// What the knowledge base begins with.
 #[derive(Debug, Clone)]
 pub(crate) struct KnowledgeSettings {
@@ -195,6 +208,13 @@ impl Settings {
                 shards: r.integer("actors.shards", 0..=1_024),
             },
             store: read_store(r),
+            redis: read_redis(r),
+            snapshots: SnapshotSettings {
+                enabled: r.boolean("snapshots.enabled"),
+                write_after: r.duration("snapshots.write_after", TENTH..=HOUR),
+                ttl: r.duration("snapshots.ttl", SECOND..=365 * 24 * HOUR),
+                load_timeout: r.duration("snapshots.load_timeout", Duration::from_millis(1)..=10 * SECOND),
+            },
             knowledge: KnowledgeSettings {
                 demo: r.boolean("knowledge.demo"),
             },
@@ -390,6 +410,18 @@ fn read_store(r: &mut Reader) -> StoreSettings {
         ),
         readers: r.integer("store.readers", 1..=64),
     }
+}
+
+fn read_redis(r: &mut Reader) -> Option<RedisAddress> {
+    let url = r.value(
+        "redis.url",
+        format!("empty, or {}", RedisAddress::ALLOWED),
+        |raw| match text(raw)? {
+            "" => Some(None),
+            url => RedisAddress::parse(url).map(Some),
+        },
+    );
+    url.flatten()
 }
 
 fn read_retrieval(r: &mut Reader) -> RetrievalSettings {

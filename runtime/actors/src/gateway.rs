@@ -12,6 +12,7 @@ use std::{
 };
 
 use actix::Recipient;
+use futures_util::future::join_all;
 use orchestratai_agents::routing::{Router, RoutingDecision};
 use orchestratai_shared::{
     Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, RetrievalLog,
@@ -19,6 +20,7 @@ use orchestratai_shared::{
 };
 use orchestratai_store::{EventsPage, Page, Store, StoreError};
 use orchestratai_telemetry::Metrics;
+use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -28,12 +30,13 @@ use crate::{
     link::SessionLink,
     publish::{Cut, Publish},
     refusal::Refusal,
-    registry::{Dispatch, Resume},
+    registry::{CaptureAll, Dispatch, Resume},
     session::{
         core::Recorded,
         messages::{Command, Drain, Subscribe},
         subscriber::ConnectionId,
     },
+    snapshotter::{WriteAll, tally::Tally},
 };
 
 /// A user's message on its way in.
@@ -116,6 +119,25 @@ pub(crate) struct ShardHandle {
     pub(crate) dispatch: Recipient<Dispatch>,
     pub(crate) resume: Recipient<Resume>,
     pub(crate) drain: Recipient<Drain>,
+    pub(crate) capture: Recipient<CaptureAll>,
+    /// Where snapshots are kept.
+    pub(crate) snapshotter: Option<Recipient<WriteAll>>,
+    /// What is dirty in the shard.
+    pub(crate) dirty: Arc<Tally>,
+}
+
+impl ShardHandle {
+    fn capture_all(&self, done: oneshot::Sender<()>) {
+        #[expect(clippy::disallowed_methods, reason = "once in a process's life")]
+        self.capture.do_send(CaptureAll(done));
+    }
+
+    fn write_all(&self, done: oneshot::Sender<()>) {
+        if let Some(snapshotter) = &self.snapshotter {
+            #[expect(clippy::disallowed_methods, reason = "once in a process's life")]
+            snapshotter.do_send(WriteAll(done));
+        }
+    }
 }
 
 /// Bytes of one page of events; a page of the longest events there are is shorter than was asked for.
@@ -124,6 +146,9 @@ const EVENTS_BYTES_MAX: usize = 8 << 20;
 const TRIES_MAX: u32 = 20;
 /// How long one waits before the next try.
 const RETRY_AFTER: Duration = Duration::from_millis(25);
+/// How long sessions may take to give their states when the server stops, and how long these may take to be written.
+const CAPTURE_MAX: Duration = Duration::from_secs(1);
+const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// When clients may come back after a drain.
 const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 
@@ -282,6 +307,11 @@ impl Gateway {
         let lag = self.inner.store.apply_lag();
         metrics.journal_unapplied(lag.bytes, lag.age);
         metrics.ready(self.inner.admission.is_ready() && !self.inner.admission.is_draining());
+        let dirty = self.inner.shards.iter().map(|shard| shard.dirty.get());
+        let (count, lag) = dirty.fold((0, Duration::ZERO), |(count, lag), (more, age)| {
+            (count + more, lag.max(age))
+        });
+        metrics.snapshots_dirty(count, lag);
     }
 
     /// How each part is doing.
@@ -377,6 +407,33 @@ impl Gateway {
             close: true,
             reconnect_after: RECONNECT_AFTER,
         });
+        self.flush_snapshots().await;
+    }
+
+    /// Writes a snapshot of every session that has changed since its last one, as far as that can be done in a moment. What
+    /// cannot be is in the journal.
+    async fn flush_snapshots(&self) {
+        for (limit, flush) in [
+            (
+                CAPTURE_MAX,
+                ShardHandle::capture_all as fn(&ShardHandle, oneshot::Sender<()>),
+            ),
+            (FLUSH_MAX, ShardHandle::write_all),
+        ] {
+            let all = self
+                .inner
+                .shards
+                .iter()
+                .filter(|shard| shard.snapshotter.is_some())
+                .map(|shard| {
+                    let (sender, done) = oneshot::channel();
+                    flush(shard, sender);
+                    done
+                });
+            if timeout(limit, join_all(all.collect::<Vec<_>>())).await.is_err() {
+                tracing::warn!("not all snapshots were written; sessions will be started from the journal");
+            }
+        }
     }
 
     fn tell_all(&self, drain: Drain) {

@@ -7,7 +7,7 @@
 //! This crate knows no HTTP and no WebSocket: a subscriber is a `Recipient<Publish>`, and how its socket is cut is a
 //! [`Cut`].
 //!
-//! In reading order: [`session`], `registry`, `orchestrator`, `agent`, `panel`, `journal`, `shard`, `admission`, [`gateway`],
+//! In reading order: [`session`], `registry`, `orchestrator`, `agent`, `panel`, `journal`, [`snapshotter`], `shard`, `admission`, [`gateway`],
 //! `link`, [`publish`], `start`.
 
 mod admission;
@@ -23,6 +23,7 @@ pub mod refusal;
 mod registry;
 pub mod session;
 mod shard;
+pub mod snapshotter;
 mod start;
 
 pub use gateway::{Accepted, Gateway, Submission, Subscription, TurnRecord};
@@ -32,4 +33,5 @@ pub use publish::{CloseReason, Cut, Frame, Publish};
 pub use refusal::{CancelRefusal, Refusal};
 pub use session::core::{DoubleTexting, Recorded};
 pub use shard::SessionSettings;
+pub use snapshotter::{Snapshots, keeper::SnapshotKeeper};
 pub use start::{Parts, start};

@@ -5,8 +5,8 @@ use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use orchestratai_shared::{ChatSession, ErrorCode, SessionId, Timestamp};
-use orchestratai_store::{SessionRecord, StoreError, Write};
-use orchestratai_telemetry::ActorKind;
+use orchestratai_store::{Candidate, Rehydrated, SessionRecord, SnapshotUse, StoreError, Write};
+use orchestratai_telemetry::{ActorKind, SnapshotLoadOutcome};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         messages::{Command, Drain, Sweep},
     },
     shard::Shard,
+    snapshotter::{Capture, FlushGuard},
 };
 
 /// Knows the sessions of one shard.
@@ -82,18 +83,13 @@ impl SessionRegistry {
         );
     }
 
-    fn started(
-        &mut self,
-        session_id: SessionId,
-        loaded: Result<Option<SessionRecord>, Refusal>,
-        ctx: &mut Context<Self>,
-    ) {
+    fn started(&mut self, session_id: SessionId, loaded: Result<Option<Rehydrated>, Refusal>, ctx: &mut Context<Self>) {
         let waiting = match self.sessions.remove(&session_id) {
             Some(Entry::Starting(waiting)) => waiting,
             Some(Entry::Live(_)) | None => return,
         };
-        let record = match loaded {
-            Ok(Some(record)) => record,
+        let rehydrated = match loaded {
+            Ok(Some(rehydrated)) => rehydrated,
             Ok(None) => {
                 // Somebody who would have it created may have come to wait behind somebody who would not.
                 let (creators, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|dispatch| dispatch.create);
@@ -112,7 +108,7 @@ impl SessionRegistry {
                 return;
             }
         };
-        let session = Session::start_from(record, Rc::clone(&self.shard), ctx.address());
+        let session = Session::start_from(rehydrated, Rc::clone(&self.shard), ctx.address());
         self.shard.metrics.session_rehydrated();
         for dispatch in waiting {
             pass(&session, dispatch.command);
@@ -132,8 +128,8 @@ impl SessionRegistry {
     }
 }
 
-/// The session from the journal; created where it is unknown and may be.
-async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Option<SessionRecord>, Refusal> {
+/// The session from its snapshot and the journal; created where it is unknown and may be.
+async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Option<Rehydrated>, Refusal> {
     let unavailable = |reason: String, is_retryable: bool| {
         tracing::error!(session.id = %session_id, error = %reason, "a session could not be started");
         if is_retryable {
@@ -143,12 +139,16 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         Refusal::new(ErrorCode::InternalError, "The session's journal cannot be read.")
     };
     let unreadable = |error: StoreError| unavailable(error.to_string(), error.is_retryable());
+    let (candidate, failed) = candidate(shard, session_id).await;
     let found = shard
         .store
-        .rehydrate(session_id, shard.settings.transcript_messages)
+        .rehydrate_from(session_id, shard.settings.transcript_messages, candidate)
         .await;
-    if let Some(record) = found.map_err(unreadable)? {
-        return Ok(Some(record));
+    if let Some(rehydrated) = found.map_err(unreadable)? {
+        if let Some(outcome) = failed.or(shard.snapshots.is_some().then(|| outcome_of(rehydrated.snapshot))) {
+            shard.metrics.snapshot_loaded(outcome);
+        }
+        return Ok(Some(rehydrated));
     }
     if !create {
         return Ok(None);
@@ -180,7 +180,7 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         Ok(Err(failed)) => return Err(unavailable(failed.to_string(), true)),
         Err(_gone) => return Err(unavailable("the journal writer is gone".into(), true)),
     }
-    Ok(Some(SessionRecord {
+    let record = SessionRecord {
         session,
         organization: Arc::clone(&shard.organization),
         last_seq: 0,
@@ -188,7 +188,35 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         open_turns: Vec::new(),
         transcript: Vec::new(),
         erased_through,
+    };
+    Ok(Some(Rehydrated {
+        record,
+        snapshot: SnapshotUse::Absent,
+        last_event: None,
     }))
+}
+
+/// What a session may be started from, and what it was worth where nothing could be asked.
+async fn candidate(shard: &Shard, session_id: SessionId) -> (Candidate, Option<SnapshotLoadOutcome>) {
+    let Some(snapshots) = &shard.snapshots else {
+        return (Candidate::Absent, None);
+    };
+    match snapshots.snapshots.keeper.candidate(session_id).await {
+        Ok(candidate) => (candidate, None),
+        Err(error) => {
+            tracing::debug!(session.id = %session_id, error = %error, "a snapshot could not be asked for");
+            (Candidate::Absent, Some(SnapshotLoadOutcome::Failed))
+        }
+    }
+}
+
+fn outcome_of(used: SnapshotUse) -> SnapshotLoadOutcome {
+    match used {
+        SnapshotUse::Used { .. } => SnapshotLoadOutcome::Used,
+        SnapshotUse::Absent => SnapshotLoadOutcome::Absent,
+        SnapshotUse::Stale(_) => SnapshotLoadOutcome::Stale,
+        SnapshotUse::Unreadable => SnapshotLoadOutcome::Unreadable,
+    }
 }
 
 /// Passes a command on. It is not lost on a session that ends just now: whoever asked sees that its reply was dropped.
@@ -291,6 +319,27 @@ impl Handler<Drain> for SessionRegistry {
             if let Entry::Live(session) = entry {
                 #[expect(clippy::disallowed_methods, reason = "twice in a process's life")]
                 session.do_send(drain);
+            }
+        }
+    }
+}
+
+/// Lets every live session give its state for a snapshot. Answered when all have.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct CaptureAll(pub(crate) oneshot::Sender<()>);
+
+impl Handler<CaptureAll> for SessionRegistry {
+    type Result = ();
+
+    fn handle(&mut self, CaptureAll(done): CaptureAll, _: &mut Self::Context) {
+        let guard = FlushGuard::new(done);
+        for entry in self.sessions.values() {
+            if let Entry::Live(session) = entry {
+                #[expect(clippy::disallowed_methods, reason = "once in a process's life")]
+                session.do_send(Capture {
+                    asker: Some(Arc::clone(&guard)),
+                });
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::{
         core::{DoubleTexting, Policy},
         subscriber::SubscriberLimits,
     },
+    snapshotter::{Snapshots, Snapshotter},
 };
 
 /// The limits and habits of sessions, as they are configured.
@@ -97,6 +98,30 @@ pub(crate) struct Shard {
     pub(crate) metrics: Metrics,
     /// Whom new sessions belong to.
     pub(crate) organization: Arc<str>,
+    /// How their snapshots are kept, if they are.
+    pub(crate) snapshots: Option<ShardSnapshots>,
+}
+
+/// How a shard's snapshots are kept.
+pub(crate) struct ShardSnapshots {
+    pub(crate) snapshots: Snapshots,
+    snapshotter: Addr<Snapshotter>,
+}
+
+impl ShardSnapshots {
+    pub(crate) fn new(snapshots: Snapshots, snapshotter: Addr<Snapshotter>) -> Self {
+        Self { snapshots, snapshotter }
+    }
+
+    /// The one that writes them.
+    pub(crate) fn snapshotter(&self) -> &Addr<Snapshotter> {
+        &self.snapshotter
+    }
+
+    /// Whether sessions are written while they live, and not only when they leave memory.
+    pub(crate) fn writes_live_sessions(&self) -> bool {
+        self.snapshots.write_after.is_some()
+    }
 }
 
 impl Shard {

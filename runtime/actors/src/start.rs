@@ -25,7 +25,8 @@ use crate::{
     journal::Journal,
     orchestrator::Crew,
     registry::SessionRegistry,
-    shard::{SessionSettings, Shard},
+    shard::{SessionSettings, Shard, ShardSnapshots},
+    snapshotter::{Snapshots, Snapshotter, tally::Tally},
 };
 
 /// All that the actors are made of.
@@ -46,6 +47,8 @@ pub struct Parts {
     pub shards: usize,
     /// Whom new sessions belong to.
     pub organization: Arc<str>,
+    /// How snapshots of sessions are kept; `None`: not at all.
+    pub snapshots: Option<Snapshots>,
     /// Parts besides the journal that others depend on.
     pub probes: Vec<Probe>,
 }
@@ -62,6 +65,7 @@ pub fn start(parts: Parts) -> Gateway {
         settings,
         shards,
         organization,
+        snapshots,
         probes,
     } = parts;
     let admission = Admission::new(settings.turns_in_flight, metrics.clone());
@@ -83,6 +87,14 @@ pub fn start(parts: Parts) -> Gateway {
     let shards = shards.max(1);
     let handles = (0..shards).map(|_| {
         let arbiter = Arbiter::new().handle();
+        let tally = Arc::new(Tally::default());
+        let snapshots = snapshots.clone().map(|snapshots| {
+            let snapshotter = Snapshotter::new(snapshots.clone(), metrics.clone(), Arc::clone(&tally));
+            ShardSnapshots::new(snapshots, Snapshotter::start_in_arbiter(&arbiter, move |_| snapshotter))
+        });
+        let snapshotter = snapshots
+            .as_ref()
+            .map(|snapshots| snapshots.snapshotter().clone().recipient());
         let shard = Shard {
             live_sessions_max: settings.live_sessions_max / shards,
             settings: settings.clone(),
@@ -94,12 +106,16 @@ pub fn start(parts: Parts) -> Gateway {
             board: board.clone(),
             metrics: metrics.clone(),
             organization: Arc::clone(&organization),
+            snapshots,
         };
         let registry = SessionRegistry::start_in_arbiter(&arbiter, move |_| SessionRegistry::new(Rc::new(shard)));
         ShardHandle {
             dispatch: registry.clone().recipient(),
             resume: registry.clone().recipient(),
-            drain: registry.recipient(),
+            drain: registry.clone().recipient(),
+            capture: registry.recipient(),
+            snapshotter,
+            dirty: tally,
         }
     });
     Gateway::new(Inner {

@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     io::{self, Write},
+    iter,
     net::{SocketAddr, TcpListener},
     sync::Arc,
     thread::available_parallelism,
@@ -34,6 +35,7 @@ use crate::{
     knowledge_watch::KnowledgeWatch,
     settings::{self, Database, Settings, quantity::show_duration},
     signals::Signals,
+    snapshots::{self, SessionSnapshots},
 };
 
 /// Connections that may wait to be accepted: what a thousand clients that come at once need.
@@ -126,7 +128,8 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
         embedder,
     };
 
-    let gateway = start_actors(&settings, &store, &means, &metrics, &watch);
+    let snapshots = SessionSnapshots::open(&settings, &store, snapshots::count_connections(metrics.clone()))?;
+    let gateway = start_actors(&settings, &store, &means, &metrics, &watch, snapshots.as_ref());
     let server = orchestratai_web::server(
         gateway.clone(),
         knowledge.clone(),
@@ -224,7 +227,9 @@ fn start_actors(
     means: &Means,
     metrics: &Metrics,
     watch: &KnowledgeWatch,
+    snapshots: Option<&SessionSnapshots>,
 ) -> Gateway {
+    let redis = snapshots.and_then(SessionSnapshots::probe);
     orchestratai_actors::start(Parts {
         store: store.clone(),
         catalog: Arc::clone(&means.catalog),
@@ -234,7 +239,8 @@ fn start_actors(
         settings: session_settings(settings),
         shards: count_or_cores(settings.actors.shards),
         organization: DEFAULT_ORGANIZATION.into(),
-        probes: vec![watch.probe()],
+        snapshots: snapshots.map(|snapshots| snapshots.for_sessions(settings)),
+        probes: iter::once(watch.probe()).chain(redis).collect(),
     })
 }
 

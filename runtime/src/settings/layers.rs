@@ -19,14 +19,14 @@ pub(crate) const DEFAULTS: &str = include_str!("../../../config/orchestratai.tom
 const PREFIX: &str = "ORCHESTRATAI__";
 
 /// Other names by which people set a key in the environment.
-const ALIASES: [(&str, &str); 2] = [("DATABASE_URL", "store.url"), ("CORS_ORIGINS", "cors.origins")];
+const ALIASES: [(&str, &str); 3] = [
+    ("DATABASE_URL", "store.url"),
+    ("REDIS_URL", "redis.url"),
+    ("CORS_ORIGINS", "cors.origins"),
+];
 
 /// Variables that people set for other versions or other programs, and what this version makes of them.
-const NOT_YET: [(&str, &str); 5] = [
-    (
-        "REDIS_URL",
-        "this version keeps snapshots and cache in the process and its own database",
-    ),
+const NOT_YET: [(&str, &str); 4] = [
     ("OPENAI_API_KEY", "this version answers with the embedded model only"),
     ("ANTHROPIC_API_KEY", "this version answers with the embedded model only"),
     ("GEMINI_API_KEY", "this version answers with the embedded model only"),

@@ -9,7 +9,7 @@ use super::{
 };
 
 /// Keys whose values are never shown.
-const SECRET: [&str; 2] = ["auth.token", "store.url"];
+const SECRET: [&str; 3] = ["auth.token", "store.url", "redis.url"];
 
 /// Takes values from the layers, each key once.
 ///

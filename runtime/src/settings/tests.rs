@@ -177,6 +177,7 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
             ("DATABASE_URL", "sqlite:/srv/chat.db"),
             ("CORS_ORIGINS", "https://a.example, https://b.example:8443"),
             ("REDIS_URL", "redis://:hidden@cache:6379"),
+            ("ANTHROPIC_API_KEY", "hidden"),
             ("OPENAI_API_KEY", "hidden"),
             ("OLLAMA_HOST", ""),
         ],
@@ -185,6 +186,7 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
     .unwrap();
     assert!(settings.database() == Database::File("/srv/chat.db".into()));
     assert_eq!(settings.cors.origins, ["https://a.example", "https://b.example:8443"]);
+    assert_eq!(settings.redis.unwrap().to_string(), "redis://cache:6379");
     assert_eq!(settings.notices.len(), 2, "{:?}", settings.notices);
     assert!(settings.notices.iter().all(|notice| !notice.contains("hidden")));
 
@@ -196,6 +198,12 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
     the configuration has a problem:
       DATABASE_URL: store.url is (secret); allowed is empty, sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE
     "#);
+    let no_redis = refused("", &[("REDIS_URL", "redis://:hidden@cache:port")]);
+    assert!(
+        no_redis.contains("REDIS_URL: redis.url is (secret); allowed is empty, or redis://"),
+        "{no_redis}"
+    );
+    assert!(!no_redis.contains("hidden"), "{no_redis}");
     let twice = refused(
         "",
         &[

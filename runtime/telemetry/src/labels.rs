@@ -107,6 +107,40 @@ label_values! {
         Missed = "missed",
     }
 
+    /// Where snapshots of sessions are kept.
+    SnapshotBackend {
+        /// In Redis.
+        Redis = "redis",
+        /// In the database.
+        Embedded = "embedded",
+    }
+
+    /// What became of a snapshot that was to be written.
+    SnapshotWriteOutcome {
+        /// It is kept.
+        Written = "written",
+        /// A newer one was there.
+        Stale = "stale",
+        /// It could not be written; where that may change, it is tried again.
+        Failed = "failed",
+        /// It was given up: too many wait, or it is too long.
+        Dropped = "dropped",
+    }
+
+    /// What the snapshot of a session that is started was good for.
+    SnapshotLoadOutcome {
+        /// The session was started from it.
+        Used = "used",
+        /// There was none.
+        Absent = "absent",
+        /// It did not fit the journal.
+        Stale = "stale",
+        /// It could not be read.
+        Unreadable = "unreadable",
+        /// It could not be asked for.
+        Failed = "failed",
+    }
+
     /// A kind of actor that may be started anew.
     ActorKind {
         /// A session.
@@ -207,6 +241,9 @@ mod tests {
         check::<RefusalReason>();
         check::<Mailbox>();
         check::<ActorKind>();
+        check::<SnapshotBackend>();
+        check::<SnapshotWriteOutcome>();
+        check::<SnapshotLoadOutcome>();
         check::<CacheStatus>();
         check::<orchestratai_shared::RetrievalStrategy>();
     }

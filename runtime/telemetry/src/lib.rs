@@ -21,7 +21,10 @@ mod names;
 mod tracing_setup;
 
 pub use agent::{AgentMetrics, UsageMetrics};
-pub use labels::{ActorKind, Mailbox, RefusalReason, SecondStageOutcome, SlowConsumerAction, Transport, TurnOutcome};
+pub use labels::{
+    ActorKind, Mailbox, RefusalReason, SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome,
+    SnapshotWriteOutcome, Transport, TurnOutcome,
+};
 pub use live::Live;
 pub use metrics::{BuildInfo, Metrics};
 pub use names::{Label, MetricDescription, MetricKind, Unit};

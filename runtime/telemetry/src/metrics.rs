@@ -10,7 +10,10 @@ use prometheus::{
 
 use crate::{
     agent::{AgentMetrics, AgentVectors},
-    labels::{ActorKind, Mailbox, PerValue, RefusalReason, SecondStageOutcome, SlowConsumerAction, Transport},
+    labels::{
+        ActorKind, Mailbox, PerValue, RefusalReason, SecondStageOutcome, SlowConsumerAction, SnapshotBackend,
+        SnapshotLoadOutcome, SnapshotWriteOutcome, Transport,
+    },
     live::Live,
     names::{self, MetricDescription},
 };
@@ -71,6 +74,13 @@ struct Inner {
     journal_commit_failures: IntCounter,
     journal_unapplied: IntGauge,
     journal_apply_lag: Gauge,
+    snapshot_writes: IntCounterVec,
+    snapshot_write_duration: PerValue<Histogram>,
+    snapshot_loads: PerValue<IntCounter>,
+    snapshots_dirty: IntGauge,
+    snapshots_lag: Gauge,
+    redis_up: IntGauge,
+    redis_reconnects: IntCounter,
     http_requests: IntCounterVec,
     http_request_duration: HistogramVec,
     knowledge_chunks: IntGaugeVec,
@@ -122,6 +132,16 @@ impl Metrics {
                 r,
                 Gauge::new(names::JOURNAL_APPLY_LAG.name, names::JOURNAL_APPLY_LAG.help),
             ),
+            snapshot_writes: counter_vec(r, &names::SNAPSHOT_WRITES),
+            snapshot_write_duration: PerValue::resolve::<SnapshotBackend, _>(
+                &histogram_vec(r, &names::SNAPSHOT_WRITE_DURATION, names::SECONDS_BUCKETS),
+                &[],
+            ),
+            snapshot_loads: PerValue::resolve::<SnapshotLoadOutcome, _>(&counter_vec(r, &names::SNAPSHOT_LOADS), &[]),
+            snapshots_dirty: gauge(r, &names::SNAPSHOTS_DIRTY),
+            snapshots_lag: registered(r, Gauge::new(names::SNAPSHOTS_LAG.name, names::SNAPSHOTS_LAG.help)),
+            redis_up: gauge(r, &names::REDIS_UP),
+            redis_reconnects: counter(r, &names::REDIS_RECONNECTS),
             http_requests: counter_vec(r, &names::HTTP_REQUESTS),
             http_request_duration: histogram_vec(r, &names::HTTP_REQUEST_DURATION, names::SECONDS_BUCKETS),
             knowledge_chunks: gauge_vec(r, &names::KNOWLEDGE_CHUNKS),
@@ -248,6 +268,40 @@ impl Metrics {
     pub fn journal_unapplied(&self, bytes: usize, age: Duration) {
         self.0.journal_unapplied.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.0.journal_apply_lag.set(age.as_secs_f64());
+    }
+
+    /// So many snapshots have met this end.
+    pub fn snapshots_written(&self, backend: SnapshotBackend, outcome: SnapshotWriteOutcome, count: u64) {
+        if count > 0 {
+            let labels = [backend.name(), outcome.name()];
+            self.0.snapshot_writes.with_label_values(&labels).inc_by(count);
+        }
+    }
+
+    /// A batch of snapshots was written in `took`.
+    pub fn snapshot_write_took(&self, backend: SnapshotBackend, took: Duration) {
+        self.0.snapshot_write_duration.get(backend).observe(took.as_secs_f64());
+    }
+
+    /// A session was started, for which its snapshot was good for this.
+    pub fn snapshot_loaded(&self, outcome: SnapshotLoadOutcome) {
+        self.0.snapshot_loads.get(outcome).inc();
+    }
+
+    /// So many sessions have changed since their last snapshot, the oldest of them for `lag`.
+    pub fn snapshots_dirty(&self, sessions: usize, lag: Duration) {
+        self.0.snapshots_dirty.set(i64::try_from(sessions).unwrap_or(i64::MAX));
+        self.0.snapshots_lag.set(lag.as_secs_f64());
+    }
+
+    /// Redis is connected, or is not any more.
+    pub fn redis_up(&self, is_up: bool) {
+        self.0.redis_up.set(i64::from(is_up));
+    }
+
+    /// Redis is connected again.
+    pub fn redis_reconnected(&self) {
+        self.0.redis_reconnects.inc();
     }
 
     /// A request was answered. `route` is the pattern that it matched, never its path.
@@ -434,6 +488,12 @@ mod tests {
         metrics.http_answered("GET", "/api/health", 200);
         metrics.http_ended("GET", "/api/health", second);
         metrics.knowledge_served(3, [("billing", 120)]);
+        metrics.snapshots_written(SnapshotBackend::Redis, SnapshotWriteOutcome::Written, 3);
+        metrics.snapshot_write_took(SnapshotBackend::Redis, second);
+        metrics.snapshot_loaded(SnapshotLoadOutcome::Used);
+        metrics.snapshots_dirty(2, second);
+        metrics.redis_up(true);
+        metrics.redis_reconnected();
         metrics
     }
 

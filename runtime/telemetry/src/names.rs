@@ -159,6 +159,22 @@ metrics! {
         "What is committed and not in the database yet, in the commit log.";
     JOURNAL_APPLY_LAG = Gauge "journal_apply_lag_seconds" [] Seconds
         "How long ago the oldest of that was committed.";
+    SNAPSHOT_WRITES = Counter "snapshot_writes_total" [
+        label("backend", "redis, embedded"), label("outcome", "written, stale, failed, dropped")
+    ] Count
+        "Snapshots of sessions that were to be written: they are kept, a newer one was there, they could not be, or they were given up.";
+    SNAPSHOT_WRITE_DURATION = Histogram "snapshot_write_duration_seconds" [label("backend", "redis, embedded")] Seconds
+        "One batch of snapshots, as long as it takes to be written.";
+    SNAPSHOT_LOADS = Counter "snapshot_loads_total" [label("outcome", "used, absent, stale, unreadable, failed")] Count
+        "Sessions that were started, by what their snapshot was good for; but for used the journal was read in full.";
+    SNAPSHOTS_DIRTY = Gauge "snapshots_dirty_sessions" [] Count
+        "Sessions that have changed since their last snapshot and wait to be written.";
+    SNAPSHOTS_LAG = Gauge "snapshots_lag_seconds" [] Seconds
+        "For how long the oldest of them has waited.";
+    REDIS_UP = Gauge "redis_up" [] Count
+        "Whether Redis is connected, 1 or 0; 0 also where none is configured.";
+    REDIS_RECONNECTS = Counter "redis_reconnects_total" [] Count
+        "Connections to Redis after one that was lost.";
     HTTP_REQUESTS = Counter "http_requests_total" [METHOD, ROUTE, label("status", "an HTTP status")] Count
         "HTTP requests that were answered; a WebSocket handshake counts when it is answered.";
     HTTP_REQUEST_DURATION = Histogram "http_request_duration_seconds" [METHOD, ROUTE] Seconds

@@ -57,6 +57,7 @@ fn check_config_shows_every_value_with_its_place_and_no_secret() {
             ("ORCHESTRATAI__AUTH__TOKEN", token),
             ("ORCHESTRATAI__SERVER__DRAIN", "5s"),
             ("REDIS_URL", "redis://:hidden@x"),
+            ("OPENAI_API_KEY", "hidden"),
         ],
     );
     let shown = text(&output.stdout);
@@ -64,7 +65,8 @@ fn check_config_shows_every_value_with_its_place_and_no_secret() {
     assert!(shown.contains("(secret)  (ORCHESTRATAI__AUTH__TOKEN)"), "{shown}");
     assert!(shown.contains("\"5s\"  (ORCHESTRATAI__SERVER__DRAIN)"), "{shown}");
     assert!(shown.contains("= 8000  (default)"), "{shown}");
-    assert!(shown.contains("REDIS_URL is set and not used"), "{shown}");
+    assert!(shown.contains("(secret)  (REDIS_URL)"), "{shown}");
+    assert!(shown.contains("OPENAI_API_KEY is set and not used"), "{shown}");
     assert!(!shown.contains(token) && !shown.contains("hidden"), "{shown}");
 }
 

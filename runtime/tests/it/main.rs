@@ -29,6 +29,7 @@ mod rest;
 mod server;
 mod serving;
 mod slow_clients;
+mod snapshots;
 mod sse;
 mod stopping;
 mod talking;

@@ -4,6 +4,7 @@ mod erasure;
 mod following;
 mod handlers;
 mod reply;
+mod snapshots;
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,7 @@ use orchestratai_shared::{
     Signal, SignalBody, Timestamp, TurnId,
     event::{ErrorSignal, Lagging, ServerDraining, SessionReady},
 };
-use orchestratai_store::{Append as JournalAppend, JournalEntry, SessionRecord, StoreError, StoredFrame, Write};
+use orchestratai_store::{Append as JournalAppend, JournalEntry, Rehydrated, StoreError, StoredFrame, Write};
 use orchestratai_telemetry::{Live, RefusalReason, SlowConsumerAction, TurnOutcome};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ use crate::{
 };
 
 use reply::ReplySink;
+use snapshots::SnapshotState;
 
 /// One live session.
 pub(crate) struct Session {
@@ -77,6 +79,7 @@ pub(crate) struct Session {
     /// When the message of an open turn came in, and whether its first token has left.
     clocks: HashMap<TurnId, TurnClock>,
     spans: HashMap<TurnId, tracing::Span>,
+    snapshot: SnapshotState,
     last_used: Instant,
     is_over: bool,
     _counted: Live,
@@ -92,8 +95,10 @@ struct TurnClock {
 const PAGE_EVENTS_MAX: usize = 256;
 
 impl Session {
-    /// Starts the session that the journal knows as `record`.
-    pub(crate) fn start_from(record: SessionRecord, shard: Rc<Shard>, registry: Addr<SessionRegistry>) -> Addr<Self> {
+    /// Starts the session from what is known of it.
+    pub(crate) fn start_from(rehydrated: Rehydrated, shard: Rc<Shard>, registry: Addr<SessionRegistry>) -> Addr<Self> {
+        let snapshot = SnapshotState::of(&rehydrated);
+        let record = rehydrated.record;
         let recovered = Recovered {
             last_seq: record.last_seq,
             keys: record
@@ -131,6 +136,7 @@ impl Session {
             erasing: Vec::new(),
             clocks: HashMap::new(),
             spans: HashMap::new(),
+            snapshot,
             last_used: Instant::now(),
             is_over: false,
             _counted: counted,
@@ -236,6 +242,9 @@ impl Session {
     fn append(&mut self, entries: Vec<JournalEntry>) {
         for entry in &entries {
             self.count(&entry.event, entry.kept.as_ref());
+        }
+        if let Some(last) = entries.last() {
+            self.snapshot.recorded(&last.event);
         }
         self.unsent.extend(entries);
     }

@@ -30,7 +30,7 @@ use orchestratai_shared::{
         AgentStatusChanged, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed, TurnInProgress, TurnPhase,
     },
 };
-use orchestratai_store::JournalEntry;
+use orchestratai_store::{AcceptedKey, JournalEntry};
 use uuid::Uuid;
 
 use super::{
@@ -151,6 +151,28 @@ impl SessionCore {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.turns.is_empty() && self.outbox.is_empty() && self.replies.is_empty()
+    }
+
+    /// Whether all that was recorded is durable.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.committed_seq == self.last_seq && self.unappended.is_empty()
+    }
+
+    /// The idempotency keys that it has taken, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = AcceptedKey> + '_ {
+        self.keys.iter().map(|(client_message_id, key)| AcceptedKey {
+            client_message_id: *client_message_id,
+            turn_id: key.turn_id,
+            accepted_seq: key.accepted_seq,
+            ended_seq: key.ended_seq,
+        })
+    }
+
+    /// The turns that have not ended, oldest first, with their events so far.
+    pub fn open_turn_events(&self) -> impl Iterator<Item = (TurnId, &[Recorded])> + '_ {
+        let open = self.turns.iter().filter(|turn| turn.ended_seq.is_none());
+        open.map(|turn| (turn.id, turn.events.as_slice()))
     }
 
     /// Whether a turn is open, or its end not durable yet.

@@ -107,6 +107,7 @@ impl House {
             settings,
             shards: SHARDS,
             organization: "default".into(),
+            snapshots: None,
             probes: Vec::new(),
         });
         Self { gateway, store, folder }

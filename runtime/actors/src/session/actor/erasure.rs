@@ -37,7 +37,10 @@ impl Session {
         self.shard.journal.append(append);
         ctx.wait(committed.into_actor(self).map(move |outcome, session, ctx| {
             let outcome = match outcome {
-                Ok(Ok(())) => Ok(()),
+                Ok(Ok(())) => {
+                    session.tell_erased();
+                    Ok(())
+                }
                 Ok(Err(_)) | Err(_) => Err(Refusal::overloaded(
                     "The session cannot be erased just now.",
                     Duration::from_secs(1),

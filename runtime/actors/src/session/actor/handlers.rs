@@ -81,6 +81,7 @@ impl Handler<Committed> for Session {
             Ok(()) => {
                 if let Some(through) = self.appending.take() {
                     self.handle_input(Input::Committed { through }, ctx);
+                    self.note_commit(ctx);
                 }
             }
             Err(CommitFailed { reason }) => {
@@ -184,6 +185,7 @@ impl Handler<Sweep> for Session {
         let busy = self.appending.is_some() || !self.erasing.is_empty() || !self.replies.is_empty();
         if unused && !busy && now - self.last_used >= sweep.idle_after {
             self.shard.metrics.session_passivated();
+            self.give_state();
             self.is_over = true;
             ctx.stop();
         }
