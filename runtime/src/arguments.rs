@@ -32,6 +32,11 @@ pub(crate) enum Command {
     Ingest(IngestArguments),
     /// Search the knowledge base as the agents would
     Search(SearchArguments),
+    /// Look at sessions, beside a running server or without one
+    Sessions {
+        #[command(subcommand)]
+        command: SessionsCommand,
+    },
     /// Measure routing, retrieval, answers and the cache on labelled cases over the demo knowledge base
     Eval(EvalArguments),
     /// List the agents
@@ -52,6 +57,50 @@ pub(crate) enum Command {
         #[arg(long, default_value = "http://127.0.0.1:8000")]
         url: String,
     },
+}
+
+/// What to do with sessions.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// List the snapshots of sessions, newest first
+    List(ListArguments),
+    /// Show the snapshot of a session, and whether it agrees with the journal
+    Show(SessionArguments),
+    /// Write a whole session as JSON: session, messages, retrieval logs and events, from the journal
+    Export(ExportArguments),
+}
+
+/// Which snapshots to list.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ListArguments {
+    /// How many at most
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
+}
+
+/// Which session.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SessionArguments {
+    /// Its id
+    #[arg(value_name = "ID")]
+    pub(crate) session: SessionId,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
+}
+
+/// What to export.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExportArguments {
+    #[command(flatten)]
+    pub(crate) of: SessionArguments,
+    /// Write into this file [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Which configuration, and which data.
@@ -213,6 +262,10 @@ mod tests {
             .filter(|sub| !["help"].contains(&sub.get_name()))
         {
             help += &format!("\n=== {}\n{}", sub.get_name().to_owned(), sub.render_help());
+            let of = sub.get_name().to_owned();
+            for nested in sub.get_subcommands_mut().filter(|nested| nested.get_name() != "help") {
+                help += &format!("\n=== {of} {}\n{}", nested.get_name().to_owned(), nested.render_help());
+            }
         }
         let help: String = help.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         insta::assert_snapshot!(help);

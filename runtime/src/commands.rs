@@ -9,6 +9,7 @@ mod ingest;
 mod openapi;
 mod search;
 mod serve;
+mod sessions;
 
 use std::{env, future::Future};
 
@@ -29,6 +30,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CommandFailure> {
         Command::Chat(arguments) => chat::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Search(arguments) => search::run(&arguments),
+        Command::Sessions { command } => sessions::run(&command),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),

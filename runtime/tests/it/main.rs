@@ -28,6 +28,7 @@ mod rest;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]
 mod server;
 mod serving;
+mod sessions_command;
 mod slow_clients;
 mod snapshots;
 mod sse;
