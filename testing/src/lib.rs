@@ -4,17 +4,23 @@
 //! `scripts/bootstrap` installs the programs. Where one is missing a test fails and says so: it is never skipped.
 
 pub mod alertmanager;
+pub mod certificates;
 pub mod postgres;
 pub mod prometheus;
 pub mod redis;
+pub mod redis_cluster;
+pub mod redis_sentinel;
 
 mod http;
 mod process;
 
 pub use alertmanager::Alertmanager;
+pub use certificates::Certificates;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinel;
 
 use std::net::TcpListener;
 

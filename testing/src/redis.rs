@@ -4,6 +4,7 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::PathBuf,
+    process::Command,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -21,6 +22,8 @@ use crate::{
 pub struct Redis {
     folder: TempDir,
     port: u16,
+    /// Arguments beside those that every server has.
+    more: Vec<String>,
     process: Option<ServerProcess>,
 }
 
@@ -36,6 +39,35 @@ impl Redis {
         redis
     }
 
+    /// Starts one with more arguments.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn start_with(arguments: &[String]) -> Self {
+        let mut redis = Self::prepare();
+        redis.more = arguments.to_vec();
+        redis.start_again();
+        redis
+    }
+
+    /// Lets Redis's own client ask the server something, and gives what it prints.
+    ///
+    /// # Panics
+    /// Where there is no `redis-cli`.
+    #[must_use]
+    pub fn cli(&self, words: &[&str]) -> String {
+        Self::cli_at(self.port, words)
+    }
+
+    pub(crate) fn cli_at(port: u16, words: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+            .args(words)
+            .output();
+        String::from_utf8_lossy(&output.expect("redis-cli runs").stdout).into_owned()
+    }
+
     /// A place for one that is to be started later: its address is known, and nobody answers there.
     ///
     /// # Panics
@@ -45,6 +77,7 @@ impl Redis {
         Self {
             folder: tempfile::tempdir().expect("a folder for Redis"),
             port: free_port(),
+            more: Vec::new(),
             process: None,
         }
     }
@@ -79,6 +112,7 @@ impl Redis {
             "no",
         ]
         .map(str::to_owned);
+        let arguments: Vec<String> = arguments.into_iter().chain(self.more.iter().cloned()).collect();
         let log = self.folder.path().join("redis.log");
         self.process = Some(ServerProcess::start(
             &PathBuf::from("redis-server"),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use orchestratai_shared::SessionId;
-use orchestratai_testing::Redis;
+use orchestratai_testing::{Certificates, Redis, RedisSentinel, free_port, redis_sentinel::SERVICE};
 use serde_json::Value;
 
 use crate::server::{Launch, Server};
@@ -289,4 +289,45 @@ async fn without_redis_sessions_are_kept_in_the_database_when_they_leave_memory_
     assert!(next > last);
     has_all(&server, live, next).await;
     assert_eq!(loads(&server, "used").await, 1.0);
+}
+
+#[tokio::test]
+async fn redis_is_spoken_to_by_tls_where_its_certificate_is_vouched_for() {
+    let (certificates, port) = (Certificates::make(), free_port());
+    let redis = Redis::start_with(&certificates.for_redis(port));
+    let _ = redis.cli(&["CONFIG", "SET", "requirepass", "sesame"]);
+    let server = Launch::new()
+        .variable("REDIS_URL", &format!("rediss://:sesame@localhost:{port}"))
+        .variable("SSL_CERT_FILE", &certificates.authority().to_string_lossy())
+        .start()
+        .await;
+    redis_is(&server, "up").await;
+    let id = SessionId::new();
+    turn(&server, id, "hello there").await;
+    let began = Instant::now();
+    while !redis.cli(&["-a", "sesame", "EXISTS", &key(id)]).contains('1') {
+        assert!(began.elapsed() < PATIENCE, "{}", server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!server.log().contains("sesame"));
+}
+
+#[tokio::test]
+async fn turns_go_on_through_a_fail_over_and_snapshots_go_to_the_new_master() {
+    let mut sentinel = tokio::task::spawn_blocking(RedisSentinel::start).await.unwrap();
+    let url = format!("redis+sentinel://{}/{SERVICE}", sentinel.host());
+    let server = Launch::new().variable("REDIS_URL", &url).start().await;
+    redis_is(&server, "up").await;
+    let id = SessionId::new();
+    let first = turn(&server, id, "hello there").await;
+    written(sentinel.master(), &server, id, first).await;
+    sentinel.master().kill();
+    let mut last = 0;
+    while !sentinel.replica().cli(&["INFO", "replication"]).contains("role:master") {
+        last = turn(&server, id, "hello again").await;
+    }
+    assert!(last > first);
+    written(sentinel.replica(), &server, id, last).await;
+    redis_is(&server, "up").await;
+    has_all(&server, id, last).await;
 }

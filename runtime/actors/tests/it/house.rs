@@ -5,7 +5,8 @@ use std::{collections::VecDeque, fs, path::Path, sync::Arc, time::Duration};
 use actix::{Actor, Context, Handler};
 use async_trait::async_trait;
 use orchestratai_actors::{
-    DoubleTexting, Frame, Gateway, Parts, Publish, SessionLink, SessionSettings, Submission, Subscription, start,
+    DoubleTexting, Frame, Gateway, Parts, Publish, SessionLink, SessionSettings, Snapshots, Submission, Subscription,
+    start,
 };
 use orchestratai_agents::{
     StaticEmbedder,
@@ -16,7 +17,7 @@ use orchestratai_agents::{
 use orchestratai_shared::{
     CacheStatus, ClientMessageId, Confidence, Event, EventBody, MessageContent, SessionId, TurnId,
 };
-use orchestratai_store::{Store, StoreSettings};
+use orchestratai_store::{EmbeddedSnapshots, Store, StoreSettings};
 use orchestratai_telemetry::{BuildInfo, Metrics};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -68,6 +69,25 @@ impl House {
         house
     }
 
+    /// Starts the actors over what a folder holds, with snapshots in the database.
+    pub(crate) async fn start_with_snapshots(
+        folder: TempDir,
+        settings: SessionSettings,
+        write_after: Option<Duration>,
+        responder: Arc<dyn Responder>,
+    ) -> Self {
+        let keep = |store: &Store| Snapshots {
+            keeper: Arc::new(EmbeddedSnapshots::new(store.clone(), Duration::from_secs(3_600))),
+            write_after,
+        };
+        let house = Self::start_keeping(folder, settings, Catalog::embedded(), responder, |store| {
+            Some(keep(store))
+        });
+        let house = house.await;
+        house.gateway.set_ready();
+        house
+    }
+
     /// The same before all that answers need is there.
     pub(crate) async fn start_unready_in(
         folder: TempDir,
@@ -82,6 +102,16 @@ impl House {
         settings: SessionSettings,
         catalog: Catalog,
         responder: Arc<dyn Responder>,
+    ) -> Self {
+        Self::start_keeping(folder, settings, catalog, responder, |_| None).await
+    }
+
+    async fn start_keeping(
+        folder: TempDir,
+        settings: SessionSettings,
+        catalog: Catalog,
+        responder: Arc<dyn Responder>,
+        snapshots: impl FnOnce(&Store) -> Option<Snapshots>,
     ) -> Self {
         let store = Store::open(&StoreSettings::sqlite(&folder.path().join("test.db")))
             .await
@@ -107,7 +137,7 @@ impl House {
             settings,
             shards: SHARDS,
             organization: "default".into(),
-            snapshots: None,
+            snapshots: snapshots(&store),
             probes: Vec::new(),
         });
         Self { gateway, store, folder }

@@ -11,5 +11,6 @@ mod house;
 mod living;
 mod panel;
 mod simulation;
+mod snapshots;
 mod spans;
 mod steps;

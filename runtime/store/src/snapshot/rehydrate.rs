@@ -108,7 +108,7 @@ impl Store {
             },
         };
         let used = match snapshot {
-            Ok(snapshot) => self.from_snapshot(&reader, &head, *snapshot, transcript).await?,
+            Ok(snapshot) => self.behind_snapshot(&reader, &head, *snapshot, transcript).await?,
             Err(not_used) => Err(not_used),
         };
         let (record, snapshot, last_event) = match used {
@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// What is known of the session by a snapshot and the events behind it, with the number of these; or why not.
-    async fn from_snapshot(
+    async fn behind_snapshot(
         &self,
         reader: &DatabaseTransaction,
         head: &Head,

@@ -16,6 +16,7 @@ mod model;
 mod opening;
 mod pages;
 mod server;
+mod redis_places;
 mod snapshot_keepers;
 mod snapshots;
 mod view;

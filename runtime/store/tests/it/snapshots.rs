@@ -216,7 +216,7 @@ async fn a_snapshot_is_not_trusted_over_the_journal() {
                 it.last_event = it.last_event.map(|mark| EventMark {
                     turn_id: Some(orchestratai_shared::TurnId::new()),
                     ..mark
-                })
+                });
             }),
             Staleness::OtherEvent,
         ),
