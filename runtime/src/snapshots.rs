@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState, SnapshotKeeper, Snapshots};
-use orchestratai_shared::SessionId;
+use orchestratai_shared::{SessionId, Timestamp};
 use orchestratai_store::{
     Candidate, EmbeddedSnapshots, RedisEvent, RedisSettings, RedisSnapshots, SnapshotError, SnapshotFields, Store,
 };
@@ -108,6 +108,12 @@ impl SessionSnapshots {
             Self::Embedded(_) => "the database",
         }
     }
+}
+
+/// When the oldest snapshot that may still be there was written.
+pub(crate) fn oldest(settings: &Settings) -> Timestamp {
+    let ttl = i64::try_from(settings.snapshots.ttl.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(Timestamp::now().as_millis().saturating_sub(ttl))
 }
 
 /// Counts what happens to the connection to Redis.

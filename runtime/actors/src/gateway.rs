@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use orchestratai_agents::routing::{Router, RoutingDecision};
 use orchestratai_shared::{
     Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, RetrievalLog,
-    SessionId, TurnId,
+    SessionId, Timestamp, TurnId,
 };
 use orchestratai_store::{EventsPage, Page, Store, StoreError};
 use orchestratai_telemetry::Metrics;
@@ -36,7 +36,7 @@ use crate::{
         messages::{Command, Drain, Subscribe},
         subscriber::ConnectionId,
     },
-    snapshotter::{WriteAll, tally::Tally},
+    snapshotter::{Erased, WriteAll, tally::Tally},
 };
 
 /// A user's message on its way in.
@@ -122,6 +122,7 @@ pub(crate) struct ShardHandle {
     pub(crate) capture: Recipient<CaptureAll>,
     /// Where snapshots are kept.
     pub(crate) snapshotter: Option<Recipient<WriteAll>>,
+    pub(crate) erased: Option<Recipient<Erased>>,
     /// What is dirty in the shard.
     pub(crate) dirty: Arc<Tally>,
 }
@@ -366,6 +367,25 @@ impl Gateway {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.inner.admission.is_draining()
+    }
+
+    /// Removes the snapshots of sessions that were erased at `since` or later, when that can be done: the process that erased
+    /// them may have ended before it could. To be called before any session lives.
+    ///
+    /// # Errors
+    /// [`Refusal`] where the store cannot be read.
+    pub async fn forget_erased(&self, since: Timestamp) -> Result<(), Refusal> {
+        let erased = self.inner.store.erased_since(since).await;
+        for session_id in erased.map_err(|error| unreadable(&error))? {
+            if let Some(erased) = &self.shard(session_id).erased {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "one for each erased session, once in a process's life"
+                )]
+                erased.do_send(Erased(session_id));
+            }
+        }
+        Ok(())
     }
 
     /// Takes up again the turns that were cut off when the process ended last; gives the number of their sessions.

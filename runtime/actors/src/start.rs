@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use actix::{Actor, Arbiter};
+use actix::{Actor, Addr, Arbiter};
 use orchestratai_agents::{definition::Catalog, routing::Router, turn::Responder};
 use orchestratai_shared::AgentId;
 use orchestratai_store::Store;
@@ -92,9 +92,7 @@ pub fn start(parts: Parts) -> Gateway {
             let snapshotter = Snapshotter::new(snapshots.clone(), metrics.clone(), Arc::clone(&tally));
             ShardSnapshots::new(snapshots, Snapshotter::start_in_arbiter(&arbiter, move |_| snapshotter))
         });
-        let snapshotter = snapshots
-            .as_ref()
-            .map(|snapshots| snapshots.snapshotter().clone().recipient());
+        let snapshotter = snapshots.as_ref().map(|snapshots| snapshots.snapshotter().clone());
         let shard = Shard {
             live_sessions_max: settings.live_sessions_max / shards,
             settings: settings.clone(),
@@ -114,7 +112,8 @@ pub fn start(parts: Parts) -> Gateway {
             resume: registry.clone().recipient(),
             drain: registry.clone().recipient(),
             capture: registry.recipient(),
-            snapshotter,
+            snapshotter: snapshotter.clone().map(Addr::recipient),
+            erased: snapshotter.map(Addr::recipient),
             dirty: tally,
         }
     });

@@ -146,6 +146,10 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     load_demo(&data, &documents).await?;
     let failed = |error| CommandFailure::because("the knowledge base cannot be served", error);
     watch.look().await.map_err(failed)?;
+    if settings.redis.is_some() && settings.snapshots.enabled {
+        let forgotten = gateway.forget_erased(snapshots::oldest(&settings)).await;
+        forgotten.map_err(|refusal| CommandFailure::because("what was erased cannot be looked up", refusal))?;
+    }
     gateway.set_ready();
     match gateway.resume_interrupted().await {
         Ok(0) => {}

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use orchestratai_shared::{ChatSession, ClientMessageId, Event, Message, SessionId, TurnId};
+use orchestratai_shared::{ChatSession, ClientMessageId, Event, Message, SessionId, Timestamp, TurnId};
 
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, entity::prelude::TextUuid,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    entity::prelude::{DateTimeUtc, TextUuid},
 };
 
 use crate::{
@@ -86,6 +87,22 @@ impl Store {
     pub async fn erased_through(&self, id: SessionId) -> Result<u64, StoreError> {
         self.settle(id).await?;
         erased_through(self.readers(), id).await
+    }
+
+    /// Sessions that were erased at `since` or later. A session of the same id may have begun anew.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn erased_since(&self, since: Timestamp) -> Result<Vec<SessionId>, StoreError> {
+        self.settle_all().await?;
+        let ids: Vec<TextUuid> = erased_session::Entity::find()
+            .select_only()
+            .column(erased_session::Column::SessionId)
+            .filter(erased_session::Column::ErasedAt.gte(DateTimeUtc::from(since)))
+            .into_tuple()
+            .all(self.readers())
+            .await?;
+        Ok(ids.into_iter().map(|id| SessionId(id.0)).collect())
     }
 
     /// Sessions with turns that have not ended: those to take up again after a crash.

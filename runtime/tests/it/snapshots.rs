@@ -221,7 +221,9 @@ async fn a_redis_that_stands_still_slows_no_turn() {
 #[tokio::test]
 async fn a_busy_session_is_written_at_most_once_a_second() {
     let redis = Redis::start();
-    let server = launch(&redis).start().await;
+    // It says more than a client may.
+    let launch = launch(&redis).setting("limits.frames_burst", "100000");
+    let server = launch.setting("limits.frames_per_second", "100000").start().await;
     redis_is(&server, "up").await;
     let id = SessionId::new();
     let mut socket = server.socket(&format!("?session_id={id}")).await;
@@ -289,6 +291,29 @@ async fn without_redis_sessions_are_kept_in_the_database_when_they_leave_memory_
     assert!(next > last);
     has_all(&server, live, next).await;
     assert_eq!(loads(&server, "used").await, 1.0);
+}
+
+#[tokio::test]
+async fn what_was_erased_while_redis_stood_still_is_removed_even_by_the_next_server() {
+    let redis = Redis::start();
+    let server = launch(&redis).start().await;
+    let (id, other) = (SessionId::new(), SessionId::new());
+    let last_seq = turn(&server, id, QUESTION).await;
+    written(&redis, &server, id, last_seq).await;
+    let of_other = turn(&server, other, "hello there").await;
+    written(&redis, &server, other, of_other).await;
+    redis.pause();
+    assert_eq!(server.rest().delete(&format!("/api/session/{id}")).await.status, 204);
+    let folder = server.kill();
+    redis.go_on();
+    assert_eq!(ask::<u64>(&redis, &["EXISTS", &key(id)]), 1);
+    let server = launch(&redis).in_folder_of(&folder).start().await;
+    let began = Instant::now();
+    while ask::<u64>(&redis, &["EXISTS", &key(id)]) > 0 {
+        assert!(began.elapsed() < PATIENCE, "{}", server.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(ask::<u64>(&redis, &["EXISTS", &key(other)]), 1);
 }
 
 #[tokio::test]
