@@ -280,6 +280,16 @@ pub(crate) enum Database {
     Server(String),
 }
 
+impl Database {
+    /// Whether it may be there: a file can be looked for, a server has to be asked.
+    pub(crate) fn may_exist(&self) -> bool {
+        match self {
+            Self::File(path) => path.exists(),
+            Self::Server(_) => true,
+        }
+    }
+}
+
 fn is_server(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }

@@ -19,7 +19,7 @@ use crate::{
     documents::StoredDocuments,
     failure::CommandFailure,
     house::{open_knowledge, open_store},
-    settings::{Database, Settings},
+    settings::Settings,
 };
 
 /// How long a running server may take to make an index, and how often that is looked at.
@@ -74,9 +74,7 @@ pub(crate) fn run(arguments: &SearchArguments) -> Result<(), CommandFailure> {
 
 /// Opens the knowledge base: where a server runs, it makes the index and this only reads it.
 async fn open(settings: &Settings) -> Result<Knowledge, CommandFailure> {
-    if let Database::File(path) = settings.database()
-        && !path.exists()
-    {
+    if !settings.database().may_exist() {
         return Err(CommandFailure::plain(format!(
             "there is no data in {}; `orchestratai serve` or `orchestratai ingest` makes it",
             settings.store.data_dir.display()

@@ -63,7 +63,7 @@ impl Open {
 
 /// Opens the database; a command that looks makes none.
 async fn open_existing(settings: &Settings) -> Result<Store, CommandFailure> {
-    if !settings.database().exists() {
+    if !settings.database().may_exist() {
         return Err(CommandFailure::plain(format!(
             "there is no data in {}; `orchestratai serve` makes it",
             settings.store.data_dir.display()
