@@ -18,6 +18,8 @@ const TURNS_MAX: usize = 64;
 
 fn launch(drain: &str) -> Launch {
     Launch::new()
+        .setting("limits.frames_burst", "100000")
+        .setting("limits.frames_per_second", "100000")
         .setting("server.drain", drain)
         .setting("session.queue_max", &TURNS_MAX.to_string())
         .setting("limits.turns_in_flight", &(2 * SESSIONS * TURNS_MAX).to_string())
