@@ -17,6 +17,7 @@ use orchestratai_testing::Redis;
 
 use crate::{
     conversation::Conversation,
+    home::{Home, on_each_engine},
     open,
     snapshots::{check, take},
 };
@@ -154,10 +155,9 @@ async fn write_one(redis: Option<&RedisSnapshots>, embedded: &EmbeddedSnapshots,
     }
 }
 
-#[tokio::test]
-async fn an_older_snapshot_never_replaces_a_newer_one() {
-    let (folder, redis) = (tempfile::tempdir().unwrap(), Redis::start());
-    let store = open(folder.path()).await;
+async fn an_older_snapshot_never_replaces_a_newer_one(home: Home) {
+    let redis = Redis::start();
+    let store = home.open().await;
     let embedded = EmbeddedSnapshots::new(store.clone(), TTL);
     let in_redis = connect(&redis).await;
     for redis in [Some(&in_redis), None] {
@@ -208,10 +208,8 @@ async fn an_older_snapshot_never_replaces_a_newer_one() {
     }
 }
 
-#[tokio::test]
-async fn the_snapshot_in_the_database_is_read_with_the_journal_and_goes_with_the_session() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn the_snapshot_in_the_database_is_read_with_the_journal_and_goes_with_the_session(home: Home) {
+    let store = home.open().await;
     let embedded = EmbeddedSnapshots::new(store.clone(), TTL);
     let mut batch = Vec::new();
     let mut talks = Vec::new();
@@ -352,3 +350,8 @@ async fn what_is_no_snapshot_of_ours_is_neither_used_nor_destroyed() {
     let used = check(&store, talk.id, WINDOW, loaded(&snapshots, talk.id).await).await;
     assert_eq!(used, SnapshotUse::Unreadable);
 }
+
+on_each_engine!(
+    an_older_snapshot_never_replaces_a_newer_one,
+    the_snapshot_in_the_database_is_read_with_the_journal_and_goes_with_the_session,
+);

@@ -8,7 +8,11 @@ use orchestratai_store::{
 };
 use proptest::prelude::*;
 
-use crate::{conversation::Conversation, open};
+use crate::{
+    conversation::Conversation,
+    home::{Home, on_each_engine},
+    open,
+};
 
 const WINDOW: usize = 6;
 
@@ -106,9 +110,17 @@ fn runtime() -> tokio::runtime::Runtime {
 
 #[test]
 fn a_session_from_any_earlier_snapshot_is_the_session_from_its_journal() {
+    from_any_earlier_snapshot(&Home::sqlite());
+}
+
+#[test]
+fn a_session_from_any_earlier_snapshot_is_the_session_from_its_journal_in_postgresql() {
+    from_any_earlier_snapshot(&Home::postgres());
+}
+
+fn from_any_earlier_snapshot(home: &Home) {
     let runtime = runtime();
-    let folder = tempfile::tempdir().unwrap();
-    let store = runtime.block_on(open(folder.path()));
+    let store = runtime.block_on(home.open());
     let config = ProptestConfig {
         cases: 48,
         ..ProptestConfig::default()
@@ -185,10 +197,8 @@ fn a_damaged_snapshot_changes_nothing() {
     });
 }
 
-#[tokio::test]
-async fn a_snapshot_is_not_trusted_over_the_journal() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+async fn a_snapshot_is_not_trusted_over_the_journal(home: Home) {
+    let store = home.open().await;
     let mut talk = Conversation::new();
     store.commit(vec![talk.create()]).await.unwrap();
     store.commit(talk.turn("first").into()).await.unwrap();
@@ -247,3 +257,5 @@ async fn a_snapshot_is_not_trusted_over_the_journal() {
     let used = check(&store, talk.id, WINDOW, given(&snapshot)).await;
     assert_eq!(used, SnapshotUse::Stale(Staleness::FarBehind));
 }
+
+on_each_engine!(a_snapshot_is_not_trusted_over_the_journal);
