@@ -52,7 +52,7 @@ pub(crate) enum Commits {
     /// Into the commit log, and from there into SQLite.
     Logged(Journal),
     /// Straight into PostgreSQL, which has a log of its own.
-    Direct(DirectCommitter),
+    Direct(Box<DirectCommitter>),
     /// By another process.
     Elsewhere,
 }
@@ -179,9 +179,10 @@ impl Store {
             Access::Documents => Commits::Elsewhere,
             Access::Journal => {
                 let committer = DirectCommitter::open(address.clone(), settings.durability).await;
-                Commits::Direct(committer.map_err(failed)?.ok_or_else(|| OpenError::Taken {
+                let committer = committer.map_err(failed)?.ok_or_else(|| OpenError::Taken {
                     location: location.clone(),
-                })?)
+                })?;
+                Commits::Direct(Box::new(committer))
             }
         };
         Ok(Self {

@@ -15,6 +15,10 @@ impl From<DbErr> for StoreError {
         {
             return Self::Corrupt(error);
         }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the errors of the library are many, and all others are one to us"
+        )]
         let meaning = match &error {
             DbErr::ConnectionAcquire(ConnAcquireErr::Timeout) => Some(Meaning::Busy),
             DbErr::ConnectionAcquire(ConnAcquireErr::ConnectionClosed) => Some(Meaning::Away),
@@ -53,6 +57,10 @@ fn sqlx_error(error: &DbErr) -> Option<&sqlx::Error> {
     None
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the errors of the library are many, and all others are one to us"
+)]
 fn meaning(cause: &sqlx::Error) -> Meaning {
     match cause {
         sqlx::Error::Io(io) if io.kind() == io::ErrorKind::StorageFull => Meaning::DiskFull,

@@ -19,7 +19,7 @@ use crate::Durability;
 /// Where a database is. Shown without the password.
 #[derive(Clone)]
 pub(crate) struct Address {
-    options: PgConnectOptions,
+    options: Box<PgConnectOptions>,
     shown: String,
 }
 
@@ -65,7 +65,10 @@ impl FromStr for Address {
             Some(socket) => format!("postgres://{}/{database}", socket.display()),
             None => format!("postgres://{}:{}/{database}", options.get_host(), options.get_port()),
         };
-        Ok(Self { options, shown })
+        Ok(Self {
+            options: Box::new(options),
+            shown,
+        })
     }
 }
 
@@ -106,9 +109,7 @@ pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<Datab
             connections
         }
     };
-    let options = address
-        .options
-        .clone()
+    let options = PgConnectOptions::clone(&address.options)
         .application_name("orchestratai")
         .statement_cache_capacity(STATEMENTS_KEPT)
         .options(session)
