@@ -1,17 +1,22 @@
 //! Opening and closing.
 
 mod opening;
+mod writer;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use orchestratai_shared::SessionId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::sync::Mutex;
 
-use self::opening::{connect_patiently, lock_log, migrate, open_error, prepare_file, sqlite_path, take_up_log};
+pub(crate) use self::writer::Writer;
+use self::{
+    opening::{connect_patiently, lock_log, migrate, open_error, prepare_file, sqlite_path, take_up_log},
+    writer::Database,
+};
 use crate::{
     Access, Durability, OpenError, StoreError, StoreSettings, apply,
-    background::{Background, BackgroundHandle},
+    background::Background,
     backlog::{ApplyLag, Backlog},
     checkpoint::{Bounds, Checkpointer},
     commit::Committer,
@@ -70,77 +75,6 @@ pub(crate) struct Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.applier.abort();
-    }
-}
-
-/// The one connection that writes. Who holds it is alone with the write side of this process.
-#[derive(Debug)]
-pub(crate) struct Writer {
-    database: Database,
-    /// None after an error that left it in doubt; it is opened anew by the next write.
-    connection: Option<DatabaseConnection>,
-}
-
-/// What a writer connects to.
-#[derive(Debug)]
-enum Database {
-    File {
-        path: PathBuf,
-        durability: Durability,
-        background: BackgroundHandle,
-    },
-    Server(Address),
-}
-
-impl Writer {
-    fn new(database: Database) -> Self {
-        Self {
-            database,
-            connection: None,
-        }
-    }
-
-    /// The connection, opened anew where the last one was given up.
-    pub(crate) async fn connection(&mut self) -> Result<&DatabaseConnection, StoreError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self.connect().await?,
-        };
-        Ok(self.connection.insert(connection))
-    }
-
-    /// The path of a file beside the database, where that is a file.
-    pub(crate) fn beside(&self, ending: &str) -> Option<PathBuf> {
-        let Database::File { path, .. } = &self.database else {
-            return None;
-        };
-        let mut path = path.as_os_str().to_owned();
-        path.push(ending);
-        Some(path.into())
-    }
-
-    async fn connect(&self) -> Result<DatabaseConnection, DbErr> {
-        match &self.database {
-            Database::File {
-                path,
-                durability,
-                background,
-            } => background.connect(path, Role::Writer(*durability)).await,
-            Database::Server(address) => postgres::connect(address, ServerRole::Writer).await,
-        }
-    }
-
-    /// Gives up the connection. SQLite ends a transaction by itself where the disk is full or fails, which its driver does
-    /// not notice: that connection would refuse to begin another one for good.
-    pub(crate) async fn give_up(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a database connection could not be closed"
-            );
-        }
     }
 }
 
