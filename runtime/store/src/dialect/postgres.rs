@@ -95,6 +95,8 @@ pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<Datab
         // A process that stands still in the middle of a transaction must not keep its rows locked.
         ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION_MAX)),
         ("lock_timeout", millis(BUSY_TIMEOUT)),
+        // Else the log says at each start that the tables are there already.
+        ("client_min_messages", "warning".to_owned()),
     ];
     let connections = match role {
         ServerRole::Journal(durability) => {
