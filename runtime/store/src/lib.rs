@@ -18,6 +18,7 @@
 //!   brings it there; `background`: the thread that does so; `checkpoint`, `write_back`: the bound
 //!   on SQLite's own log, and how to keep it without holding up commits;
 //! - [`record`], [`events`], [`turn`], [`page`]: reading sessions, journal, turns and pages;
+//! - [`redis_server`]: where Redis is, and connections to it;
 //! - [`snapshot`]: what a session needs to go on, without the journal from its start;
 //! - [`document`]: the documents of the knowledge base;
 //! - `entity`, `migration`: tables.
@@ -27,6 +28,7 @@ pub mod error;
 pub mod events;
 pub mod page;
 pub mod record;
+pub mod redis_server;
 pub mod settings;
 pub mod snapshot;
 pub mod turn;
@@ -61,12 +63,13 @@ pub use error::{CommitError, OpenError, StoreError};
 pub use events::{EventsPage, StoredFrame};
 pub use page::Page;
 pub use record::{AcceptedKey, OpenTurn, SessionRecord};
+pub use redis_server::RedisAddress;
 pub use settings::{Access, Durability, StoreSettings};
 pub use snapshot::{
     EventMark, OpenTurnFrames, Snapshot,
     codec::{SnapshotFields, SnapshotUnreadable},
     embedded::EmbeddedSnapshots,
-    redis::{RedisAddress, RedisEvent, RedisSettings, RedisSnapshots},
+    redis::{RedisEvent, RedisSettings, RedisSnapshots},
     rehydrate::{Candidate, Rehydrated, SnapshotUse, Staleness},
     written::{SnapshotError, Written},
 };

@@ -4,13 +4,9 @@
 //! anew where Redis has gone; what is asked while it is away is answered so at once. One that is there and does not answer is
 //! as good as away: the first who has waited in vain says so, and others do not wait until it has answered again.
 //!
-//! - [`address`]: where it is: one server, a master that Sentinel names, or a cluster;
-//! - `link`: a connection to any of them;
-//! - `hash`: what is asked of it.
+//! `hash` is what is asked of it; where it is, and connections to it, are of [`redis_server`](crate::redis_server).
 
-pub mod address;
 mod hash;
-mod link;
 
 use std::{
     io,
@@ -27,16 +23,16 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-pub use address::RedisAddress;
-use link::Link;
-
 use super::{
     Snapshot,
     codec::SnapshotFields,
     rehydrate::Candidate,
     written::{SnapshotError, Written},
 };
-use crate::background::{Background, BackgroundHandle};
+use crate::{
+    background::{Background, BackgroundHandle},
+    redis_server::{Link, RedisAddress},
+};
 
 /// How snapshots are kept in Redis.
 #[derive(Debug, Clone)]

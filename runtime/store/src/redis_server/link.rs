@@ -15,7 +15,7 @@ use super::address::{Place, RedisAddress};
 
 /// A connection; clones share it.
 #[derive(Clone)]
-pub(super) enum Link {
+pub(crate) enum Link {
     /// To one server.
     One(MultiplexedConnection),
     /// To all masters of a cluster.
@@ -33,7 +33,7 @@ impl std::fmt::Debug for Link {
 
 impl Link {
     /// Connects. Where Sentinel is asked, to whom it says is the master now.
-    pub(super) async fn connect(
+    pub(crate) async fn connect(
         address: &RedisAddress,
         within: Duration,
         answer_within: Duration,
@@ -71,7 +71,7 @@ impl Link {
     ///
     /// # Errors
     /// Where the connection is of no use.
-    pub(super) async fn ask(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Value>>> {
+    pub(crate) async fn ask(&mut self, commands: Vec<Cmd>) -> RedisResult<Vec<RedisResult<Value>>> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
