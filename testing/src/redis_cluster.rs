@@ -70,6 +70,36 @@ impl RedisCluster {
     pub fn masters(&self) -> &[Redis] {
         &self.masters
     }
+
+    /// Moves the slots of all keys of that beginning, with their keys, each to the next master. Gives how many keys that were.
+    ///
+    /// # Panics
+    /// Where a master does not obey.
+    #[must_use]
+    pub fn move_slots_of(&self, prefix: &str) -> usize {
+        let id = |master: &Redis| master.cli(&["CLUSTER", "MYID"]).trim().to_owned();
+        // Looked for first: what has moved would be found again.
+        let keys_of = |master: &Redis| -> Vec<String> {
+            let keys = master.cli(&["KEYS", &format!("{prefix}*")]);
+            keys.lines().filter(|key| !key.is_empty()).map(str::to_owned).collect()
+        };
+        let found: Vec<Vec<String>> = self.masters.iter().map(keys_of).collect();
+        for (at, keys) in found.iter().enumerate() {
+            let (from, to) = (&self.masters[at], &self.masters[(at + 1) % self.masters.len()]);
+            let (from_id, to_id, to_port) = (id(from), id(to), to.port().to_string());
+            for key in keys {
+                let slot = from.cli(&["CLUSTER", "KEYSLOT", key]).trim().to_owned();
+                obey(to, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from_id]);
+                obey(from, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to_id]);
+                obey(from, &["MIGRATE", "127.0.0.1", &to_port, key, "0", "5000"]);
+                obey(to, &["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+                for master in self.masters.iter().filter(|master| master.port() != to.port()) {
+                    obey(master, &["CLUSTER", "SETSLOT", &slot, "NODE", &to_id]);
+                }
+            }
+        }
+        found.iter().map(Vec::len).sum()
+    }
 }
 
 fn obey(master: &Redis, words: &[&str]) {

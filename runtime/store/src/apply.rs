@@ -18,7 +18,7 @@ use sea_orm::{
 use tokio::sync::Mutex;
 
 use crate::{
-    StoreError, Write,
+    NodeId, StoreError, Write,
     backlog::{Backlog, Waiting},
     batch::{self, Rows, SessionChange, Step},
     checkpoint::Checkpointer,
@@ -78,7 +78,7 @@ async fn apply_whole(writer: &Mutex<Writer>, records: &[Waiting], last: u64) -> 
         if records.first().is_some_and(|first| first.position <= applied) {
             return Err(contradiction(format!("position {applied} is written already")));
         }
-        take_steps(transaction, steps).await?;
+        take_steps(transaction, steps, None).await?;
         meta::set(transaction, meta::APPLIED, &last.to_string()).await
     };
     let written = write.await;
@@ -100,7 +100,7 @@ async fn apply_one_by_one(
         let new = records.iter().filter(|record| record.position > applied);
         for write in new.flat_map(|record| &record.writes) {
             let savepoint = transaction.begin().await?;
-            match take_steps(&savepoint, batch::steps([write.clone()])).await {
+            match take_steps(&savepoint, batch::steps([write.clone()]), None).await {
                 Ok(()) => savepoint.commit().await?,
                 Err(error @ StoreError::Conflict(_)) => {
                     savepoint.rollback().await?;
@@ -128,26 +128,34 @@ fn contradiction(reason: String) -> StoreError {
     StoreError::Conflict(DbErr::Custom(reason))
 }
 
-/// Writes the rows of all steps.
-pub(crate) async fn take_steps(transaction: &DatabaseTransaction, steps: Vec<Step>) -> Result<(), StoreError> {
+/// Writes the rows of all steps. Where nodes share the database, `owner` is the one that writes: all sessions must be its own.
+pub(crate) async fn take_steps(
+    transaction: &DatabaseTransaction,
+    steps: Vec<Step>,
+    owner: Option<NodeId>,
+) -> Result<(), StoreError> {
     for step in steps {
         match step {
-            Step::Rows(rows) => write_rows(transaction, *rows).await?,
-            Step::Erase(session_id) => erase(transaction, session_id).await?,
+            Step::Rows(rows) => write_rows(transaction, *rows, owner).await?,
+            Step::Erase(session_id) => erase(transaction, session_id, owner).await?,
         }
     }
     Ok(())
 }
 
 /// Writes rows to their tables.
-async fn write_rows(transaction: &DatabaseTransaction, mut rows: Rows) -> Result<(), StoreError> {
+async fn write_rows(
+    transaction: &DatabaseTransaction,
+    mut rows: Rows,
+    owner: Option<NodeId>,
+) -> Result<(), StoreError> {
     let backend = transaction.get_database_backend();
-    let created = statements::create_sessions(backend, std::mem::take(&mut rows.created));
+    let created = statements::create_sessions(backend, std::mem::take(&mut rows.created), owner);
     dialect::execute_all(transaction, created).await?;
     if rows.journal.is_empty() {
         return Ok(());
     }
-    let organizations = check_order(transaction, &rows.changed).await?;
+    let organizations = check_order(transaction, &rows.changed, owner).await?;
     let to_write =
         rows.journal.len() + rows.messages.len() + rows.accepted.len() + rows.ended.len() + rows.changed.len();
     let statements = statements::write(backend, rows, &organizations);
@@ -162,7 +170,8 @@ async fn write_rows(transaction: &DatabaseTransaction, mut rows: Rows) -> Result
     }
 }
 
-/// Sees that the events of each session follow its last one, and gives the sessions' organizations.
+/// Sees that the events of each session follow its last one and that it is the owner who writes, and gives the sessions'
+/// organizations.
 ///
 /// [`heads`](crate::heads) has seen to it before, in memory. Here it is asked of the database, under its write lock: it holds
 /// whoever has written there, costs one look-up for each session of the batch, and brings the pages into the cache that the
@@ -170,6 +179,7 @@ async fn write_rows(transaction: &DatabaseTransaction, mut rows: Rows) -> Result
 async fn check_order(
     transaction: &DatabaseTransaction,
     changed: &BTreeMap<SessionId, SessionChange>,
+    owner: Option<NodeId>,
 ) -> Result<HashMap<SessionId, String>, StoreError> {
     let mut organizations = HashMap::with_capacity(changed.len());
     let ids: Vec<&SessionId> = changed.keys().collect();
@@ -179,14 +189,16 @@ async fn check_order(
                 session::Column::Id,
                 session::Column::OrganizationId,
                 session::Column::LastSeq,
+                session::Column::Owner,
             ])
             .from(session::Entity)
             .and_where(Expr::col(session::Column::Id).is_in(ids.iter().map(|id| text(id.0))))
             .lock(LockType::Update)
             .to_owned();
         for row in transaction.query_all(&select).await? {
-            let (id, organization, last_seq) = read_row(&row)?;
+            let (id, organization, last_seq, found_owner) = read_row(&row)?;
             let session_id = SessionId(id.0);
+            check_owner(session_id, found_owner.as_deref(), owner)?;
             let expected = u64::try_from(last_seq).unwrap_or(0) + 1;
             let found = changed[&session_id].first_seq;
             if found != expected {
@@ -203,16 +215,31 @@ async fn check_order(
     }
 }
 
-fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64), StoreError> {
+fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64, Option<String>), StoreError> {
     Ok((
         row.try_get_by_index(0)?,
         row.try_get_by_index(1)?,
         row.try_get_by_index(2)?,
+        row.try_get_by_index(3)?,
     ))
 }
 
+/// Sees that a session is the writer's. Without nodes the writer is alone, whoever owned the session before.
+fn check_owner(session_id: SessionId, found: Option<&str>, writer: Option<NodeId>) -> Result<(), StoreError> {
+    match writer {
+        Some(writer) if found != Some(&writer.to_string()) => {
+            Err(contradiction(format!("session {session_id} is another node's")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Erases a session and leaves its tombstone.
-async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Result<(), StoreError> {
+async fn erase(
+    transaction: &DatabaseTransaction,
+    session_id: SessionId,
+    owner: Option<NodeId>,
+) -> Result<(), StoreError> {
     let id = TextUuid(session_id.0);
     let session = session::Entity::find_by_id(id)
         .lock_exclusive()
@@ -221,6 +248,7 @@ async fn erase(transaction: &DatabaseTransaction, session_id: SessionId) -> Resu
     let Some(session) = session else {
         return Ok(());
     };
+    check_owner(session_id, session.owner.as_deref(), owner)?;
     let tombstone = [
         text(id.0),
         session.last_seq.into(),

@@ -30,11 +30,20 @@ const NICENESS: i32 = 10;
 impl Background {
     /// Starts the thread.
     pub(crate) fn start() -> io::Result<Self> {
+        Self::start_after("store", yield_to_others)
+    }
+
+    /// Starts a thread of that name that yields to nobody: what it does has to be done in time.
+    pub(crate) fn start_prompt(name: &str) -> io::Result<Self> {
+        Self::start_after(name, || {})
+    }
+
+    fn start_after(name: &str, prepare: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        thread::Builder::new().name("store".to_owned()).spawn(move || {
-            yield_to_others();
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            prepare();
             // Either way the store is gone.
             let _ = runtime.block_on(stopped);
         })?;

@@ -2,6 +2,7 @@
 //! of the crate builds its statements with SeaORM and does not ask which engine it talks to.
 
 mod failure;
+pub(crate) mod membership;
 pub(crate) mod postgres;
 
 use std::{path::Path, time::Duration};

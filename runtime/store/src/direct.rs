@@ -7,6 +7,8 @@
 //! A connection can be lost while it commits, and nobody knows then whether the commit was made. Each transaction therefore leaves
 //! the name of its batch, which is looked for once the server can be reached again; nothing is written twice. (The server could be
 //! asked for the transaction by its number, but one that a crash undid may be given to another transaction after it.)
+//!
+//! One of several nodes commits what it owns only, while its lease is held: see [`node`](crate::node).
 
 use std::{
     sync::{
@@ -16,16 +18,21 @@ use std::{
     time::{Duration, Instant},
 };
 
+use orchestratai_shared::SessionId;
 use sea_orm::{DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::{
-    CommitError, Durability, StoreError, Write, apply, batch,
+    CommitError, Durability, NodeId, StoreError, Write, apply, batch,
     commit::heads,
-    dialect::postgres::{self, Address, ServerRole},
+    dialect::{
+        membership,
+        postgres::{self, Address, JournalLock, ServerRole},
+    },
     heads::{Checked, Heads},
     meta,
+    node::lease::Membership,
     rows::ROWS_MAX,
 };
 
@@ -53,6 +60,8 @@ pub(crate) struct DirectCommitter {
     state: tokio::sync::Mutex<State>,
     trouble: Mutex<Option<Arc<StoreError>>>,
     is_closing: AtomicBool,
+    /// Sessions that another node may have written since this one did.
+    to_forget: Mutex<Vec<SessionId>>,
 }
 
 /// What only one commit at a time may use.
@@ -63,25 +72,34 @@ struct State {
     /// It has the lock of the journal. None after an error that left it in doubt.
     connection: Option<DatabaseConnection>,
     heads: Heads,
+    /// None where nobody else writes.
+    membership: Option<Arc<Membership>>,
 }
 
 /// A batch of which it is not known whether it was committed.
 struct InDoubt {
     batch_id: String,
+    /// The node that it was written as.
+    writer: Option<NodeId>,
     refused: Refused,
 }
 
 impl DirectCommitter {
-    /// Connects, and takes the journal; none where another process keeps it.
+    /// Connects, and takes the journal, for all sessions or for those of a node; none where another process keeps it.
     ///
     /// # Errors
     /// Why it cannot connect.
-    pub(crate) async fn open(address: Address, durability: Durability) -> Result<Option<Self>, StoreError> {
+    pub(crate) async fn open(
+        address: Address,
+        durability: Durability,
+        membership: Option<Arc<Membership>>,
+    ) -> Result<Option<Self>, StoreError> {
         let mut state = State {
             address,
             durability,
             connection: None,
             heads: Heads::default(),
+            membership,
         };
         let give_up_at = Instant::now() + LOCK_PATIENCE;
         while !state.connect().await? {
@@ -94,7 +112,13 @@ impl DirectCommitter {
             state: tokio::sync::Mutex::new(state),
             trouble: Mutex::default(),
             is_closing: AtomicBool::new(false),
+            to_forget: Mutex::default(),
         }))
+    }
+
+    /// Forgets where the journal of a session ends: another node may have written it.
+    pub(crate) fn forget(&self, id: SessionId) {
+        self.to_forget.lock().unwrap_or_else(PoisonError::into_inner).push(id);
     }
 
     /// Why commits wait at present.
@@ -122,6 +146,9 @@ impl DirectCommitter {
         if self.is_closing.load(Ordering::Relaxed) {
             return Err(StoreError::Away(DbErr::Custom("the store is closed".to_owned())));
         }
+        for id in std::mem::take(&mut *self.to_forget.lock().unwrap_or_else(PoisonError::into_inner)) {
+            state.heads.forget(id);
+        }
         let is_new = batch.iter().all(Write::is_new);
         let give_up_at = Instant::now() + if is_new { PATIENCE_WITH_NEW } else { PATIENCE };
         let mut retry_after = RETRY_AFTER;
@@ -148,8 +175,27 @@ impl DirectCommitter {
                 is_piecemeal = std::mem::replace(&mut has_conflicted, true);
                 continue;
             }
-            state.give_up().await;
-            let waits = matches!(error, StoreError::Away(_) | StoreError::Busy(_));
+            let waits = match error {
+                // It is had again in a moment, or for good by others.
+                StoreError::LeaseLost => true,
+                StoreError::Away(_) | StoreError::Busy(_) => {
+                    state.give_up().await;
+                    true
+                }
+                StoreError::DiskFull(_)
+                | StoreError::Corrupt(_)
+                | StoreError::Io(_)
+                | StoreError::Conflict(_)
+                | StoreError::CommitLog(_)
+                | StoreError::ReadOnly
+                | StoreError::NotApplied(_)
+                | StoreError::Database(_)
+                | StoreError::Unreadable { .. }
+                | StoreError::UnknownCursor => {
+                    state.give_up().await;
+                    false
+                }
+            };
             if !waits || self.is_closing.load(Ordering::Relaxed) || Instant::now() >= give_up_at {
                 self.set_trouble(None);
                 return Err(error);
@@ -171,7 +217,11 @@ impl State {
     /// Makes the connection and takes the journal; false where another process has it.
     async fn connect(&mut self) -> Result<bool, StoreError> {
         let connection = postgres::connect(&self.address, ServerRole::Journal(self.durability)).await?;
-        if postgres::try_journal_lock(&connection).await? {
+        let lock = match self.membership {
+            Some(_) => JournalLock::AmongNodes,
+            None => JournalLock::Alone,
+        };
+        if postgres::try_journal_lock(&connection, lock).await? {
             self.connection = Some(connection);
             return Ok(true);
         }
@@ -211,9 +261,14 @@ impl State {
         in_doubt: &mut Option<InDoubt>,
     ) -> Result<Refused, StoreError> {
         let connection = self.connection().await?;
+        let writer = self.membership.as_ref().map(|membership| membership.me()).transpose()?;
         if let Some(before) = in_doubt {
-            // The lock of the journal came free with the connection of that time, so what became of it is settled.
-            if meta::get(&connection, meta::LAST_BATCH).await?.as_ref() == Some(&before.batch_id) {
+            let last = match before.writer {
+                Some(writer) => membership::last_batch(&connection, &writer.to_string()).await?,
+                // The lock of the journal came free with the connection of that time, so what became of it is settled.
+                None => meta::get(&connection, meta::LAST_BATCH).await?,
+            };
+            if last.as_ref() == Some(&before.batch_id) {
                 return Ok(std::mem::take(&mut before.refused));
             }
             *in_doubt = None;
@@ -236,12 +291,18 @@ impl State {
         let batch_id = Uuid::now_v7().to_string();
         let write = async {
             if is_piecemeal {
-                write_piecemeal(&transaction, &wanted, &mut refused).await?;
+                write_piecemeal(&transaction, &wanted, writer, &mut refused).await?;
             } else {
                 let writes = wanted.iter().map(|(_, write)| (*write).clone());
-                apply::take_steps(&transaction, batch::steps(writes)).await?;
+                apply::take_steps(&transaction, batch::steps(writes), writer).await?;
             }
-            meta::set(&transaction, meta::LAST_BATCH, &batch_id).await
+            let Some(writer) = writer else {
+                return meta::set(&transaction, meta::LAST_BATCH, &batch_id).await;
+            };
+            match membership::mark_batch(&transaction, &writer.to_string(), &batch_id).await? {
+                true => Ok(()),
+                false => Err(StoreError::LeaseLost),
+            }
         };
         let written = write.await;
         if let Err(error) = written {
@@ -253,7 +314,11 @@ impl State {
             transaction.rollback().await?;
             return Ok(refused);
         }
-        *in_doubt = Some(InDoubt { batch_id, refused });
+        *in_doubt = Some(InDoubt {
+            batch_id,
+            writer,
+            refused,
+        });
         transaction.commit().await?;
         if is_piecemeal {
             self.forget(batch);
@@ -269,11 +334,12 @@ impl State {
 async fn write_piecemeal(
     transaction: &DatabaseTransaction,
     wanted: &[(usize, &Write)],
+    writer: Option<NodeId>,
     refused: &mut Refused,
 ) -> Result<(), StoreError> {
     for (place, write) in wanted {
         let savepoint = transaction.begin().await?;
-        match apply::take_steps(&savepoint, batch::steps([(*write).clone()])).await {
+        match apply::take_steps(&savepoint, batch::steps([(*write).clone()]), writer).await {
             Ok(()) => savepoint.commit().await?,
             Err(error @ StoreError::Conflict(_)) => {
                 savepoint.rollback().await?;

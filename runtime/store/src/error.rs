@@ -50,6 +50,12 @@ pub enum OpenError {
         /// The address without its password.
         location: String,
     },
+    /// Only a database server can be shared.
+    #[error("{location} is a file, which several nodes cannot share: give them a PostgreSQL database")]
+    NotShared {
+        /// The file.
+        location: String,
+    },
     /// The commit log holds what the database lacks, and cannot be taken up.
     #[error("the commit log beside {} cannot be taken up: {reason}", path.display())]
     CommitLog {
@@ -100,6 +106,9 @@ pub enum StoreError {
     /// This store was opened beside the one that writes sessions.
     #[error("sessions are written by another process: this one only reads them")]
     ReadOnly,
+    /// This node's lease is not held at present, or was lost: another node may own its sessions by now.
+    #[error("the node's lease is not held: another node may own its sessions by now")]
+    LeaseLost,
     /// What was committed cannot be brought into the database at present. It is kept in the commit log.
     #[error("what was committed cannot be brought into the database at present")]
     NotApplied(#[source] Arc<StoreError>),
@@ -130,6 +139,7 @@ impl StoreError {
             | Self::DiskFull(_)
             | Self::Io(_)
             | Self::CommitLog(_)
+            | Self::LeaseLost
             | Self::Database(_) => true,
             Self::NotApplied(cause) => cause.is_retryable(),
             Self::Corrupt(_) | Self::Conflict(_) | Self::ReadOnly | Self::Unreadable { .. } | Self::UnknownCursor => {

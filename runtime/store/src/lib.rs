@@ -14,6 +14,7 @@
 //! - `store`: opening and closing; `dialect`: what is peculiar to an engine;
 //! - `heads`, `commit_log`, `commit`: what a batch is checked against, where it becomes durable, and both in order; `direct`: the
 //!   same without a log, in PostgreSQL;
+//! - [`node`]: several servers on one database, and who of them may write a session; [`bus`]: what they say to each other;
 //! - `backlog`, `batch`, `statements`, `apply`: what is not in the database yet; as rows, as statements, and the transaction that
 //!   brings it there; `background`: the thread that does so; `checkpoint`, `write_back`: the bound
 //!   on SQLite's own log, and how to keep it without holding up commits;
@@ -23,9 +24,11 @@
 //! - [`document`]: the documents of the knowledge base;
 //! - `entity`, `migration`: tables.
 
+pub mod bus;
 pub mod document;
 pub mod error;
 pub mod events;
+pub mod node;
 pub mod page;
 pub mod record;
 pub mod redis_server;
@@ -56,11 +59,13 @@ mod wipe;
 mod write_back;
 
 pub use backlog::ApplyLag;
+pub use bus::{Bus, BusError, BusEvent};
 pub use document::{
     Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, NewDocument,
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use events::{EventsPage, StoredFrame};
+pub use node::{Claim, NodeId, NodeSettings, Nodes};
 pub use page::Page;
 pub use record::{AcceptedKey, OpenTurn, SessionRecord};
 pub use redis_server::RedisAddress;

@@ -2,6 +2,7 @@
 
 mod m20261122_000001_core;
 mod m20261127_000002_snapshots;
+mod m20261127_000003_nodes;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -13,6 +14,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261122_000001_core::Migration),
             Box::new(m20261127_000002_snapshots::Migration),
+            Box::new(m20261127_000003_nodes::Migration),
         ]
     }
 }

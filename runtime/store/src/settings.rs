@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::NodeSettings;
+
 /// How a store is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreSettings {
@@ -37,6 +39,8 @@ pub enum Access {
     /// Everything. One process at a time can have this of a database.
     #[default]
     Journal,
+    /// Everything, as one of several nodes that share a PostgreSQL database.
+    Node(NodeSettings),
     /// Documents, also beside a process that has everything. Sessions can be read, as they were up to a moment ago, and not
     /// be written.
     Documents,

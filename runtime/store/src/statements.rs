@@ -11,16 +11,21 @@ use sea_orm::{
 };
 
 use crate::{
+    NodeId,
     batch::{EndedTurn, MessageRow, Rows, SessionChange},
     entity::{journal, message, session, signed, turn},
     rows::{ROWS_MAX, change, insert, number, storable, text, text_value, time, time_value, values_list},
 };
 
-/// Makes sessions; those that exist are passed over.
-pub(crate) fn create_sessions(backend: DbBackend, created: Vec<(ChatSession, Arc<str>)>) -> Vec<Statement> {
+/// Makes sessions, which are their `owner`'s; those that exist are passed over.
+pub(crate) fn create_sessions(
+    backend: DbBackend,
+    created: Vec<(ChatSession, Arc<str>)>,
+    owner: Option<NodeId>,
+) -> Vec<Statement> {
     let rows = created
         .into_iter()
-        .map(|(session, organization)| session_values(&session, &organization));
+        .map(|(session, organization)| session_values(&session, &organization, owner));
     let skip = OnConflict::column(session::Column::Id).do_nothing().to_owned();
     insert(backend, session::Entity, &SESSION_COLUMNS, rows, Some(&skip))
 }
@@ -117,7 +122,7 @@ fn change_sessions(backend: DbBackend, changed: &[(SessionId, SessionChange)]) -
     })
 }
 
-const SESSION_COLUMNS: [session::Column; 9] = [
+const SESSION_COLUMNS: [session::Column; 10] = [
     session::Column::Id,
     session::Column::UserId,
     session::Column::StartTime,
@@ -127,6 +132,7 @@ const SESSION_COLUMNS: [session::Column; 9] = [
     session::Column::MessageCount,
     session::Column::OrganizationId,
     session::Column::LastSeq,
+    session::Column::Owner,
 ];
 
 const JOURNAL_COLUMNS: [journal::Column; 6] = [
@@ -160,7 +166,7 @@ const TURN_COLUMNS: [turn::Column; 7] = [
     turn::Column::OrganizationId,
 ];
 
-fn session_values(session: &ChatSession, organization: &str) -> [Expr; 9] {
+fn session_values(session: &ChatSession, organization: &str, owner: Option<NodeId>) -> [Expr; 10] {
     [
         text(session.id.0),
         session.user_id.clone().into(),
@@ -171,6 +177,7 @@ fn session_values(session: &ChatSession, organization: &str) -> [Expr; 9] {
         number(session.message_count),
         organization.into(),
         number(0),
+        owner.map(|owner| owner.to_string()).into(),
     ]
 }
 

@@ -25,6 +25,7 @@ use crate::{
         postgres::{self, Address, ServerRole},
     },
     direct::DirectCommitter,
+    node::lease::Membership,
     wipe::Wiper,
 };
 
@@ -45,6 +46,8 @@ struct Inner {
     /// None where the engine keeps its own log short.
     checkpointer: Option<Arc<Checkpointer>>,
     commits: Commits,
+    /// None where the store is no node.
+    membership: Option<Arc<Membership>>,
     epoch: String,
     is_new: bool,
     /// None where the engine has processes of its own.
@@ -109,10 +112,14 @@ impl Store {
         let connection = connect_patiently(&mut writer).await.map_err(failed)?;
         let (is_new, epoch) = migrate(connection, &location, failed).await?;
         let readers = postgres::connect(&address, ServerRole::Readers(settings.readers.clamp(1, 64))).await;
+        let membership = match settings.access {
+            Access::Node(node) => Some(Membership::join(&address, node).await.map_err(failed)?),
+            Access::Journal | Access::Documents => None,
+        };
         let commits = match settings.access {
             Access::Documents => Commits::Elsewhere,
-            Access::Journal => {
-                let committer = DirectCommitter::open(address.clone(), settings.durability).await;
+            Access::Journal | Access::Node(_) => {
+                let committer = DirectCommitter::open(address.clone(), settings.durability, membership.clone()).await;
                 let committer = committer.map_err(failed)?.ok_or_else(|| OpenError::Taken {
                     location: location.clone(),
                 })?;
@@ -126,6 +133,7 @@ impl Store {
                 readers: readers.map_err(|error| failed(error.into()))?,
                 checkpointer: None,
                 commits,
+                membership,
                 epoch,
                 is_new,
                 _background: None,
@@ -141,6 +149,10 @@ impl Store {
         let log = match settings.access {
             Access::Journal => Some(lock_log(&path).await?),
             Access::Documents => None,
+            Access::Node(_) => {
+                let location = path.display().to_string();
+                return Err(OpenError::NotShared { location });
+            }
         };
         let not_writable = |source| OpenError::NotWritable {
             path: path.clone(),
@@ -205,6 +217,7 @@ impl Store {
                 readers,
                 checkpointer: Some(checkpointer),
                 commits,
+                membership: None,
                 epoch,
                 is_new,
                 _background: Some(background),
@@ -300,6 +313,10 @@ impl Store {
             Commits::Direct(committer) => committer.close().await,
             Commits::Elsewhere => {}
         }
+        // Only now: nothing is written any more by this one.
+        if let Some(membership) = &self.inner.membership {
+            membership.leave().await;
+        }
         let settled = self.settle_all().await;
         let copied = match &settled {
             Ok(()) => self.truncate().await,
@@ -343,6 +360,11 @@ impl Store {
             Some(journal) => journal.backlog.settle_all().await,
             None => Ok(()),
         }
+    }
+
+    /// This node among the others, where it is one.
+    pub(crate) fn membership(&self) -> Option<&Membership> {
+        self.inner.membership.as_deref()
     }
 
     /// How sessions are written.

@@ -32,7 +32,14 @@ pub(crate) enum ServerRole {
     Writer,
     /// So many that only read, each transaction as of one moment.
     Readers(u32),
+    /// Renews the lease of a node, which is so long; a single connection.
+    Lease(Duration),
+    /// Claim sessions for a node.
+    Claims,
 }
+
+/// Connections that claim sessions.
+const CLAIMS: u32 = 4;
 
 /// The application's locks in a database, by number.
 const WRITE_LOCK: i64 = 0x6f72_6368_0001;
@@ -105,6 +112,12 @@ pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<Datab
             1
         }
         ServerRole::Writer => 1,
+        ServerRole::Lease(lease) => {
+            // Who waits for a lock for longer has no lease any more.
+            session.push(("lock_timeout", millis(lease / 3)));
+            1
+        }
+        ServerRole::Claims => CLAIMS,
         ServerRole::Readers(connections) => {
             session.push(("default_transaction_isolation", "repeatable read".to_owned()));
             session.push(("default_transaction_read_only", "on".to_owned()));
@@ -121,7 +134,7 @@ pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<Datab
         .max_connections(connections)
         // None is made unasked in place of the journal's.
         .min_connections(u32::from(!is_journal))
-        .acquire_timeout(if is_journal {
+        .acquire_timeout(if is_journal || matches!(role, ServerRole::Lease(_)) {
             ACQUIRE_TIMEOUT_JOURNAL
         } else {
             ACQUIRE_TIMEOUT
@@ -171,15 +184,23 @@ pub(super) async fn take_write_lock(transaction: &DatabaseTransaction) -> Result
     transaction.execute_raw(lock).await.map(drop)
 }
 
-/// Takes the lock of the one who writes the journal, unless another process has it. It is kept for as long as the
-/// connection lives: whoever commits on that connection has it, and whoever gets it knows that no transaction of the one before
-/// is under way any more.
-pub(crate) async fn try_journal_lock(connection: &DatabaseConnection) -> Result<bool, DbErr> {
-    let lock = Statement::from_sql_and_values(
-        DbBackend::Postgres,
-        "SELECT pg_try_advisory_lock($1)",
-        [JOURNAL_LOCK.into()],
-    );
+/// Who may write the journal beside the one that takes its lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JournalLock {
+    /// Nobody: whoever gets it knows that no transaction of the one before is under way any more.
+    Alone,
+    /// Other nodes, each of which owns other sessions; nobody who wants it alone.
+    AmongNodes,
+}
+
+/// Takes the lock of those who write the journal, unless another process has it. It is kept for as long as the connection
+/// lives: whoever commits on that connection has it.
+pub(crate) async fn try_journal_lock(connection: &DatabaseConnection, lock: JournalLock) -> Result<bool, DbErr> {
+    let take = match lock {
+        JournalLock::Alone => "SELECT pg_try_advisory_lock($1)",
+        JournalLock::AmongNodes => "SELECT pg_try_advisory_lock_shared($1)",
+    };
+    let lock = Statement::from_sql_and_values(DbBackend::Postgres, take, [JOURNAL_LOCK.into()]);
     let row = connection.query_one_raw(lock).await?;
     row.map_or(Ok(false), |row| row.try_get_by_index(0))
 }

@@ -17,6 +17,8 @@ pub struct Model {
     pub organization_id: String,
     /// The `seq` of the last event in the journal.
     pub last_seq: i64,
+    /// The node that may write it, where several share the database.
+    pub owner: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

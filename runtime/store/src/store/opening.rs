@@ -235,6 +235,7 @@ pub(super) fn open_error(path: &Path, source: StoreError) -> OpenError {
         | StoreError::Conflict(_)
         | StoreError::CommitLog(_)
         | StoreError::ReadOnly
+        | StoreError::LeaseLost
         | StoreError::NotApplied(_)
         | StoreError::Database(_)
         | StoreError::Unreadable { .. }

@@ -11,6 +11,7 @@ use orchestratai_shared::{
 use orchestratai_store::{Append, JournalEntry, Write};
 
 /// One session and what was said in it.
+#[derive(Clone)]
 pub(crate) struct Conversation {
     pub(crate) id: SessionId,
     pub(crate) seq: u64,

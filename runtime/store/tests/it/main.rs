@@ -5,6 +5,7 @@
     reason = "a test that panics has failed, which is what it should do"
 )]
 
+mod bus;
 mod child;
 mod conversation;
 mod crash;
@@ -13,6 +14,7 @@ mod erasure;
 mod home;
 mod journal;
 mod model;
+mod nodes;
 mod opening;
 mod pages;
 mod redis_places;
