@@ -151,6 +151,8 @@ label_values! {
         Orchestrator = "orchestrator",
         /// The one that commits.
         JournalWriter = "journal_writer",
+        /// The one that speaks with other nodes.
+        Exchange = "exchange",
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`tracing_setup`]: logs, for people or as JSON.
 
 mod agent;
+mod cluster;
 #[cfg(test)]
 mod documents;
 mod labels;

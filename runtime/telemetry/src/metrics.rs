@@ -10,6 +10,7 @@ use prometheus::{
 
 use crate::{
     agent::{AgentMetrics, AgentVectors},
+    cluster::ClusterMetrics,
     labels::{
         ActorKind, Mailbox, PerValue, RefusalReason, SecondStageOutcome, SlowConsumerAction, SnapshotBackend,
         SnapshotLoadOutcome, SnapshotWriteOutcome, Transport,
@@ -79,6 +80,7 @@ struct Inner {
     snapshot_loads: PerValue<IntCounter>,
     snapshots_dirty: IntGauge,
     snapshots_lag: Gauge,
+    cluster: ClusterMetrics,
     redis_up: IntGauge,
     redis_reconnects: IntCounter,
     http_requests: IntCounterVec,
@@ -140,6 +142,7 @@ impl Metrics {
             snapshot_loads: PerValue::resolve::<SnapshotLoadOutcome, _>(&counter_vec(r, &names::SNAPSHOT_LOADS), &[]),
             snapshots_dirty: gauge(r, &names::SNAPSHOTS_DIRTY),
             snapshots_lag: registered(r, Gauge::new(names::SNAPSHOTS_LAG.name, names::SNAPSHOTS_LAG.help)),
+            cluster: ClusterMetrics::register(r),
             redis_up: gauge(r, &names::REDIS_UP),
             redis_reconnects: counter(r, &names::REDIS_RECONNECTS),
             http_requests: counter_vec(r, &names::HTTP_REQUESTS),
@@ -304,6 +307,10 @@ impl Metrics {
         self.0.redis_reconnects.inc();
     }
 
+    pub(crate) fn cluster(&self) -> &ClusterMetrics {
+        &self.0.cluster
+    }
+
     /// A request was answered. `route` is the pattern that it matched, never its path.
     pub fn http_answered(&self, method: &str, route: &str, status: u16) {
         self.0
@@ -417,11 +424,11 @@ fn label_names(metric: &MetricDescription) -> Vec<&'static str> {
     metric.labels.iter().map(|label| label.name).collect()
 }
 
-fn counter(registry: &Registry, metric: &MetricDescription) -> IntCounter {
+pub(crate) fn counter(registry: &Registry, metric: &MetricDescription) -> IntCounter {
     registered(registry, IntCounter::new(metric.name, metric.help))
 }
 
-fn gauge(registry: &Registry, metric: &MetricDescription) -> IntGauge {
+pub(crate) fn gauge(registry: &Registry, metric: &MetricDescription) -> IntGauge {
     registered(registry, IntGauge::new(metric.name, metric.help))
 }
 
@@ -494,6 +501,14 @@ mod tests {
         metrics.snapshots_dirty(2, second);
         metrics.redis_up(true);
         metrics.redis_reconnected();
+        metrics.nodes(2, true);
+        metrics.node_lease_lost();
+        metrics.bus_up(true);
+        metrics.bus_sent();
+        metrics.bus_received();
+        metrics.bus_broken();
+        metrics.subscriptions_relayed(1);
+        metrics.sessions_taken_over(1);
         metrics
     }
 

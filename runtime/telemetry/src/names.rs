@@ -175,6 +175,24 @@ metrics! {
         "Whether Redis is connected, 1 or 0; 0 also where none is configured.";
     REDIS_RECONNECTS = Counter "redis_reconnects_total" [] Count
         "Connections to Redis after one that was lost.";
+    CLUSTER_NODES = Gauge "cluster_nodes" [] Count
+        "Nodes that share the database, as this one sees them; 0 where it is no node.";
+    CLUSTER_LEASE_HELD = Gauge "cluster_lease_held" [] Count
+        "Whether this node holds its lease, 1 or 0; 0 also where it is no node.";
+    CLUSTER_LEASES_LOST = Counter "cluster_leases_lost_total" [] Count
+        "Times that this node was declared gone and went on as a new one.";
+    BUS_UP = Gauge "bus_up" [] Count
+        "Whether the other nodes can be reached over Redis, 1 or 0; 0 also where it is no node.";
+    BUS_SENT = Counter "bus_messages_sent_total" [] Count
+        "Messages to other nodes.";
+    BUS_RECEIVED = Counter "bus_messages_received_total" [] Count
+        "Messages from other nodes.";
+    BUS_BREAKS = Counter "bus_breaks_total" [] Count
+        "Times that all that was under way with another node was given up, because something of it was lost or the node went.";
+    SUBSCRIPTIONS_RELAYED = Gauge "subscriptions_relayed" [] Count
+        "Clients of other nodes that follow sessions of this one.";
+    SESSIONS_TAKEN_OVER = Counter "sessions_taken_over_total" [] Count
+        "Sessions with open turns that were taken over from nodes that are gone.";
     HTTP_REQUESTS = Counter "http_requests_total" [METHOD, ROUTE, label("status", "an HTTP status")] Count
         "HTTP requests that were answered; a WebSocket handshake counts when it is answered.";
     HTTP_REQUEST_DURATION = Histogram "http_request_duration_seconds" [METHOD, ROUTE] Seconds
