@@ -8,6 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use uuid::Uuid;
+
 use crate::failure::CommandFailure;
 
 /// How long a server waits for another command to be done with the folder.
@@ -64,6 +66,26 @@ impl DataDir {
     /// There while the demo knowledge base is to be loaded: it outlives a crash in the middle of that.
     pub(crate) fn demo_mark(&self) -> PathBuf {
         self.0.join("demo-is-to-be-loaded")
+    }
+
+    /// Names the folder among those of other servers, for as long as it is there. To be called by who has the lock.
+    ///
+    /// # Errors
+    /// Where the name cannot be read, or not be kept.
+    pub(crate) fn place(&self) -> Result<Uuid, CommandFailure> {
+        let path = self.0.join("node");
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                if let Ok(place) = text.trim().parse() {
+                    return Ok(place);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(&path, error)),
+        }
+        let place = Uuid::now_v7();
+        fs::write(&path, format!("{place}\n")).map_err(|error| failed(&path, error))?;
+        Ok(place)
     }
 
     /// Takes the folder for a server. Another command is waited for; another server is not.
@@ -176,6 +198,16 @@ mod tests {
         assert!(!waiting.is_finished());
         drop(lock);
         assert!(waiting.join().unwrap());
+    }
+
+    #[test]
+    fn a_folder_keeps_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::open(folder.path()).unwrap();
+        let place = data.place().unwrap();
+        assert_eq!(data.place().unwrap(), place);
+        fs::write(folder.path().join("node"), "cut o").unwrap();
+        assert_ne!(data.place().unwrap(), place);
     }
 
     #[test]

@@ -46,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) actors: ActorSettings,
     pub(crate) store: StoreSettings,
     pub(crate) redis: Option<RedisAddress>,
+    pub(crate) cluster: ClusterSettings,
     pub(crate) snapshots: SnapshotSettings,
     pub(crate) knowledge: KnowledgeSettings,
     pub(crate) retrieval: RetrievalSettings,
@@ -136,6 +137,14 @@ pub(crate) enum Durability {
     Process,
 }
 
+/// How several servers share a database.
+#[derive(Debug, Clone)]
+pub(crate) struct ClusterSettings {
+    /// `None`: where that can be.
+    enabled: Option<bool>,
+    pub(crate) lease: Duration,
+}
+
 /// How snapshots of sessions are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct SnapshotSettings {
@@ -209,6 +218,7 @@ impl Settings {
             },
             store: read_store(r),
             redis: read_redis(r),
+            cluster: read_cluster(r),
             snapshots: SnapshotSettings {
                 enabled: r.boolean("snapshots.enabled"),
                 write_after: r.duration("snapshots.write_after", TENTH..=HOUR),
@@ -253,12 +263,28 @@ impl Settings {
                 ),
             );
         }
+        if self.cluster.enabled == Some(true) && !self.may_be_node() {
+            reader.refuse(
+                "cluster.enabled",
+                "cluster.enabled needs a PostgreSQL database in store.url (DATABASE_URL), which the nodes share, and Redis in \
+                 redis.url (REDIS_URL), over which they speak",
+            );
+        }
         if self.limits.frames_burst < self.limits.frames_per_second {
             reader.refuse(
                 "limits.frames_burst",
                 "limits.frames_burst is less than limits.frames_per_second: the rate could never be reached",
             );
         }
+    }
+
+    /// Whether the server is a node, which shares the database with others.
+    pub(crate) fn is_node(&self) -> bool {
+        self.cluster.enabled.unwrap_or(true) && self.may_be_node()
+    }
+
+    fn may_be_node(&self) -> bool {
+        matches!(self.database(), Database::Server(_)) && self.redis.is_some()
     }
 
     /// The database.
@@ -432,6 +458,23 @@ fn read_redis(r: &mut Reader) -> Option<RedisAddress> {
         },
     );
     url.flatten()
+}
+
+fn read_cluster(r: &mut Reader) -> ClusterSettings {
+    let enabled = r.value("cluster.enabled", "auto, true or false", |raw| match raw {
+        Raw::Boolean(enabled) => Some(Some(*enabled)),
+        Raw::Text(text) => match text.as_str() {
+            "auto" => Some(None),
+            "true" => Some(Some(true)),
+            "false" => Some(Some(false)),
+            _ => None,
+        },
+        Raw::Integer(_) | Raw::List(_) | Raw::Other(_) => None,
+    });
+    ClusterSettings {
+        enabled: enabled.flatten(),
+        lease: r.duration("cluster.lease", SECOND..=MINUTE),
+    }
 }
 
 fn read_retrieval(r: &mut Reader) -> RetrievalSettings {

@@ -76,10 +76,7 @@ impl Admission {
     pub(crate) fn admit(&self) -> Result<TurnPermit, Refusal> {
         if self.is_draining() {
             self.metrics.admission_refused(RefusalReason::Draining);
-            return Err(Refusal::overloaded(
-                "The server is about to stop and takes no new messages.",
-                RETRY_AFTER,
-            ));
+            return Err(stopping());
         }
         if !self.is_ready() {
             self.metrics.admission_refused(RefusalReason::Starting);
@@ -147,6 +144,11 @@ impl Admission {
 /// Before all that an answer needs is there.
 pub(crate) fn starting() -> Refusal {
     Refusal::overloaded("The server is starting.", RETRY_AFTER)
+}
+
+/// Once the server is about to stop.
+pub(crate) fn stopping() -> Refusal {
+    Refusal::overloaded("The server is about to stop and takes no new messages.", RETRY_AFTER)
 }
 
 const RETRY_AFTER: Duration = Duration::from_secs(1);

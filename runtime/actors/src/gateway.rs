@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admission::Admission,
     agent::board::AgentBoard,
+    cluster::Cluster,
     health::{Probe, ServiceHealth, ServiceState},
     link::SessionLink,
     publish::{Cut, Publish},
@@ -109,7 +110,9 @@ pub(crate) struct Inner {
     pub(crate) admission: Admission,
     pub(crate) journal_fails: Arc<AtomicBool>,
     pub(crate) probes: Vec<Probe>,
-    pub(crate) connections: AtomicU64,
+    pub(crate) connections: Arc<AtomicU64>,
+    /// None where no other node shares the database.
+    pub(crate) cluster: Option<Cluster>,
     /// Whether the drain waits for no turn any more.
     pub(crate) gave_up: CancellationToken,
 }
@@ -266,6 +269,7 @@ impl Gateway {
                 is_fresh,
                 subscriber: subscriber.clone(),
                 cut: cut.clone(),
+                is_relayed: false,
                 reply,
             })
         });
@@ -347,6 +351,7 @@ impl Gateway {
         };
         [journal, sessions]
             .into_iter()
+            .chain(self.inner.cluster.iter().map(Cluster::health))
             .chain(self.inner.probes.iter().map(|probe| probe()))
             .collect()
     }
@@ -393,6 +398,10 @@ impl Gateway {
     /// # Errors
     /// [`Refusal`] where the store cannot be read.
     pub async fn resume_interrupted(&self) -> Result<usize, Refusal> {
+        if self.inner.cluster.is_some() {
+            // They are taken over one by one, here and by other nodes.
+            return Ok(0);
+        }
         let sessions = self
             .inner
             .store
@@ -487,6 +496,7 @@ pub(crate) fn unreadable(error: &StoreError) -> Refusal {
         | StoreError::Conflict(_)
         | StoreError::CommitLog(_)
         | StoreError::ReadOnly
+        | StoreError::LeaseLost
         | StoreError::NotApplied(_)
         | StoreError::Database(_)
         | StoreError::Unreadable { .. } => {

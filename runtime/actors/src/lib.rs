@@ -8,10 +8,11 @@
 //! [`Cut`].
 //!
 //! In reading order: [`session`], `registry`, `orchestrator`, `agent`, `panel`, `journal`, [`snapshotter`], `shard`, `admission`, [`gateway`],
-//! `link`, [`publish`], `start`.
+//! `link`, [`publish`], `cluster`, `start`.
 
 mod admission;
 mod agent;
+mod cluster;
 pub mod gateway;
 mod health;
 mod journal;

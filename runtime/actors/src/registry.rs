@@ -1,20 +1,27 @@
 //! The sessions of one shard: finds them by id, starts them on first use from the journal, lets them end when idle, and
-//! starts anew whatever has died with work left.
+//! starts anew whatever has died with work left. What is for a session of another node is sent there.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
 use orchestratai_shared::{ChatSession, ErrorCode, SessionId, Timestamp};
-use orchestratai_store::{Candidate, Rehydrated, SessionRecord, SnapshotUse, StoreError, Write};
+use orchestratai_store::{Candidate, Claim, NodeId, Rehydrated, SessionRecord, SnapshotUse, StoreError, Write};
 use orchestratai_telemetry::{ActorKind, SnapshotLoadOutcome};
 use tokio::sync::oneshot;
 
 use crate::{
+    admission,
+    cluster::Forward,
     journal::{Append, AppendReply},
     refusal::Refusal,
     session::{
         Session,
-        messages::{Command, Drain, Sweep},
+        messages::{Abandon, Command, Drain, Sweep, Yield},
     },
     shard::Shard,
     snapshotter::{Capture, FlushGuard},
@@ -31,6 +38,8 @@ enum Entry {
     Starting(Vec<Dispatch>),
     /// It runs.
     Live(Addr<Session>),
+    /// It is another node's, as was found out then.
+    Elsewhere(NodeId, Instant),
 }
 
 /// A command for a session, wherever it is: the registry starts the session where it is not live.
@@ -43,9 +52,46 @@ pub(crate) struct Dispatch {
     pub(crate) create: bool,
     /// What it is asked.
     pub(crate) command: Command,
-    /// Told why where the session cannot be had: `None` where there is no such session.
-    pub(crate) refused: oneshot::Sender<Option<Refusal>>,
+    /// Told why where the session cannot be had.
+    pub(crate) declined: oneshot::Sender<Declined>,
+    /// Where it comes from.
+    pub(crate) origin: Origin,
 }
+
+/// Why a command was dropped without an answer.
+#[derive(Debug)]
+pub(crate) enum Declined {
+    /// The session cannot be had.
+    Refused(Refusal),
+    /// There is no such session.
+    Unknown,
+    /// It is another node's, or will be in a moment: whoever asks finds out which by asking again.
+    Elsewhere,
+}
+
+/// Where a command comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// From a client of this node.
+    Here,
+    /// From another node, which takes this one for the owner. It is not passed on: two nodes might do so for ever.
+    Peer,
+}
+
+/// Sessions that are not, or not any more, where they were found.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Moved {
+    /// This one, which was that node's.
+    One(SessionId, NodeId),
+    /// All that were that node's.
+    All(NodeId),
+}
+
+/// No session is this node's any more: its lease was lost.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Disown;
 
 /// A session actor has ended; with `unfinished` it left turns open, and must be started anew.
 #[derive(Debug, Message)]
@@ -64,6 +110,18 @@ pub(crate) struct Resume(pub(crate) SessionId);
 
 /// How long a session that could not be started anew waits for the next try.
 const RESTART_AFTER: Duration = Duration::from_secs(1);
+/// How long it is remembered whose a session was that is asked for no more.
+const ELSEWHERE_MAX: Duration = Duration::from_secs(60);
+
+/// What was found of a session that is to be started.
+enum Loaded {
+    /// It is this node's.
+    Here(Box<Rehydrated>),
+    /// It is another node's.
+    Elsewhere(NodeId),
+    /// There is none.
+    Unknown,
+}
 
 impl SessionRegistry {
     pub(crate) fn new(shard: Rc<Shard>) -> Self {
@@ -83,19 +141,25 @@ impl SessionRegistry {
         );
     }
 
-    fn started(&mut self, session_id: SessionId, loaded: Result<Option<Rehydrated>, Refusal>, ctx: &mut Context<Self>) {
+    fn started(&mut self, session_id: SessionId, loaded: Result<Loaded, Refusal>, ctx: &mut Context<Self>) {
         let waiting = match self.sessions.remove(&session_id) {
             Some(Entry::Starting(waiting)) => waiting,
-            Some(Entry::Live(_)) | None => return,
+            Some(Entry::Live(_) | Entry::Elsewhere(..)) | None => return,
         };
         let rehydrated = match loaded {
-            Ok(Some(rehydrated)) => rehydrated,
-            Ok(None) => {
+            Ok(Loaded::Here(rehydrated)) => *rehydrated,
+            Ok(Loaded::Elsewhere(node)) => {
+                let found = Entry::Elsewhere(node, Instant::now());
+                self.sessions.insert(session_id, found);
+                waiting.into_iter().for_each(|dispatch| self.send_to(node, dispatch));
+                return;
+            }
+            Ok(Loaded::Unknown) => {
                 // Somebody who would have it created may have come to wait behind somebody who would not.
                 let (creators, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|dispatch| dispatch.create);
                 others
                     .into_iter()
-                    .for_each(|dispatch| drop(dispatch.refused.send(None)));
+                    .for_each(|dispatch| drop(dispatch.declined.send(Declined::Unknown)));
                 if !creators.is_empty() {
                     self.start(session_id, true, creators, ctx);
                 }
@@ -104,7 +168,7 @@ impl SessionRegistry {
             Err(refusal) => {
                 waiting
                     .into_iter()
-                    .for_each(|dispatch| drop(dispatch.refused.send(Some(refusal.clone()))));
+                    .for_each(|dispatch| drop(dispatch.declined.send(Declined::Refused(refusal.clone()))));
                 return;
             }
         };
@@ -114,6 +178,52 @@ impl SessionRegistry {
             pass(&session, dispatch.command);
         }
         self.sessions.insert(session_id, Entry::Live(session));
+    }
+
+    /// Sends a command to the node whose session it is for.
+    fn send_to(&self, node: NodeId, dispatch: Dispatch) {
+        let cluster = self.shard.cluster.get().filter(|_| dispatch.origin == Origin::Here);
+        let Some(cluster) = cluster else {
+            let _ = dispatch.declined.send(Declined::Elsewhere);
+            return;
+        };
+        cluster.forward(Forward {
+            node,
+            session_id: dispatch.session_id,
+            create: dispatch.create,
+            command: dispatch.command,
+            declined: dispatch.declined,
+        });
+    }
+
+    /// Another node has a client for a session that nobody here needs: it may have the session.
+    fn give_away(&mut self, dispatch: Dispatch, ctx: &mut Context<Self>) {
+        let session_id = dispatch.session_id;
+        self.sessions.insert(session_id, Entry::Starting(Vec::new()));
+        let store = self.shard.store.clone();
+        let release = async move { store.release(session_id).await };
+        ctx.spawn(release.into_actor(self).map(move |released, registry, ctx| {
+            // All of it is kept up to here: its command, dropped before the reason is told, would look like one without a reason.
+            let dispatch = dispatch;
+            if let Err(error) = released {
+                tracing::debug!(session.id = %session_id, %error, "a session could not be given away");
+            }
+            let _ = dispatch.declined.send(Declined::Elsewhere);
+            // Who has come meanwhile finds out whose it is now.
+            if let Some(Entry::Starting(waiting)) = registry.sessions.remove(&session_id) {
+                let (here, others): (Vec<_>, Vec<_>) =
+                    (waiting.into_iter()).partition(|waiting| waiting.origin == Origin::Here);
+                (others.into_iter()).for_each(|dispatch| drop(dispatch.declined.send(Declined::Elsewhere)));
+                if let Some(first) = here.first() {
+                    registry.start(session_id, first.create, here, ctx);
+                }
+            }
+        }));
+    }
+
+    /// Whether this node is about to stop, and others go on: it begins no session any more.
+    fn leaves_to_others(&self) -> bool {
+        self.shard.cluster.get().is_some() && self.shard.admission.is_draining()
     }
 
     /// Passivates the sessions that have been idle longest where there are more than are allowed.
@@ -128,8 +238,8 @@ impl SessionRegistry {
     }
 }
 
-/// The session from its snapshot and the journal; created where it is unknown and may be.
-async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Option<Rehydrated>, Refusal> {
+/// The session from its snapshot and the journal, once it is this node's; created where it is unknown and may be.
+async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Loaded, Refusal> {
     let unavailable = |reason: String, is_retryable: bool| {
         tracing::error!(session.id = %session_id, error = %reason, "a session could not be started");
         if is_retryable {
@@ -139,6 +249,15 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         Refusal::new(ErrorCode::InternalError, "The session's journal cannot be read.")
     };
     let unreadable = |error: StoreError| unavailable(error.to_string(), error.is_retryable());
+    let is_node = shard.cluster.get().is_some();
+    if is_node {
+        match shard.store.claim(session_id).await.map_err(unreadable)? {
+            Claim::Ours | Claim::Claimed => {}
+            Claim::Theirs(node) => return Ok(Loaded::Elsewhere(node)),
+            Claim::Unknown if !create => return Ok(Loaded::Unknown),
+            Claim::Unknown => {}
+        }
+    }
     let (candidate, failed) = candidate(shard, session_id).await;
     let found = shard
         .store
@@ -148,10 +267,10 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         if let Some(outcome) = failed.or(shard.snapshots.is_some().then(|| outcome_of(rehydrated.snapshot))) {
             shard.metrics.snapshot_loaded(outcome);
         }
-        return Ok(Some(rehydrated));
+        return Ok(Loaded::Here(Box::new(rehydrated)));
     }
     if !create {
-        return Ok(None);
+        return Ok(Loaded::Unknown);
     }
     let now = Timestamp::now();
     let session = ChatSession {
@@ -180,6 +299,16 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         Ok(Err(failed)) => return Err(unavailable(failed.to_string(), true)),
         Err(_gone) => return Err(unavailable("the journal writer is gone".into(), true)),
     }
+    if is_node {
+        match shard.store.claim(session_id).await.map_err(unreadable)? {
+            Claim::Ours => {}
+            // Another node has made it at the same moment.
+            Claim::Theirs(node) => return Ok(Loaded::Elsewhere(node)),
+            Claim::Claimed | Claim::Unknown => {
+                return Err(unavailable("other nodes make and leave it at this moment".into(), true));
+            }
+        }
+    }
     let record = SessionRecord {
         session,
         organization: Arc::clone(&shard.organization),
@@ -189,11 +318,11 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Opti
         transcript: Vec::new(),
         erased_through,
     };
-    Ok(Some(Rehydrated {
+    Ok(Loaded::Here(Box::new(Rehydrated {
         record,
         snapshot: SnapshotUse::Absent,
         last_event: None,
-    }))
+    })))
 }
 
 /// What a session may be started from, and what it was worth where nothing could be asked.
@@ -228,6 +357,12 @@ fn pass(session: &Addr<Session>, command: Command) {
     session.do_send(command);
 }
 
+/// As [`pass`], to a session that leaves its place to another node instead if nothing of it is under way.
+fn yield_or_pass(session: &Addr<Session>, command: Command) {
+    #[expect(clippy::disallowed_methods, reason = "as for other commands")]
+    session.do_send(Yield(command));
+}
+
 impl Actor for SessionRegistry {
     type Context = Context<Self>;
 
@@ -245,6 +380,7 @@ impl SessionRegistry {
         self.sessions.retain(|_, entry| match entry {
             Entry::Live(session) => session.connected(),
             Entry::Starting(_) => true,
+            Entry::Elsewhere(_, since) => since.elapsed() < ELSEWHERE_MAX,
         });
         for entry in self.sessions.values() {
             if let Entry::Live(session) = entry {
@@ -259,9 +395,23 @@ impl Handler<Dispatch> for SessionRegistry {
     type Result = ();
 
     fn handle(&mut self, dispatch: Dispatch, ctx: &mut Self::Context) {
+        let leaves_to_others = self.leaves_to_others();
         match self.sessions.get_mut(&dispatch.session_id) {
-            Some(Entry::Live(session)) if session.connected() => pass(session, dispatch.command),
+            Some(Entry::Live(session)) if session.connected() => match dispatch.origin {
+                Origin::Peer if leaves_to_others => yield_or_pass(session, dispatch.command),
+                Origin::Here | Origin::Peer => pass(session, dispatch.command),
+            },
             Some(Entry::Starting(waiting)) => waiting.push(dispatch),
+            Some(Entry::Elsewhere(node, since)) if dispatch.origin == Origin::Here => {
+                *since = Instant::now();
+                let node = *node;
+                self.send_to(node, dispatch);
+            }
+            Some(Entry::Elsewhere(..)) => drop(dispatch.declined.send(Declined::Elsewhere)),
+            Some(Entry::Live(_)) | None if dispatch.origin == Origin::Peer => self.give_away(dispatch, ctx),
+            Some(Entry::Live(_)) | None if leaves_to_others => {
+                let _ = dispatch.declined.send(Declined::Refused(admission::stopping()));
+            }
             Some(Entry::Live(_)) | None => {
                 self.start(dispatch.session_id, dispatch.create, vec![dispatch], ctx);
             }
@@ -296,7 +446,7 @@ impl Handler<Resume> for SessionRegistry {
                 ctx.notify_later(Resume(session_id), RESTART_AFTER);
                 return;
             }
-            Some(Entry::Live(_)) | None => {}
+            Some(Entry::Live(_) | Entry::Elsewhere(..)) | None => {}
         }
         self.sessions.insert(session_id, Entry::Starting(Vec::new()));
         let shard = Rc::clone(&self.shard);
@@ -308,6 +458,36 @@ impl Handler<Resume> for SessionRegistry {
                 ctx.notify_later(Resume(session_id), RESTART_AFTER);
             }
         }));
+    }
+}
+
+impl Handler<Moved> for SessionRegistry {
+    type Result = ();
+
+    fn handle(&mut self, moved: Moved, _: &mut Self::Context) {
+        let is_one = |entry: &Entry, node: NodeId| matches!(entry, Entry::Elsewhere(found, _) if *found == node);
+        match moved {
+            Moved::One(session_id, node) => {
+                if self.sessions.get(&session_id).is_some_and(|entry| is_one(entry, node)) {
+                    self.sessions.remove(&session_id);
+                }
+            }
+            Moved::All(node) => self.sessions.retain(|_, entry| !is_one(entry, node)),
+        }
+    }
+}
+
+impl Handler<Disown> for SessionRegistry {
+    type Result = ();
+
+    fn handle(&mut self, _: Disown, _: &mut Self::Context) {
+        self.sessions.retain(|_, entry| !matches!(entry, Entry::Elsewhere(..)));
+        for entry in self.sessions.values() {
+            if let Entry::Live(session) = entry {
+                #[expect(clippy::disallowed_methods, reason = "once for each lease that is lost")]
+                session.do_send(Abandon);
+            }
+        }
     }
 }
 

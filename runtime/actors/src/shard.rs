@@ -1,7 +1,11 @@
 //! A shard: one arbiter with its sessions, its orchestrator and its agents. A session lives on the shard that its id
 //! hashes to, and its turns run there too, so that a turn crosses threads only at its ends.
 
-use std::{cell::RefCell, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use actix::{Actor, Addr};
 use orchestratai_shared::{Agent, SessionId};
@@ -11,6 +15,7 @@ use orchestratai_telemetry::{ActorKind, Metrics};
 use crate::{
     admission::Admission,
     agent::board::AgentBoard,
+    cluster::Cluster,
     journal::Journal,
     orchestrator::{Crew, Orchestrator},
     session::{
@@ -100,6 +105,8 @@ pub(crate) struct Shard {
     pub(crate) organization: Arc<str>,
     /// How their snapshots are kept, if they are.
     pub(crate) snapshots: Option<ShardSnapshots>,
+    /// The way to sessions of other nodes, where there are any.
+    pub(crate) cluster: Arc<OnceLock<Cluster>>,
 }
 
 /// How a shard's snapshots are kept.

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64},
     },
 };
@@ -13,13 +13,14 @@ use std::{
 use actix::{Actor, Addr, Arbiter};
 use orchestratai_agents::{definition::Catalog, routing::Router, turn::Responder};
 use orchestratai_shared::AgentId;
-use orchestratai_store::Store;
+use orchestratai_store::{RedisAddress, Store};
 use orchestratai_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::Admission,
     agent::board::AgentBoard,
+    cluster::{Cluster, ExchangeParts, ShardDoors},
     gateway::{Gateway, Inner, ShardHandle},
     health::Probe,
     journal::Journal,
@@ -49,6 +50,8 @@ pub struct Parts {
     pub organization: Arc<str>,
     /// How snapshots of sessions are kept; `None`: not at all.
     pub snapshots: Option<Snapshots>,
+    /// Where other nodes are reached, for a store that was opened as one of them.
+    pub bus: Option<RedisAddress>,
     /// Parts besides the journal that others depend on.
     pub probes: Vec<Probe>,
 }
@@ -66,6 +69,7 @@ pub fn start(parts: Parts) -> Gateway {
         shards,
         organization,
         snapshots,
+        bus,
         probes,
     } = parts;
     let admission = Admission::new(settings.turns_in_flight, metrics.clone());
@@ -85,6 +89,8 @@ pub fn start(parts: Parts) -> Gateway {
     );
 
     let shards = shards.max(1);
+    let cluster = Arc::new(OnceLock::new());
+    let mut doors = Vec::with_capacity(shards);
     let handles = (0..shards).map(|_| {
         let arbiter = Arbiter::new().handle();
         let tally = Arc::new(Tally::default());
@@ -105,8 +111,15 @@ pub fn start(parts: Parts) -> Gateway {
             metrics: metrics.clone(),
             organization: Arc::clone(&organization),
             snapshots,
+            cluster: Arc::clone(&cluster),
         };
         let registry = SessionRegistry::start_in_arbiter(&arbiter, move |_| SessionRegistry::new(Rc::new(shard)));
+        doors.push(ShardDoors {
+            dispatch: registry.clone().recipient(),
+            resume: registry.clone().recipient(),
+            moved: registry.clone().recipient(),
+            disown: registry.clone().recipient(),
+        });
         ShardHandle {
             dispatch: registry.clone().recipient(),
             resume: registry.clone().recipient(),
@@ -117,15 +130,32 @@ pub fn start(parts: Parts) -> Gateway {
             dirty: tally,
         }
     });
+    let handles: Vec<ShardHandle> = handles.collect();
+    let connections = Arc::new(AtomicU64::new(0));
+    if let Some((redis, nodes)) = bus.zip(store.nodes()) {
+        let parts = ExchangeParts {
+            redis,
+            nodes,
+            store: store.clone(),
+            shards: doors.into(),
+            connections: Arc::clone(&connections),
+            admission: admission.clone(),
+            board: board.clone(),
+            metrics,
+            trouble: Arc::default(),
+        };
+        cluster.get_or_init(|| Cluster::start(parts));
+    }
     Gateway::new(Inner {
-        shards: handles.collect(),
+        shards: handles,
         store,
         router,
         board,
         admission,
         journal_fails,
         probes,
-        connections: AtomicU64::new(0),
+        connections,
+        cluster: cluster.get().cloned(),
         gave_up: CancellationToken::new(),
     })
 }

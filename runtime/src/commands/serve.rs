@@ -19,7 +19,7 @@ use orchestratai_agents::{
     routing::Router,
     strategy::{Means, responders},
 };
-use orchestratai_store::{Access, DEFAULT_ORGANIZATION, Store};
+use orchestratai_store::{Access, DEFAULT_ORGANIZATION, NodeSettings, Store};
 use orchestratai_telemetry::{Metrics, SecondStageOutcome, init_tracing};
 use orchestratai_web::{Secret, WebSettings};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -106,7 +106,14 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let data = DataDir::open(&settings.store.data_dir)?;
     let _lock = data.lock_for_server()?;
     let is_marked = mark_demo(&settings, &data)?;
-    let store = open_store(&settings, Access::Journal).await?;
+    let access = match settings.is_node() {
+        true => Access::Node(NodeSettings {
+            place: data.place()?,
+            lease: settings.cluster.lease,
+        }),
+        false => Access::Journal,
+    };
+    let store = open_store(&settings, access).await?;
     if is_marked && !store.is_new() {
         unmark_demo(&data)?; // Another server has made the database, and loads the demo where it is wanted.
     }
@@ -244,6 +251,7 @@ fn start_actors(
         shards: count_or_cores(settings.actors.shards),
         organization: DEFAULT_ORGANIZATION.into(),
         snapshots: snapshots.map(|snapshots| snapshots.for_sessions(settings)),
+        bus: settings.redis.clone().filter(|_| settings.is_node()),
         probes: iter::once(watch.probe()).chain(redis).collect(),
     })
 }

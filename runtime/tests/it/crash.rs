@@ -35,14 +35,14 @@ const QUESTIONS: [&str; 4] = [
 ];
 
 /// A client as it should be: sends again what was not accepted, and comes back for what it missed.
-struct Persistent {
-    session_id: SessionId,
+pub(crate) struct Persistent {
+    pub(crate) session_id: SessionId,
     epoch: Option<String>,
     last_seq: u64,
     /// Every durable frame, in the order in which it came.
     seen: Vec<Value>,
     /// What it said, and whether that was accepted.
-    said: BTreeMap<ClientMessageId, (String, bool)>,
+    pub(crate) said: BTreeMap<ClientMessageId, (String, bool)>,
     /// Whether messages may be refused for a while.
     meets_outages: bool,
 }
@@ -59,13 +59,21 @@ impl Persistent {
         }
     }
 
+    /// One that comes again where it is refused for a while.
+    pub(crate) fn patient() -> Self {
+        Self {
+            meets_outages: true,
+            ..Self::new()
+        }
+    }
+
     /// Talks until the connection ends, or until all it said has ended where it is to say nothing new.
     async fn talk(self, address: SocketAddr, says_more: bool) -> Self {
         self.talk_for(Duration::from_secs(3_600), address, says_more).await
     }
 
     /// The same, for some time at most.
-    async fn talk_for(mut self, spell: Duration, address: SocketAddr, says_more: bool) -> Self {
+    pub(crate) async fn talk_for(mut self, spell: Duration, address: SocketAddr, says_more: bool) -> Self {
         let until = Instant::now() + spell;
         let epoch = self
             .epoch
@@ -155,7 +163,7 @@ impl Persistent {
         self.seen.push(frame.0);
     }
 
-    fn ended(&self) -> usize {
+    pub(crate) fn ended(&self) -> usize {
         let terminal = |frame: &&Value| Frame((*frame).clone()).is_terminal();
         self.seen.iter().filter(terminal).count()
     }
@@ -191,10 +199,7 @@ async fn what_was_accepted_ends_exactly_once_while_the_database_comes_and_goes()
         .map(|_| {
             let is_over = Arc::clone(&is_over);
             tokio::spawn(async move {
-                let mut client = Persistent {
-                    meets_outages: true,
-                    ..Persistent::new()
-                };
+                let mut client = Persistent::patient();
                 loop {
                     let says_more = !is_over.load(Ordering::Relaxed);
                     let spell = Duration::from_secs(if says_more { 3 } else { 60 });
@@ -294,7 +299,7 @@ fn is_taken_up(event: &Event) -> bool {
 }
 
 /// The journal holds each accepted message once with one end, numbers without gap, and just what the client has.
-fn check(client: &Persistent, journal: &[Event]) {
+pub(crate) fn check(client: &Persistent, journal: &[Event]) {
     let seqs: Vec<u64> = journal.iter().map(|event| event.seq).collect();
     let unbroken: Vec<u64> = (1..=journal.len() as u64).collect();
     assert_eq!(seqs, unbroken);

@@ -12,6 +12,7 @@ mod bad_input;
 mod cascade;
 #[expect(dead_code, reason = "each concern uses its own part of the client")]
 mod client;
+mod cluster;
 mod command_line;
 mod concerns;
 mod conformance;

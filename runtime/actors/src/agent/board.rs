@@ -1,10 +1,10 @@
 //! What every shard's agents do, in one place for all to see: status and counters by agent.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,14 +13,46 @@ use orchestratai_agents::{
     definition::{AgentDefinition, Catalog},
     turn::{Answer, Step},
 };
-use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData};
+use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData, Timestamp};
+use orchestratai_store::NodeId;
 use orchestratai_telemetry::{AgentMetrics, Metrics, UsageMetrics};
+use serde::{Deserialize, Serialize};
 
 /// Status and counters of all agents, shared by all shards.
 #[derive(Clone)]
 pub(crate) struct AgentBoard {
     order: Arc<[AgentId]>,
     agents: Arc<BTreeMap<AgentId, Arc<Tally>>>,
+    /// What they have done on other nodes, as these said last.
+    elsewhere: Arc<Mutex<HashMap<NodeId, Vec<AgentCount>>>>,
+}
+
+/// What an agent does, and has done, on one node since that was started.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AgentCount {
+    id: AgentId,
+    /// Runs under way.
+    running: usize,
+    tokens: u64,
+    cost_micro_usd: u64,
+    last_answer: LastAnswer,
+}
+
+/// When an agent answered last, and whether from the cache, in one number: milliseconds since 1970, doubled, and one more where
+/// it was from the cache. The greater one is the later one; 0 where it never answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+struct LastAnswer(u64);
+
+impl LastAnswer {
+    fn now(is_cached: bool) -> Self {
+        let now = u64::try_from(Timestamp::now().as_millis()).unwrap_or(0);
+        Self(now << 1 | u64::from(is_cached))
+    }
+
+    fn is_cached(self) -> Option<bool> {
+        (self.0 > 0).then_some(self.0 & 1 == 1)
+    }
 }
 
 /// Status and counters of one agent.
@@ -33,12 +65,8 @@ pub(crate) struct Tally {
     running: AtomicUsize,
     tokens: AtomicU64,
     cost_micro_usd: AtomicU64,
-    cached: AtomicU8,
+    last_answer: AtomicU64,
 }
-
-const NEVER_ANSWERED: u8 = 0;
-const NOT_CACHED: u8 = 1;
-const CACHED: u8 = 2;
 
 impl AgentBoard {
     /// A board with an entry for each agent of the catalog, in its order.
@@ -52,7 +80,28 @@ impl AgentBoard {
         Self {
             order: catalog.agents().iter().map(|agent| agent.id.clone()).collect(),
             agents: Arc::new(agents),
+            elsewhere: Arc::default(),
         }
+    }
+
+    /// What the agents do on this node.
+    pub(crate) fn counts(&self) -> Vec<AgentCount> {
+        self.agents.values().map(|tally| tally.count()).collect()
+    }
+
+    /// What they do on another node.
+    pub(crate) fn heard_of(&self, node: NodeId, counts: Vec<AgentCount>) {
+        self.elsewhere().insert(node, counts);
+    }
+
+    /// A node is gone, and its counts with it, as this node's go when it stops.
+    pub(crate) fn forget(&self, node: NodeId) {
+        self.elsewhere().remove(&node);
+    }
+
+    fn elsewhere(&self) -> MutexGuard<'_, HashMap<NodeId, Vec<AgentCount>>> {
+        // Nothing panics while it is held.
+        self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The entry of one agent.
@@ -60,14 +109,22 @@ impl AgentBoard {
         self.agents.get(id)
     }
 
-    /// All agents as people see them.
+    /// All agents as people see them, whichever nodes they work on.
     pub(crate) fn agents(&self) -> Vec<Agent> {
         self.order.iter().filter_map(|id| self.agent(id)).collect()
     }
 
     /// One agent as people see it.
     pub(crate) fn agent(&self, id: &AgentId) -> Option<Agent> {
-        self.agents.get(id).map(|tally| tally.snapshot())
+        let tally = self.agents.get(id)?;
+        let mut count = tally.count();
+        for other in self.elsewhere().values().flatten().filter(|other| other.id == *id) {
+            count.running += other.running;
+            count.tokens += other.tokens;
+            count.cost_micro_usd += other.cost_micro_usd;
+            count.last_answer = count.last_answer.max(other.last_answer);
+        }
+        Some(tally.snapshot(&count))
     }
 }
 
@@ -94,7 +151,7 @@ impl Tally {
             running: AtomicUsize::new(0),
             tokens: AtomicU64::new(0),
             cost_micro_usd: AtomicU64::new(0),
-            cached: AtomicU8::new(NEVER_ANSWERED),
+            last_answer: AtomicU64::new(0),
         }
     }
 
@@ -130,12 +187,8 @@ impl Tally {
             CacheStatus::Miss => self.metrics.cache_asked(false),
             CacheStatus::None => {}
         }
-        let cached = if answer.cache_status == CacheStatus::Hit {
-            CACHED
-        } else {
-            NOT_CACHED
-        };
-        self.cached.store(cached, Ordering::Relaxed);
+        let LastAnswer(last_answer) = LastAnswer::now(answer.cache_status == CacheStatus::Hit);
+        self.last_answer.store(last_answer, Ordering::Relaxed);
     }
 
     /// Tokens were billed, whatever became of the answer.
@@ -156,22 +209,29 @@ impl Tally {
         &self.metrics
     }
 
-    fn snapshot(&self) -> Agent {
-        let status = if self.running.load(Ordering::Relaxed) > 0 {
+    fn count(&self) -> AgentCount {
+        AgentCount {
+            id: self.definition.id.clone(),
+            running: self.running.load(Ordering::Relaxed),
+            tokens: self.tokens.load(Ordering::Relaxed),
+            cost_micro_usd: self.cost_micro_usd.load(Ordering::Relaxed),
+            last_answer: LastAnswer(self.last_answer.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn snapshot(&self, count: &AgentCount) -> Agent {
+        let status = if count.running > 0 {
             AgentStatus::Active
         } else {
             AgentStatus::Idle
         };
         #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 millionths of a dollar")]
-        let cost = self.cost_micro_usd.load(Ordering::Relaxed) as f64 / 1e6;
+        let cost = count.cost_micro_usd as f64 / 1e6;
         Agent {
             status,
-            tokens_used: self.tokens.load(Ordering::Relaxed),
+            tokens_used: count.tokens,
             cost,
-            cached: match self.cached.load(Ordering::Relaxed) {
-                NEVER_ANSWERED => None,
-                cached => Some(cached == CACHED),
-            },
+            cached: count.last_answer.is_cached(),
             ..self.template.clone()
         }
     }

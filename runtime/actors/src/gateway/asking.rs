@@ -7,7 +7,13 @@ use orchestratai_shared::SessionId;
 use tokio::sync::oneshot;
 
 use super::{Gateway, RETRY_AFTER, ShardHandle, TRIES_MAX, unreachable_session};
-use crate::{admission, refusal::Refusal, registry::Dispatch, session::messages::Command, shard::shard_of};
+use crate::{
+    admission,
+    refusal::Refusal,
+    registry::{Declined, Dispatch, Origin},
+    session::messages::Command,
+    shard::shard_of,
+};
 
 impl Gateway {
     pub(super) fn shard(&self, session_id: SessionId) -> &ShardHandle {
@@ -45,15 +51,16 @@ impl Gateway {
         if !self.is_ready() {
             return Err(admission::starting());
         }
-        let (refused, refusal) = oneshot::channel();
+        let (declined, why) = oneshot::channel();
         let dispatch = Dispatch {
             session_id,
             create,
             command,
-            refused,
+            declined,
+            origin: Origin::Here,
         };
         match self.shard(session_id).dispatch.try_send(dispatch) {
-            Ok(()) => Ok(Unanswered(refusal)),
+            Ok(()) => Ok(Unanswered(why)),
             Err(SendError::Full(_)) => Err(Refusal::overloaded(
                 "The server has more to do than it can take.",
                 Duration::from_secs(1),
@@ -64,16 +71,16 @@ impl Gateway {
 }
 
 /// Why a command was dropped without an answer.
-pub(super) struct Unanswered(oneshot::Receiver<Option<Refusal>>);
+pub(super) struct Unanswered(oneshot::Receiver<Declined>);
 
 impl Unanswered {
-    /// Whether the session ended before it answered, and its successor may answer: then this returns after a moment. Otherwise there
-    /// is no such session.
+    /// Whether the session ended before it answered or is another node's, and may answer where it is now: then this returns after a
+    /// moment. Otherwise there is no such session.
     pub(super) async fn may_be_asked_again(mut self) -> Result<bool, Refusal> {
         match self.0.try_recv() {
-            Ok(Some(refusal)) => Err(refusal),
-            Ok(None) => Ok(false),
-            Err(_ended) => {
+            Ok(Declined::Refused(refusal)) => Err(refusal),
+            Ok(Declined::Unknown) => Ok(false),
+            Ok(Declined::Elsewhere) | Err(_) => {
                 tokio::time::sleep(RETRY_AFTER).await;
                 Ok(true)
             }

@@ -30,8 +30,8 @@ use super::{
         Context as CoreContext, Effect, EndedTurn, Input, Key, Recovered, Reply, ReplyTo, Run, RunRequest, SessionCore,
     },
     messages::{
-        AgentReport, CancelReply, Command, Committed, Drain, EndWaiter, Route, Routed, RunEnd, Submit, SubmitReply,
-        Subscribe, Sweep,
+        Abandon, AgentReport, CancelReply, Command, Committed, Drain, EndWaiter, Route, Routed, RunEnd, Submit,
+        SubmitReply, Subscribe, Sweep, Yield,
     },
     outbox::{Outgoing, OutgoingKind, signal_frame},
     subscriber::{ConnectionId, Health, Subscriber},

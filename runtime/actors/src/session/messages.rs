@@ -100,6 +100,8 @@ pub(crate) struct Claim {
     connection: ConnectionId,
     client_message_id: ClientMessageId,
     subscriber: Option<Recipient<Publish>>,
+    /// Dropped with the claim, which tells whoever has passed it on for another node.
+    _settled: Option<oneshot::Sender<()>>,
 }
 
 impl Claim {
@@ -112,7 +114,14 @@ impl Claim {
             connection,
             client_message_id,
             subscriber: Some(subscriber),
+            _settled: None,
         }
+    }
+
+    /// The same, with somebody who hears of its end, however that comes, by a drop.
+    pub(crate) fn telling(mut self, settled: oneshot::Sender<()>) -> Self {
+        self._settled = Some(settled);
+        self
     }
 
     /// It is answered. Gives the subscriber.
@@ -156,6 +165,8 @@ pub(crate) struct Subscribe {
     pub(crate) subscriber: Recipient<Publish>,
     /// How to cut the transport.
     pub(crate) cut: Option<Arc<dyn Cut>>,
+    /// Whether it is a client of another node, which stays where this one stops.
+    pub(crate) is_relayed: bool,
     /// Given the session's own address, on which the subscriber keeps its one handle.
     pub(crate) reply: oneshot::Sender<Recipient<Command>>,
 }
@@ -221,6 +232,17 @@ pub(crate) struct Sweep {
     /// Sessions that have been idle for this long end themselves.
     pub(crate) idle_after: std::time::Duration,
 }
+
+/// From the registry of a node that is about to stop, for another node: the session leaves its place to that one, if nothing of
+/// it is under way; else it takes the command.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Yield(pub(crate) Command);
+
+/// From the registry: the session is another node's now. It ends itself, whatever is under way.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Abandon;
 
 /// From the gateway: the server stops. Tells subscribers to come back later; with `close`, closes them.
 #[derive(Debug, Clone, Copy, Message)]

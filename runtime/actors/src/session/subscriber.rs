@@ -66,6 +66,8 @@ pub(super) enum Health {
 pub(super) struct Subscriber {
     recipient: Recipient<Publish>,
     cut: Option<Arc<dyn Cut>>,
+    /// Whether it is a client of another node.
+    is_relayed: bool,
     limits: SubscriberLimits,
     mode: Mode,
     in_flight_bytes: usize,
@@ -91,6 +93,7 @@ impl Subscriber {
         Self {
             recipient,
             cut,
+            is_relayed: false,
             limits,
             mode: Mode::CatchingUp {
                 reading: false,
@@ -103,6 +106,17 @@ impl Subscriber {
             sent_seq,
             answer,
         }
+    }
+
+    /// The same for a client of another node, where it is one.
+    pub(super) fn relayed(mut self, is_relayed: bool) -> Self {
+        self.is_relayed = is_relayed;
+        self
+    }
+
+    /// Whether it is a client of another node, which stays where this one stops.
+    pub(super) fn is_relayed(&self) -> bool {
+        self.is_relayed
     }
 
     /// The last durable event that was sent.

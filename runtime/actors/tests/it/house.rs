@@ -138,6 +138,7 @@ impl House {
             shards: SHARDS,
             organization: "default".into(),
             snapshots: snapshots(&store),
+            bus: None,
             probes: Vec::new(),
         });
         Self { gateway, store, folder }

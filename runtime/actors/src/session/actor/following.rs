@@ -32,7 +32,8 @@ impl Session {
         };
         let answer = self.core.answer_in_progress().map(|answer| answer.mark);
         let limits = self.shard.settings.subscriber_limits();
-        let mut subscriber = Subscriber::new(subscribe.subscriber, subscribe.cut, limits, sent_seq, answer);
+        let mut subscriber = Subscriber::new(subscribe.subscriber, subscribe.cut, limits, sent_seq, answer)
+            .relayed(subscribe.is_relayed);
         subscriber.tell(vec![signal(self.id(), SignalBody::SessionReady(Box::new(ready)))]);
         self.last_used = Instant::now();
         self.subscribers.insert(subscribe.connection, subscriber);

@@ -182,8 +182,7 @@ impl Handler<Sweep> for Session {
             self.catch_up(id, ctx);
         }
         let unused = self.subscribers.is_empty() && self.core.is_idle() && self.waiting_for_end.is_empty();
-        let busy = self.appending.is_some() || !self.erasing.is_empty() || !self.replies.is_empty();
-        if unused && !busy && now - self.last_used >= sweep.idle_after {
+        if unused && !self.is_busy() && now - self.last_used >= sweep.idle_after {
             self.shard.metrics.session_passivated();
             self.give_state();
             self.is_over = true;
@@ -197,9 +196,7 @@ impl Handler<Drain> for Session {
 
     fn handle(&mut self, drain: Drain, _: &mut Self::Context) {
         if drain.close {
-            for (_, subscriber) in self.subscribers.drain() {
-                subscriber.close(CloseReason::Draining);
-            }
+            self.send_away();
             return;
         }
         let reconnect_after_ms = u64::try_from(drain.reconnect_after.as_millis()).unwrap_or(u64::MAX);
@@ -208,7 +205,49 @@ impl Handler<Drain> for Session {
             SignalBody::ServerDraining(ServerDraining { reconnect_after_ms }),
         );
         for subscriber in self.subscribers.values_mut() {
-            subscriber.tell(vec![frame.clone()]);
+            if !subscriber.is_relayed() {
+                subscriber.tell(vec![frame.clone()]);
+            }
         }
+    }
+}
+
+impl Handler<Yield> for Session {
+    type Result = ();
+
+    fn handle(&mut self, Yield(command): Yield, ctx: &mut Self::Context) {
+        if !self.core.is_idle() || self.is_busy() {
+            return self.handle(command, ctx);
+        }
+        // Whoever has sent the command asks again, and finds that nobody has the session.
+        self.send_away();
+        self.give_state();
+        self.is_over = true;
+        ctx.stop();
+    }
+}
+
+impl Handler<Abandon> for Session {
+    type Result = ();
+
+    fn handle(&mut self, _: Abandon, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
+}
+
+impl Session {
+    /// Closes the subscribers because the server stops. Those of other nodes subscribe anew to whoever has the session then.
+    fn send_away(&mut self) {
+        for (_, subscriber) in self.subscribers.drain() {
+            match subscriber.is_relayed() {
+                true => subscriber.abandon(),
+                false => subscriber.close(CloseReason::Draining),
+            }
+        }
+    }
+
+    /// Whether something waits for a commit or for an answer.
+    fn is_busy(&self) -> bool {
+        self.appending.is_some() || !self.erasing.is_empty() || !self.replies.is_empty()
     }
 }
