@@ -97,6 +97,13 @@ impl Store {
         self.membership().map(lease::Membership::watch)
     }
 
+    /// Whether what this node knows of its sessions is the last word on them: no other can have taken them over by now. So it is
+    /// without other nodes.
+    #[must_use]
+    pub fn is_owner_still(&self) -> bool {
+        self.membership().is_none_or(lease::Membership::is_in_time)
+    }
+
     /// Makes this node the owner of a session that nobody owns, or says who does. A store that is no node owns every session.
     ///
     /// # Errors

@@ -64,6 +64,21 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether the answer depends on what the session knows.
+    pub(crate) fn asks_for_state(&self) -> bool {
+        match self {
+            Self::Submit(_)
+            | Self::Cancel { .. }
+            | Self::Subscribe(_)
+            | Self::AwaitTurn { .. }
+            | Self::Describe { .. }
+            | Self::Erase { .. } => true,
+            Self::Leave(_) | Self::Credit(..) | Self::Alive(_) => false,
+        }
+    }
+}
+
 /// Takes a user message as a new turn. Answered after the commit, never before.
 pub(crate) struct Submit {
     /// The idempotency key: the same key is accepted once.

@@ -3,9 +3,9 @@
 use std::{
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sea_orm::{DatabaseConnection, DbErr};
@@ -36,6 +36,10 @@ pub(crate) struct Membership {
     settings: NodeSettings,
     nodes: watch::Sender<Nodes>,
     claims: DatabaseConnection,
+    /// When this was made, and for how many milliseconds after that the lease is held for certain: from when its last renewal
+    /// was asked for. Time goes on while a process stands still.
+    began: Instant,
+    held_for: AtomicU64,
     has_left: AtomicBool,
     _thread: Background,
 }
@@ -59,6 +63,7 @@ impl Membership {
             true,
         )
         .await?;
+        let began = Instant::now();
         let renewed = membership::renew(&connection, &me.to_string(), settings.lease).await?;
         let nodes = Nodes {
             me,
@@ -71,6 +76,8 @@ impl Membership {
             settings,
             nodes: watch::Sender::new(nodes),
             claims,
+            began,
+            held_for: AtomicU64::new(millis(settings.lease)),
             has_left: AtomicBool::new(false),
             _thread: thread,
         });
@@ -89,11 +96,16 @@ impl Membership {
     /// [`StoreError::LeaseLost`] while it does not hold its lease.
     pub(crate) fn me(&self) -> Result<NodeId, StoreError> {
         let nodes = self.nodes.borrow();
-        if nodes.is_held {
+        if nodes.is_held && self.is_in_time() {
             Ok(nodes.me)
         } else {
             Err(StoreError::LeaseLost)
         }
+    }
+
+    /// Whether nobody can have declared this node gone by now.
+    pub(crate) fn is_in_time(&self) -> bool {
+        millis(self.began.elapsed()) < self.held_for.load(Ordering::Acquire)
     }
 
     /// Whether that node is there, as far as is known.
@@ -170,13 +182,14 @@ impl Membership {
         };
         let me = self.nodes.borrow().me;
         let id = me.to_string();
+        let asked = self.began.elapsed();
         let Some(all) = membership::renew(connection, &id, lease).await? else {
             if self.has_left() {
                 return Ok(());
             }
             return self.join_anew(connection, me).await;
         };
-        self.see(me, known(all));
+        self.see(me, known(all), asked);
         for gone in membership::fence_lapsed(connection, &id, lease).await? {
             tracing::warn!(node.id = %gone, "a node says nothing any more; its sessions are taken over");
             self.nodes
@@ -195,19 +208,28 @@ impl Membership {
         let place = self.settings.place.to_string();
         let lease = self.settings.lease;
         membership::join(connection, &me.to_string(), &place, lease, false).await?;
+        let asked = self.began.elapsed();
         let all = membership::renew(connection, &me.to_string(), lease).await?;
-        self.see(me, known(all.unwrap_or_default()));
+        self.see(me, known(all.unwrap_or_default()), asked);
         Ok(())
     }
 
-    fn see(&self, me: NodeId, all: Vec<NodeId>) {
+    /// Takes note of a renewal that was asked for then.
+    fn see(&self, me: NodeId, all: Vec<NodeId>, asked: Duration) {
         let seen = Nodes { me, is_held: true, all };
         self.nodes.send_if_modified(|nodes| {
             let changes = *nodes != seen;
             *nodes = seen;
             changes
         });
+        // Last: who sees it held knows under which id.
+        self.held_for
+            .store(millis(asked + self.settings.lease), Ordering::Release);
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn known(ids: Vec<String>) -> Vec<NodeId> {
