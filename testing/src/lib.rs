@@ -5,6 +5,7 @@
 
 pub mod alertmanager;
 pub mod certificates;
+pub mod haproxy;
 pub mod postgres;
 pub mod prometheus;
 pub mod redis;
@@ -16,6 +17,7 @@ mod process;
 
 pub use alertmanager::Alertmanager;
 pub use certificates::Certificates;
+pub use haproxy::Haproxy;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;
