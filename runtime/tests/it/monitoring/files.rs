@@ -224,23 +224,6 @@ fn dashboards_can_be_found_by_their_ids_and_lead_to_each_other() {
     assert!(datasource.contains("uid: prometheus"), "{datasource}");
 }
 
-#[test]
-fn the_compose_file_mounts_what_there_is() {
-    let text = read(root().join("docker-compose.yml"));
-    let mut mounts = 0;
-    for line in text.lines().filter_map(|line| line.trim().strip_prefix("- ")) {
-        // `./folder:/place:ro`, or the same as the default of a variable.
-        let from = line.split_once(":-").map_or(line, |(_, default)| default);
-        if let Some((path, _)) = from.strip_prefix("./").and_then(|rest| rest.split_once([':', '}'])) {
-            assert!(root().join(path).is_dir(), "{line}");
-            mounts += 1;
-        }
-    }
-    assert_eq!(mounts, 4, "Prometheus, Alertmanager, and two of Grafana");
-    let home = "/var/lib/orchestratai/dashboards/orchestratai-overview.json";
-    assert!(text.contains(home) && root().join("dashboards/orchestratai-overview.json").is_file());
-}
-
 /// What becomes of alerts, by the name of each: whether another one silences it.
 async fn silenced(alertmanager: &Alertmanager, labels: &[Value]) -> Vec<(String, bool)> {
     let rest = Rest::new(alertmanager.url(), None);

@@ -37,7 +37,7 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
 pub(crate) type Values = Result<Vec<String>, String>;
 
 impl Observer {
-    /// Starts both. Of the configuration only what the place decides is another: target, token, Alertmanager, and how often.
+    /// Starts both. Of the configuration only what the place decides is another: targets, token, Alertmanager, and how often.
     pub(crate) fn start(target: SocketAddr, token: &str) -> Self {
         let alertmanager = Alertmanager::start(&root().join("deploy/alertmanager/alertmanager.yml"));
         let folder = tempfile::tempdir().unwrap();
@@ -57,7 +57,9 @@ impl Observer {
             "/run/secrets/orchestratai_token",
             &token_file.display().to_string(),
         );
-        let text = replaced(&text, "runtime:8000", &target.to_string());
+        let targets = folder.path().join("nodes.yml");
+        fs::write(&targets, format!("- targets: ['{target}']\n")).unwrap();
+        let text = replaced(&text, "/etc/orchestratai/nodes.yml", &targets.display().to_string());
         let lookup = "dns_sd_configs:\n        - names: [alertmanager]\n          type: A\n          port: 9093\n";
         let address = alertmanager.url().replace("http://", "");
         let text = replaced(
