@@ -19,6 +19,7 @@ mod conformance;
 mod contract;
 mod crash;
 mod database_server;
+mod deployment;
 mod evaluating;
 mod full_disk;
 mod monitoring;
