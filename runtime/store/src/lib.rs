@@ -20,6 +20,7 @@
 //!   on SQLite's own log, and how to keep it without holding up commits;
 //! - [`record`], [`events`], [`turn`], [`page`]: reading sessions, journal, turns and pages;
 //! - [`redis_server`]: where Redis is, and connections to it;
+//! - [`redis_log`]: entries that all who have the same Redis read;
 //! - [`snapshot`]: what a session needs to go on, without the journal from its start;
 //! - [`document`]: the documents of the knowledge base;
 //! - `entity`, `migration`: tables.
@@ -31,6 +32,7 @@ pub mod events;
 pub mod node;
 pub mod page;
 pub mod record;
+pub mod redis_log;
 pub mod redis_server;
 pub mod settings;
 pub mod snapshot;
@@ -68,6 +70,7 @@ pub use events::{EventsPage, StoredFrame};
 pub use node::{Claim, NodeId, NodeSettings, Nodes};
 pub use page::Page;
 pub use record::{AcceptedKey, OpenTurn, SessionRecord};
+pub use redis_log::{LogEvent, LogFull, RedisLog, RedisLogSettings};
 pub use redis_server::RedisAddress;
 pub use settings::{Access, Durability, StoreSettings};
 pub use snapshot::{

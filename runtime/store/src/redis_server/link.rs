@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, RedisResult, Value,
+    AsyncConnectionConfig, Client, Cmd, RedisError, RedisResult, Value,
     aio::MultiplexedConnection,
     cluster::ClusterClientBuilder,
     cluster_async::ClusterConnection,
@@ -105,4 +105,9 @@ impl Link {
             }
         }
     }
+}
+
+/// Whether a server that answers so is none to stay with: it is a replica, still loads its data, or lets nobody in.
+pub(crate) fn is_of_no_use(error: &RedisError) -> bool {
+    matches!(error.code(), Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH"))
 }

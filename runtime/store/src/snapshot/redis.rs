@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     background::{Background, BackgroundHandle},
-    redis_server::{Link, RedisAddress},
+    redis_server::{Link, RedisAddress, is_of_no_use},
 };
 
 /// How snapshots are kept in Redis.
@@ -307,8 +307,7 @@ impl Shared {
 
     /// What Redis has said against one command. A replica, or a server that is still loading its data, is none to stay with.
     fn refused(&self, error: &redis::RedisError) -> SnapshotError {
-        let is_of_no_use = matches!(error.code(), Some("READONLY" | "LOADING" | "MASTERDOWN" | "NOAUTH"));
-        if is_of_no_use {
+        if is_of_no_use(error) {
             self.is_condemned.store(true, Ordering::Relaxed);
             self.suspicion.notify_one();
         }

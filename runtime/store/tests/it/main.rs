@@ -17,6 +17,7 @@ mod model;
 mod nodes;
 mod opening;
 mod pages;
+mod redis_log;
 mod redis_places;
 mod server;
 mod snapshot_keepers;
