@@ -10,9 +10,11 @@
 //!   asked the same again, and neither a changed, nor a deleted, nor a better new document has a part in it. Otherwise it
 //!   is dropped. See [`SemanticCache::renew`].
 //! - Equal questions that come at the same moment are answered once; see [`flight`].
+//! - What is learnt here can be told to other servers, and theirs taken in; see [`sharing`].
 
 mod agreement;
 mod asks;
+mod basis;
 mod entries;
 mod flight;
 mod lexicon;
@@ -21,6 +23,8 @@ mod measures;
 mod order;
 mod question;
 mod roles;
+mod shared_entry;
+mod sharing;
 mod thesaurus;
 mod tokens;
 
@@ -31,14 +35,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use orchestratai_shared::{AgentId, CacheLookup, CacheOutcome};
+use orchestratai_shared::{AgentId, CacheLookup, CacheOutcome, Timestamp};
 
-pub use self::flight::{Admission, Flight, Landing, Waiting};
 use self::{
     agreement::compare,
-    entries::{Entries, Entry, found_the_same},
+    entries::{Entries, Entry, Kept},
     flight::Flights,
     question::{Question, words_of},
+};
+pub use self::{
+    entries::{ENTRIES_MAX, TIME_TO_LIVE},
+    flight::{Admission, Flight, Landing, Waiting},
+    shared_entry::{ENTRY_BYTES_MAX, Refusal},
+    sharing::{Peers, Sharing},
 };
 use crate::{
     embedder::{StaticEmbedder, cosine},
@@ -108,6 +117,7 @@ pub struct SemanticCache {
     clock: Clock,
     entries: Mutex<Entries>,
     flights: Flights,
+    sharing: Option<Sharing>,
 }
 
 impl SemanticCache {
@@ -127,7 +137,15 @@ impl SemanticCache {
             clock: Box::new(clock),
             entries: Mutex::default(),
             flights: Flights::default(),
+            sharing: None,
         }
+    }
+
+    /// The cache, sharing what it learns from now on.
+    #[must_use]
+    pub fn shared(mut self, sharing: Sharing) -> Self {
+        self.sharing = Some(sharing);
+        self
     }
 
     /// Looks for an answer to `question`.
@@ -148,7 +166,7 @@ impl SemanticCache {
         let mut near: Vec<(usize, f32)> = group
             .iter()
             .enumerate()
-            .filter(|(_, entry)| entry.revision <= key.revision)
+            .filter(|(_, entry)| entry.revision() <= Some(key.revision))
             .map(|(at, entry)| (at, cosine(&entry.vector, &vector)))
             .collect();
         let nearest = near.iter().map(|(_, cosine)| *cosine).reduce(f32::max);
@@ -165,10 +183,10 @@ impl SemanticCache {
             let agreement = compare(entry.asked(), &asked, cosine, &self.embedder);
             let similarity = agreement.similarity;
             match agreement.difference() {
-                None if entry.revision == key.revision => {
+                None if entry.revision() == Some(key.revision) => {
                     let reason = format!("It asks the same as “{}”.", entry.question);
                     let answer = entries.hit(key, at);
-                    return report(&entries, Some(answer), reason, Some(similarity));
+                    return report(&entries, answer, reason, Some(similarity));
                 }
                 None => {
                     let question = entry.question.clone();
@@ -220,19 +238,16 @@ impl SemanticCache {
             let reason = format!("“{question}” asks the same, but the knowledge base is changing just now.");
             return report(&entries, None, reason, similarity);
         }
-        let Some(at) = entries.group(key).iter().position(|entry| entry.question == *question) else {
+        if entries.group(key).iter().all(|entry| entry.question != *question) {
             let reason = format!("“{question}” asks the same, but was dropped just now.");
             return report(&entries, None, reason, similarity);
-        };
-        if !found_the_same(&found, &entries.group(key)[at].answer.found) {
-            entries.remove(key, at);
-            let reason = format!("“{question}” asks the same, but what its answer stood on has changed.");
-            return report(&entries, None, reason, similarity);
         }
-        entries.renew(key, at, found);
-        let answer = entries.hit(key, at);
-        let reason = format!("It asks the same as “{question}”, and the documents of that answer are unchanged.");
-        report(&entries, Some(answer), reason, similarity)
+        let answer = entries.renew(key, question, found);
+        let reason = match &answer {
+            Some(_) => format!("It asks the same as “{question}”, and the documents of that answer are unchanged."),
+            None => format!("“{question}” asks the same, but what its answer stood on has changed."),
+        };
+        report(&entries, answer, reason, similarity)
     }
 
     /// Says that the cache was not asked, and why.
@@ -241,15 +256,47 @@ impl SemanticCache {
         report(&self.entries(), None, reason.into(), None).log
     }
 
-    /// Keeps an answer. What the same agent answered the same question before goes, and so does all of an earlier version or
-    /// model of it.
+    /// Keeps an answer, and tells it to other servers where this one shares. What the same agent answered the same question
+    /// before goes, and so does all of an earlier version or model of it.
     pub fn store(&self, key: &CacheKey, question: &str, answer: CachedAnswer) {
         let vector = self.embedder.embed(question);
         let now = (self.clock)();
-        let entry = Entry::new(question, vector, answer, key.revision, now);
+        let answer = Arc::new(answer);
+        let kept = Kept::Ours {
+            answer: Arc::clone(&answer),
+            revision: key.revision,
+        };
+        let entry = Entry::new(question, vector, kept, now + TIME_TO_LIVE);
+        let is_kept = {
+            let mut entries = self.entries();
+            entries.drop_expired(now);
+            entries.insert(key, entry)
+        };
+        if let Some(sharing) = self.sharing.as_ref().filter(|_| is_kept) {
+            sharing.tell(key, question, &answer);
+        }
+    }
+
+    /// Takes in what another server has told: bytes of any kind. It lives as long as it would where it was made, by the
+    /// clocks of both.
+    ///
+    /// # Errors
+    /// [`Refusal`] where nothing may come of it here; the cache is then unchanged.
+    pub fn take_in(&self, told: &[u8]) -> Result<(), Refusal> {
+        let Some(sharing) = &self.sharing else {
+            return Err(Refusal::OtherAgent);
+        };
+        let shared = sharing.read(told)?;
+        // One that is said to be made in the future is taken for new: clocks differ, and nothing lives longer for it.
+        let age = Duration::from_millis(Timestamp::now().millis_since(shared.made_at));
+        let left = TIME_TO_LIVE.checked_sub(age).filter(|left| !left.is_zero());
+        let left = left.ok_or(Refusal::Expired)?;
+        let vector = self.embedder.embed(&shared.question);
+        let now = (self.clock)();
         let mut entries = self.entries();
         entries.drop_expired(now);
-        entries.insert(key, entry);
+        entries.take_in(shared, vector, now + left);
+        Ok(())
     }
 
     /// Asks to be the one who answers a question that is not in the cache, so that equal questions are answered once.

@@ -65,6 +65,7 @@ pub(crate) use self::{
     passage_form::PassageForm,
     resemblance::{Resemblance, raise},
     search::Query,
+    source::hex,
 };
 use crate::embedder::StaticEmbedder;
 

@@ -10,14 +10,16 @@ use orchestratai_shared::AgentId;
 
 use super::{
     CacheKey, CachedAnswer,
+    basis::Basis,
     question::{Question, words_of},
+    shared_entry::{SharedAnswer, SharedEntry},
 };
 use crate::knowledge::{FoundChunk, SearchResult};
 
 /// Entries at most; the one that was not used for the longest time goes first.
-pub(super) const ENTRIES_MAX: usize = 1_000;
+pub const ENTRIES_MAX: usize = 1_000;
 /// How long an entry may be given again.
-const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An answer with the question that it was given to.
 pub(super) struct Entry {
@@ -27,32 +29,52 @@ pub(super) struct Entry {
     pub(super) vector: Vec<f32>,
     /// Taken apart when it is first compared with another: most never are.
     asked: OnceLock<Question>,
-    pub(super) answer: Arc<CachedAnswer>,
-    /// The knowledge revision from which it would be made again just so.
-    pub(super) revision: u64,
-    pub(super) stored_at: Duration,
+    kept: Kept,
+    /// When it may not be given again any more.
+    expires_at: Duration,
     /// When it was used last, counted in uses.
-    pub(super) used: u64,
+    used: u64,
+}
+
+/// The answer of an entry.
+pub(super) enum Kept {
+    /// One that may be given again.
+    Ours {
+        answer: Arc<CachedAnswer>,
+        /// The knowledge revision from which it would be made again just so.
+        revision: u64,
+    },
+    /// Another server's. What it stands on has not been looked for here yet.
+    Theirs(SharedAnswer),
 }
 
 impl Entry {
     /// An entry that was not used yet.
-    pub(super) fn new(
-        question: &str,
-        vector: Vec<f32>,
-        answer: CachedAnswer,
-        revision: u64,
-        stored_at: Duration,
-    ) -> Self {
+    pub(super) fn new(question: &str, vector: Vec<f32>, kept: Kept, expires_at: Duration) -> Self {
         Self {
             question: question.to_owned(),
             words: words_of(question),
             vector,
             asked: OnceLock::new(),
-            answer: Arc::new(answer),
-            revision,
-            stored_at,
+            kept,
+            expires_at,
             used: 0,
+        }
+    }
+
+    /// The knowledge revision of an answer of ours. One of another server is of none, and so older than any.
+    pub(super) fn revision(&self) -> Option<u64> {
+        match &self.kept {
+            Kept::Ours { revision, .. } => Some(*revision),
+            Kept::Theirs(_) => None,
+        }
+    }
+
+    /// Whether its answer stands on what was found.
+    fn stands_on(&self, found: &SearchResult) -> bool {
+        match &self.kept {
+            Kept::Ours { answer, .. } => found_the_same(found, &answer.found),
+            Kept::Theirs(answer) => answer.basis == Basis::of(found),
         }
     }
 
@@ -85,6 +107,15 @@ impl Group {
             model: key.model.clone(),
         }
     }
+
+    fn of_shared(entry: &SharedEntry) -> Self {
+        Self {
+            organization: entry.organization.as_str().into(),
+            agent: entry.agent.clone(),
+            agent_version: entry.agent_version.clone(),
+            model: entry.model.clone(),
+        }
+    }
 }
 
 /// All entries.
@@ -104,7 +135,7 @@ impl Entries {
     /// Whether there is an entry of this revision for a question of the same words.
     pub(super) fn has(&self, key: &CacheKey, words: &str) -> bool {
         let mut entries = self.group(key).iter();
-        entries.any(|entry| entry.revision == key.revision && entry.has_words(words))
+        entries.any(|entry| entry.revision() == Some(key.revision) && entry.has_words(words))
     }
 
     pub(super) fn size(&self) -> usize {
@@ -119,49 +150,65 @@ impl Entries {
         }
     }
 
-    /// Counts a hit of the entry at a place of a group.
-    pub(super) fn hit(&mut self, key: &CacheKey, at: usize) -> Arc<CachedAnswer> {
+    /// The answer of ours at a place of a group; counts a hit.
+    pub(super) fn hit(&mut self, key: &CacheKey, at: usize) -> Option<Arc<CachedAnswer>> {
+        let entry = self.groups.get_mut(&Group::of(key))?.get_mut(at)?;
+        let Kept::Ours { answer, .. } = &entry.kept else {
+            return None;
+        };
         self.hits += 1;
         self.uses += 1;
-        let uses = self.uses;
-        let entry = &mut self
-            .groups
-            .get_mut(&Group::of(key))
-            .expect("a group that was looked into is there")[at];
-        entry.used = uses;
-        Arc::clone(&entry.answer)
+        entry.used = self.uses;
+        Some(Arc::clone(answer))
     }
 
-    /// Takes the entry at a place of a group for one of this revision.
-    pub(super) fn renew(&mut self, key: &CacheKey, at: usize, found: SearchResult) {
-        if let Some(entry) = self.groups.get_mut(&Group::of(key)).and_then(|group| group.get_mut(at)) {
-            entry.revision = key.revision;
-            entry.answer = Arc::new(CachedAnswer {
-                found,
-                ..CachedAnswer::clone(&entry.answer)
-            });
-        }
-    }
-
-    pub(super) fn remove(&mut self, key: &CacheKey, at: usize) {
+    /// Looks for the entries of a question whose answers stand on what was `found` for it. The first that does is of this
+    /// revision from now on, and its answer is given; what else there is for the same words goes, and so does all of the
+    /// question where there is none.
+    pub(super) fn renew(&mut self, key: &CacheKey, question: &str, found: SearchResult) -> Option<Arc<CachedAnswer>> {
         let group = Group::of(key);
-        if let Some(entries) = self.groups.get_mut(&group) {
-            entries.swap_remove(at);
+        let entries = self.groups.get_mut(&group)?;
+        let of_question = |entry: &Entry| entry.question == question;
+        let Some(at) = entries
+            .iter()
+            .position(|entry| of_question(entry) && entry.stands_on(&found))
+        else {
+            entries.retain(|entry| !of_question(entry));
             if entries.is_empty() {
                 self.groups.remove(&group);
             }
-        }
+            return None;
+        };
+        let entry = entries.swap_remove(at);
+        entries.retain(|other| other.revision() > Some(key.revision) || !other.has_words(&entry.words));
+        let answer = match &entry.kept {
+            Kept::Ours { answer, .. } => CachedAnswer {
+                found,
+                ..CachedAnswer::clone(answer)
+            },
+            Kept::Theirs(answer) => answer.with_chunks(found),
+        };
+        entries.push(Entry {
+            kept: Kept::Ours {
+                answer: Arc::new(answer),
+                revision: key.revision,
+            },
+            ..entry
+        });
+        let last = entries.len() - 1;
+        self.hit(key, last)
     }
 
-    pub(super) fn insert(&mut self, key: &CacheKey, entry: Entry) {
+    /// Keeps an answer of ours; whether it is kept.
+    pub(super) fn insert(&mut self, key: &CacheKey, entry: Entry) -> bool {
         let group = Group::of(key);
         self.groups.retain(|other, _| {
             other.organization != group.organization || other.agent != group.agent || *other == group
         });
         let entries = self.groups.entry(group).or_default();
-        let is_newer = |known: &Entry| known.has_words(&entry.words) && known.revision > entry.revision;
+        let is_newer = |known: &Entry| known.has_words(&entry.words) && known.revision() > entry.revision();
         if entries.iter().any(is_newer) {
-            return;
+            return false;
         }
         entries.retain(|known| !known.has_words(&entry.words));
         self.uses += 1;
@@ -169,16 +216,45 @@ impl Entries {
             used: self.uses,
             ..entry
         });
-        while self.size() > ENTRIES_MAX {
-            self.drop_least_used();
+        self.make_room();
+        true
+    }
+
+    /// Keeps an answer of another server, in place of what others have answered to the same words. It stands beside an
+    /// answer of ours: which of them may be given is decided by a search, when somebody asks.
+    pub(super) fn take_in(&mut self, shared: SharedEntry, vector: Vec<f32>, expires_at: Duration) {
+        let group = Group::of_shared(&shared);
+        let basis = shared.answer.basis.clone();
+        let entry = Entry::new(&shared.question, vector, Kept::Theirs(shared.answer), expires_at);
+        let entries = self.groups.entry(group).or_default();
+        let is_known = |known: &Entry| match &known.kept {
+            Kept::Ours { answer, .. } => known.has_words(&entry.words) && Basis::of(&answer.found) == basis,
+            Kept::Theirs(_) => false,
+        };
+        // Two who were asked the same at the same moment.
+        if entries.iter().any(is_known) {
+            return;
         }
+        entries.retain(|known| known.revision().is_some() || !known.has_words(&entry.words));
+        self.uses += 1;
+        entries.push(Entry {
+            used: self.uses,
+            ..entry
+        });
+        self.make_room();
     }
 
     pub(super) fn drop_expired(&mut self, now: Duration) {
         self.groups.retain(|_, entries| {
-            entries.retain(|entry| now.saturating_sub(entry.stored_at) < TIME_TO_LIVE);
+            entries.retain(|entry| now < entry.expires_at);
             !entries.is_empty()
         });
+    }
+
+    fn make_room(&mut self) {
+        while self.size() > ENTRIES_MAX {
+            self.drop_least_used();
+        }
     }
 
     fn drop_least_used(&mut self) {

@@ -16,5 +16,6 @@ mod questions;
 mod routing;
 mod scores;
 mod second_stage;
+mod shared_cache;
 mod strategies;
 mod world;
