@@ -175,7 +175,8 @@ async fn write_rows(
 ///
 /// [`heads`](crate::heads) has seen to it before, in memory. Here it is asked of the database, under its write lock: it holds
 /// whoever has written there, costs one look-up for each session of the batch, and brings the pages into the cache that the
-/// same transaction writes to.
+/// same transaction writes to. PostgreSQL asks the same as a rule in the statement that writes; see
+/// [`commit_rows`](crate::dialect::postgres::commit_rows).
 async fn check_order(
     transaction: &DatabaseTransaction,
     changed: &BTreeMap<SessionId, SessionChange>,

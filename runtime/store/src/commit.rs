@@ -4,7 +4,9 @@ use std::{collections::HashMap, io};
 
 use orchestratai_shared::{ClientMessageId, SessionId, TurnId};
 use sea_orm::{
-    ColumnTrait, DatabaseConnection, EntityTrait, QueryFilter, QuerySelect, TransactionTrait, entity::prelude::TextUuid,
+    ConnectionTrait, DatabaseConnection,
+    entity::prelude::TextUuid,
+    sea_query::{Expr, ExprTrait, Query, UnionType},
 };
 
 use crate::{
@@ -13,7 +15,7 @@ use crate::{
     commit_log::{CommitLog, Encoded},
     entity::{session, turn, unsigned},
     heads::{Checked, Head, Heads},
-    rows::ROWS_MAX,
+    rows::{ROWS_MAX, text},
     store::{Commits, Journal},
 };
 
@@ -156,51 +158,51 @@ pub(crate) async fn heads(
     database: &DatabaseConnection,
     ids: &[SessionId],
 ) -> Result<HashMap<SessionId, Head>, StoreError> {
-    let reader = database.begin().await?;
-    let ids: Vec<TextUuid> = ids.iter().map(|id| TextUuid(id.0)).collect();
-    let sessions: Vec<(TextUuid, i64)> = session::Entity::find()
-        .select_only()
+    let in_any = |column: Expr| column.is_in(ids.iter().map(|id| text(id.0)));
+    let turns = Query::select()
+        .columns([
+            turn::Column::SessionId,
+            turn::Column::EndedSeq,
+            turn::Column::Id,
+            turn::Column::ClientMessageId,
+        ])
+        .from(turn::Entity)
+        .and_where(in_any(Expr::col(turn::Column::SessionId)))
+        .to_owned();
+    // One statement, which sees one moment and is one round trip.
+    let select = Query::select()
         .columns([session::Column::Id, session::Column::LastSeq])
-        .filter(session::Column::Id.is_in(ids))
-        .into_tuple()
-        .all(&reader)
-        .await?;
-    let mut heads: HashMap<SessionId, Head> = HashMap::with_capacity(sessions.len());
-    for (id, last_seq) in &sessions {
-        let last_seq = unsigned(*last_seq);
-        heads.insert(
-            SessionId(id.0),
-            Head {
-                last_seq,
+        .exprs([Expr::null(), Expr::null()])
+        .from(session::Entity)
+        .and_where(in_any(Expr::col(session::Column::Id)))
+        .union(UnionType::All, turns)
+        .to_owned();
+    let mut heads: HashMap<SessionId, Head> = HashMap::with_capacity(ids.len());
+    let mut turns = Vec::new();
+    for row in database.query_all(&select).await? {
+        let (id, seq): (TextUuid, Option<i64>) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        let id = SessionId(id.0);
+        let turn: Option<String> = row.try_get_by_index(2)?;
+        if turn.is_some() {
+            let (turn_id, key): (TextUuid, TextUuid) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
+            turns.push((id, seq, TurnId(turn_id.0), ClientMessageId(key.0)));
+        } else {
+            let head = Head {
+                last_seq: unsigned(seq.unwrap_or(0)),
                 ..Head::default()
-            },
-        );
-    }
-    if !heads.is_empty() {
-        let ids = sessions.into_iter().map(|(id, _)| id);
-        let turns: Vec<(TextUuid, TextUuid, TextUuid, Option<i64>)> = turn::Entity::find()
-            .select_only()
-            .columns([
-                turn::Column::SessionId,
-                turn::Column::Id,
-                turn::Column::ClientMessageId,
-                turn::Column::EndedSeq,
-            ])
-            .filter(turn::Column::SessionId.is_in(ids))
-            .into_tuple()
-            .all(&reader)
-            .await?;
-        for (session_id, id, key, ended_seq) in turns {
-            let Some(head) = heads.get_mut(&SessionId(session_id.0)) else {
-                continue;
             };
-            head.keys.insert(ClientMessageId(key.0));
-            if ended_seq.is_none() {
-                head.open.push(TurnId(id.0));
-            }
+            heads.insert(id, head);
         }
     }
-    reader.commit().await?;
+    for (id, ended_seq, turn_id, key) in turns {
+        let Some(head) = heads.get_mut(&id) else {
+            continue;
+        };
+        head.keys.insert(key);
+        if ended_seq.is_none() {
+            head.open.push(turn_id);
+        }
+    }
     Ok(heads)
 }
 

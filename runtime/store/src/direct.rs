@@ -1,8 +1,7 @@
-//! Making a batch durable where the database has a log of its own: one transaction for each batch.
+//! Making a batch durable where the database has a log of its own: one transaction for each batch, and as a rule one statement.
 //!
 //! The rows are those that come from the commit log elsewhere. What a batch contradicts is found out before, from the heads of the
-//! sessions in it, so that one session's mistake does not undo the others' writes; the transaction asks the database again,
-//! which knows better.
+//! sessions in it, so that one session's mistake does not undo the others' writes; the database looks again, and knows better.
 //!
 //! A connection can be lost while it commits, and nobody knows then whether the commit was made. Each transaction therefore leaves
 //! the name of its batch, which is looked for once the server can be reached again; nothing is written twice. (The server could be
@@ -24,7 +23,8 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use crate::{
-    CommitError, Durability, NodeId, StoreError, Write, apply, batch,
+    CommitError, Durability, NodeId, StoreError, Write, apply,
+    batch::{self, Step},
     commit::heads,
     dialect::{
         membership,
@@ -287,39 +287,46 @@ impl State {
         if wanted.is_empty() {
             return Ok(refused);
         }
-        let transaction = connection.begin().await?;
         let batch_id = Uuid::now_v7().to_string();
-        let write = async {
-            if is_piecemeal {
-                write_piecemeal(&transaction, &wanted, writer, &mut refused).await?;
-            } else {
-                let writes = wanted.iter().map(|(_, write)| (*write).clone());
-                apply::take_steps(&transaction, batch::steps(writes), writer).await?;
+        let steps = batch::steps(wanted.iter().map(|(_, write)| (*write).clone()));
+        if let ([Step::Rows(rows)], false) = (steps.as_slice(), is_piecemeal) {
+            *in_doubt = Some(InDoubt {
+                batch_id: batch_id.clone(),
+                writer,
+                refused,
+            });
+            let committed = postgres::commit_rows(&connection, rows, writer, &batch_id).await;
+            if let Err(StoreError::Conflict(_)) = &committed {
+                *in_doubt = None;
             }
-            let Some(writer) = writer else {
-                return meta::set(&transaction, meta::LAST_BATCH, &batch_id).await;
+            committed?;
+        } else {
+            let transaction = connection.begin().await?;
+            let write = async {
+                if is_piecemeal {
+                    write_piecemeal(&transaction, &wanted, writer, &mut refused).await?;
+                } else {
+                    apply::take_steps(&transaction, steps, writer).await?;
+                }
+                mark(&transaction, writer, &batch_id).await
             };
-            match membership::mark_batch(&transaction, &writer.to_string(), &batch_id).await? {
-                true => Ok(()),
-                false => Err(StoreError::LeaseLost),
+            let written = write.await;
+            if let Err(error) = written {
+                // Where that fails too, the connection is given up, and the server undoes it.
+                let _ = transaction.rollback().await;
+                return Err(error);
             }
-        };
-        let written = write.await;
-        if let Err(error) = written {
-            // Where that fails too, the connection is given up, and the server undoes it.
-            let _ = transaction.rollback().await;
-            return Err(error);
+            if is_piecemeal && !goes_on(&refused) {
+                transaction.rollback().await?;
+                return Ok(refused);
+            }
+            *in_doubt = Some(InDoubt {
+                batch_id,
+                writer,
+                refused,
+            });
+            transaction.commit().await?;
         }
-        if is_piecemeal && !goes_on(&refused) {
-            transaction.rollback().await?;
-            return Ok(refused);
-        }
-        *in_doubt = Some(InDoubt {
-            batch_id,
-            writer,
-            refused,
-        });
-        transaction.commit().await?;
         if is_piecemeal {
             self.forget(batch);
         } else {
@@ -327,6 +334,17 @@ impl State {
             self.heads.advance(staged, |_| true);
         }
         Ok(in_doubt.take().map(|done| done.refused).unwrap_or_default())
+    }
+}
+
+/// Leaves the name of a batch in its transaction, where that writes as this node or alone.
+async fn mark(transaction: &DatabaseTransaction, writer: Option<NodeId>, batch_id: &str) -> Result<(), StoreError> {
+    let Some(writer) = writer else {
+        return meta::set(transaction, meta::LAST_BATCH, batch_id).await;
+    };
+    match membership::mark_batch(transaction, &writer.to_string(), batch_id).await? {
+        true => Ok(()),
+        false => Err(StoreError::LeaseLost),
     }
 }
 

@@ -196,7 +196,8 @@ fn message_values(backend: DbBackend, row: MessageRow, organization: Expr) -> [E
     ]
 }
 
-fn role_text(role: MessageRole) -> &'static str {
+/// How the role of who wrote a message is spelt.
+pub(crate) fn role_text(role: MessageRole) -> &'static str {
     match role {
         MessageRole::User => "user",
         MessageRole::Assistant => "assistant",

@@ -1,5 +1,7 @@
 //! What is peculiar to PostgreSQL: addresses, connections, and locks of the application's own.
 
+mod batch;
+
 use std::{
     fmt,
     str::FromStr,
@@ -15,6 +17,7 @@ use sqlx::{
 
 use super::BUSY_TIMEOUT;
 use crate::Durability;
+pub(crate) use batch::commit_rows;
 
 /// Where a database is. Shown without the password.
 #[derive(Clone)]
@@ -50,8 +53,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const ACQUIRE_TIMEOUT_JOURNAL: Duration = Duration::from_secs(1);
 /// A connection that has rested for longer is asked whether it still is one before it is used.
 const RESTED: Duration = Duration::from_secs(5);
-/// Statements of a batch differ in their numbers of rows, up to [`ROWS_MAX`](crate::rows::ROWS_MAX) of some six kinds each.
-const STATEMENTS_KEPT: usize = 400;
+/// Look-ups differ in how many ids they name, up to [`ROWS_MAX`](crate::rows::ROWS_MAX) of them.
+const STATEMENTS_KEPT: usize = 100;
 
 impl Address {
     /// Whether a location is meant to be one of these.
@@ -109,6 +112,10 @@ pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<Datab
         ServerRole::Journal(durability) => {
             let is_flushed = durability == Durability::Full;
             session.push(("synchronous_commit", if is_flushed { "on" } else { "off" }.to_owned()));
+            // A batch is planned once, for any number of rows in it and in the tables.
+            session.push(("plan_cache_mode", "force_generic_plan".to_owned()));
+            session.push(("enable_seqscan", "off".to_owned()));
+            session.push(("jit", "off".to_owned()));
             1
         }
         ServerRole::Writer => 1,

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use orchestratai_store::{CommitError, DocumentChanges, NewDocument, OpenError, Store, StoreError};
+use orchestratai_shared::ChatSession;
+use orchestratai_store::{CommitError, DocumentChanges, NewDocument, OpenError, Store, StoreError, Write};
 use orchestratai_testing::Postgres;
 
 use crate::{conversation::Conversation, home::Home};
@@ -193,6 +194,64 @@ async fn what_another_has_written_meanwhile_is_found_out_and_only_that_is_refuse
         assert!(is_order, "{error:?}");
     }
     assert_eq!(last_seq(&store, &whole).await, 10);
+}
+
+#[tokio::test]
+async fn a_turn_that_another_has_ended_meanwhile_does_not_end_again_and_the_rest_of_the_batch_is_kept() {
+    let postgres = Postgres::shared();
+    let home = Home::at(postgres.database());
+    let store = home.open().await;
+    let (mut broken, mut whole) = (Conversation::new(), Conversation::new());
+    let mut batch = vec![broken.create(), whole.create()];
+    for talk in [&mut broken, &mut whole] {
+        let accepted = talk.accept("Who ends this?");
+        batch.push(talk.append(vec![accepted]));
+    }
+    store.commit(batch).await.unwrap();
+    let database = home.settings().url_or_path;
+    let database = database.rsplit_once('/').unwrap().1;
+    let id = broken.id;
+    postgres.sql(
+        database,
+        &format!("UPDATE turns SET ended_seq = 1 WHERE session_id = '{id}'"),
+    );
+    let ends = [&mut broken, &mut whole].map(|talk| {
+        let answer = talk.complete("I do.", 3, 0.5);
+        talk.append(vec![answer])
+    });
+    let refused = store.commit_each(ends.to_vec()).await.unwrap();
+    let [(0, CommitError::TurnNotOpen { .. })] = refused.as_slice() else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(
+        (last_seq(&store, &broken).await, last_seq(&store, &whole).await),
+        (1, 2)
+    );
+    let record = store.rehydrate(whole.id, 9_999).await.unwrap().unwrap();
+    assert_eq!((record.session.message_count, record.session.total_tokens), (2, 3));
+}
+
+#[tokio::test]
+async fn a_session_that_is_made_again_in_the_batch_that_goes_on_with_it_is_left_as_it_is() {
+    let home = Home::postgres();
+    let store = home.open().await;
+    let mut talk = Conversation::new();
+    let first = store.commit([vec![talk.create(); 2], talk.turn("one").to_vec()].concat());
+    first.await.unwrap();
+    let before = store.session(talk.id).await.unwrap().unwrap();
+    let again = Write::CreateSession {
+        session: ChatSession {
+            user_id: Some("another".to_owned()),
+            ..talk.session()
+        },
+        organization: "another".into(),
+    };
+    let second = store.commit([vec![again], talk.turn("two").to_vec()].concat());
+    second.await.unwrap();
+    let after = store.session(talk.id).await.unwrap().unwrap();
+    assert_eq!((after.user_id, after.start_time), (before.user_id, before.start_time));
+    assert_eq!((before.message_count, after.message_count), (2, 4));
+    assert_eq!(last_seq(&store, &talk).await, 10);
 }
 
 #[tokio::test]
