@@ -1,11 +1,11 @@
 //! What there is once in a database.
 
 use sea_orm::{
-    ConnectionTrait, DbErr, EntityTrait,
+    ConnectionTrait, DbBackend, DbErr, EntityTrait,
     sea_query::{OnConflict, Query},
 };
 
-use crate::{Store, StoreError, entity::meta, transaction};
+use crate::{Store, StoreError, dialect::membership, entity::meta, transaction};
 
 /// Names the journal's lineage.
 pub(crate) const EPOCH: &str = "epoch";
@@ -27,11 +27,16 @@ impl Store {
         number(self.readers(), KNOWLEDGE_REVISION).await
     }
 
-    /// The revision of the documents that the server answers from, as it said last; 0 where it never did.
+    /// The revision of the documents that the server answers from, or that all nodes do, as they said last; 0 where it never did.
     ///
     /// # Errors
     /// [`StoreError`] where the database cannot be read.
     pub async fn served_revision(&self) -> Result<u64, StoreError> {
+        if self.readers().get_database_backend() == DbBackend::Postgres
+            && let Some(revision) = membership::served_revision(self.readers()).await?
+        {
+            return Ok(revision);
+        }
         number(self.readers(), SERVED_REVISION).await
     }
 
@@ -40,6 +45,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`] where it cannot be written.
     pub async fn set_served_revision(&self, revision: u64) -> Result<(), StoreError> {
+        if let Some(membership) = self.membership() {
+            return membership.set_served_revision(revision).await;
+        }
         let writing = transaction::begin(self.writer()).await?;
         let written = set(&writing.transaction, SERVED_REVISION, &revision.to_string()).await;
         writing.end(written).await

@@ -28,7 +28,7 @@ fn launch(database: &str, redis: &str) -> Launch {
 }
 
 /// Nodes of a new database that know of each other.
-async fn nodes<const N: usize>(database: &str, redis: &str) -> [Server; N] {
+pub(crate) async fn nodes<const N: usize>(database: &str, redis: &str) -> [Server; N] {
     let launch = launch(database, redis);
     // The first one makes the database, and the demo.
     let mut nodes = vec![launch.clone().start().await];

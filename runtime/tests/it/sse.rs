@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use orchestratai_shared::{ClientMessageId, ErrorCode, SessionId, TurnId};
+use orchestratai_testing::{Postgres, Redis};
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -10,6 +11,7 @@ use tokio::time::timeout;
 use crate::{
     bad_input::check,
     client::Rest,
+    cluster::nodes,
     server::{Launch, Server},
 };
 
@@ -152,6 +154,39 @@ async fn an_answer_streams_step_by_step_and_a_repeat_is_the_same_turn() {
     assert_eq!(repeat.last().unwrap().data, first.last().unwrap().data);
     let session = rest.get(&format!("/api/session/{session_id}")).await;
     assert_eq!(session.body["messageCount"], 2, "nothing ran twice");
+}
+
+#[tokio::test]
+async fn a_stream_that_one_node_has_begun_is_followed_on_another() {
+    let redis = Redis::start();
+    let [one, other] = nodes(&Postgres::shared().database(), &redis.url()).await;
+    let (session_id, cut) = (SessionId::new(), 3);
+    for (begins, follows) in [(&one, &other), (&other, &one)] {
+        let initiated = begins
+            .rest()
+            .post("/api/chat/stream/initiate", &message(session_id))
+            .await;
+        assert_eq!(initiated.status, StatusCode::OK, "{}", initiated.body);
+        let stream_id = initiated.body["stream_id"].as_str().unwrap().to_owned();
+        let whole = Stream::open(follow(&follows.rest(), &stream_id, None))
+            .await
+            .rest()
+            .await;
+        check_whole(&whole);
+        let after = Stream::open(follow(&begins.rest(), &stream_id, Some(&whole[cut - 1])));
+        let after = after.await.rest().await;
+        assert_eq!(after.last().unwrap().data, whole.last().unwrap().data);
+        let durable = |events: &[Event]| -> Vec<Event> {
+            let logs = events.iter().filter(|event| event.is("retrieval_log"));
+            logs.cloned().collect()
+        };
+        assert_eq!(durable(&after), durable(&whole[cut..]));
+    }
+    let directly = other
+        .rest()
+        .request(Method::POST, "/api/chat/stream")
+        .json(&message(session_id));
+    check_whole(&Stream::open(directly).await.rest().await);
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 
+use crate::entity::{signed, unsigned};
+
 /// Whether a node's lease is held: `$1` is its id.
 const IS_HELD: &str = "EXISTS (SELECT 1 FROM nodes AS me WHERE me.id = $1 AND me.fenced_at IS NULL \
                        AND me.lease_until > clock_timestamp())";
@@ -16,13 +18,14 @@ const IS_FREE: &str = "(owner IS NULL OR NOT EXISTS (SELECT 1 FROM nodes AS thei
 /// Nodes that are gone are remembered for so long, for people.
 const REMEMBERED: &str = "interval '7 days'";
 
-/// Lets a node in. With `is_first` it is the first of its process: whoever was in the same place before is gone, since a place
+/// Lets a node in, which answers from that revision of the documents. With `is_first` it is the first of its process: whoever was in the same place before is gone, since a place
 /// has one process at a time.
 pub(crate) async fn join(
     connection: &impl ConnectionTrait,
     id: &str,
     place: &str,
     lease: Duration,
+    served_revision: u64,
     is_first: bool,
 ) -> Result<(), DbErr> {
     if is_first {
@@ -31,10 +34,34 @@ pub(crate) async fn join(
         let forgotten = format!("DELETE FROM nodes WHERE fenced_at < clock_timestamp() - {REMEMBERED}");
         execute(connection, &forgotten, []).await?;
     }
-    let join = "INSERT INTO nodes (id, place, started_at, held_since, lease_until) VALUES \
-                ($1, $2, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3))";
-    execute(connection, join, [id.into(), place.into(), seconds(lease)]).await?;
+    let join = "INSERT INTO nodes (id, place, started_at, held_since, lease_until, served_revision) VALUES \
+                ($1, $2, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3), $4)";
+    let served = signed(served_revision).into();
+    execute(connection, join, [id.into(), place.into(), seconds(lease), served]).await?;
     Ok(())
+}
+
+/// Says which revision of the documents a node answers from.
+pub(crate) async fn set_served_revision(
+    connection: &impl ConnectionTrait,
+    id: &str,
+    served_revision: u64,
+) -> Result<(), DbErr> {
+    let set = "UPDATE nodes SET served_revision = $2 WHERE id = $1";
+    execute(connection, set, [id.into(), signed(served_revision).into()])
+        .await
+        .map(drop)
+}
+
+/// The revision of the documents that every node answers from; `None` where there is no node.
+pub(crate) async fn served_revision(connection: &impl ConnectionTrait) -> Result<Option<u64>, DbErr> {
+    let served = Statement::from_string(
+        DbBackend::Postgres,
+        "SELECT min(served_revision) FROM nodes WHERE fenced_at IS NULL AND lease_until > clock_timestamp()",
+    );
+    let row = connection.query_one_raw(served).await?;
+    let served: Option<i64> = row.map_or(Ok(None), |row| row.try_get_by_index(0))?;
+    Ok(served.map(unsigned))
 }
 
 /// Renews a node's lease, and gives the ids of all nodes that are not gone; `None` where it is gone itself. A lease that has

@@ -22,6 +22,7 @@ impl MigrationTrait for Migration {
                     .col(ColumnDef::new(Nodes::LeaseUntil).timestamp_with_time_zone().not_null())
                     .col(ColumnDef::new(Nodes::FencedAt).timestamp_with_time_zone())
                     .col(ColumnDef::new(Nodes::LastBatch).text())
+                    .col(ColumnDef::new(Nodes::ServedRevision).big_integer().not_null())
                     .to_owned(),
             )
             .await?;
@@ -50,6 +51,8 @@ enum Nodes {
     FencedAt,
     /// Names the last batch that it committed.
     LastBatch,
+    /// The revision of the documents that it answers from.
+    ServedRevision,
 }
 
 #[derive(DeriveIden)]

@@ -40,6 +40,8 @@ pub(crate) struct Membership {
     /// was asked for. Time goes on while a process stands still.
     began: Instant,
     held_for: AtomicU64,
+    /// The revision of the documents that it answers from.
+    served_revision: AtomicU64,
     has_left: AtomicBool,
     _thread: Background,
 }
@@ -60,6 +62,7 @@ impl Membership {
             &me.to_string(),
             &settings.place.to_string(),
             settings.lease,
+            0,
             true,
         )
         .await?;
@@ -78,6 +81,7 @@ impl Membership {
             claims,
             began,
             held_for: AtomicU64::new(millis(settings.lease)),
+            served_revision: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
             _thread: thread,
         });
@@ -111,6 +115,17 @@ impl Membership {
     /// Whether that node is there, as far as is known.
     pub(crate) fn knows(&self, node: NodeId) -> bool {
         self.nodes.borrow().all.contains(&node)
+    }
+
+    /// Says which revision of the documents this node answers from.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be asked, or the lease is not held.
+    pub(crate) async fn set_served_revision(&self, revision: u64) -> Result<(), StoreError> {
+        self.served_revision.store(revision, Ordering::Relaxed);
+        let me = self.me()?.to_string();
+        membership::set_served_revision(&self.claims, &me, revision).await?;
+        Ok(())
     }
 
     /// The connections by which sessions are claimed.
@@ -207,7 +222,8 @@ impl Membership {
         );
         let place = self.settings.place.to_string();
         let lease = self.settings.lease;
-        membership::join(connection, &me.to_string(), &place, lease, false).await?;
+        let served = self.served_revision.load(Ordering::Relaxed);
+        membership::join(connection, &me.to_string(), &place, lease, served, false).await?;
         let asked = self.began.elapsed();
         let all = membership::renew(connection, &me.to_string(), lease).await?;
         self.see(me, known(all.unwrap_or_default()), asked);

@@ -158,8 +158,8 @@ async fn a_node_that_says_nothing_is_declared_gone_by_one_that_has_been_there_fo
     // One that has ended without a word.
     let silent = NodeId(Uuid::now_v7());
     let join = format!(
-        "INSERT INTO nodes (id, place, started_at, held_since, lease_until) \
-         VALUES ('{silent}', 'elsewhere', now(), now(), now() + interval '1 s')"
+        "INSERT INTO nodes (id, place, started_at, held_since, lease_until, served_revision) \
+         VALUES ('{silent}', 'elsewhere', now(), now(), now() + interval '1 s', 0)"
     );
     Postgres::shared().sql(&database(&home), &join);
     let began = Instant::now();
@@ -216,6 +216,25 @@ async fn interrupted_sessions_are_shared_out_among_those_who_ask() {
     let mut expected: Vec<_> = talks[..15].iter().map(|talk| talk.id).collect();
     expected.sort_unstable();
     assert_eq!(*first, expected);
+}
+
+#[tokio::test]
+async fn a_revision_is_served_when_every_node_serves_it() {
+    let home = Home::postgres();
+    let (one, other) = tokio::join!(node(&home), node(&home));
+    let command = home.open_beside().await;
+    one.set_served_revision(7).await.unwrap();
+    assert_eq!(command.served_revision().await.unwrap(), 0);
+    other.set_served_revision(8).await.unwrap();
+    assert_eq!(command.served_revision().await.unwrap(), 7);
+    // As another node it goes on where it was.
+    let before = me(&one);
+    let gone = format!("UPDATE nodes SET fenced_at = now() WHERE id = '{before}'");
+    Postgres::shared().sql(&database(&home), &gone);
+    sees(&one, |nodes| nodes.me != before && nodes.is_held).await;
+    assert_eq!(command.served_revision().await.unwrap(), 7);
+    one.close().await.unwrap();
+    assert_eq!(command.served_revision().await.unwrap(), 8);
 }
 
 #[tokio::test]
