@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Start(StartArgs),
     /// The control: append 4 KiB and fdatasync, at a steady rate
     Fsync(FsyncArgs),
+    /// `PostgreSQL` and Redis beside what is embedded: the same loads by turns, and how much throughput is left
+    Backends(BackendsArgs),
     /// Sockets that never read, and what they cost the server and the others
     Stalled(StalledArgs),
     /// A large knowledge base: ingestion, search and memory
@@ -169,6 +171,17 @@ pub(crate) struct AllArgs {
     /// Fail where a bar is missed
     #[arg(long)]
     pub(crate) strict: bool,
+}
+
+/// What is embedded and servers, by turns.
+#[derive(Debug, Args)]
+pub(crate) struct BackendsArgs {
+    /// How much of each load
+    #[command(flatten)]
+    pub(crate) size: SizeArgs,
+    /// How often everything is measured; medians count
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
+    pub(crate) rounds: usize,
 }
 
 /// Idle sessions.

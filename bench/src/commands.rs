@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    args::{AllArgs, Arguments, Command, Common, IdleArgs, LoadArgs, StalledArgs},
+    args::{AllArgs, Arguments, BackendsArgs, Command, Common, IdleArgs, LoadArgs, Loop, StalledArgs},
     clients::{Client, Target, rest::RestClient, ws::WsClient},
     control::measure_fsync,
     descriptors,
@@ -21,8 +21,10 @@ use crate::{
     load::drive,
     proc::machine::Machine,
     progress::say,
+    report::Table,
     run::float,
     scenario::{
+        backends::{self, Backends, Servers},
         idle, knowledge, stalled, start,
         suite::{self, CASCADE, DURABILITY, Scale},
     },
@@ -66,6 +68,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, BenchError> {
         Command::Idle(args) => bench.idle(args)?,
         Command::Start(args) => bench.start(args.times)?,
         Command::Fsync(args) => bench.fsync(args.rate, Duration::from_secs(args.seconds))?,
+        Command::Backends(args) => bench.backends(args)?,
         Command::Stalled(args) => bench.stalled(args)?,
         Command::Knowledge(args) => bench.knowledge(args.chunks, args.questions)?,
     };
@@ -199,10 +202,37 @@ impl Bench<'_> {
         Ok((text, json!(found), ExitCode::SUCCESS))
     }
 
+    fn backends(&self, args: &BackendsArgs) -> Result<Outcome, BenchError> {
+        let launch = self.own_server_only("backends")?.with(CASCADE, "false");
+        descriptors::require(args.size.sessions)?;
+        let Some(servers) = Servers::start() else {
+            let missing = "PostgreSQL or Redis is not installed: scripts/bootstrap installs both";
+            return Err(BenchError::Argument(missing.to_owned()));
+        };
+        let mut found = Backends::default();
+        for round in 1..=args.rounds {
+            let measure = |pace| {
+                let load = args.size.load(pace);
+                backends::measure(&launch, &servers, self.dir.path(), &load, round, &say)
+            };
+            found.closed.push(measure(Loop::Closed)?);
+            found.open.push(measure(Loop::Open)?);
+        }
+        let mut table = Table::default();
+        for row in found.rows(args.size.rate) {
+            table.push(row);
+        }
+        Ok((
+            format!("\n{table}"),
+            json!({ "table": table, "measured": found }),
+            ExitCode::SUCCESS,
+        ))
+    }
+
     fn stalled(&self, args: &StalledArgs) -> Result<Outcome, BenchError> {
         descriptors::require(args.size.sessions + args.sockets)?;
         let served = self.serve()?;
-        let load = args.size.load(crate::args::Loop::Open);
+        let load = args.size.load(Loop::Open);
         let wait = Duration::from_secs(args.wait_gone);
         let found = stalled::measure(&served.target, served.pid()?, &load, args.sockets, wait)?;
         served.stop()?;

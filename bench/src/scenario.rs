@@ -1,5 +1,6 @@
 //! What can be measured.
 
+pub(crate) mod backends;
 pub(crate) mod idle;
 pub(crate) mod knowledge;
 pub(crate) mod stalled;

@@ -1,4 +1,4 @@
-//! Real servers for tests. A test starts its own, and may stop, pause and kill it; nothing of it is left behind, not even
+//! Real servers for tests and for the load generator. A test starts its own, and may stop, pause and kill it; nothing of it is left behind, not even
 //! where the test itself is killed.
 //!
 //! `scripts/bootstrap` installs the programs. Where one is missing a test fails and says so: it is never skipped.

@@ -32,6 +32,12 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// Whether there is a PostgreSQL to start.
+    #[must_use]
+    pub fn is_installed() -> bool {
+        binaries().is_some() && (!is_root() || user_of_package().is_some())
+    }
+
     /// Starts one and waits until it answers. It forgets nothing when it is killed.
     ///
     /// # Panics
@@ -52,7 +58,7 @@ impl Postgres {
     }
 
     fn start_with(is_durable: bool) -> Self {
-        let binaries = binaries();
+        let binaries = binaries().expect("PostgreSQL is installed (scripts/bootstrap installs it)");
         let user = server_user();
         // Not below a folder of ours: the server may run as somebody else, who could not enter it.
         let folder = std::env::temp_dir().join(format!("orchestratai-postgres-{}-{}", std::process::id(), free_port()));
@@ -208,36 +214,36 @@ impl Drop for Postgres {
 }
 
 /// Where the server's programs are: Debian keeps them out of the path.
-fn binaries() -> PathBuf {
+fn binaries() -> Option<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
         .unwrap_or_default();
     found.sort();
     let in_path = std::env::var_os("PATH").unwrap_or_default();
     found.extend(std::env::split_paths(&in_path));
-    found
-        .into_iter()
-        .rev()
-        .find(|folder| {
-            ["initdb", "postgres", "psql", "pg_isready"]
-                .iter()
-                .all(|name| folder.join(name).is_file())
-        })
-        .expect("PostgreSQL is installed (scripts/bootstrap installs it)")
+    found.into_iter().rev().find(|folder| {
+        ["initdb", "postgres", "psql", "pg_isready"]
+            .iter()
+            .all(|name| folder.join(name).is_file())
+    })
 }
 
 /// Whom the server runs as: it refuses to run as root.
 fn server_user() -> Option<(u32, u32)> {
-    if !rustix::process::geteuid().is_root() {
-        return None;
-    }
+    is_root().then(|| user_of_package().expect("the user `postgres`, whom Debian's package makes"))
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn user_of_package() -> Option<(u32, u32)> {
     let users = fs::read_to_string(Path::new("/etc/passwd")).unwrap_or_default();
-    let user = users.lines().find_map(|line| {
+    users.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         let [name, _, user, group, ..] = fields.as_slice() else {
             return None;
         };
         (*name == "postgres").then_some((user.parse().ok()?, group.parse().ok()?))
-    });
-    Some(user.expect("the user `postgres`, whom Debian's package makes"))
+    })
 }

@@ -28,6 +28,13 @@ pub struct Redis {
 }
 
 impl Redis {
+    /// Whether there is a `redis-server` to start.
+    #[must_use]
+    pub fn is_installed() -> bool {
+        let asked = Command::new("redis-server").arg("--version").output();
+        asked.is_ok_and(|output| output.status.success())
+    }
+
     /// Starts one and waits until it answers.
     ///
     /// # Panics

@@ -7,6 +7,7 @@ use std::{path::Path, time::Duration};
 use serde::Serialize;
 
 use super::{
+    backends::{self, Backends, Servers},
     idle::{self, Idle},
     stalled::{self, Stalled},
 };
@@ -93,6 +94,8 @@ pub(crate) struct Measured {
     pub(crate) process: OpenLoop,
     /// Open loop over WebSocket with the second stage of search, durability `full`.
     pub(crate) cascade_ws: Vec<Run>,
+    /// Open and closed loop with PostgreSQL and Redis, and without; empty where they are not installed.
+    pub(crate) backends: Backends,
     /// MiB resident after that load.
     pub(crate) cascade_mib: Vec<f64>,
     /// Stalled sockets.
@@ -108,7 +111,8 @@ impl Measured {
             .stalled
             .iter()
             .flat_map(|stalled| [&stalled.control, &stalled.beside]);
-        loads.into_iter().chain(others).flatten().chain(stalled)
+        let backends = self.backends.runs();
+        loads.into_iter().chain(others).flatten().chain(stalled).chain(backends)
     }
 }
 
@@ -124,11 +128,18 @@ pub(crate) fn measure(launch: &Launch, dir: &Path, scale: &Scale, tell: &dyn Fn(
         scale,
         tell,
     };
+    let servers = Servers::start();
+    if servers.is_none() {
+        tell("PostgreSQL or Redis is not installed: nothing is measured with them");
+    }
     for round in 1..=scale.rounds {
         tell(&format!("round {round} of {}", scale.rounds));
         suite.full_round(round, &mut measured)?;
         suite.process_round(round, &mut measured)?;
         suite.cascade_round(round, &mut measured)?;
+        if let Some(servers) = &servers {
+            suite.backends_round(round, servers, &mut measured)?;
+        }
     }
     if scale.stalled_sockets > 0 {
         measured.stalled = Some(suite.stalled()?);
@@ -221,6 +232,17 @@ impl Suite<'_> {
         measured.cascade_mib.push(float(memory.resident_bytes) / MIB);
         server.stop()?;
         self.delete(&name)
+    }
+
+    fn backends_round(&self, round: usize, servers: &Servers, measured: &mut Measured) -> Result<(), BenchError> {
+        let launch = self.launch.with(DURABILITY, "full");
+        let open = Pace::Open {
+            per_second: self.scale.per_second,
+        };
+        let measure = |pace| backends::measure(&launch, servers, self.dir, &self.load(pace), round, self.tell);
+        measured.backends.closed.push(measure(Pace::Closed)?);
+        measured.backends.open.push(measure(open)?);
+        Ok(())
     }
 
     fn stalled(&self) -> Result<Stalled, BenchError> {
@@ -335,7 +357,7 @@ mod tests {
             (1, 1, 3)
         );
         assert_eq!((measured.full.ws.len(), measured.process.rest.len()), (1, 1));
-        assert_eq!(measured.runs().count(), 7 + 2);
+        assert_eq!(measured.runs().count(), 7 + 2 + 4);
         for run in measured.runs() {
             assert!(run.errors.is_empty() && run.server_memory.is_some(), "{}", run.text());
         }

@@ -130,6 +130,9 @@ pub(crate) fn table(measured: &Measured, scale: &Scale) -> Table {
         measured.cascade_mib.clone(),
     ));
 
+    for row in measured.backends.rows(per_second) {
+        table.push(row);
+    }
     table.push(Row::new(
         "resident when idle, first start",
         "MiB",
@@ -253,7 +256,7 @@ mod tests {
     use crate::{
         report::Verdict,
         run::Origins,
-        scenario::{idle::Idle, suite::OpenLoop},
+        scenario::{backends::Backends, idle::Idle, suite::OpenLoop},
     };
 
     fn scale() -> Scale {
@@ -334,6 +337,7 @@ mod tests {
                 rest: vec![run(0.0, 20.0)],
             },
             cascade_ws: vec![run(first_event, turn)],
+            backends: Backends::default(),
             cascade_mib: vec![200.0],
             stalled: None,
         }
