@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Fsync(FsyncArgs),
     /// `PostgreSQL` and Redis beside what is embedded: the same loads by turns, and how much throughput is left
     Backends(BackendsArgs),
+    /// Two nodes beside one on the same machine, with `PostgreSQL` and Redis; and one through which all clients reach the other
+    Nodes(BackendsArgs),
     /// Sockets that never read, and what they cost the server and the others
     Stalled(StalledArgs),
     /// A large knowledge base: ingestion, search and memory
@@ -173,7 +175,7 @@ pub(crate) struct AllArgs {
     pub(crate) strict: bool,
 }
 
-/// What is embedded and servers, by turns.
+/// Loads by turns.
 #[derive(Debug, Args)]
 pub(crate) struct BackendsArgs {
     /// How much of each load

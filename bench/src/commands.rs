@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -21,11 +22,13 @@ use crate::{
     load::drive,
     proc::machine::Machine,
     progress::say,
-    report::Table,
+    report::{Row, Table},
     run::float,
     scenario::{
         backends::{self, Backends, Servers},
-        idle, knowledge, stalled, start,
+        idle, knowledge,
+        nodes::{self, Nodes},
+        stalled, start,
         suite::{self, CASCADE, DURABILITY, Scale},
     },
     server::{Launch, ServerProcess},
@@ -69,6 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, BenchError> {
         Command::Start(args) => bench.start(args.times)?,
         Command::Fsync(args) => bench.fsync(args.rate, Duration::from_secs(args.seconds))?,
         Command::Backends(args) => bench.backends(args)?,
+        Command::Nodes(args) => bench.nodes(args)?,
         Command::Stalled(args) => bench.stalled(args)?,
         Command::Knowledge(args) => bench.knowledge(args.chunks, args.questions)?,
     };
@@ -88,6 +92,16 @@ struct Bench<'a> {
     common: &'a Common,
     /// Deleted at the end, with the data of all servers that were started.
     dir: TempDir,
+}
+
+/// A table for people, and all that was measured.
+fn tabled(rows: Vec<Row>, measured: &impl Serialize) -> Outcome {
+    let mut table = Table::default();
+    for row in rows {
+        table.push(row);
+    }
+    let text = format!("\n{table}");
+    (text, json!({ "table": table, "measured": measured }), ExitCode::SUCCESS)
 }
 
 /// A server to measure: our own, or one that runs anyway.
@@ -203,12 +217,7 @@ impl Bench<'_> {
     }
 
     fn backends(&self, args: &BackendsArgs) -> Result<Outcome, BenchError> {
-        let launch = self.own_server_only("backends")?.with(CASCADE, "false");
-        descriptors::require(args.size.sessions)?;
-        let Some(servers) = Servers::start() else {
-            let missing = "PostgreSQL or Redis is not installed: scripts/bootstrap installs both";
-            return Err(BenchError::Argument(missing.to_owned()));
-        };
+        let (launch, servers) = self.with_servers("backends", args)?;
         let mut found = Backends::default();
         for round in 1..=args.rounds {
             let measure = |pace| {
@@ -218,15 +227,27 @@ impl Bench<'_> {
             found.closed.push(measure(Loop::Closed)?);
             found.open.push(measure(Loop::Open)?);
         }
-        let mut table = Table::default();
-        for row in found.rows(args.size.rate) {
-            table.push(row);
+        Ok(tabled(found.rows(args.size.rate), &found))
+    }
+
+    fn nodes(&self, args: &BackendsArgs) -> Result<Outcome, BenchError> {
+        let (launch, servers) = self.with_servers("nodes", args)?;
+        let load = args.size.load(Loop::Closed);
+        let mut found = Nodes::default();
+        for round in 1..=args.rounds {
+            let measured = nodes::measure(&launch, &servers, self.dir.path(), &load, round, &say)?;
+            found.0.push(measured);
         }
-        Ok((
-            format!("\n{table}"),
-            json!({ "table": table, "measured": found }),
-            ExitCode::SUCCESS,
-        ))
+        Ok(tabled(found.rows(), &found))
+    }
+
+    /// How servers are started for a scenario, and a PostgreSQL and a Redis for them.
+    fn with_servers(&self, scenario: &str, args: &BackendsArgs) -> Result<(Launch, Servers), BenchError> {
+        let launch = self.own_server_only(scenario)?.with(CASCADE, "false");
+        descriptors::require(args.size.sessions)?;
+        let missing = "PostgreSQL or Redis is not installed: scripts/bootstrap installs both";
+        let servers = Servers::start().ok_or_else(|| BenchError::Argument(missing.to_owned()))?;
+        Ok((launch, servers))
     }
 
     fn stalled(&self, args: &StalledArgs) -> Result<Outcome, BenchError> {

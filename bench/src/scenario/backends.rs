@@ -38,7 +38,7 @@ impl Servers {
     }
 
     /// `launch` with an empty database of theirs, and the Redis.
-    fn launch(&self, launch: &Launch) -> Launch {
+    pub(super) fn launch(&self, launch: &Launch) -> Launch {
         launch
             .with(DATABASE, &self.postgres.database())
             .with(REDIS, &self.redis.url())

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{
     backends::{self, Backends, Servers},
     idle::{self, Idle},
+    nodes::{self, Nodes},
     stalled::{self, Stalled},
 };
 use crate::{
@@ -96,6 +97,8 @@ pub(crate) struct Measured {
     pub(crate) cascade_ws: Vec<Run>,
     /// Open and closed loop with PostgreSQL and Redis, and without; empty where they are not installed.
     pub(crate) backends: Backends,
+    /// Closed loop on one node and on two; empty where these are not installed.
+    pub(crate) nodes: Nodes,
     /// MiB resident after that load.
     pub(crate) cascade_mib: Vec<f64>,
     /// Stalled sockets.
@@ -111,7 +114,7 @@ impl Measured {
             .stalled
             .iter()
             .flat_map(|stalled| [&stalled.control, &stalled.beside]);
-        let backends = self.backends.runs();
+        let backends = self.backends.runs().chain(self.nodes.runs());
         loads.into_iter().chain(others).flatten().chain(stalled).chain(backends)
     }
 }
@@ -242,6 +245,9 @@ impl Suite<'_> {
         let measure = |pace| backends::measure(&launch, servers, self.dir, &self.load(pace), round, self.tell);
         measured.backends.closed.push(measure(Pace::Closed)?);
         measured.backends.open.push(measure(open)?);
+        let load = self.load(Pace::Closed);
+        let nodes = nodes::measure(&launch, servers, self.dir, &load, round, self.tell)?;
+        measured.nodes.0.push(nodes);
         Ok(())
     }
 
@@ -357,7 +363,7 @@ mod tests {
             (1, 1, 3)
         );
         assert_eq!((measured.full.ws.len(), measured.process.rest.len()), (1, 1));
-        assert_eq!(measured.runs().count(), 7 + 2 + 4);
+        assert_eq!(measured.runs().count(), 7 + 2 + 4 + 4);
         for run in measured.runs() {
             assert!(run.errors.is_empty() && run.server_memory.is_some(), "{}", run.text());
         }

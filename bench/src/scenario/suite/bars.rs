@@ -130,7 +130,12 @@ pub(crate) fn table(measured: &Measured, scale: &Scale) -> Table {
         measured.cascade_mib.clone(),
     ));
 
-    for row in measured.backends.rows(per_second) {
+    for row in measured
+        .backends
+        .rows(per_second)
+        .into_iter()
+        .chain(measured.nodes.rows())
+    {
         table.push(row);
     }
     table.push(Row::new(
@@ -256,7 +261,7 @@ mod tests {
     use crate::{
         report::Verdict,
         run::Origins,
-        scenario::{backends::Backends, idle::Idle, suite::OpenLoop},
+        scenario::{backends::Backends, idle::Idle, nodes::Nodes, suite::OpenLoop},
     };
 
     fn scale() -> Scale {
@@ -338,6 +343,7 @@ mod tests {
             },
             cascade_ws: vec![run(first_event, turn)],
             backends: Backends::default(),
+            nodes: Nodes::default(),
             cascade_mib: vec![200.0],
             stalled: None,
         }
