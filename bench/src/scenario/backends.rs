@@ -99,16 +99,20 @@ impl Backends {
                 throughput(Pair::throughput_left),
             ),
         ];
-        let latencies: [(&str, fn(&Run) -> &Percentiles); 2] =
-            [("first event", |run| &run.first_event), ("whole turn", |run| &run.turn)];
-        for (what, of) in latencies {
-            let p99 = |run: fn(&Pair) -> &Run| self.open.iter().map(|pair| of(run(pair)).p99_ms).collect();
-            let what = format!("{what}, {per_second}/s, p99");
-            rows.push(Row::new(name(&what), "ms", None, p99(|pair| &pair.servers)));
-            let beside = name(&format!("{what}, with what is embedded beside it"));
-            rows.push(Row::new(beside, "ms", None, p99(|pair| &pair.embedded)));
-        }
+        rows.extend(self.latencies("first event", per_second, |run| &run.first_event));
+        rows.extend(self.latencies("whole turn", per_second, |run| &run.turn));
         rows
+    }
+
+    /// One latency of the open loop, with servers and with what is embedded.
+    fn latencies(&self, what: &str, per_second: u32, of: fn(&Run) -> &Percentiles) -> [Row; 2] {
+        let p99 = |run: fn(&Pair) -> &Run| self.open.iter().map(|pair| of(run(pair)).p99_ms).collect();
+        let name = format!("with PostgreSQL and Redis: {what}, {per_second}/s, p99");
+        let beside = format!("{name}, with what is embedded beside it");
+        [
+            Row::new(name, "ms", None, p99(|pair| &pair.servers)),
+            Row::new(beside, "ms", None, p99(|pair| &pair.embedded)),
+        ]
     }
 }
 
