@@ -18,6 +18,7 @@ mod house;
 mod knowledge_watch;
 mod progress_bar;
 mod settings;
+mod shared_cache;
 mod signals;
 mod snapshots;
 

@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) store: StoreSettings,
     pub(crate) redis: Option<RedisAddress>,
     pub(crate) cluster: ClusterSettings,
+    /// Whether the semantic cache is shared by way of Redis, where there is one.
+    pub(crate) shared_cache: bool,
     pub(crate) snapshots: SnapshotSettings,
     pub(crate) knowledge: KnowledgeSettings,
     pub(crate) retrieval: RetrievalSettings,
@@ -219,6 +221,7 @@ impl Settings {
             store: read_store(r),
             redis: read_redis(r),
             cluster: read_cluster(r),
+            shared_cache: r.boolean("redis.shared_cache"),
             snapshots: SnapshotSettings {
                 enabled: r.boolean("snapshots.enabled"),
                 write_after: r.duration("snapshots.write_after", TENTH..=HOUR),

@@ -13,7 +13,6 @@ use std::{
 use orchestratai_actors::{DoubleTexting, Gateway, Parts, SessionSettings};
 use orchestratai_agents::{
     StaticEmbedder,
-    cache::SemanticCache,
     definition::Catalog,
     knowledge::{Knowledge, SecondStageUse},
     routing::Router,
@@ -34,6 +33,7 @@ use crate::{
     house::{load_agents, open_knowledge, open_store},
     knowledge_watch::KnowledgeWatch,
     settings::{self, Database, Settings, quantity::show_duration},
+    shared_cache,
     signals::Signals,
     snapshots::{self, SessionSnapshots},
 };
@@ -128,10 +128,10 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
+        cache: shared_cache::open(&settings, &catalog, &embedder, &metrics)?,
         catalog,
         router,
         knowledge: knowledge.clone(),
-        cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
         embedder,
     };
 

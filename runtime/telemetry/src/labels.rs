@@ -107,6 +107,32 @@ label_values! {
         Missed = "missed",
     }
 
+    /// What became of an entry of the semantic cache that was to be sent to other servers.
+    CacheShareOutcome {
+        /// Redis has it.
+        Sent = "sent",
+        /// Too many waited to be sent.
+        QueueFull = "queue_full",
+        /// It is longer than others would take.
+        TooLong = "too_long",
+        /// Redis has not taken it.
+        Refused = "refused",
+    }
+
+    /// What became of an entry of another server's semantic cache.
+    CacheReceiptOutcome {
+        /// It is in the cache.
+        Taken = "taken",
+        /// It is not what this version writes.
+        Unreadable = "unreadable",
+        /// Another build has made it.
+        OtherBuild = "other_build",
+        /// Its agent is none of those that answer here.
+        OtherAgent = "other_agent",
+        /// It is too old.
+        Expired = "expired",
+    }
+
     /// Where snapshots of sessions are kept.
     SnapshotBackend {
         /// In Redis.
@@ -243,6 +269,8 @@ mod tests {
         check::<RefusalReason>();
         check::<Mailbox>();
         check::<ActorKind>();
+        check::<CacheShareOutcome>();
+        check::<CacheReceiptOutcome>();
         check::<SnapshotBackend>();
         check::<SnapshotWriteOutcome>();
         check::<SnapshotLoadOutcome>();

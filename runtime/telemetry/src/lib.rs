@@ -23,8 +23,8 @@ mod tracing_setup;
 
 pub use agent::{AgentMetrics, UsageMetrics};
 pub use labels::{
-    ActorKind, Mailbox, RefusalReason, SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome,
-    SnapshotWriteOutcome, Transport, TurnOutcome,
+    ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, RefusalReason, SecondStageOutcome, SlowConsumerAction,
+    SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, Transport, TurnOutcome,
 };
 pub use live::Live;
 pub use metrics::{BuildInfo, Metrics};

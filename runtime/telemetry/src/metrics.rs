@@ -12,8 +12,8 @@ use crate::{
     agent::{AgentMetrics, AgentVectors},
     cluster::ClusterMetrics,
     labels::{
-        ActorKind, Mailbox, PerValue, RefusalReason, SecondStageOutcome, SlowConsumerAction, SnapshotBackend,
-        SnapshotLoadOutcome, SnapshotWriteOutcome, Transport,
+        ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PerValue, RefusalReason, SecondStageOutcome,
+        SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, Transport,
     },
     live::Live,
     names::{self, MetricDescription},
@@ -75,6 +75,8 @@ struct Inner {
     journal_commit_failures: IntCounter,
     journal_unapplied: IntGauge,
     journal_apply_lag: Gauge,
+    cache_entries_shared: PerValue<IntCounter>,
+    cache_entries_received: PerValue<IntCounter>,
     snapshot_writes: IntCounterVec,
     snapshot_write_duration: PerValue<Histogram>,
     snapshot_loads: PerValue<IntCounter>,
@@ -133,6 +135,14 @@ impl Metrics {
             journal_apply_lag: registered(
                 r,
                 Gauge::new(names::JOURNAL_APPLY_LAG.name, names::JOURNAL_APPLY_LAG.help),
+            ),
+            cache_entries_shared: PerValue::resolve::<CacheShareOutcome, _>(
+                &counter_vec(r, &names::CACHE_ENTRIES_SHARED),
+                &[],
+            ),
+            cache_entries_received: PerValue::resolve::<CacheReceiptOutcome, _>(
+                &counter_vec(r, &names::CACHE_ENTRIES_RECEIVED),
+                &[],
             ),
             snapshot_writes: counter_vec(r, &names::SNAPSHOT_WRITES),
             snapshot_write_duration: PerValue::resolve::<SnapshotBackend, _>(
@@ -271,6 +281,16 @@ impl Metrics {
     pub fn journal_unapplied(&self, bytes: usize, age: Duration) {
         self.0.journal_unapplied.set(i64::try_from(bytes).unwrap_or(i64::MAX));
         self.0.journal_apply_lag.set(age.as_secs_f64());
+    }
+
+    /// So many entries of the semantic cache that were to be sent to other servers have met this end.
+    pub fn cache_entries_shared(&self, outcome: CacheShareOutcome, count: usize) {
+        self.0.cache_entries_shared.get(outcome).inc_by(count as u64);
+    }
+
+    /// An entry of another server's semantic cache came in, and this became of it.
+    pub fn cache_entry_received(&self, outcome: CacheReceiptOutcome) {
+        self.0.cache_entries_received.get(outcome).inc();
     }
 
     /// So many snapshots have met this end.
@@ -495,6 +515,8 @@ mod tests {
         metrics.http_answered("GET", "/api/health", 200);
         metrics.http_ended("GET", "/api/health", second);
         metrics.knowledge_served(3, [("billing", 120)]);
+        metrics.cache_entries_shared(CacheShareOutcome::Sent, 2);
+        metrics.cache_entry_received(CacheReceiptOutcome::Taken);
         metrics.snapshots_written(SnapshotBackend::Redis, SnapshotWriteOutcome::Written, 3);
         metrics.snapshot_write_took(SnapshotBackend::Redis, second);
         metrics.snapshot_loaded(SnapshotLoadOutcome::Used);

@@ -127,6 +127,12 @@ metrics! {
         "What these tokens cost.";
     CACHE_REQUESTS = Counter "cache_requests_total" [AGENT, label("status", "hit, miss")] Count
         "Look-ups in the semantic cache.";
+    CACHE_ENTRIES_SHARED = Counter "cache_entries_shared_total" [label("outcome", "sent, queue_full, too_long, refused")] Count
+        "Entries of the semantic cache that were to be sent to other servers: they were, or were dropped for one of these reasons.";
+    CACHE_ENTRIES_RECEIVED = Counter "cache_entries_received_total" [
+        label("outcome", "taken, unreadable, other_build, other_agent, expired")
+    ] Count
+        "Entries of other servers' semantic caches that came in: they were taken, or were refused for one of these reasons.";
     RETRIEVAL_DURATION = Histogram "retrieval_duration_seconds" [label("strategy", "pure_rag, pure_cag, hybrid")] Seconds
         "One search in the knowledge base, from query to ranked chunks.";
     SECOND_STAGE = Counter "second_stage_total" [label("outcome", "not_needed, ranked, missed")] Count

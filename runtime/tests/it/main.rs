@@ -31,6 +31,7 @@ mod rest;
 mod server;
 mod serving;
 mod sessions_command;
+mod shared_cache;
 mod slow_clients;
 mod snapshots;
 mod sse;
