@@ -14,7 +14,7 @@ use std::{
 };
 
 use orchestratai_shared::SessionId;
-use orchestratai_testing::{Haproxy, free_port};
+use orchestratai_testing::{Haproxy, Postgres, free_port};
 use reqwest::{Method, StatusCode, header};
 use serde_json::json;
 use tokio::time::timeout;
@@ -196,16 +196,16 @@ async fn who_finds_no_room_at_one_node_is_served_by_another() {
     );
 }
 
-/// Much more than a node can answer in the moments that a test takes.
-const TURNS: usize = 900;
+/// Turns that are under way when the node is to stop; some may have ended by then.
+const TURNS: usize = 20;
 
 #[tokio::test]
 async fn while_a_node_drains_nobody_new_comes_to_it_and_nobody_is_turned_away() {
+    let mut postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     let busy = launch()
+        .variable("DATABASE_URL", &postgres.database())
         .setting("server.drain", "60s")
-        .setting("session.queue_max", "1000")
-        .setting("limits.frames_burst", "100000")
-        .setting("limits.frames_per_second", "100000")
+        .setting("session.queue_max", &TURNS.to_string())
         .start()
         .await;
     let other = launch().start().await;
@@ -217,8 +217,17 @@ async fn while_a_node_drains_nobody_new_comes_to_it_and_nobody_is_turned_away() 
     }
     let mut accepted = 0;
     while accepted < TURNS {
-        accepted += usize::from(socket.next().await.kind() == "message_accepted");
+        match socket.next().await.kind() {
+            "message_accepted" => accepted += 1,
+            // How much a session takes at once depends on the machine.
+            "error" => {
+                socket.say(QUESTION).await;
+            }
+            _ => {}
+        }
     }
+    // Turns wait for their database to be back, and the drain waits for them.
+    postgres.kill();
     busy.terminate();
     let ready = async || busy.rest().get("/api/health/ready").await.status;
     while ready().await == StatusCode::OK {}
@@ -232,16 +241,16 @@ async fn while_a_node_drains_nobody_new_comes_to_it_and_nobody_is_turned_away() 
     }
     // Once it has noticed, what may be asked only once comes to no node that would refuse it.
     proxy.until(0, "DOWN").await;
+    assert_eq!(
+        ready().await,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "it drains no more, so nothing was shown"
+    );
     for _ in 0..6 {
         let question = json!({"message": "Hello", "session_id": SessionId::new()});
         let answer = proxy.rest().post("/api/chat", &question).await;
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     }
-    assert_eq!(
-        ready().await,
-        StatusCode::SERVICE_UNAVAILABLE,
-        "it drains no more: the load was too small"
-    );
 }
 
 /// A node that is well as far as its health says, and that ends in the middle of everything else. Gives how often it was asked.
@@ -269,22 +278,23 @@ async fn what_may_not_be_done_twice_is_asked_once() {
     let (first, asked_first) = ends_in_the_middle();
     let (second, asked_second) = ends_in_the_middle();
     let proxy = Proxy::before(&[first, second]).await;
-    let rest = proxy.rest();
     let asked = || asked_first.swap(0, Ordering::SeqCst) + asked_second.swap(0, Ordering::SeqCst);
+    // Over a connection of its own each: one that was used before HAProxy 2.6 ends without a word, and leaves it to the client to
+    // ask again.
     let chat = || {
-        rest.request(Method::POST, "/api/chat")
-            .json(&json!({"message": "Hello", "session_id": SessionId::new()}))
+        let request = proxy.rest().request(Method::POST, "/api/chat");
+        request.json(&json!({"message": "Hello", "session_id": SessionId::new()}))
     };
 
-    let answer = rest.send(chat().header("X-Request-Id", "once")).await;
+    let answer = proxy.rest().send(chat().header("X-Request-Id", "once")).await;
     assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.body);
     assert_eq!(answer.body["error"]["code"], "UPSTREAM_ERROR");
     assert_eq!(answer.body["error"]["requestId"], "once");
     assert_eq!(asked(), 1);
     let with_a_key = chat().header("Idempotency-Key", SessionId::new().to_string());
-    assert_eq!(rest.send(with_a_key).await.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(proxy.rest().send(with_a_key).await.status, StatusCode::BAD_GATEWAY);
     assert_eq!(asked(), 3, "once, and twice again");
-    assert_eq!(rest.get("/api/agents").await.status, StatusCode::BAD_GATEWAY);
+    assert_eq!(proxy.rest().get("/api/agents").await.status, StatusCode::BAD_GATEWAY);
     assert_eq!(asked(), 3);
 }
 
