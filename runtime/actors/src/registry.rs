@@ -115,8 +115,8 @@ const ELSEWHERE_MAX: Duration = Duration::from_secs(60);
 
 /// What was found of a session that is to be started.
 enum Loaded {
-    /// It is this node's.
-    Here(Box<Rehydrated>),
+    /// It is this node's, as which it was claimed.
+    Here(Box<Rehydrated>, Option<NodeId>),
     /// It is another node's.
     Elsewhere(NodeId),
     /// There is none.
@@ -146,8 +146,8 @@ impl SessionRegistry {
             Some(Entry::Starting(waiting)) => waiting,
             Some(Entry::Live(_) | Entry::Elsewhere(..)) | None => return,
         };
-        let rehydrated = match loaded {
-            Ok(Loaded::Here(rehydrated)) => *rehydrated,
+        let (rehydrated, node) = match loaded {
+            Ok(Loaded::Here(rehydrated, node)) => (*rehydrated, node),
             Ok(Loaded::Elsewhere(node)) => {
                 let found = Entry::Elsewhere(node, Instant::now());
                 self.sessions.insert(session_id, found);
@@ -172,7 +172,7 @@ impl SessionRegistry {
                 return;
             }
         };
-        let session = Session::start_from(rehydrated, Rc::clone(&self.shard), ctx.address());
+        let session = Session::start_from(rehydrated, node, Rc::clone(&self.shard), ctx.address());
         self.shard.metrics.session_rehydrated();
         for dispatch in waiting {
             pass(&session, dispatch.command);
@@ -249,7 +249,9 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Load
         Refusal::new(ErrorCode::InternalError, "The session's journal cannot be read.")
     };
     let unreadable = |error: StoreError| unavailable(error.to_string(), error.is_retryable());
-    let is_node = shard.cluster.get().is_some();
+    // Before it is claimed: as a later one it could be claimed unnoticed, and is not trusted then.
+    let node = shard.store.node();
+    let is_node = node.is_some();
     if is_node {
         match shard.store.claim(session_id).await.map_err(unreadable)? {
             Claim::Ours | Claim::Claimed => {}
@@ -267,7 +269,7 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Load
         if let Some(outcome) = failed.or(shard.snapshots.is_some().then(|| outcome_of(rehydrated.snapshot))) {
             shard.metrics.snapshot_loaded(outcome);
         }
-        return Ok(Loaded::Here(Box::new(rehydrated)));
+        return Ok(Loaded::Here(Box::new(rehydrated), node));
     }
     if !create {
         return Ok(Loaded::Unknown);
@@ -318,11 +320,12 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Load
         transcript: Vec::new(),
         erased_through,
     };
-    Ok(Loaded::Here(Box::new(Rehydrated {
+    let rehydrated = Rehydrated {
         record,
         snapshot: SnapshotUse::Absent,
         last_event: None,
-    })))
+    };
+    Ok(Loaded::Here(Box::new(rehydrated), node))
 }
 
 /// What a session may be started from, and what it was worth where nothing could be asked.

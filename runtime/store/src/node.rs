@@ -97,11 +97,19 @@ impl Store {
         self.membership().map(lease::Membership::watch)
     }
 
-    /// Whether what this node knows of its sessions is the last word on them: no other can have taken them over by now. So it is
-    /// without other nodes.
+    /// Which node this one is at present; none where there are no nodes. What is claimed afterwards is claimed as this one or as a
+    /// later one.
     #[must_use]
-    pub fn is_owner_still(&self) -> bool {
-        self.membership().is_none_or(lease::Membership::is_in_time)
+    pub fn node(&self) -> Option<NodeId> {
+        self.membership().map(|membership| membership.watch().borrow().me)
+    }
+
+    /// Whether what a session knows that was claimed as `node` is the last word on it: no other node can have taken it over by now.
+    /// So it is without nodes.
+    #[must_use]
+    pub fn is_owner_still(&self, node: Option<NodeId>) -> bool {
+        self.membership()
+            .is_none_or(|membership| membership.me().is_ok_and(|me| Some(me) == node))
     }
 
     /// Makes this node the owner of a session that nobody owns, or says who does. A store that is no node owns every session.

@@ -20,7 +20,7 @@ use orchestratai_shared::{
     Signal, SignalBody, Timestamp, TurnId,
     event::{ErrorSignal, Lagging, ServerDraining, SessionReady},
 };
-use orchestratai_store::{Append as JournalAppend, JournalEntry, Rehydrated, StoreError, StoredFrame, Write};
+use orchestratai_store::{Append as JournalAppend, JournalEntry, NodeId, Rehydrated, StoreError, StoredFrame, Write};
 use orchestratai_telemetry::{Live, RefusalReason, SlowConsumerAction, TurnOutcome};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -56,6 +56,8 @@ pub(crate) struct Session {
     core: SessionCore,
     shard: Rc<Shard>,
     registry: Addr<SessionRegistry>,
+    /// The node that owns it, where there are several.
+    node: Option<NodeId>,
     totals: ChatSession,
     organization: Arc<str>,
     /// The last messages, oldest first, as agents are shown them.
@@ -95,8 +97,13 @@ struct TurnClock {
 const PAGE_EVENTS_MAX: usize = 256;
 
 impl Session {
-    /// Starts the session from what is known of it.
-    pub(crate) fn start_from(rehydrated: Rehydrated, shard: Rc<Shard>, registry: Addr<SessionRegistry>) -> Addr<Self> {
+    /// Starts the session from what is known of it, as that node's.
+    pub(crate) fn start_from(
+        rehydrated: Rehydrated,
+        node: Option<NodeId>,
+        shard: Rc<Shard>,
+        registry: Addr<SessionRegistry>,
+    ) -> Addr<Self> {
         let snapshot = SnapshotState::of(&rehydrated);
         let record = rehydrated.record;
         let recovered = Recovered {
@@ -120,6 +127,7 @@ impl Session {
             core,
             shard,
             registry,
+            node,
             totals: record.session,
             organization: record.organization,
             transcript: record.transcript.into_iter().map(Arc::new).collect(),

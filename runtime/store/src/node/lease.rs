@@ -108,7 +108,7 @@ impl Membership {
     }
 
     /// Whether nobody can have declared this node gone by now.
-    pub(crate) fn is_in_time(&self) -> bool {
+    fn is_in_time(&self) -> bool {
         millis(self.began.elapsed()) < self.held_for.load(Ordering::Acquire)
     }
 

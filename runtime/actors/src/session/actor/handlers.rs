@@ -6,7 +6,7 @@ impl Handler<Command> for Session {
     type Result = ();
 
     fn handle(&mut self, command: Command, ctx: &mut Self::Context) {
-        if command.asks_for_state() && !self.shard.store.is_owner_still() {
+        if command.asks_for_state() && !self.shard.store.is_owner_still(self.node) {
             // The process stood still, or the database is away, and another node may have gone on with the session. Whoever asks
             // asks again, and is told by the drop to do so.
             return;
