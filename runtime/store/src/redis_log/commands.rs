@@ -24,7 +24,7 @@ pub(super) struct LogEntry {
     pub(super) id: EntryId,
     /// None where it does not say, or not as one of ours does.
     pub(super) writer: Option<Uuid>,
-    /// None where it has no such field.
+    /// Empty where it has no such field.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -94,15 +94,18 @@ pub(super) fn read(key: &str, EntryId(millis, number): EntryId, wait: Duration) 
 /// # Errors
 /// [`NotALog`] where one has no place in the log. One whose fields are not ours has no bytes.
 pub(super) fn entries(answer: Value) -> Result<Vec<LogEntry>, NotALog> {
-    // By their log, of which one was asked for: as pairs, or with the third version of the protocol as a map.
-    let of_log = match answer {
-        Value::Nil => return Ok(Vec::new()),
-        Value::Map(logs) => logs.into_iter().next().map(|(_, entries)| entries),
-        Value::Array(logs) => match logs.into_iter().next() {
-            Some(Value::Array(log)) => log.into_iter().nth(1),
-            _ => None,
-        },
-        _ => None,
+    if answer == Value::Nil {
+        return Ok(Vec::new());
+    }
+    // By their log, of which one was asked for: with the third version of the protocol as a map, else as pairs.
+    let of_log = if let Value::Map(logs) = answer {
+        logs.into_iter().next().map(|(_, entries)| entries)
+    } else if let Value::Array(logs) = answer
+        && let Some(Value::Array(log)) = logs.into_iter().next()
+    {
+        log.into_iter().nth(1)
+    } else {
+        None
     };
     of_range(of_log.ok_or(NotALog)?)
 }
@@ -116,10 +119,10 @@ pub(super) fn newest_id(answer: Value) -> Result<Option<EntryId>, NotALog> {
 }
 
 fn of_range(answer: Value) -> Result<Vec<LogEntry>, NotALog> {
-    match answer {
-        Value::Array(entries) => entries.into_iter().map(entry).collect(),
-        _ => Err(NotALog),
-    }
+    let Value::Array(entries) = answer else {
+        return Err(NotALog);
+    };
+    entries.into_iter().map(entry).collect()
 }
 
 fn entry(value: Value) -> Result<LogEntry, NotALog> {
@@ -135,10 +138,12 @@ fn entry(value: Value) -> Result<LogEntry, NotALog> {
         writer: None,
         bytes: Vec::new(),
     };
-    let mut fields = match parts.next() {
-        Some(Value::Array(fields)) => fields.into_iter(),
-        _ => Vec::new().into_iter(),
+    let fields = if let Some(Value::Array(fields)) = parts.next() {
+        fields
+    } else {
+        Vec::new()
     };
+    let mut fields = fields.into_iter();
     while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) = (fields.next(), fields.next()) {
         if name == WRITER.as_bytes() {
             entry.writer = Uuid::from_slice(&value).ok();
