@@ -311,7 +311,7 @@ impl Gateway {
     pub fn measure(&self, metrics: &Metrics) {
         let lag = self.inner.store.apply_lag();
         metrics.journal_unapplied(lag.bytes, lag.age);
-        metrics.ready(self.inner.admission.is_ready() && !self.inner.admission.is_draining());
+        metrics.ready(self.inner.admission.is_ready() && !self.is_draining() && self.holds_lease());
         let dirty = self.inner.shards.iter().map(|shard| shard.dirty.get());
         let (count, lag) = dirty.fold((0, Duration::ZERO), |(count, lag), (more, age)| {
             (count + more, lag.max(age))
@@ -366,6 +366,12 @@ impl Gateway {
     /// answered from nothing.
     pub fn set_ready(&self) {
         self.inner.admission.open();
+    }
+
+    /// Whether sessions can be served, where several nodes share the database: others serve them while this one cannot.
+    #[must_use]
+    pub fn holds_lease(&self) -> bool {
+        self.inner.store.holds_lease()
     }
 
     /// Whether the server is about to stop.

@@ -97,6 +97,12 @@ impl Store {
         self.membership().map(lease::Membership::watch)
     }
 
+    /// Whether sessions can be claimed and written: the lease is held, or there are no nodes.
+    #[must_use]
+    pub fn holds_lease(&self) -> bool {
+        self.membership().is_none_or(|membership| membership.me().is_ok())
+    }
+
     /// Which node this one is at present; none where there are no nodes. What is claimed afterwards is claimed as this one or as a
     /// later one.
     #[must_use]

@@ -51,6 +51,18 @@ impl Site {
         }
     }
 
+    /// Refuses what another node can do, where this one cannot reach the database.
+    ///
+    /// # Errors
+    /// 503 until it holds its lease again.
+    pub(crate) fn check_lease(&self) -> Result<(), ApiError> {
+        if self.gateway.holds_lease() {
+            Ok(())
+        } else {
+            Err(busy("The node cannot reach the database in time."))
+        }
+    }
+
     /// Takes one of the places for WebSockets and event streams.
     ///
     /// # Errors
@@ -60,6 +72,8 @@ impl Site {
         if self.gateway.is_draining() {
             return Err(busy("The server is about to stop."));
         }
+        // At the door, so that a proxy may try another node.
+        self.check_lease()?;
         let taken = Arc::clone(&self.open_connections);
         let before = taken.fetch_add(1, Ordering::Relaxed);
         // One too many for a moment is given back by the drop of `place`.

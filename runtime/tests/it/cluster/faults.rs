@@ -153,7 +153,12 @@ async fn a_node_that_stood_still_for_longer_than_its_lease_writes_nothing_of_wha
 
 /// Lets clients talk with two nodes while something happens to Redis.
 async fn through(url: &str, happens: impl AsyncFnOnce(&[Server; 2])) {
-    let nodes = nodes::<2>(&Postgres::shared().database(), url).await;
+    through_with(&Postgres::shared().database(), url, happens).await;
+}
+
+/// The same, or to the database.
+async fn through_with(database: &str, url: &str, happens: impl AsyncFnOnce(&[Server; 2])) {
+    let nodes = nodes::<2>(database, url).await;
     let crowd = Crowd::gather(&nodes);
     tokio::time::sleep(Duration::from_secs(2)).await;
     happens(&nodes).await;
@@ -217,6 +222,51 @@ async fn a_redis_cluster_whose_slots_move_breaks_no_promise() {
     })
     .await;
     drop(cluster);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_comes_and_goes_breaks_no_promise_of_several_nodes() {
+    let (postgres, redis) = (Postgres::start(), Redis::start());
+    let (give_back, kept) = tokio::sync::oneshot::channel();
+    through_with(&postgres.database(), &redis.url(), async move |nodes: &[Server; 2]| {
+        let ready = async |node: &Server| node.rest().get("/api/health/ready").await.status;
+        let mut postgres = postgres;
+        // For less than a lease, and for longer.
+        for away in [LEASE / 4, 2 * LEASE] {
+            postgres = tokio::task::spawn_blocking(move || {
+                postgres.kill();
+                postgres
+            })
+            .await
+            .unwrap();
+            tokio::time::sleep(away).await;
+            for node in nodes.iter().filter(|_| away > LEASE) {
+                assert_eq!(ready(node).await, StatusCode::SERVICE_UNAVAILABLE);
+                let alive = node.rest().get("/api/health/live").await.status;
+                assert_eq!(alive, StatusCode::OK);
+            }
+            postgres = tokio::task::spawn_blocking(move || {
+                postgres.start_again();
+                postgres
+            })
+            .await
+            .unwrap();
+            for node in nodes {
+                know_each_other(&node.rest(), 2).await;
+                assert_eq!(ready(node).await, StatusCode::OK);
+            }
+        }
+        // It was the database that was away, so nobody took over from anybody.
+        for node in nodes {
+            assert_eq!(
+                metric(&node.rest(), "orchestratai_cluster_leases_lost_total ").await,
+                0.0
+            );
+        }
+        let _ = give_back.send(postgres);
+    })
+    .await;
+    drop(kept);
 }
 
 #[tokio::test]

@@ -136,7 +136,8 @@ pub(crate) fn live() -> HttpResponse {
     HttpResponse::Ok().json(Check { status: "alive" })
 }
 
-/// Whether it should be sent requests: no longer once it is about to stop.
+/// Whether it should be sent requests: no longer once it is about to stop, and as one of several nodes not while it cannot reach the
+/// database.
 #[utoipa::path(
     get, path = "/api/health/ready", operation_id = "ready", tag = "health",
     responses((status = 200, description = "It takes requests.", body = Check), Busy)
@@ -146,6 +147,7 @@ pub(crate) fn ready(site: &Site) -> Result<HttpResponse, ApiError> {
     if site.gateway.is_draining() {
         return Err(busy("The server is about to stop."));
     }
+    site.check_lease()?;
     Ok(HttpResponse::Ok().json(Check { status: "ready" }))
 }
 
