@@ -156,13 +156,12 @@ impl Membership {
 /// Renews the lease until nobody needs it any more.
 async fn keep(membership: Weak<Membership>, first: DatabaseConnection) {
     let mut connection = Some(first);
-    loop {
-        let Some(pause) = membership
+    let pause = || {
+        membership
             .upgrade()
             .map(|membership| membership.settings.lease / RENEWALS)
-        else {
-            break;
-        };
+    };
+    while let Some(pause) = pause() {
         sleep(pause).await;
         let Some(membership) = membership.upgrade().filter(|membership| !membership.has_left()) else {
             break;
