@@ -186,7 +186,12 @@ impl Exchange {
                 Declined::Elsewhere
             }
             Answer::Unanswered => return self.forget_subscription(&asked),
-            answer => return self.give(n, asked, answer, ctx),
+            Answer::Submitted(_)
+            | Answer::Ended(_)
+            | Answer::Cancelled(_)
+            | Answer::Subscribed
+            | Answer::Described(_)
+            | Answer::Erased(_) => return self.give(n, asked, answer, ctx),
         };
         self.forget_subscription(&asked);
         if let Some(sender) = asked.declined.take() {

@@ -221,14 +221,14 @@ pub(super) fn to_raw(events: &[Recorded]) -> Vec<Box<RawValue>> {
 
 /// Reads them back; `None` where one of them cannot be read.
 pub(super) fn from_raw(events: &[Box<RawValue>]) -> Option<Vec<Recorded>> {
-    let recorded = |raw: &Box<RawValue>| {
+    let recorded = |raw: &RawValue| {
         let event: Event = serde_json::from_str(raw.get()).ok()?;
         Some(Recorded {
             event: Arc::new(event),
             text: text(raw),
         })
     };
-    events.iter().map(recorded).collect()
+    events.iter().map(|raw| recorded(raw)).collect()
 }
 
 fn raw(text: &str) -> Option<Box<RawValue>> {
