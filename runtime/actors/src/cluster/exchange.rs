@@ -241,6 +241,8 @@ impl Exchange {
                 self.set_trouble(None);
                 let others: Vec<NodeId> = self.peers.keys().copied().collect();
                 for node in others {
+                    // Something may have been asked since the bus was up, and would be given up there alone.
+                    self.give_up(node);
                     self.send(node, &Parcel::Reset, ctx);
                 }
                 self.greet(ctx);
@@ -248,9 +250,11 @@ impl Exchange {
             BusEvent::Away => {
                 let why = self.bus.as_ref().and_then(Bus::trouble);
                 self.set_trouble(Some(why.unwrap_or_else(|| "Redis is away".into())));
+                self.parts.metrics.bus_broken();
                 self.give_up_all();
             }
             BusEvent::Broken(node) => {
+                self.parts.metrics.bus_broken();
                 self.give_up(node);
                 self.send(node, &Parcel::Reset, ctx);
             }
@@ -291,7 +295,6 @@ impl Exchange {
 
     /// Gives up everything that is under way with a node.
     fn give_up(&mut self, node: NodeId) {
-        self.parts.metrics.bus_broken();
         if let Some(peer) = self.peers.get_mut(&node) {
             peer.breaks += 1;
         }
@@ -333,7 +336,6 @@ impl Exchange {
         let seen = self.parts.nodes.borrow().clone();
         if seen.me != self.nodes.me {
             self.give_up_all();
-            self.peers.clear();
             self.parts.metrics.node_lease_lost();
             for shard in self.parts.shards.iter() {
                 #[expect(clippy::disallowed_methods, reason = "once for each lease that is lost")]
@@ -345,6 +347,7 @@ impl Exchange {
             .filter(|node| !seen.all.contains(node))
             .collect();
         for node in gone {
+            self.parts.metrics.bus_broken();
             self.give_up(node);
             self.peers.remove(&node);
             self.parts.board.forget(node);

@@ -84,8 +84,9 @@ impl Crowd {
     }
 }
 
-/// For how long nodes are killed.
+/// For how long nodes are killed at least, and how often.
 const KILLING: Duration = Duration::from_secs(60);
+const KILLS: usize = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_of_which_one_is_killed_every_few_seconds_keep_every_promise() {
@@ -94,7 +95,7 @@ async fn three_nodes_of_which_one_is_killed_every_few_seconds_keep_every_promise
     let crowd = Crowd::gather(&nodes);
     let began = Instant::now();
     let (mut kills, mut taken_over) = (0, 0.0);
-    while began.elapsed() < KILLING {
+    while began.elapsed() < KILLING || kills < KILLS {
         tokio::time::sleep(Duration::from_millis(2_500)).await;
         let killed = nodes.remove(0);
         crowd.leave(&killed);
@@ -113,7 +114,6 @@ async fn three_nodes_of_which_one_is_killed_every_few_seconds_keep_every_promise
     }
     let said = crowd.disperse(&nodes[0].rest()).await;
     eprintln!("{kills} kills, {taken_over} sessions seen to be taken over");
-    assert!(kills >= 8, "{kills}");
     assert!(taken_over > 0.0, "nothing was under way when a node was killed");
     assert!(said >= 4 * CLIENTS, "only {said} messages were said");
 }
