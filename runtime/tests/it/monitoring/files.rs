@@ -263,15 +263,25 @@ async fn alerts_go_where_their_severity_says_and_who_is_down_is_told_of_once() {
             alert("OrchestrataiJournalFails", "a", "critical"),
             alert("OrchestrataiApplyLags", "a", "high"),
             alert("OrchestrataiMemoryHigh", "b", "high"),
+            alert("OrchestrataiLeaseNotHeld", "c", "critical"),
+            alert("OrchestrataiNodesDisagree", "d", "high"),
+            alert("OrchestrataiBusDown", "d", "critical"),
+            alert("OrchestrataiSnapshotsLag", "d", "medium"),
+            alert("OrchestrataiBusBreaks", "e", "medium"),
             fleet,
         ],
     )
     .await;
     let expected = [
         ("OrchestrataiApplyLags", true),
+        ("OrchestrataiBusBreaks", false),
+        ("OrchestrataiBusDown", false),
         ("OrchestrataiDown", false),
         ("OrchestrataiJournalFails", true),
+        ("OrchestrataiLeaseNotHeld", false),
         ("OrchestrataiMemoryHigh", false),
+        ("OrchestrataiNodesDisagree", true),
+        ("OrchestrataiSnapshotsLag", true),
         ("OrchestrataiTurnBudgetBurns", false),
     ];
     assert_eq!(told, expected.map(|(name, is_silenced)| (name.to_owned(), is_silenced)));
