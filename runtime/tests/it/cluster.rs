@@ -14,10 +14,12 @@ use crate::{
     server::{Launch, Server},
 };
 
+pub(crate) use faults::signal;
+
 const REFUND: &str = "Can I get a refund of my annual plan?";
 
 /// How long nodes wait for each other in these tests.
-const LEASE: Duration = Duration::from_secs(2);
+pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// What every node of a cluster is started with.
 fn launch(database: &str, redis: &str) -> Launch {
@@ -68,7 +70,7 @@ async fn metric(rest: &Rest, name: &str) -> f64 {
     line.unwrap_or_else(|| panic!("no {name}")).trim().parse().unwrap()
 }
 
-async fn follow(node: &Server, session_id: SessionId, after_seq: u64) -> Socket {
+pub(crate) async fn follow(node: &Server, session_id: SessionId, after_seq: u64) -> Socket {
     let mut socket = node
         .socket(&format!("?session_id={session_id}&after_seq={after_seq}"))
         .await;

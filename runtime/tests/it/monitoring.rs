@@ -3,6 +3,7 @@
 
 mod files;
 mod load;
+mod nodes;
 mod observer;
 mod promql;
 
@@ -191,7 +192,7 @@ async fn wait_until_seen(observer: &Observer, queries: &[&str]) {
 async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_reaches_its_receiver() {
     let server = load::start().await;
     let (address, token) = (server.address(), load::TOKEN);
-    let observer = tokio::task::spawn_blocking(move || Observer::start(address, token))
+    let observer = tokio::task::spawn_blocking(move || Observer::start(&[address], token))
         .await
         .unwrap();
     // A counter's growth is seen between two scrapes: the first before anything happens, and one in the middle.

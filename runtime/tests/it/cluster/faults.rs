@@ -118,7 +118,8 @@ async fn three_nodes_of_which_one_is_killed_every_few_seconds_keep_every_promise
     assert!(said >= 4 * CLIENTS, "only {said} messages were said");
 }
 
-fn signal(node: &Server, name: &str) {
+/// Sends a node's process a signal, such as `-STOP`.
+pub(crate) fn signal(node: &Server, name: &str) {
     let sent = Command::new("kill").arg(name).arg(node.pid().to_string()).status();
     assert!(sent.unwrap().success());
 }

@@ -1,4 +1,4 @@
-//! Prometheus as the repository configures it, for a server of a test's own; and what it is asked.
+//! Prometheus as the repository configures it, for servers of a test's own; and what it is asked.
 
 use std::{fs, net::SocketAddr, path::PathBuf};
 
@@ -38,7 +38,7 @@ pub(crate) type Values = Result<Vec<String>, String>;
 
 impl Observer {
     /// Starts both. Of the configuration only what the place decides is another: targets, token, Alertmanager, and how often.
-    pub(crate) fn start(target: SocketAddr, token: &str) -> Self {
+    pub(crate) fn start(targets: &[SocketAddr], token: &str) -> Self {
         let alertmanager = Alertmanager::start(&root().join("deploy/alertmanager/alertmanager.yml"));
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("rules")).unwrap();
@@ -57,9 +57,10 @@ impl Observer {
             "/run/secrets/orchestratai_token",
             &token_file.display().to_string(),
         );
-        let targets = folder.path().join("nodes.yml");
-        fs::write(&targets, format!("- targets: ['{target}']\n")).unwrap();
-        let text = replaced(&text, "/etc/orchestratai/nodes.yml", &targets.display().to_string());
+        let list = folder.path().join("nodes.yml");
+        let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
+        fs::write(&list, format!("- targets: [{}]\n", targets.join(", "))).unwrap();
+        let text = replaced(&text, "/etc/orchestratai/nodes.yml", &list.display().to_string());
         let lookup = "dns_sd_configs:\n        - names: [alertmanager]\n          type: A\n          port: 9093\n";
         let address = alertmanager.url().replace("http://", "");
         let text = replaced(
