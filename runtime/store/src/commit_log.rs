@@ -127,6 +127,17 @@ impl LockedLog {
     }
 }
 
+impl LockedLog {
+    /// Removes the files, of which nothing is needed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn remove(self) -> io::Result<()> {
+        // The first one is the lock.
+        self.0.iter().rev().try_for_each(LockedFile::remove)
+    }
+}
+
 impl CommitLog {
     /// Bytes of a file of the log, unless a test wants less. What has not been applied is bounded by two of them, and so is
     /// the memory that it takes.
@@ -224,6 +235,22 @@ pub(crate) fn text_of(write: &Write) -> Vec<u8> {
     let mut bytes = Vec::new();
     record::encode(write, &mut bytes);
     bytes
+}
+
+/// Whether there is a log beside the database at `database`: it is removed at a clean end.
+pub(crate) fn exists(database: &Path) -> bool {
+    (0..2).any(|index| segment_path(database, index).exists())
+}
+
+/// The last whole record of a log that another process has and goes on writing: what the log belongs to, and the record's position.
+/// Whatever that process had acknowledged before is at or before it.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn last_record(database: &Path) -> io::Result<Option<(Uuid, u64)>> {
+    let first = segment::last_record(&segment_path(database, 0))?;
+    let second = segment::last_record(&segment_path(database, 1))?;
+    Ok(first.into_iter().chain(second).max_by_key(|(_, position)| *position))
 }
 
 fn segment_path(database: &Path, index: usize) -> PathBuf {

@@ -8,8 +8,9 @@ pub(crate) mod postgres;
 use std::{path::Path, time::Duration};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr, SqliteTransactionMode,
-    Statement, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, IsolationLevel, RuntimeErr,
+    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
+    sea_query::{Alias, Expr, ExprTrait},
 };
 use sqlx::{
     ConnectOptions,
@@ -30,6 +31,8 @@ pub(crate) enum Role {
     Reader,
     /// The one that copies the write-ahead log into the database file.
     Checkpointer,
+    /// The one that fills a file that nobody else uses and that is thrown away where that fails.
+    Filler,
 }
 
 /// Opens `connections` of them on the SQLite file at `path`; the file is made where it is missing.
@@ -39,7 +42,7 @@ pub(crate) enum Role {
 /// read is read once, and mapped pages would count as resident.
 pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result<DatabaseConnection, DbErr> {
     let busy_timeout = match role {
-        Role::Writer(_) | Role::Reader => BUSY_TIMEOUT,
+        Role::Writer(_) | Role::Reader | Role::Filler => BUSY_TIMEOUT,
         // Commits wait while it empties the log, so it must not wait long for a reader; it comes again.
         Role::Checkpointer => Duration::from_millis(100),
     };
@@ -49,12 +52,19 @@ pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result
         Role::Writer(Durability::Process) => (SqliteSynchronous::Normal, 16_384),
         // A checkpoint flushes log and file in any case; with NORMAL too.
         Role::Reader | Role::Checkpointer => (SqliteSynchronous::Normal, 2_048),
+        // Indexes are filled in the order of the rows, which is not theirs.
+        Role::Filler => (SqliteSynchronous::Off, 65_536),
+    };
+    let journal_mode = if role == Role::Filler {
+        SqliteJournalMode::Off
+    } else {
+        SqliteJournalMode::Wal
     };
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(matches!(role, Role::Writer(_)))
+        .create_if_missing(matches!(role, Role::Writer(_) | Role::Filler))
         .page_size(4_096)
-        .journal_mode(SqliteJournalMode::Wal)
+        .journal_mode(journal_mode)
         .synchronous(synchronous)
         .busy_timeout(busy_timeout)
         // No foreign keys are declared: they would cost a look-up for each row of the hot path, and rows of a session are
@@ -104,6 +114,19 @@ pub(crate) async fn begin_write(connection: &DatabaseConnection) -> Result<Datab
     Ok(transaction)
 }
 
+/// Begins to read at one moment, on a connection of any kind: all that the transaction reads is of the same commit.
+pub(crate) async fn begin_read(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
+    connection
+        .begin_with_options(TransactionOptions {
+            // SQLite has no other.
+            isolation_level: (!is_sqlite).then_some(IsolationLevel::RepeatableRead),
+            access_mode: (!is_sqlite).then_some(AccessMode::ReadOnly),
+            ..TransactionOptions::default()
+        })
+        .await
+}
+
 /// Executes statements in order, and gives the number of rows that they changed in all.
 ///
 /// SQLite takes several as one text: each call hands over to the connection's thread and back, which for a small batch costs
@@ -135,6 +158,16 @@ pub(crate) async fn execute_all(transaction: &DatabaseTransaction, statements: V
 
 /// Most statements in one text. More of them, at once, took a turn beside them 1.9 ms at p95 instead of 1.6 ms.
 const STATEMENTS_MAX: usize = 4;
+
+/// A text of JSON, for a column of it. PostgreSQL takes no text for one.
+pub(crate) fn json(backend: DbBackend, text: String) -> Expr {
+    let text: Expr = text.into();
+    if backend == DbBackend::Postgres {
+        text.cast_as(Alias::new("json"))
+    } else {
+        text
+    }
+}
 
 /// The statement that makes the view `retrieval_logs`: one row for each `retrieval_log` event, read from the journal.
 ///

@@ -23,9 +23,11 @@
 //! - [`redis_log`]: entries that all who have the same Redis read;
 //! - [`snapshot`]: what a session needs to go on, without the journal from its start;
 //! - [`document`]: the documents of the knowledge base;
+//! - [`backup`]: copies of all that, and the way back;
 //! - `entity`, `migration`: tables.
 
 pub mod bus;
+pub mod backup;
 pub mod document;
 pub mod error;
 pub mod events;
@@ -62,6 +64,10 @@ mod write_back;
 
 pub use backlog::ApplyLag;
 pub use bus::{Bus, BusError, BusEvent};
+pub use backup::{
+    BackedUp, BackupContents, BackupError, BackupOrigin, RestoreError, Restored, UnreadableBackup, back_up,
+    check_backup, restore,
+};
 pub use document::{
     Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, NewDocument,
 };

@@ -18,3 +18,17 @@ impl MigratorTrait for Migrator {
         ]
     }
 }
+
+/// The name of the last one.
+pub(crate) fn latest() -> String {
+    Migrator::migrations()
+        .last()
+        .map(|last| last.name().to_owned())
+        .unwrap_or_default()
+}
+
+/// The place of a migration among them, from 1; none where this version does not know it.
+pub(crate) fn ordinal(name: &str) -> Option<u32> {
+    let place = Migrator::migrations().iter().position(|known| known.name() == name)?;
+    u32::try_from(place + 1).ok()
+}

@@ -6,6 +6,7 @@ use sea_orm::{
     entity::prelude::{DateTimeUtc, TextUuid},
     sea_query::{Alias, Expr, IntoIden, IntoTableRef, OnConflict, Query, TableRef, Value, ValueTuple},
 };
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use crate::entity::signed;
@@ -83,5 +84,17 @@ pub(crate) fn storable(backend: DbBackend, text: String) -> String {
         text.replace('\0', "\u{fffd}")
     } else {
         text
+    }
+}
+
+/// JSON as the engine can hold it, text for text.
+pub(crate) fn storable_json(backend: DbBackend, value: Json) -> Json {
+    match value {
+        Json::String(text) => Json::String(storable(backend, text)),
+        Json::Array(values) => values.into_iter().map(|value| storable_json(backend, value)).collect(),
+        Json::Object(fields) => (fields.into_iter())
+            .map(|(name, value)| (storable(backend, name), storable_json(backend, value)))
+            .collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => value,
     }
 }

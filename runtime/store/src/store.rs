@@ -9,10 +9,13 @@ use orchestratai_shared::SessionId;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, TransactionTrait};
 use tokio::sync::Mutex;
 
-pub(crate) use self::writer::Writer;
 use self::{
-    opening::{connect_patiently, lock_log, migrate, open_error, prepare_file, sqlite_path, take_up_log},
+    opening::{connect_patiently, lock_log, migrate, prepare_file, take_up_log},
     writer::Database,
+};
+pub(crate) use self::{
+    opening::{open_error, sqlite_path},
+    writer::Writer,
 };
 use crate::{
     Access, Durability, OpenError, StoreError, StoreSettings, apply,
@@ -99,10 +102,7 @@ impl Store {
     }
 
     async fn open_server(settings: &StoreSettings) -> Result<Self, OpenError> {
-        let address: Address = settings.url_or_path.parse().map_err(|reason| OpenError::Location {
-            location: "postgres://…".to_owned(),
-            reason,
-        })?;
+        let address = postgres::address(&settings.url_or_path)?;
         let location = address.to_string();
         let failed = |source| OpenError::Database {
             location: address.to_string(),

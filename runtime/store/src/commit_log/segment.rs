@@ -132,6 +132,11 @@ impl LockedFile {
         }
     }
 
+    /// Removes the file.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        std::fs::remove_file(&self.path)
+    }
+
     /// Whether there is anything in the file.
     pub(super) fn is_used(&self) -> io::Result<bool> {
         Ok(self.file.metadata()?.len() > 0)
@@ -288,6 +293,25 @@ fn fill(file: &File, from: u64, to: u64) -> io::Result<()> {
         at += length as u64;
     }
     Ok(())
+}
+
+/// The whole record with the highest position in a file that another process may be writing, and the database it is of.
+pub(super) fn last_record(path: &Path) -> io::Result<Option<(Uuid, u64)>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let lineage = bytes.get(..SECTOR).filter(|header| header.starts_with(MAGIC));
+    let Some(lineage) = lineage.and_then(|header| Uuid::from_slice(&header[16..32]).ok()) else {
+        return Ok(None);
+    };
+    // Not from record to record: one that was being written when it was read would hide those after it.
+    let positions = (SECTOR..bytes.len())
+        .step_by(SECTOR)
+        .filter_map(|at| record_at(&bytes, at))
+        .map(|(position, _)| position);
+    Ok(positions.max().map(|position| (lineage, position)))
 }
 
 /// Reads the records of a file up to the first that was not written whole.

@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 use super::BUSY_TIMEOUT;
-use crate::Durability;
+use crate::{Durability, OpenError};
 pub(crate) use batch::commit_rows;
 
 /// Where a database is. Shown without the password.
@@ -39,6 +39,8 @@ pub(crate) enum ServerRole {
     Lease(Duration),
     /// Claim sessions for a node.
     Claims,
+    /// Copies a whole database, out of it or into it, in one transaction; a single connection.
+    Copier,
 }
 
 /// Connections that claim sessions.
@@ -94,16 +96,31 @@ impl fmt::Debug for Address {
     }
 }
 
+/// The address that a location names.
+///
+/// # Errors
+/// [`OpenError::Location`], which does not repeat what may hold a password.
+pub(crate) fn address(location: &str) -> Result<Address, OpenError> {
+    location.parse().map_err(|reason| OpenError::Location {
+        location: "postgres://…".to_owned(),
+        reason,
+    })
+}
+
 /// Connects.
 pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<DatabaseConnection, DbErr> {
     let millis = |time: Duration| time.as_millis().to_string();
+    let rest = match role {
+        ServerRole::Journal(_) | ServerRole::Writer | ServerRole::Readers(_) => IDLE_IN_TRANSACTION_MAX,
+        ServerRole::Copier => IDLE_COPYING_MAX,
+    };
     let mut session = vec![
         // Who is cut off from a network is seen to be gone within half a minute, and holds no lock for longer.
         ("tcp_keepalives_idle", "10".to_owned()),
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "4".to_owned()),
         // A process that stands still in the middle of a transaction must not keep its rows locked.
-        ("idle_in_transaction_session_timeout", millis(IDLE_IN_TRANSACTION_MAX)),
+        ("idle_in_transaction_session_timeout", millis(rest)),
         ("lock_timeout", millis(BUSY_TIMEOUT)),
         // Else the log says at each start that the tables are there already.
         ("client_min_messages", "warning".to_owned()),
@@ -118,7 +135,7 @@ pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<Datab
             session.push(("jit", "off".to_owned()));
             1
         }
-        ServerRole::Writer => 1,
+        ServerRole::Writer | ServerRole::Copier => 1,
         ServerRole::Lease(lease) => {
             // Who waits for a lock for longer has no lease any more.
             session.push(("lock_timeout", millis(lease / 3)));
@@ -180,6 +197,8 @@ pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<Datab
 
 /// How long a transaction may rest in the middle. No statement of ours waits for anything but the database in there.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(10);
+/// The same while a database is copied, which waits for what the copy goes to or comes from: a pipe, another machine.
+const IDLE_COPYING_MAX: Duration = Duration::from_secs(600);
 
 /// Waits for the lock of those who change documents or the schema, and keeps it until the transaction ends.
 pub(super) async fn take_write_lock(transaction: &DatabaseTransaction) -> Result<(), DbErr> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use orchestratai_shared::Timestamp;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, QueryFilter, QuerySelect,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter, QuerySelect,
     entity::prelude::TextUuid,
     sea_query::{Expr, OnConflict},
 };
@@ -16,7 +16,7 @@ use crate::{
     Store, StoreError, dialect,
     entity::{document, removed_document},
     meta,
-    rows::{ROWS_MAX, insert, number, storable, text, time},
+    rows::{ROWS_MAX, insert, number, storable, storable_json, text, time},
     transaction,
 };
 
@@ -247,18 +247,6 @@ async fn put_rows(
     let statements = insert(backend, document::Entity, &columns, rows, Some(&replace));
     dialect::execute_all(transaction, statements).await?;
     Ok(())
-}
-
-/// Front matter as the engine can hold it, text for text.
-fn storable_json(backend: DbBackend, value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(storable(backend, text)),
-        Value::Array(values) => values.into_iter().map(|value| storable_json(backend, value)).collect(),
-        Value::Object(fields) => (fields.into_iter())
-            .map(|(name, value)| (storable(backend, name), storable_json(backend, value)))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
 }
 
 async fn remove_rows(

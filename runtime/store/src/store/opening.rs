@@ -21,7 +21,7 @@ use crate::{
     migration::Migrator,
 };
 
-pub(super) fn sqlite_path(url_or_path: &str) -> Result<PathBuf, OpenError> {
+pub(crate) fn sqlite_path(url_or_path: &str) -> Result<PathBuf, OpenError> {
     let location = |reason| {
         // A password stands before the host.
         let shown = match (url_or_path.split_once("://"), url_or_path.rsplit_once('@')) {
@@ -221,7 +221,7 @@ fn log_error(path: &Path, error: LogError) -> OpenError {
     }
 }
 
-pub(super) fn open_error(path: &Path, source: StoreError) -> OpenError {
+pub(crate) fn open_error(path: &Path, source: StoreError) -> OpenError {
     let path = path.to_owned();
     match source {
         StoreError::Corrupt(_) => OpenError::Corrupt { path, source },

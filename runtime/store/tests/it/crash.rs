@@ -13,7 +13,7 @@ use orchestratai_store::{Store, StoreSettings, Write};
 use crate::{child, conversation::Conversation, open};
 
 /// Checks that journal and read models of a session tell the same story, and gives its last `seq`.
-async fn check_consistent(store: &Store, id: SessionId) -> u64 {
+pub(crate) async fn check_consistent(store: &Store, id: SessionId) -> u64 {
     let record = store
         .rehydrate(id, 100_000)
         .await

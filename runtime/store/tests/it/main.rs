@@ -6,6 +6,7 @@
 )]
 
 mod bus;
+mod backup;
 mod child;
 mod conversation;
 mod crash;

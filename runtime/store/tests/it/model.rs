@@ -10,7 +10,7 @@ use crate::{conversation::Conversation, home::Home};
 
 /// What a random history is made of; the number picks a session.
 #[derive(Debug, Clone, Copy)]
-enum Step {
+pub(crate) enum Step {
     Accept(usize),
     Log(usize),
     Complete(usize),
@@ -25,7 +25,7 @@ enum Step {
     Crash,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let session = 0..3_usize;
     prop_oneof![
         6 => session.clone().prop_map(Step::Accept),
@@ -85,7 +85,7 @@ impl Expected {
 }
 
 /// The session that writes, and the model of what is committed and of what is to be.
-struct World {
+pub(crate) struct World {
     talks: Vec<Conversation>,
     pending: Vec<Write>,
     expected: HashMap<SessionId, Expected>,
@@ -93,7 +93,7 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let talks: Vec<Conversation> = (0..3).map(|_| Conversation::new()).collect();
         let expected: HashMap<_, _> = talks.iter().map(|talk| (talk.id, Expected::default())).collect();
         Self {
@@ -122,7 +122,7 @@ impl World {
         }
     }
 
-    async fn take(&mut self, step: Step, store: &Store) {
+    pub(crate) async fn take(&mut self, step: Step, store: &Store) {
         let has_open = |world: &Self, session: usize| !world.talks[session].open.is_empty();
         match step {
             Step::Accept(session) => self.append(session, |talk| talk.accept("ask \"this\"")),
@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    async fn check(&self, store: &Store) {
+    pub(crate) async fn check(&self, store: &Store) {
         for talk in &self.talks {
             let expected = &self.committed[&talk.id];
             let record = store.rehydrate(talk.id, 1_000).await.unwrap();
