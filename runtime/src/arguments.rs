@@ -37,6 +37,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SessionsCommand,
     },
+    /// Copy everything durable into a file, beside a running server or without one
+    Backup(BackupArguments),
+    /// Restore a backup into an empty database, of either engine, or check one
+    Restore(RestoreArguments),
     /// Measure routing, retrieval, answers and the cache on labelled cases over the demo knowledge base
     Eval(EvalArguments),
     /// List the agents
@@ -101,6 +105,29 @@ pub(crate) struct ExportArguments {
     /// Write into this file [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// What to back up, and where to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BackupArguments {
+    /// A file that is not there yet, or - for standard output
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
+}
+
+/// What to restore, and where to.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RestoreArguments {
+    /// A backup, or - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Restore nothing: read it to its end, and say what is in it
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 }
 
 /// Which configuration, and which data.

@@ -1,12 +1,14 @@
 //! One module for each thing that the binary does.
 
 mod agents;
+mod backup;
 mod check_config;
 mod completions;
 mod eval;
 mod healthcheck;
 mod ingest;
 mod openapi;
+mod restore;
 mod search;
 mod serve;
 mod sessions;
@@ -31,6 +33,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CommandFailure> {
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Search(arguments) => search::run(&arguments),
         Command::Sessions { command } => sessions::run(&command),
+        Command::Backup(arguments) => backup::run(&arguments),
+        Command::Restore(arguments) => restore::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Agents(arguments) => agents::run(&arguments),
         Command::CheckConfig(arguments) => check_config::run(&arguments),

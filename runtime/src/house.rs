@@ -18,9 +18,9 @@ use crate::{
     settings::{self, Database, Settings},
 };
 
-/// Opens the database, and makes it where there is none.
-pub(crate) async fn open_store(settings: &Settings, access: Access) -> Result<Store, CommandFailure> {
-    let settings = StoreSettings {
+/// How the database is opened.
+pub(crate) fn store_settings(settings: &Settings, access: Access) -> StoreSettings {
+    StoreSettings {
         url_or_path: match settings.database() {
             Database::File(path) => path.to_string_lossy().into_owned(),
             Database::Server(url) => url,
@@ -31,8 +31,12 @@ pub(crate) async fn open_store(settings: &Settings, access: Access) -> Result<St
         },
         readers: settings.store.readers,
         access,
-    };
-    Store::open(&settings)
+    }
+}
+
+/// Opens the database, and makes it where there is none.
+pub(crate) async fn open_store(settings: &Settings, access: Access) -> Result<Store, CommandFailure> {
+    Store::open(&store_settings(settings, access))
         .await
         .map_err(|error| CommandFailure::because("the database cannot be opened", error))
 }

@@ -8,6 +8,7 @@
     reason = "all of it is tests, also what stands in no #[test]"
 )]
 
+mod backups;
 mod bad_input;
 mod cascade;
 #[expect(dead_code, reason = "each concern uses its own part of the client")]
