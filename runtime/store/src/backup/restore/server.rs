@@ -11,7 +11,7 @@ use crate::{
     backup::{archive::ArchiveReader, table::TABLES},
     dialect::{
         self,
-        postgres::{self, ServerRole},
+        postgres::{self, JournalLock, ServerRole},
     },
 };
 
