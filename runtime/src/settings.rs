@@ -25,7 +25,7 @@ use std::{
 };
 
 use orchestratai_store::RedisAddress;
-use orchestratai_telemetry::{LogFormat, TracingSettings};
+use orchestratai_telemetry::{CollectorAddress, CollectorHeaders, LogFormat, TraceSettings, TracingSettings};
 
 pub(crate) use layers::Overrides;
 pub(crate) use problem::Problems;
@@ -54,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) retrieval: RetrievalSettings,
     pub(crate) agents: AgentSettings,
     pub(crate) telemetry: TracingSettings,
+    /// `None`: no traces are sent.
+    pub(crate) traces: Option<TraceSettings>,
     pub(crate) conformance: ConformanceSettings,
     /// Every value as it was read, with its place.
     pub(crate) read: Vec<ReadValue>,
@@ -236,6 +238,7 @@ impl Settings {
                 dir: read_agents_dir(r),
             },
             telemetry: read_telemetry(r),
+            traces: read_traces(r),
             conformance: ConformanceSettings {
                 websocket_echo: r.boolean("conformance.websocket_echo"),
             },
@@ -522,4 +525,34 @@ fn read_telemetry(r: &mut Reader) -> TracingSettings {
         format,
         filter: filter.unwrap_or_default(),
     }
+}
+
+fn read_traces(r: &mut Reader) -> Option<TraceSettings> {
+    let collector = r.value(
+        "telemetry.traces_endpoint",
+        format!("empty, or {}", CollectorAddress::ALLOWED),
+        |raw| match text(raw)? {
+            "" => Some(None),
+            address => CollectorAddress::parse(address).map(Some),
+        },
+    );
+    let headers = r.value(
+        "telemetry.traces_headers",
+        format!("empty, or {}", CollectorHeaders::ALLOWED),
+        |raw| CollectorHeaders::parse(text(raw)?),
+    );
+    let sample_ratio = r.share("telemetry.traces_sample_ratio");
+    let timeout = r.duration("telemetry.traces_timeout", TENTH..=MINUTE);
+    let queue_max = r.integer("telemetry.traces_queue_max", 1..=1_000_000);
+    let service_name = r.value("telemetry.service_name", "a name", |raw| {
+        text(raw).filter(|name| !name.is_empty()).map(str::to_owned)
+    });
+    Some(TraceSettings {
+        collector: collector.flatten()?,
+        headers: headers.unwrap_or_default(),
+        sample_ratio,
+        timeout,
+        queue_max: queue_max as usize,
+        service_name: service_name.unwrap_or_default(),
+    })
 }

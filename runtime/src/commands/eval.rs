@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
             format: LogFormat::Json,
             filter: format!("{FEATURES_TARGET}=trace"),
         };
-        init_tracing(&tracing).map_err(|error| CommandFailure::because("logging cannot start", error))?;
+        init_tracing(&tracing, None).map_err(|error| CommandFailure::because("logging cannot start", error))?;
     }
     let set = Evaluation::read(&arguments.set).map_err(|error| CommandFailure::Usage(error.to_string()))?;
     let cases = set.part(part);

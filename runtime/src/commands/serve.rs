@@ -19,7 +19,7 @@ use orchestratai_agents::{
     strategy::{Means, responders},
 };
 use orchestratai_store::{Access, DEFAULT_ORGANIZATION, NodeSettings, Store};
-use orchestratai_telemetry::{Metrics, SecondStageOutcome, init_tracing};
+use orchestratai_telemetry::{Metrics, SecondStageOutcome, Traces, init_tracing};
 use orchestratai_web::{Secret, WebSettings};
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -48,12 +48,18 @@ const BACKLOG: i32 = 1_024;
 pub(crate) fn run(arguments: &ServeArguments) -> Result<(), CommandFailure> {
     let file = arguments.configuration.config.as_deref();
     let settings = Settings::load(file, env::vars_os(), &arguments.overrides())?;
-    init_tracing(&settings.telemetry).map_err(|error| CommandFailure::because("logging cannot start", error))?;
+    let metrics = Metrics::new(&BUILD);
+    let traces = (settings.traces.as_ref()).map(|traces| Traces::start(traces, &BUILD, &metrics));
+    let traces = traces
+        .transpose()
+        .map_err(|error| CommandFailure::because("traces cannot be sent", error))?;
+    init_tracing(&settings.telemetry, traces.as_ref())
+        .map_err(|error| CommandFailure::because("logging cannot start", error))?;
     for notice in &settings.notices {
         tracing::warn!("{notice}");
     }
     let listener = bind(settings.server.address)?; // Before slow work, so that a taken port is told at once.
-    actix_rt::System::new().block_on(serve(settings, listener))
+    actix_rt::System::new().block_on(serve(settings, listener, metrics, traces))
 }
 
 /// Takes the port.
@@ -95,7 +101,12 @@ fn raise_open_files() {
     }
 }
 
-async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandFailure> {
+async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    metrics: Metrics,
+    traces: Option<Traces>,
+) -> Result<(), CommandFailure> {
     let began = Instant::now();
     raise_open_files();
     let mut signals = Signals::new().map_err(|error| CommandFailure::because("signals cannot be handled", error))?;
@@ -119,7 +130,6 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
     }
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(StaticEmbedder::embedded());
-    let metrics = Metrics::new(&BUILD);
     let counted = count_second_stage(metrics.clone());
     let knowledge = open_knowledge(&settings, &data, &documents, &embedder, |cascade| {
         cascade.observed(counted)
@@ -188,6 +198,10 @@ async fn serve(settings: Settings, listener: TcpListener) -> Result<(), CommandF
         watching.abort();
         if let Err(error) = store.close().await {
             tracing::warn!(error = %Chain(&error), "the database was closed with its log not copied; the next start does it");
+        }
+        if let Some(traces) = traces {
+            // It blocks. What it gives is that it has ended, one way or the other.
+            let _ = tokio::task::spawn_blocking(move || traces.stop()).await;
         }
     };
     tokio::select! {
@@ -310,6 +324,7 @@ fn tell(settings: &Settings, data: &DataDir, store: &Store, catalog: &Catalog, k
         durability = ?settings.store.durability,
         agents = catalog.agents().len(),
         authentication = settings.auth.token.is_some(),
+        traces = settings.traces.as_ref().map(|traces| traces.collector.to_string()),
         version = BUILD.version,
         commit = BUILD.commit,
         "ready"

@@ -19,18 +19,29 @@ pub(crate) const DEFAULTS: &str = include_str!("../../../config/orchestratai.tom
 const PREFIX: &str = "ORCHESTRATAI__";
 
 /// Other names by which people set a key in the environment.
-const ALIASES: [(&str, &str); 3] = [
+const ALIASES: [(&str, &str); 6] = [
     ("DATABASE_URL", "store.url"),
     ("REDIS_URL", "redis.url"),
     ("CORS_ORIGINS", "cors.origins"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.traces_endpoint"),
+    ("OTEL_EXPORTER_OTLP_HEADERS", "telemetry.traces_headers"),
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
 ];
 
 /// Variables that people set for other versions or other programs, and what this version makes of them.
-const NOT_YET: [(&str, &str); 4] = [
+const NOT_YET: [(&str, &str); 6] = [
     ("OPENAI_API_KEY", "this version answers with the embedded model only"),
     ("ANTHROPIC_API_KEY", "this version answers with the embedded model only"),
     ("GEMINI_API_KEY", "this version answers with the embedded model only"),
     ("OLLAMA_HOST", "this version answers with the embedded model only"),
+    (
+        "OTEL_TRACES_SAMPLER",
+        "telemetry.traces_sample_ratio says which traces are sent",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "telemetry.traces_endpoint or OTEL_EXPORTER_OTLP_ENDPOINT says where traces are sent",
+    ),
 ];
 
 /// A value as it was written.

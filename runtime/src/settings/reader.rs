@@ -9,7 +9,13 @@ use super::{
 };
 
 /// Keys whose values are never shown.
-const SECRET: [&str; 3] = ["auth.token", "store.url", "redis.url"];
+const SECRET: [&str; 5] = [
+    "auth.token",
+    "store.url",
+    "redis.url",
+    "telemetry.traces_endpoint", // A password may stand in it by mistake.
+    "telemetry.traces_headers",
+];
 
 /// Takes values from the layers, each key once.
 ///
@@ -116,6 +122,20 @@ impl Reader {
                 .filter(|duration| range.contains(duration))
         });
         duration.unwrap_or_default()
+    }
+
+    /// A share, from 0 to 1.
+    pub(super) fn share(&mut self, key: &'static str) -> f64 {
+        let share = self.value(key, "a number, 0 to 1", |raw| {
+            let number: f64 = match raw {
+                // A number with a decimal point is kept as it was written.
+                Raw::Text(number) | Raw::Other(number) => number.parse().ok()?,
+                Raw::Integer(number) => f64::from(u8::try_from(*number).ok()?),
+                Raw::Boolean(_) | Raw::List(_) => return None,
+            };
+            (0.0..=1.0).contains(&number).then_some(number)
+        });
+        share.unwrap_or_default()
     }
 
     /// A number of bytes within `range`.

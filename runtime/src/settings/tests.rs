@@ -218,6 +218,49 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
 }
 
 #[test]
+fn traces_are_off_until_a_collector_is_named_by_our_name_or_that_of_opentelemetry() {
+    let traces =
+        |file: Option<&str>, variables: &[(&str, &str)]| load(file, variables, &Overrides::default()).unwrap().traces;
+    assert!(traces(None, &[]).is_none());
+    assert!(
+        traces(
+            None,
+            &[("OTEL_SERVICE_NAME", "support"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "")]
+        )
+        .is_none()
+    );
+    let ours = traces(
+        Some("[telemetry]\ntraces_endpoint = \"http://localhost:4318\"\ntraces_sample_ratio = 0.25"),
+        &[],
+    )
+    .unwrap();
+    assert_eq!(ours.collector.to_string(), "http://localhost:4318/");
+    assert_eq!((ours.sample_ratio, ours.service_name.as_str()), (0.25, "orchestratai"));
+    let theirs = traces(
+        None,
+        &[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hidden"),
+            ("OTEL_SERVICE_NAME", "support"),
+            ("ORCHESTRATAI__TELEMETRY__TRACES_SAMPLE_RATIO", "1"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(theirs.service_name, "support");
+    assert_eq!(theirs.sample_ratio, 1.0);
+    let shown = format!("{theirs:?}");
+    assert!(shown.contains("api-key") && !shown.contains("hidden"), "{shown}");
+
+    let file = "[telemetry]\ntraces_endpoint = \"http://me:hidden@collector\"\ntraces_headers = \"hidden\"\ntraces_sample_ratio = 1.5";
+    insta::assert_snapshot!(refused(file, &[]), @r"
+    the configuration has 3 problems:
+      my.toml:2: telemetry.traces_endpoint is (secret); allowed is empty, or http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH]
+      my.toml:3: telemetry.traces_headers is (secret); allowed is empty, or NAME=VALUE, several joined by commas, values percent-encoded
+      my.toml:4: telemetry.traces_sample_ratio is 1.5; allowed is a number, 0 to 1
+    ");
+}
+
+#[test]
 fn variables_of_others_are_left_alone() {
     let others = [
         ("ORCHESTRATAI_PORT", "tcp://10.0.0.1:8000"),

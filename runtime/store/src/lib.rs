@@ -26,8 +26,8 @@
 //! - [`backup`]: copies of all that, and the way back;
 //! - `entity`, `migration`: tables.
 
-pub mod bus;
 pub mod backup;
+pub mod bus;
 pub mod document;
 pub mod error;
 pub mod events;
@@ -63,11 +63,11 @@ mod wipe;
 mod write_back;
 
 pub use backlog::ApplyLag;
-pub use bus::{Bus, BusError, BusEvent};
 pub use backup::{
     BackedUp, BackupContents, BackupError, BackupOrigin, RestoreError, Restored, UnreadableBackup, back_up,
     check_backup, restore,
 };
+pub use bus::{Bus, BusError, BusEvent};
 pub use document::{
     Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, NewDocument,
 };

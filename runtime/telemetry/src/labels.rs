@@ -167,6 +167,14 @@ label_values! {
         Failed = "failed",
     }
 
+    /// Why a span of a trace was lost.
+    SpanDropReason {
+        /// As many as may wait did wait to be sent.
+        Queue = "queue",
+        /// The collector did not take it.
+        Collector = "collector",
+    }
+
     /// A kind of actor that may be started anew.
     ActorKind {
         /// A session.
@@ -274,6 +282,7 @@ mod tests {
         check::<SnapshotBackend>();
         check::<SnapshotWriteOutcome>();
         check::<SnapshotLoadOutcome>();
+        check::<SpanDropReason>();
         check::<CacheStatus>();
         check::<orchestratai_shared::RetrievalStrategy>();
     }

@@ -1,4 +1,4 @@
-//! What operators see: metrics for Prometheus, and logs.
+//! What operators see: metrics for Prometheus, logs, and traces for an OpenTelemetry collector.
 //!
 //! A leaf: it knows the words of the wire and nothing of actors, stores or the web. Whoever has something to tell calls a
 //! typed method; names, labels and buckets stand here and nowhere else.
@@ -9,7 +9,9 @@
 //! - [`metrics`]: the registry and a method for each thing that happens;
 //! - [`agent`]: the same for what belongs to one agent;
 //! - [`live`]: a gauge's share that ends with its owner;
-//! - [`tracing_setup`]: logs, for people or as JSON.
+//! - [`tracing_setup`]: logs, for people or as JSON;
+//! - [`traces`]: the spans of turns, sent to a collector;
+//! - [`trace_parent`]: how a trace goes on from one process to the next.
 
 mod agent;
 mod cluster;
@@ -19,14 +21,18 @@ mod labels;
 mod live;
 mod metrics;
 mod names;
+mod trace_parent;
+mod traces;
 mod tracing_setup;
 
 pub use agent::{AgentMetrics, UsageMetrics};
 pub use labels::{
     ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, RefusalReason, SecondStageOutcome, SlowConsumerAction,
-    SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, Transport, TurnOutcome,
+    SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, Transport, TurnOutcome,
 };
 pub use live::Live;
 pub use metrics::{BuildInfo, Metrics};
 pub use names::{Label, MetricDescription, MetricKind, Unit};
+pub use trace_parent::{InvalidTraceParent, TraceParent};
+pub use traces::{CollectorAddress, CollectorHeaders, TraceSettings, Traces, TracesError};
 pub use tracing_setup::{LogFormat, TracingError, TracingSettings, init_tracing};

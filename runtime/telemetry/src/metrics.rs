@@ -13,7 +13,7 @@ use crate::{
     cluster::ClusterMetrics,
     labels::{
         ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PerValue, RefusalReason, SecondStageOutcome,
-        SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, Transport,
+        SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, Transport,
     },
     live::Live,
     names::{self, MetricDescription},
@@ -85,6 +85,8 @@ struct Inner {
     cluster: ClusterMetrics,
     redis_up: IntGauge,
     redis_reconnects: IntCounter,
+    trace_spans_sent: IntCounter,
+    trace_spans_dropped: PerValue<IntCounter>,
     http_requests: IntCounterVec,
     http_request_duration: HistogramVec,
     knowledge_chunks: IntGaugeVec,
@@ -155,6 +157,11 @@ impl Metrics {
             cluster: ClusterMetrics::register(r),
             redis_up: gauge(r, &names::REDIS_UP),
             redis_reconnects: counter(r, &names::REDIS_RECONNECTS),
+            trace_spans_sent: counter(r, &names::TRACE_SPANS_SENT),
+            trace_spans_dropped: PerValue::resolve::<SpanDropReason, _>(
+                &counter_vec(r, &names::TRACE_SPANS_DROPPED),
+                &[],
+            ),
             http_requests: counter_vec(r, &names::HTTP_REQUESTS),
             http_request_duration: histogram_vec(r, &names::HTTP_REQUEST_DURATION, names::SECONDS_BUCKETS),
             knowledge_chunks: gauge_vec(r, &names::KNOWLEDGE_CHUNKS),
@@ -329,6 +336,16 @@ impl Metrics {
 
     pub(crate) fn cluster(&self) -> &ClusterMetrics {
         &self.0.cluster
+    }
+
+    /// The collector has taken so many spans.
+    pub(crate) fn spans_sent(&self, count: u64) {
+        self.0.trace_spans_sent.inc_by(count);
+    }
+
+    /// So many spans were lost.
+    pub(crate) fn spans_dropped(&self, reason: SpanDropReason, count: u64) {
+        self.0.trace_spans_dropped.get(reason).inc_by(count);
     }
 
     /// A request was answered. `route` is the pattern that it matched, never its path.
@@ -531,6 +548,8 @@ mod tests {
         metrics.bus_broken();
         metrics.subscriptions_relayed(1);
         metrics.sessions_taken_over(1);
+        metrics.spans_sent(1);
+        metrics.spans_dropped(SpanDropReason::Queue, 1);
         metrics
     }
 

@@ -199,6 +199,10 @@ metrics! {
         "Clients of other nodes that follow sessions of this one.";
     SESSIONS_TAKEN_OVER = Counter "sessions_taken_over_total" [] Count
         "Sessions with open turns that were taken over from nodes that are gone.";
+    TRACE_SPANS_SENT = Counter "trace_spans_sent_total" [] Count
+        "Spans of traces that the collector has taken.";
+    TRACE_SPANS_DROPPED = Counter "trace_spans_dropped_total" [label("reason", "queue, collector")] Count
+        "Spans of traces that were lost: too many waited to be sent, or the collector did not take them.";
     HTTP_REQUESTS = Counter "http_requests_total" [METHOD, ROUTE, label("status", "an HTTP status")] Count
         "HTTP requests that were answered; a WebSocket handshake counts when it is answered.";
     HTTP_REQUEST_DURATION = Histogram "http_request_duration_seconds" [METHOD, ROUTE] Seconds

@@ -1,4 +1,4 @@
-//! Logs: for people or as JSON, always to the standard error stream.
+//! Logs: for people or as JSON, always to the standard error stream. And the place where traces are attached to the same spans.
 
 use std::io::{self, IsTerminal};
 
@@ -7,6 +7,8 @@ use tracing_subscriber::{
     layer::{Layer, SubscriberExt},
     util::{SubscriberInitExt, TryInitError},
 };
+
+use crate::traces::Traces;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,31 +56,45 @@ impl TracingSettings {
     }
 
     fn filter(&self) -> Result<EnvFilter, TracingError> {
-        EnvFilter::builder()
+        let filter = EnvFilter::builder()
             .parse(&self.filter)
             .map_err(|source| TracingError::Filter {
                 filter: self.filter.clone(),
                 source,
-            })
+            })?;
+        // That a collector does not answer is told once, by us. The library tells it for each batch.
+        let is_asked_for = self.filter.contains(OPENTELEMETRY);
+        let silence = (!is_asked_for)
+            .then(|| format!("{OPENTELEMETRY}=off").parse().ok())
+            .flatten();
+        Ok(match silence {
+            Some(silence) => filter.add_directive(silence),
+            None => filter,
+        })
     }
 }
 
+/// What the targets of the library that sends traces begin with.
+const OPENTELEMETRY: &str = "opentelemetry";
+
 /// Starts logging to the standard error stream, panics included: they become log lines at level `error`, so that a stream
-/// of JSON stays one.
+/// of JSON stays one. Without `traces` spans are for logs alone.
 ///
 /// # Errors
 /// [`TracingError`]. It can be done once in a process.
-pub fn init_tracing(settings: &TracingSettings) -> Result<(), TracingError> {
+pub fn init_tracing(settings: &TracingSettings, traces: Option<&Traces>) -> Result<(), TracingError> {
     let colours = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = fmt::layer().with_writer(io::stderr);
     let layer = match settings.format {
         LogFormat::Human => lines.with_ansi(colours).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).boxed(),
     };
-    tracing_subscriber::registry()
-        .with(layer.with_filter(settings.filter()?))
-        .try_init()
-        .map_err(TracingError::AlreadySet)?;
+    let logs = tracing_subscriber::registry().with(layer.with_filter(settings.filter()?));
+    match traces {
+        Some(traces) => logs.with(traces.layer()).try_init(),
+        None => logs.try_init(),
+    }
+    .map_err(TracingError::AlreadySet)?;
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let message = panic.payload_as_str().unwrap_or("(no text)");

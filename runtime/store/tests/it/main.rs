@@ -5,8 +5,8 @@
     reason = "a test that panics has failed, which is what it should do"
 )]
 
-mod bus;
 mod backup;
+mod bus;
 mod child;
 mod conversation;
 mod crash;

@@ -44,7 +44,10 @@ async fn restore_into<R: Read>(
 ) -> Result<Restored, RestoreError> {
     let engine_failed = |error: DbErr| failed(error.into());
     // No server begins while this goes on: its lock is that of the connection.
-    if !postgres::try_journal_lock(connection, JournalLock::Alone).await.map_err(engine_failed)? {
+    if !postgres::try_journal_lock(connection, JournalLock::Alone)
+        .await
+        .map_err(engine_failed)?
+    {
         return Err(OpenError::Taken {
             location: location.to_owned(),
         }
