@@ -40,6 +40,26 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// As it stands on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ValidationError => "VALIDATION_ERROR",
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotFound => "NOT_FOUND",
+            Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::Conflict => "CONFLICT",
+            Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
+            Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::InternalError => "INTERNAL_ERROR",
+            Self::UpstreamError => "UPSTREAM_ERROR",
+            Self::Overloaded => "OVERLOADED",
+            Self::Timeout => "TIMEOUT",
+        }
+    }
+
     /// The HTTP status that goes with it.
     #[must_use]
     pub fn http_status(self) -> u16 {

@@ -2,6 +2,7 @@
 
 use futures_util::StreamExt;
 use orchestratai_shared::{CacheStatus, LogData, LogStatus};
+use tracing::{Instrument, field::Empty};
 
 use super::{
     evidence::{self, Origin},
@@ -99,14 +100,30 @@ impl Specialist {
 
     async fn search_for(&self, question: &str) -> Result<SearchResult, AgentError> {
         let agent = &self.definition;
+        let span = tracing::debug_span!("retrieve", collections = Empty, chunks = Empty);
         let search = self
             .knowledge
-            .search_where(question, &agent.collections, &agent.filter, RETRIEVED_CHUNKS_MAX);
-        search.await.map_err(AgentError::KnowledgeUnavailable)
+            .search_where(question, &agent.collections, &agent.filter, RETRIEVED_CHUNKS_MAX)
+            .instrument(span.clone());
+        let found = search.await.map_err(AgentError::KnowledgeUnavailable)?;
+        if !span.is_disabled() {
+            span.record("collections", found.collection_names());
+            span.record("chunks", i64::try_from(found.chunks.len()).unwrap_or(i64::MAX));
+        }
+        Ok(found)
     }
 
     /// Asks the cache. Where another turn answers the same question just now, waits for that.
     pub(super) async fn ask_cache(&self, work: &Work<'_>) -> Result<Asked<'_>, AgentError> {
+        let span = tracing::debug_span!("cache", hit = Empty);
+        let asked = self.ask_cache_unseen(work).instrument(span.clone()).await?;
+        if let Asked::Yes { lookup, .. } = &asked {
+            span.record("hit", lookup.answer.is_some());
+        }
+        Ok(asked)
+    }
+
+    async fn ask_cache_unseen(&self, work: &Work<'_>) -> Result<Asked<'_>, AgentError> {
         let request = work.request;
         let question = request.message.as_str();
         let leans = work.standalone.is_some() || cache::leans_on_conversation(question, !request.history.is_empty());
@@ -193,7 +210,8 @@ impl Specialist {
         };
         let (mut read, mut pieces, mut outcome) = (Vec::new(), Vec::new(), None);
         let mut events = self.model.answer(task, work.meter);
-        while let Some(event) = events.next().await {
+        let span = tracing::debug_span!("answer", model = self.model.name());
+        while let Some(event) = events.next().instrument(span.clone()).await {
             match event.map_err(AgentError::Model)? {
                 ModelEvent::Read(chunks) => {
                     evidence::show_read(&work.voice, &found, &chunks).await?;

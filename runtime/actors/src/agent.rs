@@ -86,14 +86,17 @@ impl Agent {
                 Arc::clone(&self.tally),
                 self.limits.timeout,
             );
-            let span = tracing::info_span!(parent: &run.span, "run", agent.id = %self.id);
+            let failed = tracing::field::Empty;
+            let span = tracing::info_span!(parent: &run.span, "run", agent.id = %self.id, error.code = failed);
             let work = async move {
                 let _running = tally.begin();
-                tokio::time::timeout(timeout, work(&run, responder.as_ref(), &tally))
+                let report = tokio::time::timeout(timeout, work(&run, responder.as_ref(), &tally))
                     .await
-                    .unwrap_or_else(|_elapsed| report_end(&run, Vec::new(), timed_out()))
-                    .deliver(&run.session)
-                    .await;
+                    .unwrap_or_else(|_elapsed| report_end(&run, Vec::new(), timed_out()));
+                if let Some(RunEnd::Finished(Err(failure))) = &report.end {
+                    tracing::Span::current().record("error.code", failure.code.name());
+                }
+                report.deliver(&run.session).await;
             };
             ctx.spawn(Box::pin(work.instrument(span)).into_actor(self).map(|(), agent, ctx| {
                 agent.running -= 1;

@@ -19,7 +19,7 @@ use orchestratai_shared::{
     SessionId, Timestamp, TurnId,
 };
 use orchestratai_store::{EventsPage, Page, Store, StoreError};
-use orchestratai_telemetry::Metrics;
+use orchestratai_telemetry::{Metrics, TraceParent};
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -53,6 +53,8 @@ pub struct Submission {
     pub fresh: bool,
     /// Names the request that brought it, in the logs and the trace.
     pub request_id: Arc<str>,
+    /// The span that the turn continues; without one its trace begins with it.
+    pub trace: Option<TraceParent>,
 }
 
 /// What became of a submission, after its commit.

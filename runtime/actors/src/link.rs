@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix::{Recipient, dev::SendError};
 use orchestratai_shared::{ClientMessageId, MessageContent, SessionId, TurnId};
+use orchestratai_telemetry::TraceParent;
 
 use crate::{
     admission::Admission,
@@ -60,7 +61,8 @@ impl SessionLink {
         self.session_id
     }
 
-    /// Says something; `request_id` names in the logs what brought it. A refusal by the session comes back as an `error` frame.
+    /// Says something; `request_id` names in the logs what brought it, and the turn continues `trace`. A refusal by the session comes
+    /// back as an `error` frame.
     ///
     /// # Errors
     /// [`LinkError`] where it does not even reach the session.
@@ -70,6 +72,7 @@ impl SessionLink {
         content: MessageContent,
         fresh: bool,
         request_id: Arc<str>,
+        trace: Option<TraceParent>,
     ) -> Result<(), LinkError> {
         let permit = self.admission.admit().map_err(LinkError::Refused)?;
         let claim = Claim::new(self.connection, client_message_id, self.subscriber.clone());
@@ -79,6 +82,7 @@ impl SessionLink {
             content,
             fresh,
             request_id,
+            trace,
             permit,
             reply,
             end: None,

@@ -76,11 +76,12 @@ impl Handler<Route> for Orchestrator {
 
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         let crew = &self.crew;
-        let _routing = tracing::info_span!(parent: &route.span, "route").entered();
+        let routing = tracing::info_span!(parent: &route.span, "route", agent.id = tracing::field::Empty).entered();
         let decide = || crew.router.route_after(route.request.content.as_str(), &route.history);
         let decided = std::panic::catch_unwind(AssertUnwindSafe(decide));
         let decision = match decided {
             Ok(decision) => {
+                routing.record("agent.id", decision.agent.as_str());
                 let fallbacks = crew
                     .catalog
                     .agent(&decision.agent)

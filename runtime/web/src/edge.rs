@@ -29,7 +29,7 @@ use actix_web::{
 };
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use orchestratai_telemetry::Metrics;
-use tracing::Instrument;
+use tracing::{Instrument, Span, field::Empty};
 
 pub(crate) use gate::Gate;
 use unread::Unread;
@@ -37,6 +37,7 @@ use unread::Unread;
 use crate::{
     error::ApiError,
     request_id::{RequestId, X_REQUEST_ID},
+    trace,
 };
 
 /// The turn that an answer is about.
@@ -106,7 +107,11 @@ where
             request.id = exchange.id.as_str(),
             http.method = exchange.method.as_str(),
             http.path = request.path(),
+            http.route = Empty,
+            http.status = Empty,
+            trace.id = Empty,
         );
+        trace::continue_in(&span, request.headers());
         request.extensions_mut().insert(exchange.id.clone());
         let refusal = self.gate.refusal(request.headers());
         let unread = Unread::of(&mut request);
@@ -220,6 +225,7 @@ impl Exchange {
         BoxBody::new(body)
     }
 
+    /// Counts the answer, logs it, and notes it in the span of the request.
     fn record(&self, route: &str, status: StatusCode, error: Option<&ApiError>) {
         self.metrics.http_answered(self.method.as_str(), route, status.as_u16());
         match error {
@@ -241,6 +247,9 @@ impl Exchange {
                 "request answered"
             ),
         }
+        let span = Span::current();
+        span.record("http.route", route);
+        span.record("http.status", i64::from(status.as_u16()));
     }
 }
 

@@ -4,7 +4,7 @@
 //! business rule; what it refuses, it refuses for its form.
 //!
 //! In reading order: what it is told ([`settings`]), the server and its routes ([`server`]), the outermost layer of every
-//! request (`edge`), how things go wrong (`error`), what comes in (`body`, `fields`, `accept`), the REST endpoints (`rest`), event
+//! request (`edge`), the trace that it belongs to (`trace`), how things go wrong (`error`), what comes in (`body`, `fields`, `accept`), the REST endpoints (`rest`), event
 //! streams (`sse`), WebSocket (`websocket`), and the document that describes it all ([`openapi`]).
 
 mod accept;
@@ -21,6 +21,7 @@ pub mod settings;
 mod site;
 mod socket;
 mod sse;
+mod trace;
 mod websocket;
 
 pub use server::server;

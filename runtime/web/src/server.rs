@@ -22,7 +22,9 @@ use crate::{
     rest,
     settings::WebSettings,
     site::{Site, UPLOADS_MAX},
-    socket, sse, websocket,
+    socket, sse,
+    trace::{TRACEPARENT, TRACESTATE},
+    websocket,
 };
 
 /// Bytes of a response that are kept for a client before its body is asked for more.
@@ -104,6 +106,8 @@ fn cors(gate: &Arc<Gate>) -> Cors {
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("last-event-id"),
             X_REQUEST_ID,
+            TRACEPARENT,
+            TRACESTATE,
         ])
         .expose_headers([X_REQUEST_ID, X_TURN_ID, header::RETRY_AFTER])
         .max_age(3_600)

@@ -108,6 +108,7 @@ impl Gateway {
             content: submission.content.clone(),
             fresh: submission.fresh,
             request_id: Arc::clone(&submission.request_id),
+            trace: submission.trace.clone(),
             permit: admission.admit().unwrap_or_else(|_| admission.admit_promised()),
             reply: SubmitReply::Caller(reply),
             end,

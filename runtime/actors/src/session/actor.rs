@@ -5,6 +5,7 @@ mod following;
 mod handlers;
 mod reply;
 mod snapshots;
+mod spans;
 
 use std::{
     collections::HashMap,
@@ -50,6 +51,7 @@ use crate::{
 
 use reply::ReplySink;
 use snapshots::SnapshotState;
+use spans::Appending;
 
 /// One live session.
 pub(crate) struct Session {
@@ -71,8 +73,8 @@ pub(crate) struct Session {
     reply_count: u64,
     /// Recorded while an append was under way; it goes into the next.
     unsent: Vec<JournalEntry>,
-    /// The last `seq` of the append that is under way.
-    appending: Option<u64>,
+    /// The append that is under way.
+    appending: Option<Appending>,
     permits: HashMap<TurnId, TurnPermit>,
     stops: HashMap<Run, CancellationToken>,
     waiting_for_end: HashMap<TurnId, Vec<EndWaiter>>,
@@ -238,15 +240,6 @@ impl Session {
         }
     }
 
-    /// The root of a turn's spans, from its acceptance to its end; a turn that was taken up again has a new one, and no request.
-    fn span_of(&mut self, turn_id: TurnId) -> tracing::Span {
-        let session_id = self.id();
-        let request_id = tracing::field::Empty;
-        let begin =
-            || tracing::info_span!("turn", session.id = %session_id, turn.id = %turn_id, request.id = request_id);
-        self.spans.entry(turn_id).or_insert_with(begin).clone()
-    }
-
     fn append(&mut self, entries: Vec<JournalEntry>) {
         for entry in &entries {
             self.count(&entry.event, entry.kept.as_ref());
@@ -263,8 +256,10 @@ impl Session {
         if self.appending.is_some() {
             return;
         }
-        let Some(last) = self.unsent.last() else { return };
-        self.appending = Some(last.event.seq);
+        self.appending = self.begin_append(&self.unsent);
+        if self.appending.is_none() {
+            return;
+        }
         let entries = std::mem::take(&mut self.unsent);
         let write = Write::Append(JournalAppend {
             session_id: self.id(),
@@ -311,14 +306,14 @@ impl Session {
         self.permits.remove(&ended.turn_id);
         self.stops.retain(|run, _| run.turn_id != ended.turn_id);
         self.last_used = Instant::now();
-        let outcome = match ended.events.last().map(|recorded| &recorded.event.body) {
-            Some(EventBody::MessageCompleted(_)) => TurnOutcome::Completed,
-            Some(EventBody::TurnCancelled(_)) => TurnOutcome::Cancelled,
-            Some(_) | None => TurnOutcome::Failed,
+        let (outcome, code) = match ended.events.last().map(|recorded| &recorded.event.body) {
+            Some(EventBody::MessageCompleted(_)) => (TurnOutcome::Completed, None),
+            Some(EventBody::TurnCancelled(_)) => (TurnOutcome::Cancelled, None),
+            Some(EventBody::TurnFailed(failed)) => (TurnOutcome::Failed, Some(failed.error.code)),
+            Some(_) | None => (TurnOutcome::Failed, None),
         };
         let clock = self.clocks.remove(&ended.turn_id);
-        let _turn = self.span_of(ended.turn_id).entered();
-        self.spans.remove(&ended.turn_id);
+        let turn = self.span_of(ended.turn_id);
         let duration = clock.map_or(Duration::from_millis(ended.duration_ms), |clock| {
             clock.received.elapsed()
         });
@@ -328,7 +323,8 @@ impl Session {
             tally.metrics().turn_ended(outcome, duration);
         }
         let took_ms = duration.as_secs_f64() * 1e3;
-        tracing::info!(agent.id = %agent, outcome = outcome.name(), took_ms, "a turn ended");
+        turn.in_scope(|| tracing::info!(agent.id = %agent, outcome = outcome.name(), took_ms, "a turn ended"));
+        self.end_span(ended.turn_id, &agent, outcome, code);
         for waiting in self.waiting_for_end.remove(&ended.turn_id).into_iter().flatten() {
             let _ = waiting.send(Some(ended.events.clone()));
         }

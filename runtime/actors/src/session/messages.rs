@@ -10,6 +10,7 @@ use orchestratai_agents::{
 use orchestratai_shared::{
     AgentId, ChatSession, ClientMessageId, Failure, MessageContent, TurnId, event::TurnCancelled,
 };
+use orchestratai_telemetry::TraceParent;
 use tokio::sync::oneshot;
 
 use super::{
@@ -89,6 +90,8 @@ pub(crate) struct Submit {
     pub(crate) fresh: bool,
     /// Names the request that brought it.
     pub(crate) request_id: Arc<str>,
+    /// The span that the turn continues.
+    pub(crate) trace: Option<TraceParent>,
     /// Room for one more turn in this process, given back when the turn ends.
     pub(crate) permit: TurnPermit,
     /// Whom to answer.

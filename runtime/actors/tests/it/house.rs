@@ -213,6 +213,7 @@ pub(crate) fn submission(session_id: SessionId, client_message_id: ClientMessage
         content,
         fresh: false,
         request_id: "test".into(),
+        trace: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use orchestratai_shared::SessionId;
+use orchestratai_shared::{SessionId, TurnId};
 use tracing::{
     Subscriber,
     field::{Field, Visit},
@@ -65,6 +65,25 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
     }
 }
 
+impl Kept {
+    /// A turn's root span and its children, once the turn is over.
+    async fn tree_of(&self, turn: TurnId) -> (Seen, Vec<Seen>) {
+        loop {
+            let spans = self.0.lock().unwrap().clone();
+            let root = spans.iter().find_map(|(id, seen)| {
+                let is_it = seen.name == "turn" && seen.fields.get("turn.id") == Some(&turn.to_string());
+                is_it.then_some((Id::from_u64(*id), seen.clone()))
+            });
+            let (id, root) = root.expect("the turn has a span");
+            if root.is_closed {
+                let children = spans.into_values().filter(|seen| seen.parent.as_ref() == Some(&id));
+                return (root, children.collect());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+}
+
 #[actix_rt::test]
 async fn a_turn_has_one_tree_of_spans_from_its_request_to_its_end() {
     let kept = Kept::default();
@@ -75,29 +94,28 @@ async fn a_turn_has_one_tree_of_spans_from_its_request_to_its_end() {
     let turn = house.say(session_id, "how much is the invoice?").await;
     house.events(turn).await;
 
-    let is_over = || {
-        let spans = kept.0.lock().unwrap().clone();
-        let root = spans.iter().find_map(|(id, seen)| {
-            let is_it = seen.name == "turn" && seen.fields.get("turn.id") == Some(&turn.to_string());
-            is_it.then_some((Id::from_u64(*id), seen.clone()))
-        });
-        let (id, root) = root.expect("the turn has a span");
-        let children = spans.into_values().filter(|seen| seen.parent.as_ref() == Some(&id));
-        root.is_closed.then(|| (root, children.collect::<Vec<_>>()))
-    };
-    let (root, children) = loop {
-        match is_over() {
-            Some(tree) => break tree,
-            None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
-        }
-    };
+    let (root, children) = kept.tree_of(turn).await;
     assert_eq!(root.parent, None);
     assert_eq!(root.fields["session.id"], session_id.to_string());
     assert_eq!(root.fields["request.id"], "test");
-    let mut names: Vec<_> = children.iter().map(|seen| seen.name).collect();
-    names.sort_unstable();
-    assert_eq!(names, ["route", "run"]);
-    let run = children.iter().find(|seen| seen.name == "run").unwrap();
-    assert_eq!(run.fields["agent.id"], "billing");
+    assert_eq!(root.fields["outcome"], "completed");
+    assert_eq!(root.fields["agent.id"], "billing");
+    let named = |name: &str| children.iter().filter(|seen| seen.name == name).collect::<Vec<_>>();
+    let (routes, runs, commits) = (named("route"), named("run"), named("commit"));
+    assert_eq!((routes.len(), runs.len()), (1, 1), "{children:?}");
+    assert_eq!(runs[0].fields["agent.id"], "billing");
+    // The first event's, the last one's, and maybe some between.
+    assert!(commits.len() >= 2, "{children:?}");
+    assert_eq!(children.len(), 2 + commits.len(), "{children:?}");
     assert!(children.iter().all(|seen| seen.is_closed), "{children:?}");
+
+    // A turn that fails says so, and so do its runs.
+    let turn = house.say(session_id, "fail with the invoice").await;
+    house.events(turn).await;
+    let (root, children) = kept.tree_of(turn).await;
+    assert_eq!(root.fields["outcome"], "failed");
+    assert_eq!(root.fields["error.code"], "TIMEOUT");
+    let runs: Vec<_> = children.iter().filter(|seen| seen.name == "run").collect();
+    assert!(!runs.is_empty());
+    assert!(runs.iter().all(|run| run.fields["error.code"] == "TIMEOUT"), "{runs:?}");
 }

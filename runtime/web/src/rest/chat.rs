@@ -26,6 +26,7 @@ use crate::{
     openapi::{BadBody, Conflict, Invalid, NotFound, TurnFailures},
     request_id::RequestId,
     site::Site,
+    trace,
 };
 
 /// Brings the idempotency key of a message.
@@ -163,6 +164,7 @@ fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, A
         content,
         fresh,
         request_id: RequestId::assigned(request).shared(),
+        trace: trace::current(),
     }))
 }
 

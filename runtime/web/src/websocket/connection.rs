@@ -26,6 +26,7 @@ use orchestratai_shared::{
     command::{ClientCommand, CommandError},
     event::{ErrorSignal, Pong},
 };
+use orchestratai_telemetry::TraceParent;
 
 use super::{
     decoder::{Limits, Received, Violation},
@@ -40,6 +41,7 @@ use crate::{
     request_id::RequestId,
     site::{Place, Site},
     socket::Connected,
+    trace,
 };
 
 /// Of what a client sends.
@@ -65,6 +67,8 @@ pub(super) struct Connection {
     site: Data<Site>,
     wish: Wish,
     request_id: RequestId,
+    /// The span of the handshake.
+    handshake: Option<TraceParent>,
     socket: Option<Connected>,
     payload: Option<Payload>,
     outflow: Rc<Outflow>,
@@ -96,6 +100,7 @@ impl Connection {
         let connection = Self {
             wish,
             request_id: RequestId::assigned(request),
+            handshake: trace::current(),
             payload: Some(payload),
             outflow: Rc::clone(&outflow),
             farewell: Farewell::new(socket.clone(), site.metrics.clone()),
@@ -111,6 +116,16 @@ impl Connection {
         };
         let context = WebsocketContext::with_codec(connection, stream::pending(), Codec::new());
         Body::new(context, outflow, socket)
+    }
+
+    /// Begins a trace for a message: one for the whole connection would last as long as that, and be kept or dropped as a whole. It
+    /// points at the handshake, which may belong to a trace of the client.
+    fn begin_trace(&self) -> Option<TraceParent> {
+        let span = tracing::debug_span!(parent: None, "send_message", request.id = self.request_id.as_str());
+        if let Some(handshake) = &self.handshake {
+            handshake.link_from(&span);
+        }
+        TraceParent::of(&span)
     }
 
     /// Asks for the session. Nothing else is done until it has answered, so that frames stay in order.
@@ -237,7 +252,8 @@ impl Connection {
                     fresh,
                 } => (
                     link.map(|link| {
-                        link.send_message(client_message_id, content, fresh, self.request_id.clone().shared())
+                        let (request_id, trace) = (self.request_id.clone().shared(), self.begin_trace());
+                        link.send_message(client_message_id, content, fresh, request_id, trace)
                     }),
                     Some(client_message_id),
                 ),

@@ -17,6 +17,7 @@ impl Handler<Command> for Session {
                 content,
                 fresh,
                 request_id,
+                trace,
                 permit,
                 reply,
                 end,
@@ -29,21 +30,20 @@ impl Handler<Command> for Session {
                 let sink = ReplySink::Submit {
                     reply,
                     client_message_id,
-                    request_id,
                     permit,
                     received: Instant::now(),
                     end,
                 };
                 let reply_to = self.expect_reply(sink);
-                self.handle_input(
-                    Input::Submit {
-                        client_message_id,
-                        content,
-                        fresh,
-                        reply_to,
-                    },
-                    ctx,
-                );
+                let input = Input::Submit {
+                    client_message_id,
+                    content,
+                    fresh,
+                    reply_to,
+                };
+                let effects = with_context(|core_ctx| self.core.handle(input, core_ctx));
+                self.begin_span(&effects, &request_id, trace.as_ref());
+                self.perform(effects, ctx);
             }
             Command::Cancel { turn_id, reply } => {
                 let reply_to = self.expect_reply(ReplySink::Cancel(reply));
@@ -84,7 +84,7 @@ impl Handler<Committed> for Session {
     fn handle(&mut self, Committed(outcome): Committed, ctx: &mut Self::Context) {
         match outcome {
             Ok(()) => {
-                if let Some(through) = self.appending.take() {
+                if let Some(Appending { through, .. }) = self.appending.take() {
                     self.handle_input(Input::Committed { through }, ctx);
                     self.note_commit(ctx);
                 }

@@ -8,7 +8,6 @@ pub(super) enum ReplySink {
     Submit {
         reply: SubmitReply,
         client_message_id: ClientMessageId,
-        request_id: Arc<str>,
         permit: TurnPermit,
         received: Instant,
         end: Option<EndWaiter>,
@@ -29,14 +28,12 @@ impl Session {
             Some(ReplySink::Submit {
                 reply: sink,
                 client_message_id,
-                request_id,
                 permit,
                 received,
                 end,
             }) => {
                 if let Reply::Accepted { turn_id, .. } = &reply {
                     self.waiting_for_end.entry(*turn_id).or_default().extend(end);
-                    self.span_of(*turn_id).record("request.id", &*request_id);
                     self.permits.insert(*turn_id, permit.of(*turn_id, self.id()));
                     self.clocks.insert(
                         *turn_id,
