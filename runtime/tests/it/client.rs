@@ -154,6 +154,16 @@ pub(crate) struct Socket {
 impl Socket {
     /// Connects; the handshake's refusal is an error.
     pub(crate) async fn connect(address: SocketAddr, query: &str, token: Option<&str>) -> Result<Self, Error> {
+        Self::connect_with(address, query, token, &[]).await
+    }
+
+    /// Connects with more headers.
+    pub(crate) async fn connect_with(
+        address: SocketAddr,
+        query: &str,
+        token: Option<&str>,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, Error> {
         let mut request = format!("ws://{address}/api/ws{query}").into_client_request()?;
         request
             .headers_mut()
@@ -161,6 +171,10 @@ impl Socket {
         if let Some(token) = token {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).unwrap();
             request.headers_mut().insert("authorization", value);
+        }
+        for (name, value) in headers {
+            let value = HeaderValue::from_str(value).unwrap();
+            request.headers_mut().insert(*name, value);
         }
         let (socket, _) = connect_async(request).await?;
         Ok(Self { socket })

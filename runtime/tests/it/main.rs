@@ -38,5 +38,6 @@ mod snapshots;
 mod sse;
 mod stopping;
 mod talking;
+mod traces;
 mod walls;
 mod websocket;

@@ -19,7 +19,7 @@ use crate::client::{Rest, Socket};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names in the environment that the binary reads beside its own.
-const SHARED_NAMES: [&str; 7] = [
+const SHARED_NAMES: [&str; 10] = [
     "DATABASE_URL",
     "REDIS_URL",
     "CORS_ORIGINS",
@@ -27,6 +27,9 @@ const SHARED_NAMES: [&str; 7] = [
     "ANTHROPIC_API_KEY",
     "GEMINI_API_KEY",
     "OLLAMA_HOST",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_SERVICE_NAME",
 ];
 
 /// The binary, with nothing of this process's environment that it would take for settings.
