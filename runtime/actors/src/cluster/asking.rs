@@ -106,6 +106,7 @@ impl Exchange {
                 content,
                 fresh,
                 request_id,
+                trace,
                 reply: SubmitReply::Caller(reply),
                 end,
                 // The owner has a permit of its own for the turn.
@@ -116,6 +117,7 @@ impl Exchange {
                     content,
                     fresh,
                     request_id,
+                    trace,
                     with_end: end.is_some(),
                 };
                 (question, Waiting::Submitted(reply, end))
@@ -256,6 +258,7 @@ impl Exchange {
                 content,
                 fresh,
                 request_id,
+                trace,
                 reply: SubmitReply::Subscriber(claim),
                 ..
             }) => {
@@ -273,6 +276,7 @@ impl Exchange {
                     content,
                     fresh,
                     request_id,
+                    trace,
                 }
             }
             Command::Cancel { turn_id, .. } => Word::Cancel { turn_id },

@@ -6,6 +6,7 @@ use bytestring::ByteString;
 use orchestratai_shared::{
     ChatSession, ClientMessageId, Event, Failure, MessageContent, MessageId, SessionId, TurnId, event::TurnCancelled,
 };
+use orchestratai_telemetry::TraceParent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -46,6 +47,7 @@ pub(super) enum Question {
         content: MessageContent,
         fresh: bool,
         request_id: Arc<str>,
+        trace: Option<TraceParent>,
         /// Whether the end of the turn is waited for: a second answer tells of it.
         with_end: bool,
     },
@@ -74,6 +76,7 @@ pub(super) enum Word {
         content: MessageContent,
         fresh: bool,
         request_id: Arc<str>,
+        trace: Option<TraceParent>,
     },
     Cancel {
         turn_id: Option<TurnId>,

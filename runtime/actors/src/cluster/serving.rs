@@ -159,6 +159,7 @@ impl Exchange {
                 content,
                 fresh,
                 request_id,
+                trace,
                 with_end,
             } => {
                 let (reply, answer) = oneshot::channel();
@@ -168,6 +169,7 @@ impl Exchange {
                     content,
                     fresh,
                     request_id,
+                    trace,
                     permit: self.parts.admission.admit()?,
                     reply: SubmitReply::Caller(reply),
                     end: with_end.then_some(end),
@@ -265,6 +267,7 @@ impl Exchange {
                 content,
                 fresh,
                 request_id,
+                trace,
             } => {
                 let permit = match self.parts.admission.admit() {
                     Ok(permit) => permit,
@@ -288,6 +291,7 @@ impl Exchange {
                     content,
                     fresh,
                     request_id,
+                    trace,
                     permit,
                     reply: SubmitReply::Subscriber(claim),
                     end: None,
