@@ -172,6 +172,11 @@ impl SessionRegistry {
                 return;
             }
         };
+        if node != self.shard.store.node() {
+            // It was claimed by the node that this one was before.
+            let create = waiting.iter().any(|dispatch| dispatch.create);
+            return self.start(session_id, create, waiting, ctx);
+        }
         let session = Session::start_from(rehydrated, node, Rc::clone(&self.shard), ctx.address());
         self.shard.metrics.session_rehydrated();
         for dispatch in waiting {

@@ -51,8 +51,16 @@ pub struct NodeSettings {
     /// Names the folder that the server keeps its things in, for as long as the folder is there. It has one server at a time:
     /// one that starts there knows that the one before it has ended.
     pub place: Uuid,
-    /// How long others wait for a node that says nothing before they take over its sessions.
+    /// So long after the last sign of life of a node others have taken over its sessions.
     pub lease: Duration,
+}
+
+impl NodeSettings {
+    /// How long the lease in the database is held after a renewal. What is left of the time is for finding out that it has lapsed,
+    /// and for taking over.
+    fn held(self) -> Duration {
+        self.lease * 2 / 3
+    }
 }
 
 /// The nodes as this one sees them.

@@ -4,7 +4,7 @@ mod faults;
 
 use std::time::{Duration, Instant};
 
-use orchestratai_shared::SessionId;
+use orchestratai_shared::{SessionId, Timestamp};
 use orchestratai_testing::{Postgres, Redis};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -239,6 +239,52 @@ async fn a_node_that_stops_hands_its_sessions_over() {
     assert!(one.ended().await.success());
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     know_each_other(&other.rest(), 1).await;
+}
+
+#[tokio::test]
+async fn turns_of_a_node_that_is_killed_are_taken_up_within_the_lease() {
+    const LEASE: Duration = Duration::from_secs(5);
+    let (database, redis) = (Postgres::shared().database(), Redis::start());
+    let launch = launch(&database, &redis.url()).setting("cluster.lease", "5s");
+    let one = launch.clone().start().await;
+    let other = launch.start().await;
+    know_each_other(&one.rest(), 2).await;
+    let mut sockets = Vec::new();
+    for _ in 0..12 {
+        let mut socket = one.socket("").await;
+        let session_id = socket.ready().await.session_id();
+        sockets.push((session_id, socket));
+    }
+    for (_, socket) in &mut sockets {
+        socket.say(REFUND).await;
+    }
+    let (first, socket) = sockets.last_mut().unwrap();
+    socket.until(|frame| frame.kind() == "message_accepted").await;
+    let first = *first;
+    let (killed_at, began) = (Timestamp::now(), Instant::now());
+    drop(one.kill());
+    let mut taken_up = 0;
+    for (session_id, _) in &sockets {
+        let events = loop {
+            let events = other.rest().events(*session_id).await;
+            let is_said = events.iter().any(|event| event.seq == 1);
+            if events.iter().any(|event| event.body.is_terminal()) || !is_said && *session_id != first {
+                break events;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "nobody takes it up: {events:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let again = events.iter().find(|event| event.at.millis_since(killed_at) > 0);
+        if let Some(event) = again {
+            let after = event.at.millis_since(killed_at);
+            assert!(u128::from(after) < LEASE.as_millis(), "taken up after {after} ms");
+            taken_up += 1;
+        }
+    }
+    assert!(taken_up > 0, "nothing was under way when the node was killed");
 }
 
 #[tokio::test]

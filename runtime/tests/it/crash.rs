@@ -14,6 +14,7 @@ use orchestratai_shared::{ClientMessageId, Event, EventBody, LogData, LogStatus,
 use orchestratai_testing::Postgres;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::{
     client::{Frame, Socket},
@@ -24,6 +25,8 @@ use crate::{
 const KILLS: usize = 50;
 /// Clients that talk with it at once, each in a session of its own.
 const CLIENTS: usize = 24;
+/// How long a client waits for anything at all.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// Messages that a client has under way at once: some run, some wait.
 const UNDER_WAY: usize = 3;
 
@@ -84,7 +87,10 @@ impl Persistent {
         let Ok(mut socket) = Socket::connect(address, &query, None).await else {
             return self;
         };
-        let Ok(ready) = socket.next_or_close().await else {
+        let ready = timeout(PATIENCE, socket.next_or_close()).await;
+        let ready =
+            ready.unwrap_or_else(|_| panic!("{address} does not say that session {} is ready", self.session_id));
+        let Ok(ready) = ready else {
             return self;
         };
         if self.meets_outages && ready.kind() == "error" && ready.data()["code"] == "OVERLOADED" {
@@ -116,7 +122,15 @@ impl Persistent {
             if open == 0 || Instant::now() >= until {
                 return self;
             }
-            let Ok(frame) = socket.next_or_close().await else {
+            let Ok(next) = timeout(PATIENCE, socket.next_or_close()).await else {
+                let unaccepted: Vec<_> = self.said.iter().filter(|(_, (_, accepted))| !accepted).collect();
+                panic!(
+                    "nothing comes any more from {address} of session {} after seq {}: {open} turns are open, not accepted are \
+                     {unaccepted:?}",
+                    self.session_id, self.last_seq
+                );
+            };
+            let Ok(frame) = next else {
                 return self;
             };
             let Some(refused) = self.refused(&frame) else {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorContext, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message};
+use actix::{Actor, ActorContext, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture};
 use orchestratai_shared::SessionId;
 use orchestratai_store::{Bus, BusError, BusEvent, NodeId, Nodes, RedisAddress, Store};
 use orchestratai_telemetry::{ActorKind, Metrics};
@@ -170,6 +170,8 @@ pub(crate) struct Exchange {
 struct Peer {
     /// When it was heard of last.
     heard: Instant,
+    /// Whether it was given up because it was not.
+    is_silent: bool,
     /// How often everything that was under way with it was given up.
     breaks: u64,
 }
@@ -262,6 +264,7 @@ impl Exchange {
                 self.parts.metrics.bus_received();
                 if let Some(peer) = self.peers.get_mut(&from) {
                     peer.heard = Instant::now();
+                    peer.is_silent = false;
                 }
                 match Parcel::read(&body) {
                     Ok(parcel) => self.take(from, parcel, ctx),
@@ -354,17 +357,24 @@ impl Exchange {
         }
         let now = Instant::now();
         for node in seen.all.iter().filter(|node| **node != seen.me) {
-            self.peers.entry(*node).or_insert(Peer { heard: now, breaks: 0 });
+            self.peers.entry(*node).or_insert(Peer {
+                heard: now,
+                is_silent: false,
+                breaks: 0,
+            });
         }
         self.nodes = seen;
     }
 
     fn look(&mut self, ctx: &mut Context<Self>) {
         self.look_at_nodes();
-        let is_new = |silent: Duration| (SILENT_MAX..SILENT_MAX + LOOK_EVERY).contains(&silent);
-        let silent: Vec<NodeId> = (self.peers.iter())
-            .filter(|(_, peer)| is_new(peer.heard.elapsed()))
-            .map(|(node, _)| *node)
+        let is_new = |peer: &Peer| !peer.is_silent && peer.heard.elapsed() >= SILENT_MAX;
+        let silent: Vec<NodeId> = (self.peers.iter_mut())
+            .filter(|(_, peer)| is_new(peer))
+            .map(|(node, peer)| {
+                peer.is_silent = true;
+                *node
+            })
             .collect();
         for node in silent {
             tracing::warn!(node.id = %node, "a node was not heard of for a while");
@@ -396,6 +406,15 @@ impl Actor for Exchange {
         }
         self.look_at_nodes();
         ctx.run_interval(LOOK_EVERY, |exchange, ctx| exchange.look(ctx));
+        // Who goes is missed at once, and not only at the next look.
+        let (mut nodes, exchange) = (self.parts.nodes.clone(), ctx.address());
+        let follow = async move {
+            while nodes.changed().await.is_ok() {
+                #[expect(clippy::disallowed_methods, reason = "once for each change of the nodes")]
+                exchange.do_send(NodesChanged);
+            }
+        };
+        ctx.spawn(follow.into_actor(self));
     }
 }
 
@@ -409,6 +428,20 @@ impl Handler<Heard> for Exchange {
 
     fn handle(&mut self, Heard(event): Heard, ctx: &mut Self::Context) {
         self.hear(event, ctx);
+    }
+}
+
+/// A node has come or gone, or this one has become another.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct NodesChanged;
+
+impl Handler<NodesChanged> for Exchange {
+    type Result = ();
+
+    fn handle(&mut self, _: NodesChanged, ctx: &mut Self::Context) {
+        self.look_at_nodes();
+        self.take_over(ctx);
     }
 }
 

@@ -54,20 +54,20 @@ impl Membership {
     pub(crate) async fn join(address: &Address, settings: NodeSettings) -> Result<Arc<Self>, StoreError> {
         let thread = Background::start_prompt("lease")
             .map_err(|error| StoreError::Database(DbErr::Custom(error.to_string())))?;
-        let connection = postgres::connect(address, ServerRole::Lease(settings.lease)).await?;
+        let connection = postgres::connect(address, ServerRole::Lease(settings.held())).await?;
         let claims = postgres::connect(address, ServerRole::Claims).await?;
         let me = NodeId::new();
         membership::join(
             &connection,
             &me.to_string(),
             &settings.place.to_string(),
-            settings.lease,
+            settings.held(),
             0,
             true,
         )
         .await?;
         let began = Instant::now();
-        let renewed = membership::renew(&connection, &me.to_string(), settings.lease).await?;
+        let renewed = membership::renew(&connection, &me.to_string(), settings.held()).await?;
         let nodes = Nodes {
             me,
             is_held: renewed.is_some(),
@@ -80,7 +80,7 @@ impl Membership {
             nodes: watch::Sender::new(nodes),
             claims,
             began,
-            held_for: AtomicU64::new(millis(settings.lease)),
+            held_for: AtomicU64::new(millis(settings.held())),
             served_revision: AtomicU64::new(0),
             has_left: AtomicBool::new(false),
             _thread: thread,
@@ -159,7 +159,7 @@ async fn keep(membership: Weak<Membership>, first: DatabaseConnection) {
     let pause = || {
         membership
             .upgrade()
-            .map(|membership| membership.settings.lease / RENEWALS)
+            .map(|membership| membership.settings.held() / RENEWALS)
     };
     while let Some(pause) = pause() {
         sleep(pause).await;
@@ -168,7 +168,7 @@ async fn keep(membership: Weak<Membership>, first: DatabaseConnection) {
         };
         let turn = membership.look_after(&mut connection);
         // As long as the lease may be held still, another try is worth more than waiting.
-        let looked = timeout(membership.settings.lease / 2, turn).await;
+        let looked = timeout(membership.settings.held() / 2, turn).await;
         let failed = match looked {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),
@@ -189,7 +189,7 @@ async fn keep(membership: Weak<Membership>, first: DatabaseConnection) {
 impl Membership {
     /// Renews the lease, or joins anew where this node was declared gone; and declares those gone that are.
     async fn look_after(&self, connection: &mut Option<DatabaseConnection>) -> Result<(), StoreError> {
-        let lease = self.settings.lease;
+        let lease = self.settings.held();
         let connection = match connection {
             Some(connection) => connection,
             None => connection.insert(postgres::connect(&self.address, ServerRole::Lease(lease)).await?),
@@ -220,7 +220,7 @@ impl Membership {
             "the node's lease was lost: others have its sessions now, and it goes on as a new node"
         );
         let place = self.settings.place.to_string();
-        let lease = self.settings.lease;
+        let lease = self.settings.held();
         let served = self.served_revision.load(Ordering::Relaxed);
         membership::join(connection, &me.to_string(), &place, lease, served, false).await?;
         let asked = self.began.elapsed();
@@ -239,7 +239,7 @@ impl Membership {
         });
         // Last: who sees it held knows under which id.
         self.held_for
-            .store(millis(asked + self.settings.lease), Ordering::Release);
+            .store(millis(asked + self.settings.held()), Ordering::Release);
     }
 }
 

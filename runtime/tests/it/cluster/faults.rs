@@ -124,6 +124,25 @@ pub(crate) fn signal(node: &Server, name: &str) {
     assert!(sent.unwrap().success());
 }
 
+/// Lets a node have turns that no cache answers at once; gives their sessions.
+async fn questions_under_way(node: &Server) -> Vec<SessionId> {
+    let mut sockets = Vec::new();
+    for _ in 0..12 {
+        let mut socket = node.socket("").await;
+        let session_id = socket.ready().await.session_id();
+        sockets.push((session_id, socket));
+    }
+    for (_, socket) in &mut sockets {
+        let id = orchestratai_shared::ClientMessageId::new();
+        let question = json!({"clientMessageId": id, "content": REFUND, "fresh": true});
+        socket.send(&json!({"type": "send_message", "data": question})).await;
+    }
+    if let Some((_, last)) = sockets.last_mut() {
+        last.until(|frame| frame.kind() == "message_accepted").await;
+    }
+    sockets.into_iter().map(|(session_id, _)| session_id).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_stood_still_for_longer_than_its_lease_writes_nothing_of_what_others_have() {
     let (database, redis) = (Postgres::shared().database(), Redis::start());
@@ -131,8 +150,10 @@ async fn a_node_that_stood_still_for_longer_than_its_lease_writes_nothing_of_wha
     let crowd = Crowd::gather(&nodes);
     let [one, other] = &nodes;
     let mut lost = 0.0;
+    let mut cut_off = Vec::new();
     for _ in 0..2 {
         tokio::time::sleep(Duration::from_secs(2)).await;
+        cut_off.extend(questions_under_way(one).await);
         signal(one, "-STOP");
         tokio::time::sleep(2 * LEASE + Duration::from_secs(1)).await;
         know_each_other(&other.rest(), 1).await;
@@ -150,6 +171,12 @@ async fn a_node_that_stood_still_for_longer_than_its_lease_writes_nothing_of_wha
     assert!(taken_over > 0.0, "nothing was under way when the node stood still");
     let said = crowd.disperse(&other.rest()).await;
     assert!(said >= 4 * CLIENTS, "only {said} messages were said");
+    for session_id in cut_off {
+        let events = other.rest().events(session_id).await;
+        let ends = events.iter().filter(|event| event.body.is_terminal()).count();
+        assert!(ends <= 1 && (ends == 1 || events.is_empty()), "{events:?}");
+        assert!(events.iter().map(|event| event.seq).eq(1..=events.len() as u64));
+    }
 }
 
 /// Lets clients talk with two nodes while something happens to Redis.

@@ -9,6 +9,9 @@ impl Handler<Command> for Session {
         if command.asks_for_state() && !self.shard.store.is_owner_still(self.node) {
             // The process stood still, or the database is away, and another node may have gone on with the session. Whoever asks
             // asks again, and is told by the drop to do so.
+            if self.shard.store.node() != self.node {
+                ctx.stop();
+            }
             return;
         }
         match command {
