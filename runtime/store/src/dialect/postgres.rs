@@ -111,7 +111,11 @@ pub(crate) fn address(location: &str) -> Result<Address, OpenError> {
 pub(crate) async fn connect(address: &Address, role: ServerRole) -> Result<DatabaseConnection, DbErr> {
     let millis = |time: Duration| time.as_millis().to_string();
     let rest = match role {
-        ServerRole::Journal(_) | ServerRole::Writer | ServerRole::Readers(_) => IDLE_IN_TRANSACTION_MAX,
+        ServerRole::Journal(_)
+        | ServerRole::Writer
+        | ServerRole::Readers(_)
+        | ServerRole::Lease(_)
+        | ServerRole::Claims => IDLE_IN_TRANSACTION_MAX,
         ServerRole::Copier => IDLE_COPYING_MAX,
     };
     let mut session = vec![
