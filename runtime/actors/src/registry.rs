@@ -173,9 +173,12 @@ impl SessionRegistry {
             }
         };
         if node != self.shard.store.node() {
-            // It was claimed by the node that this one was before.
-            let create = waiting.iter().any(|dispatch| dispatch.create);
-            return self.start(session_id, create, waiting, ctx);
+            // It was claimed by the node that this one was before. Whether anybody asks for it or not, it may have an open turn.
+            ctx.notify_later(Resume(session_id), RESTART_AFTER);
+            if let Some(first) = waiting.first() {
+                self.start(session_id, first.create, waiting, ctx);
+            }
+            return;
         }
         let session = Session::start_from(rehydrated, node, Rc::clone(&self.shard), ctx.address());
         self.shard.metrics.session_rehydrated();

@@ -47,6 +47,7 @@ enum Waiting {
 /// A subscription of a client of this node to a session of another one.
 pub(super) struct Followed {
     node: NodeId,
+    session_id: SessionId,
     subscriber: Recipient<Publish>,
     cut: Option<Arc<dyn Cut>>,
     /// Once the owner has taken the subscription.
@@ -79,7 +80,7 @@ impl Exchange {
             return;
         }
         let n = self.number();
-        let Some((question, waiting)) = self.question_of(n, node, command) else {
+        let Some((question, waiting)) = self.question_of(n, node, session_id, command) else {
             return;
         };
         let asked = Asked {
@@ -99,7 +100,13 @@ impl Exchange {
     }
 
     /// What is asked, and who waits for it; none where nobody does.
-    fn question_of(&mut self, n: u64, node: NodeId, command: Command) -> Option<(Question, Waiting)> {
+    fn question_of(
+        &mut self,
+        n: u64,
+        node: NodeId,
+        session_id: SessionId,
+        command: Command,
+    ) -> Option<(Question, Waiting)> {
         Some(match command {
             Command::Submit(Submit {
                 client_message_id,
@@ -138,6 +145,7 @@ impl Exchange {
             }) => {
                 let followed = Followed {
                     node,
+                    session_id,
                     subscriber,
                     cut,
                     link: None,
@@ -248,10 +256,11 @@ impl Exchange {
 
     /// A subscriber says something to its session.
     pub(super) fn say(&mut self, subscription: u64, command: Command, ctx: &mut Context<Self>) {
-        let Some(node) = self.followed.get(&subscription).map(|followed| followed.node) else {
+        let Some(followed) = self.followed.get(&subscription) else {
             // It was told that the session is gone; its message is told to be lost by the drop.
             return;
         };
+        let (node, session_id) = (followed.node, followed.session_id);
         let word = match command {
             Command::Submit(Submit {
                 client_message_id,
@@ -265,7 +274,7 @@ impl Exchange {
                 let n = self.number();
                 let asked = Asked {
                     node,
-                    session_id: SessionId(uuid::Uuid::nil()),
+                    session_id,
                     declined: None,
                     waiting: Waiting::Settled(claim),
                 };
