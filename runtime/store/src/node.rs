@@ -115,7 +115,7 @@ impl Store {
     /// later one.
     #[must_use]
     pub fn node(&self) -> Option<NodeId> {
-        self.membership().map(|membership| membership.watch().borrow().me)
+        self.membership().map(lease::Membership::present)
     }
 
     /// Whether what a session knows that was claimed as `node` is the last word on it: no other node can have taken it over by now.

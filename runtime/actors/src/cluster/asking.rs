@@ -1,6 +1,9 @@
 //! What this node asks of sessions of other nodes.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, Addr, Context, Recipient};
 use orchestratai_shared::{ChatSession, SessionId, event::TurnCancelled};
@@ -27,9 +30,28 @@ use crate::{
 pub(super) struct Asked {
     node: NodeId,
     session_id: SessionId,
+    /// When it was asked.
+    since: Instant,
     /// Whom to tell where it cannot be asked; nobody any more once there was an answer.
     declined: Option<oneshot::Sender<Declined>>,
     waiting: Waiting,
+}
+
+/// How long an answer is waited for that needs what is in memory or a read, and one that needs a commit.
+const READ_MAX: Duration = Duration::from_secs(10);
+const COMMIT_MAX: Duration = Duration::from_secs(30);
+
+impl Asked {
+    /// Whether its answer can be expected no more, for whatever reason.
+    fn is_overdue(&self) -> bool {
+        let limit = match self.waiting {
+            // A turn takes as long as it takes.
+            Waiting::Ended(_) => return false,
+            Waiting::Subscribed(..) | Waiting::Described(_) => READ_MAX,
+            Waiting::Submitted(..) | Waiting::Cancelled(_) | Waiting::Erased(_) | Waiting::Settled(_) => COMMIT_MAX,
+        };
+        self.since.elapsed() > limit
+    }
 }
 
 /// Who waits for what. Dropped unanswered, it is asked again.
@@ -75,7 +97,7 @@ impl Exchange {
         } = forward;
         if !self.reaches(node) {
             let words = "The node that has the session cannot be reached just now.";
-            let refusal = Refusal::overloaded(words, std::time::Duration::from_secs(1));
+            let refusal = Refusal::overloaded(words, Duration::from_secs(1));
             let _ = declined.send(Declined::Refused(refusal));
             return;
         }
@@ -86,6 +108,7 @@ impl Exchange {
         let asked = Asked {
             node,
             session_id,
+            since: Instant::now(),
             declined: Some(declined),
             waiting,
         };
@@ -275,6 +298,7 @@ impl Exchange {
                 let asked = Asked {
                     node,
                     session_id,
+                    since: Instant::now(),
                     declined: None,
                     waiting: Waiting::Settled(claim),
                 };
@@ -343,6 +367,20 @@ impl Exchange {
         }) = asked
         {
             claim.answered();
+        }
+    }
+
+    /// Drops what was not answered in time: it is asked again.
+    pub(super) fn stop_waiting(&mut self) {
+        let overdue: Vec<u64> = (self.asked.iter())
+            .filter(|(_, asked)| asked.is_overdue())
+            .map(|(n, _)| *n)
+            .collect();
+        for n in overdue {
+            if let Some(asked) = self.asked.remove(&n) {
+                tracing::warn!(node.id = %asked.node, session.id = %asked.session_id, "another node does not answer");
+                self.forget_subscription(&asked);
+            }
         }
     }
 

@@ -380,6 +380,7 @@ impl Exchange {
             tracing::warn!(node.id = %node, "a node was not heard of for a while");
             self.hear(BusEvent::Broken(node), ctx);
         }
+        self.stop_waiting();
         self.greet(ctx);
         self.take_over(ctx);
     }
@@ -472,12 +473,17 @@ impl Handler<Relay> for Exchange {
         }: Relay,
         ctx: &mut Self::Context,
     ) {
+        let is_last = matches!(publish, Some(Publish::Gone | Publish::Close(_)));
         let published = publish.map_or(Published::Cut, Published::of);
         let parcel = Parcel::Publish {
             subscription,
             published,
         };
         self.send(node, &parcel, ctx);
+        if is_last {
+            self.served.remove(&(node, subscription));
+            self.set_relayed();
+        }
     }
 }
 

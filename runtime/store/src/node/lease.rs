@@ -94,6 +94,11 @@ impl Membership {
         self.nodes.subscribe()
     }
 
+    /// This node's id at present, whether its lease is held or not.
+    pub(crate) fn present(&self) -> NodeId {
+        self.nodes.borrow().me
+    }
+
     /// This node's id.
     ///
     /// # Errors
