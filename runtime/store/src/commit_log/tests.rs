@@ -53,7 +53,22 @@ impl Bench {
     }
 
     fn open_as(&self, applied: u64, is_flushed: bool) -> Result<(CommitLog, Left), LogError> {
-        CommitLog::lock(&self.folder.path().join("x.db"))?.read(self.lineage, applied, is_flushed, SEGMENT)
+        self.lock()?.read(self.lineage, applied, is_flushed, SEGMENT)
+    }
+
+    /// Takes the log. Another test that starts a process at this moment shares every open file with it until that is another
+    /// program, and with the file its lock.
+    fn lock(&self) -> io::Result<LockedLog> {
+        let mut tries = 0;
+        loop {
+            match CommitLog::lock(&self.folder.path().join("x.db")) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && tries < 500 => {
+                    tries += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                locked => return locked,
+            }
+        }
     }
 
     fn file(&self, index: usize) -> PathBuf {
