@@ -170,6 +170,10 @@ pub(crate) struct Exchange {
 struct Peer {
     /// When it was heard of last.
     heard: Instant,
+    /// Whether it is still to be told that all was given up.
+    owes_reset: bool,
+    /// When it was told so last.
+    reset_at: Option<Instant>,
     /// Whether it was given up because it was not.
     is_silent: bool,
     /// How often everything that was under way with it was given up.
@@ -240,6 +244,8 @@ impl Exchange {
     fn hear(&mut self, event: BusEvent, ctx: &mut Context<Self>) {
         match event {
             BusEvent::Up => {
+                // The bus speaks as whom this node is now.
+                self.look_at_nodes();
                 self.set_trouble(None);
                 let others: Vec<NodeId> = self.peers.keys().copied().collect();
                 for node in others {
@@ -258,7 +264,10 @@ impl Exchange {
             BusEvent::Broken(node) => {
                 self.parts.metrics.bus_broken();
                 self.give_up(node);
-                self.send(node, &Parcel::Reset, ctx);
+                if let Some(peer) = self.peers.get_mut(&node) {
+                    peer.owes_reset = true;
+                }
+                self.reset(ctx);
             }
             BusEvent::Message { from, body } => {
                 self.parts.metrics.bus_received();
@@ -311,6 +320,23 @@ impl Exchange {
         self.set_relayed();
     }
 
+    /// Tells those who are to be told that all was given up, each once in a while: the word itself may be what is lost.
+    fn reset(&mut self, ctx: &Context<Self>) {
+        let is_due = |peer: &Peer| peer.owes_reset && peer.reset_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+        let due: Vec<NodeId> = (self.peers.iter_mut())
+            .filter(|(_, peer)| is_due(peer))
+            .map(|(node, peer)| {
+                (peer.owes_reset, peer.reset_at) = (false, Some(Instant::now()));
+                *node
+            })
+            .collect();
+        for node in due {
+            // What was asked since is given up there, too.
+            self.give_up(node);
+            self.send(node, &Parcel::Reset, ctx);
+        }
+    }
+
     fn give_up_all(&mut self) {
         let nodes: Vec<NodeId> = self.peers.keys().copied().collect();
         nodes.into_iter().for_each(|node| self.give_up(node));
@@ -359,6 +385,8 @@ impl Exchange {
         for node in seen.all.iter().filter(|node| **node != seen.me) {
             self.peers.entry(*node).or_insert(Peer {
                 heard: now,
+                owes_reset: false,
+                reset_at: None,
                 is_silent: false,
                 breaks: 0,
             });
@@ -381,6 +409,7 @@ impl Exchange {
             self.hear(BusEvent::Broken(node), ctx);
         }
         self.stop_waiting();
+        self.reset(ctx);
         self.greet(ctx);
         self.take_over(ctx);
     }

@@ -135,12 +135,13 @@ impl Exchange {
                         session,
                         bridge,
                     };
-                    // Where all was given up meanwhile, nobody wants it any more: dropped, it leaves the session.
-                    if exchange.breaks(from) == breaks {
-                        exchange.served.insert(id, served);
-                        exchange.set_relayed();
-                        exchange.answer(from, n, Answer::Subscribed, ctx);
+                    // Where all was given up meanwhile, or the session has ended again: dropped, it leaves the session.
+                    if exchange.breaks(from) != breaks || !served.session.connected() {
+                        return exchange.answer(from, n, Answer::Unanswered, ctx);
                     }
+                    exchange.served.insert(id, served);
+                    exchange.set_relayed();
+                    exchange.answer(from, n, Answer::Subscribed, ctx);
                 }));
             }
         }
@@ -256,7 +257,19 @@ impl Exchange {
     /// A subscriber on another node says something to its session.
     pub(super) fn pass_on(&mut self, id: SubscriptionId, word: Word, ctx: &mut Context<Self>) {
         let Some(served) = self.served.get(&id) else {
-            // All was given up with the other node, which knows it, and has told who has said this.
+            // All was given up here; where the other node does not know it yet, it subscribes anew.
+            if !matches!(word, Word::Leave) {
+                let (node, subscription) = id;
+                let published = Published::Gone;
+                self.send(
+                    node,
+                    &Parcel::Publish {
+                        subscription,
+                        published,
+                    },
+                    ctx,
+                );
+            }
             return;
         };
         let connection = served.connection;

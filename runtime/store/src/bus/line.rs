@@ -84,8 +84,13 @@ impl<T: Fn(BusEvent) + Send + Sync + 'static> Line<T> {
     /// Connects, again and again, until nobody needs it any more.
     pub(super) async fn keep(mut self) {
         let mut pause = BACKOFF.0;
+        let mut inbox_of = None;
         loop {
             let me = self.nodes.borrow_and_update().me;
+            if inbox_of.replace(me) != Some(me) {
+                // Where others were in the inbox of the node before says nothing of this one.
+                self.inbox = Inbox::default();
+            }
             let began = Instant::now();
             let given = match self.connect(me).await {
                 Ok((send, receive)) => self.use_line(me, send, receive).await,
@@ -97,7 +102,6 @@ impl<T: Fn(BusEvent) + Send + Sync + 'static> Line<T> {
                 return;
             }
             if matches!(given, Given::Reborn) {
-                self.inbox = Inbox::default();
                 continue;
             }
             let why: Arc<str> = match &given {
@@ -138,6 +142,7 @@ impl<T: Fn(BusEvent) + Send + Sync + 'static> Line<T> {
             nodes,
             letters,
             inbox,
+            says,
             tell,
             ..
         } = self;
@@ -152,6 +157,8 @@ impl<T: Fn(BusEvent) + Send + Sync + 'static> Line<T> {
         if matches!(given, Given::Closed | Given::Reborn) {
             let _ = timeout(ANSWER_MAX, send.ask(vec![entry::remove(me)])).await;
         }
+        // First this: what is sent from here on would be lost without a word.
+        let _before = says.send_replace(Err("it is being connected to".into()));
         tell(BusEvent::Away);
         given
     }
@@ -164,9 +171,8 @@ async fn send_all(
     link: &mut Link,
     tell: &impl Fn(BusEvent),
 ) -> Given {
-    // A channel is of one line: what the one before it may have lost is seen by the new name.
-    let channel = Uuid::new_v4();
-    let mut places: HashMap<NodeId, u64> = HashMap::new();
+    // A channel is of one line and to one node: what the line before may have lost is seen by the new name.
+    let mut channels: HashMap<NodeId, (Uuid, u64)> = HashMap::new();
     loop {
         let Some(first) = letters.recv().await else {
             return Given::Closed;
@@ -186,10 +192,10 @@ async fn send_all(
             }
         }
         let commands = by_node.iter().map(|(to, bodies)| {
-            let place = places.entry(*to).or_default();
+            let (channel, place) = channels.entry(*to).or_insert_with(|| (Uuid::new_v4(), 0));
             let entry = Entry {
                 from: me,
-                channel,
+                channel: *channel,
                 first: *place,
                 lines: bodies.join("\n").into(),
             };
