@@ -76,6 +76,11 @@ impl Rest {
 
     /// Every durable event of a session, as the server keeps them.
     pub(crate) async fn events(&self, session_id: SessionId) -> Vec<Event> {
+        self.events_if_any(session_id).await.expect("there is such a session")
+    }
+
+    /// The same; none where there is no such session.
+    pub(crate) async fn events_if_any(&self, session_id: SessionId) -> Option<Vec<Event>> {
         let mut events: Vec<Event> = Vec::new();
         loop {
             let after = events.last().map_or(0, |event| event.seq);
@@ -84,10 +89,13 @@ impl Rest {
                     "/api/session/{session_id}/events?after_seq={after}&limit=1000"
                 ))
                 .await;
+            if answer.status == StatusCode::NOT_FOUND {
+                return None;
+            }
             assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
             let page: Vec<Event> = serde_json::from_value(answer.body["events"].clone()).unwrap();
             if page.is_empty() {
-                return events;
+                return Some(events);
             }
             events.extend(page);
         }

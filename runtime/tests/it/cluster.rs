@@ -249,37 +249,14 @@ async fn turns_of_a_node_that_is_killed_are_taken_up_within_the_lease() {
     let one = launch.clone().start().await;
     let other = launch.start().await;
     know_each_other(&one.rest(), 2).await;
-    let mut sockets = Vec::new();
-    for _ in 0..12 {
-        let mut socket = one.socket("").await;
-        let session_id = socket.ready().await.session_id();
-        sockets.push((session_id, socket));
-    }
-    for (_, socket) in &mut sockets {
-        socket.say(REFUND).await;
-    }
-    let (first, socket) = sockets.last_mut().unwrap();
-    socket.until(|frame| frame.kind() == "message_accepted").await;
-    let first = *first;
-    let (killed_at, began) = (Timestamp::now(), Instant::now());
+    let (asked, stopped_at) = faults::stop_in_the_middle(&one, &other).await;
     drop(one.kill());
     let mut taken_up = 0;
-    for (session_id, _) in &sockets {
-        let events = loop {
-            let events = other.rest().events(*session_id).await;
-            let is_said = events.iter().any(|event| event.seq == 1);
-            if events.iter().any(|event| event.body.is_terminal()) || !is_said && *session_id != first {
-                break events;
-            }
-            assert!(
-                began.elapsed() < Duration::from_secs(30),
-                "nobody takes it up: {events:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        };
-        let again = events.iter().find(|event| event.at.millis_since(killed_at) > 0);
+    for session_id in asked {
+        let events = faults::all_ended(&other, session_id).await;
+        let again = events.iter().find(|event| event.at.millis_since(stopped_at) > 0);
         if let Some(event) = again {
-            let after = event.at.millis_since(killed_at);
+            let after = event.at.millis_since(stopped_at);
             assert!(u128::from(after) < LEASE.as_millis(), "taken up after {after} ms");
             taken_up += 1;
         }

@@ -257,7 +257,8 @@ pub(crate) struct Sweep {
 #[rtype(result = "()")]
 pub(crate) struct Yield(pub(crate) Command);
 
-/// From the registry: the session is another node's now. It ends itself, whatever is under way.
+/// From the registry: what was owned by the node that this one was before may be another's now. A session of that node ends
+/// itself, whatever is under way.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Abandon;

@@ -229,8 +229,9 @@ impl Membership {
         let served = self.served_revision.load(Ordering::Relaxed);
         membership::join(connection, &me.to_string(), &place, lease, served, false).await?;
         let asked = self.began.elapsed();
+        // Declared gone already, it joins once more at the next look.
         let all = membership::renew(connection, &me.to_string(), lease).await?;
-        self.see(me, known(all.unwrap_or_default()), asked);
+        self.see(me, known(all.ok_or(StoreError::LeaseLost)?), asked);
         Ok(())
     }
 

@@ -239,7 +239,10 @@ impl Handler<Abandon> for Session {
     type Result = ();
 
     fn handle(&mut self, _: Abandon, ctx: &mut Self::Context) {
-        ctx.stop();
+        // It may have been started since, as the node that this one is now.
+        if self.node != self.shard.store.node() {
+            ctx.stop();
+        }
     }
 }
 
