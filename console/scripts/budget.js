@@ -1,0 +1,39 @@
+// The first load: the entry and all that it imports statically, as compressed as they are served. Routes load lazily, so
+// the chat's own chunks, which everybody meets first, are counted with it.
+import { readFileSync } from 'node:fs'
+
+const BUDGET_KIB = 180
+const FIRST_PAGES = ['src/app/pages/chat.tsx', 'src/messages/en.json']
+
+const dist = new URL('../dist/', import.meta.url)
+const manifest = JSON.parse(readFileSync(new URL('.vite/manifest.json', dist), 'utf8'))
+
+const wanted = new Set()
+const visit = (key) => {
+  if (wanted.has(key) || !manifest[key]) return
+  wanted.add(key)
+  for (const next of manifest[key].imports ?? []) visit(next)
+}
+visit('index.html')
+for (const page of FIRST_PAGES) {
+  if (!manifest[page]) throw new Error(`${page} is no chunk of its own: is it imported statically?`)
+  visit(page)
+}
+
+const size = (file) => {
+  try {
+    return readFileSync(new URL(`${file}.br`, dist)).length
+  } catch {
+    return readFileSync(new URL(file, dist)).length
+  }
+}
+const rows = [...wanted].map((key) => ({ file: manifest[key].file, bytes: size(manifest[key].file) }))
+rows.sort((one, other) => other.bytes - one.bytes)
+const total = rows.reduce((sum, row) => sum + row.bytes, 0)
+
+for (const row of rows) console.log(`${(row.bytes / 1024).toFixed(1).padStart(8)} KiB  ${row.file}`)
+console.log(`${(total / 1024).toFixed(1).padStart(8)} KiB  in all, of ${BUDGET_KIB}`)
+if (total > BUDGET_KIB * 1024) {
+  console.error('The first load is over its budget.')
+  process.exit(1)
+}

@@ -1,0 +1,31 @@
+import { QueryClientProvider } from '@tanstack/react-query'
+import { RouterProvider } from '@tanstack/react-router'
+import { useEffect } from 'react'
+import { Language } from '@/app/language'
+import { createConsoleRouter } from '@/app/router'
+import { createQueryClient } from '@/api/query-client'
+import { access } from '@/api/token'
+import { TooltipProvider } from '@/ui/tooltip'
+
+const queryClient = createQueryClient()
+const router = createConsoleRouter(queryClient)
+
+export function App() {
+  useEffect(
+    () =>
+      // What was refused before is asked for again with the new token.
+      access.subscribe(() => {
+        if (access.get().token) void queryClient.resetQueries()
+      }),
+    [],
+  )
+  return (
+    <QueryClientProvider client={queryClient}>
+      <Language>
+        <TooltipProvider delayDuration={400}>
+          <RouterProvider router={router} />
+        </TooltipProvider>
+      </Language>
+    </QueryClientProvider>
+  )
+}

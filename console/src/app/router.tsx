@@ -1,0 +1,85 @@
+import type { QueryClient } from '@tanstack/react-query'
+import { createRootRouteWithContext, createRoute, createRouter, lazyRouteComponent } from '@tanstack/react-router'
+import { NotFound, RouteError } from '@/app/route-error'
+import { Shell } from '@/app/shell/shell'
+import type { Section } from '@/app/shell/sections'
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createConsoleRouter>
+  }
+  interface StaticDataRouteOption {
+    /** The section that a route belongs to: what the navigation marks, and what is announced. */
+    section?: Section
+  }
+}
+
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({ component: Shell, notFoundComponent: NotFound })
+
+/** Without a path of its own, so that a new chat becomes a session without being built anew. */
+const chat = createRoute({
+  getParentRoute: () => root,
+  id: 'conversation',
+  staticData: { section: 'chat' },
+  component: lazyRouteComponent(() => import('@/app/pages/chat'), 'ChatPage'),
+})
+const newChat = createRoute({ getParentRoute: () => chat, path: '/' })
+const chatSession = createRoute({ getParentRoute: () => chat, path: '/chat/$sessionId' })
+
+const overview = createRoute({
+  getParentRoute: () => root,
+  path: '/overview',
+  staticData: { section: 'overview' },
+  component: lazyRouteComponent(() => import('@/features/overview/overview-page'), 'OverviewPage'),
+})
+const live = createRoute({
+  getParentRoute: () => root,
+  path: '/live',
+  staticData: { section: 'live' },
+  component: lazyRouteComponent(() => import('@/features/live/live-page'), 'LivePage'),
+})
+const liveSession = createRoute({
+  getParentRoute: () => root,
+  path: '/live/$sessionId',
+  staticData: { section: 'live' },
+  component: lazyRouteComponent(() => import('@/app/pages/live-session'), 'LiveSessionPage'),
+})
+const knowledge = createRoute({
+  getParentRoute: () => root,
+  path: '/knowledge',
+  staticData: { section: 'knowledge' },
+  component: lazyRouteComponent(() => import('@/features/knowledge/knowledge-page'), 'KnowledgePage'),
+})
+const agents = createRoute({
+  getParentRoute: () => root,
+  path: '/agents',
+  staticData: { section: 'agents' },
+  component: lazyRouteComponent(() => import('@/features/agents/agents-page'), 'AgentsPage'),
+})
+const agent = createRoute({
+  getParentRoute: () => root,
+  path: '/agents/$agentId',
+  staticData: { section: 'agents' },
+  component: lazyRouteComponent(() => import('@/features/agents/agent-page'), 'AgentPage'),
+})
+
+const routeTree = root.addChildren([
+  chat.addChildren([newChat, chatSession]),
+  overview,
+  live,
+  liveSession,
+  knowledge,
+  agents,
+  agent,
+])
+
+export function createConsoleRouter(queryClient: QueryClient) {
+  return createRouter({
+    routeTree,
+    context: { queryClient },
+    defaultPreload: 'intent',
+    defaultErrorComponent: RouteError,
+    defaultNotFoundComponent: NotFound,
+    scrollRestoration: false,
+  })
+}
