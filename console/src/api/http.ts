@@ -69,7 +69,7 @@ export async function send(path: string, options: RequestOptions = {}): Promise<
   throw await failure(response)
 }
 
-function parse<T>(schema: z.ZodMiniType<T>, body: unknown, what: string): T {
+export function parse<T>(schema: z.ZodMiniType<T>, body: unknown, what: string): T {
   const parsed = z.safeParse(schema, body)
   if (parsed.success) return parsed.data
   const first = parsed.error.issues[0]
@@ -79,7 +79,8 @@ function parse<T>(schema: z.ZodMiniType<T>, body: unknown, what: string): T {
   })
 }
 
-async function failure(response: Response): Promise<ApiError> {
+/** What an answer that is none says. */
+export async function failure(response: Response): Promise<ApiError> {
   const retryAfter = Number(response.headers.get('retry-after') ?? Number.NaN)
   const retry = Number.isFinite(retryAfter) ? { retryAfterMs: retryAfter * 1000 } : {}
   const body: unknown = await response.json().catch(() => undefined)

@@ -1,0 +1,67 @@
+import * as z from 'zod/mini'
+import { AgentColor, AgentId, Citation, RetrievalLog } from '@/api/schemas/domain'
+import { ErrorCode } from '@/api/schemas/error'
+
+export const Strategy = z.enum(['pure_rag', 'pure_cag', 'hybrid', 'direct'])
+export type Strategy = z.infer<typeof Strategy>
+
+export const Filter = z.array(z.object({ field: z.string(), values: z.array(z.string()) }))
+
+/** What an agent's file says, as it is served: the file's keys in camelCase, the file's words. */
+export const AgentDefinition = z.object({
+  id: AgentId,
+  name: z.string(),
+  purpose: z.string(),
+  color: AgentColor,
+  strategy: Strategy,
+  complexStrategy: z.exactOptional(Strategy),
+  model: z.string(),
+  prompt: z.string(),
+  keywords: z.array(z.string()),
+  collections: z.array(z.string()),
+  filter: Filter,
+  tools: z.array(z.string()),
+  fallbacks: z.array(AgentId),
+  limits: z.object({ concurrencyTurns: z.number(), queueTurns: z.number(), timeoutSeconds: z.number() }),
+  examples: z.array(z.object({ intent: z.string(), case: z.exactOptional(z.string()), texts: z.array(z.string()) })),
+  direct: z.exactOptional(z.record(z.string(), z.string())),
+  version: z.string(),
+  models: z.exactOptional(z.array(z.string())),
+})
+export type AgentDefinition = z.infer<typeof AgentDefinition>
+
+export const AgentTurn = z.object({
+  turnId: z.string(),
+  sessionId: z.string(),
+  question: z.string(),
+  outcome: z.enum(['completed', 'failed', 'cancelled']),
+  confidence: z.exactOptional(z.number()),
+  latencyMs: z.number(),
+  tokensUsed: z.number(),
+  cost: z.number(),
+  cacheStatus: z.enum(['hit', 'miss', 'none']),
+  startedAt: z.string(),
+})
+export type AgentTurn = z.infer<typeof AgentTurn>
+
+export const Trial = z.object({
+  answer: z.exactOptional(z.string()),
+  confidence: z.exactOptional(z.number()),
+  citations: z.array(Citation),
+  logs: z.array(RetrievalLog),
+  latencyMs: z.number(),
+  tokensUsed: z.number(),
+  cost: z.number(),
+  error: z.exactOptional(z.object({ code: ErrorCode, message: z.string(), retryable: z.boolean() })),
+})
+export type Trial = z.infer<typeof Trial>
+
+export const Trials = z.object({ current: Trial, draft: z.exactOptional(Trial) })
+export type Trials = z.infer<typeof Trials>
+
+/** The part of a definition that a trial may have otherwise. */
+export type Draft = Partial<
+  Pick<AgentDefinition, 'purpose' | 'strategy' | 'model' | 'prompt' | 'collections' | 'direct'> & {
+    complexStrategy: Strategy | null
+  }
+>
