@@ -1,0 +1,43 @@
+import * as z from 'zod/mini'
+import { ApiError } from '@/api/error'
+import { request } from '@/api/http'
+import { ChatSession, Message } from '@/api/schemas/domain'
+import { parseEvent, type DurableEvent } from '@/api/schemas/event'
+
+const EventsPage = z.object({ events: z.array(z.unknown()), lastSeq: z.number() })
+const MessagesPage = z.object({ messages: z.array(Message), hasMore: z.boolean() })
+
+/** Durable events that one page of the past holds. */
+export const HISTORY_PAGE = 400
+
+const base = (sessionId: string) => `/api/session/${encodeURIComponent(sessionId)}`
+
+export function readSession(sessionId: string, signal?: AbortSignal) {
+  return request(base(sessionId), ChatSession, signal ? { signal } : {})
+}
+
+/** The events before `firstSeq`, as many as a page holds; what is of a type that we do not know is left out. */
+export async function readEventsBefore(sessionId: string, firstSeq: number, signal: AbortSignal): Promise<DurableEvent[]> {
+  const afterSeq = Math.max(0, firstSeq - 1 - HISTORY_PAGE)
+  const { events } = await request(`${base(sessionId)}/events`, EventsPage, {
+    query: { after_seq: afterSeq, limit: firstSeq - 1 - afterSeq },
+    signal,
+  })
+  return events.flatMap((value) => {
+    const parsed = parseEvent(value)
+    switch (parsed.kind) {
+      case 'event':
+        return 'seq' in parsed.event ? [parsed.event] : []
+      case 'unknown':
+        return []
+      case 'invalid':
+        throw new ApiError('NOT_UNDERSTOOD', `An event of the session could not be understood (${parsed.problem}).`)
+    }
+  })
+}
+
+/** The messages up to `before`, newest last. */
+export async function readMessages(sessionId: string, limit: number, before: string | undefined, signal: AbortSignal) {
+  const page = await request(`${base(sessionId)}/messages`, MessagesPage, { query: { limit, before }, signal })
+  return page.messages
+}

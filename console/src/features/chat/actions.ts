@@ -1,0 +1,24 @@
+import { createContext, use } from 'react'
+import type { Decision } from '@/api/generated/wire'
+import type { Turn } from '@/api/socket/view'
+
+/** What can be done on a row of the conversation. The same object for the whole life of a session. */
+export type ChatActions = {
+  cancel: (turn: Turn) => void
+  resend: (content: string, fresh?: boolean) => void
+  edit: (content: string) => void
+  retryOutgoing: (clientMessageId: string) => void
+  discardOutgoing: (clientMessageId: string) => void
+  resolveApproval: (approvalId: string, decision: Decision, reason?: string) => void
+  openCitation: (turn: Turn, index: number) => void
+  showTurn: (turn: Turn) => void
+}
+
+const Actions = createContext<ChatActions | undefined>(undefined)
+export const ChatActionsProvider = Actions.Provider
+
+export function useChatActions(): ChatActions {
+  const actions = use(Actions)
+  if (!actions) throw new Error('a row stands in a conversation')
+  return actions
+}

@@ -1,0 +1,34 @@
+import type { Outgoing } from '@/api/socket/outbox'
+import type { Turn } from '@/api/socket/view'
+
+/** What the list of a conversation is made of, each of a height of its own. */
+export type Row =
+  | { key: string; kind: 'question'; turn: Turn }
+  | { key: string; kind: 'answer'; turn: Turn }
+  | { key: string; kind: 'outgoing'; outgoing: Outgoing }
+
+const rowsOfTurn = new WeakMap<Turn, Row[]>()
+
+function turnRows(turn: Turn): Row[] {
+  const known = rowsOfTurn.get(turn)
+  if (known) return known
+  const rows: Row[] = [{ key: `${turn.id}:answer`, kind: 'answer', turn }]
+  // It keeps the key that it had while it waited, so that it does not jump when it is accepted.
+  if (turn.question) rows.unshift({ key: turn.clientMessageId ?? `${turn.id}:question`, kind: 'question', turn })
+  rowsOfTurn.set(turn, rows)
+  return rows
+}
+
+export function conversationRows(turns: readonly Turn[], outbox: readonly Outgoing[]): Row[] {
+  const rows: Row[] = []
+  const accepted = new Set<string>()
+  for (const turn of turns) {
+    if (turn.clientMessageId !== undefined && outbox.length > 0) accepted.add(turn.clientMessageId)
+    for (const row of turnRows(turn)) rows.push(row)
+  }
+  for (const outgoing of outbox) {
+    if (accepted.has(outgoing.clientMessageId)) continue
+    rows.push({ key: outgoing.clientMessageId, kind: 'outgoing', outgoing })
+  }
+  return rows
+}
