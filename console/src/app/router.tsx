@@ -3,6 +3,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { NotFound, RouteError } from '@/app/route-error'
 import { Shell } from '@/app/shell/shell'
 import type { Section } from '@/app/shell/sections'
+import { overviewWindow, type OverviewWindow } from '@/lib/overview-window'
 
 declare module '@tanstack/react-router' {
   interface Register {
@@ -30,6 +31,8 @@ const overview = createRoute({
   getParentRoute: () => root,
   path: '/overview',
   staticData: { section: 'overview' },
+  validateSearch: (search): { window?: OverviewWindow } =>
+    search['window'] === undefined ? {} : { window: overviewWindow(search['window']) },
   component: lazyRouteComponent(() => import('@/features/overview/overview-page'), 'OverviewPage'),
 })
 const live = createRoute({
