@@ -15,6 +15,12 @@ declare module '@tanstack/react-router' {
   }
 }
 
+/** What stands in an address as a number, a text that looks like one, is a text all the same. */
+function text(value: unknown): string | undefined {
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
 const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({ component: Shell, notFoundComponent: NotFound })
 
 /** Without a path of its own, so that a new chat becomes a session without being built anew. */
@@ -51,7 +57,35 @@ const knowledge = createRoute({
   getParentRoute: () => root,
   path: '/knowledge',
   staticData: { section: 'knowledge' },
+  validateSearch: (search): { collection?: string | undefined; query?: string | undefined } => ({
+    collection: text(search['collection']),
+    query: text(search['query']),
+  }),
   component: lazyRouteComponent(() => import('@/features/knowledge/knowledge-page'), 'KnowledgePage'),
+})
+const knowledgeDocument = createRoute({
+  getParentRoute: () => root,
+  path: '/knowledge/documents/$documentId',
+  staticData: { section: 'knowledge' },
+  validateSearch: (search): { passage?: string | undefined } => ({ passage: text(search['passage']) }),
+  component: lazyRouteComponent(() => import('@/features/knowledge/documents/document-page'), 'DocumentPage'),
+})
+const knowledgeSearch = createRoute({
+  getParentRoute: () => root,
+  path: '/knowledge/search',
+  staticData: { section: 'knowledge' },
+  validateSearch: (search): { q?: string | undefined; collection?: string | undefined } => ({
+    q: text(search['q']),
+    collection: text(search['collection']),
+  }),
+  component: lazyRouteComponent(() => import('@/features/knowledge/search/search-page'), 'SearchPage'),
+})
+const knowledgeQuestions = createRoute({
+  getParentRoute: () => root,
+  path: '/knowledge/questions',
+  staticData: { section: 'knowledge' },
+  validateSearch: (search): { state?: 'done' | undefined } => ({ state: search['state'] === 'done' ? 'done' : undefined }),
+  component: lazyRouteComponent(() => import('@/features/knowledge/questions/questions-page'), 'QuestionsPage'),
 })
 const agents = createRoute({
   getParentRoute: () => root,
@@ -63,6 +97,10 @@ const agent = createRoute({
   getParentRoute: () => root,
   path: '/agents/$agentId',
   staticData: { section: 'agents' },
+  validateSearch: (search): { view?: 'playground' | 'settings' | undefined } => {
+    const { view } = search
+    return { view: view === 'playground' || view === 'settings' ? view : undefined }
+  },
   component: lazyRouteComponent(() => import('@/features/agents/agent-page'), 'AgentPage'),
 })
 
@@ -72,6 +110,9 @@ const routeTree = root.addChildren([
   live,
   liveSession,
   knowledge,
+  knowledgeDocument,
+  knowledgeSearch,
+  knowledgeQuestions,
   agents,
   agent,
 ])
