@@ -10,6 +10,13 @@ use rust_embed::RustEmbed;
 /// The name of its root: `ingest` names folders by their absolute paths, so no folder has it.
 const ROOT: &str = "demo";
 
+/// Questions that it answers, each by another agent.
+pub(crate) const QUESTIONS: [&str; 3] = [
+    "How do I rotate my API key without downtime?",
+    "What does the Team plan cost, and what happens above its limit?",
+    "Can I get a refund for the rest of the year?",
+];
+
 /// The vectors of the demo's chunks by the transformer that comes with the binary: made once, since they take some ten seconds.
 const TRANSFORMER_VECTORS: &[u8] = include_bytes!("../assets/demo-transformer.i8");
 

@@ -3,13 +3,14 @@
 //!
 //! In reading order: [`arguments`] and [`settings`] say what is wanted, [`commands`] does it, [`failure`] is how it ends
 //! where it does not succeed. What the commands stand on: [`data_dir`] (the folder and who has it), [`house`] (database,
-//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
+//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`console`] (the web console), [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
 //! [`chat`], the terminal client.
 
 mod arguments;
 mod build_info;
 mod chat;
 mod commands;
+mod console;
 mod data_dir;
 mod demo;
 mod documents;

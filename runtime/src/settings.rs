@@ -41,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) server: ServerSettings,
     pub(crate) auth: AuthSettings,
     pub(crate) cors: CorsSettings,
+    pub(crate) console: ConsoleSettings,
     pub(crate) session: SessionSettings,
     pub(crate) limits: LimitSettings,
     pub(crate) actors: ActorSettings,
@@ -82,6 +83,15 @@ pub(crate) struct AuthSettings {
 #[derive(Debug, Clone)]
 pub(crate) struct CorsSettings {
     pub(crate) origins: Vec<String>,
+}
+
+/// The web console.
+#[derive(Debug, Clone)]
+pub(crate) struct ConsoleSettings {
+    /// `None`: the one that is compiled in.
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) grafana_url: Option<String>,
+    pub(crate) examples: Vec<String>,
 }
 
 /// Habits of a session.
@@ -215,6 +225,7 @@ impl Settings {
             cors: CorsSettings {
                 origins: read_origins(r),
             },
+            console: read_console(r),
             session: read_session(r),
             limits: read_limits(r),
             actors: ActorSettings {
@@ -371,18 +382,22 @@ fn read_token(r: &mut Reader) -> Option<Secret> {
 fn read_origins(r: &mut Reader) -> Vec<String> {
     let allowed = "a list of origins such as http://localhost:3000, or [\"*\"]";
     let origins = r.value("cors.origins", allowed, |raw| {
-        let origins: Vec<String> = match raw {
-            Raw::List(origins) => origins.clone(),
-            Raw::Text(text) => text
-                .split(',')
-                .map(|part| part.trim().to_owned())
-                .filter(|part| !part.is_empty())
-                .collect(),
-            Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => return None,
-        };
+        let origins = list(raw)?;
         (origins == ["*"] || origins.iter().all(|origin| is_origin(origin))).then_some(origins)
     });
     origins.unwrap_or_default()
+}
+
+/// A list; from the environment a text of parts between commas.
+fn list(raw: &Raw) -> Option<Vec<String>> {
+    match raw {
+        Raw::List(parts) => Some(parts.clone()),
+        Raw::Text(text) => {
+            let parts = text.split(',').map(|part| part.trim().to_owned());
+            Some(parts.filter(|part| !part.is_empty()).collect())
+        }
+        Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => None,
+    }
 }
 
 /// Whether a text is an origin as browsers send it: scheme, host, maybe a port, and nothing after it.
@@ -393,6 +408,54 @@ fn is_origin(text: &str) -> bool {
             && host
                 .bytes()
                 .all(|c| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c))
+    })
+}
+
+fn read_console(r: &mut Reader) -> ConsoleSettings {
+    let dir = r.value(
+        "console.dir",
+        "the path of a folder with an index.html, or empty",
+        |raw| match text(raw)? {
+            "" => Some(None),
+            dir => Path::new(dir)
+                .join("index.html")
+                .is_file()
+                .then(|| Some(PathBuf::from(dir))),
+        },
+    );
+    let grafana_url = r.value(
+        "console.grafana_url",
+        "empty, or an address such as https://grafana.example or http://localhost:3001",
+        |raw| match text(raw)? {
+            "" => Some(None),
+            url => is_web_address(url).then(|| Some(url.to_owned())),
+        },
+    );
+    let examples = r.value(
+        "console.examples",
+        "a list of three questions at most, of 1 to 200 characters",
+        |raw| {
+            let examples = list(raw)?;
+            let is_fine = |text: &String| !text.trim().is_empty() && text.chars().count() <= 200;
+            (examples.len() <= 3 && examples.iter().all(is_fine)).then_some(examples)
+        },
+    );
+    ConsoleSettings {
+        dir: dir.flatten(),
+        grafana_url: grafana_url.flatten(),
+        examples: examples.unwrap_or_default(),
+    }
+}
+
+/// Whether a browser may be led there by a link: no scheme that runs anything, and nothing that is no part of an address.
+fn is_web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| {
+        let is_host = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+        is_host
+            && rest
+                .bytes()
+                .all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c))
     })
 }
 

@@ -26,6 +26,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::{
     arguments::ServeArguments,
     build_info::BUILD,
+    console,
     data_dir::DataDir,
     demo,
     documents::StoredDocuments,
@@ -151,7 +152,7 @@ async fn serve(
         gateway.clone(),
         knowledge.clone(),
         metrics,
-        web_settings(&settings),
+        web_settings(&settings, &means.catalog),
         listener,
     )
     .map_err(|error| CommandFailure::because(format!("cannot serve on {address}"), error))?;
@@ -180,6 +181,10 @@ async fn serve(
     }
     let watching = actix_rt::spawn(watch.follow());
     tell(&settings, &data, &store, &means.catalog, &knowledge, began);
+    say(&format!(
+        "talk in the console at http://{}/, or with `orchestratai chat`; the API describes itself at /api/docs",
+        reachable(address)
+    ));
 
     tokio::select! {
         signal = signals.next() => tracing::info!(signal, drain = show_duration(settings.server.drain), "stopping: waiting for running turns"),
@@ -290,7 +295,7 @@ fn session_settings(settings: &Settings) -> SessionSettings {
     }
 }
 
-fn web_settings(settings: &Settings) -> WebSettings {
+fn web_settings(settings: &Settings, catalog: &Catalog) -> WebSettings {
     let limits = &settings.limits;
     WebSettings {
         token: settings.auth.token.as_ref().map(|token| Secret::new(token.expose())),
@@ -301,6 +306,7 @@ fn web_settings(settings: &Settings) -> WebSettings {
         frames_burst: limits.frames_burst,
         socket_stall_max: limits.socket_stall_max,
         websocket_echo: settings.conformance.websocket_echo,
+        console: console::console(settings, catalog),
     }
 }
 
@@ -330,12 +336,19 @@ fn tell(settings: &Settings, data: &DataDir, store: &Store, catalog: &Catalog, k
         "ready"
     );
     say(&format!(
-        "ready: {} agents, {} collections with {chunks} chunks, data in {}\n\
-         talk with `orchestratai chat`; the API describes itself at /api/docs",
+        "ready: {} agents, {} collections with {chunks} chunks, data in {}",
         catalog.agents().len(),
         collections.len(),
         data.path().display(),
     ));
+}
+
+/// An address by which this machine reaches a server that listens there: where it listens on all, none of them is one.
+fn reachable(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("localhost:{}", address.port()),
+        false => address.to_string(),
+    }
 }
 
 /// Tells whoever started the server; one who does not listen is none of its business.

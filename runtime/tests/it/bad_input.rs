@@ -216,7 +216,7 @@ async fn wrong_methods_addresses_ids_and_parameters_are_told_apart() {
         assert_eq!(answer.headers[header::ALLOW], allow, "{method} {path}");
     }
     for path in [
-        "/",
+        "/nope",
         "/api",
         "/api/nope",
         "/api/chat/",

@@ -17,6 +17,7 @@ mod cluster;
 mod command_line;
 mod concerns;
 mod conformance;
+mod console;
 mod contract;
 mod crash;
 mod database_server;

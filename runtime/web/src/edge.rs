@@ -32,9 +32,11 @@ use orchestratai_telemetry::Metrics;
 use tracing::{Instrument, Span, field::Empty};
 
 pub(crate) use gate::Gate;
+use headers::Surface;
 use unread::Unread;
 
 use crate::{
+    console::{self, ConsoleAnswer},
     error::ApiError,
     request_id::{RequestId, X_REQUEST_ID},
     trace,
@@ -153,10 +155,19 @@ impl Exchange {
     ) -> ServiceResponse<EitherBody<Encoder<B>>> {
         let status = response.status();
         let route = response.request().match_pattern();
-        let error = (status.is_client_error() || status.is_server_error())
+        let console = response.response().extensions().get::<ConsoleAnswer>().copied();
+        let error = (console.is_none() && (status.is_client_error() || status.is_server_error()))
             .then(|| self.error(status, response.response().error()));
         let status = error.as_ref().map_or(status, ResponseError::status_code);
-        let route = route.as_deref().unwrap_or("unmatched");
+        let route = match console {
+            Some(_) => console::ROUTE,
+            None => route.as_deref().unwrap_or("unmatched"),
+        };
+        let surface = match (console, self.is_docs) {
+            (Some(answer), _) => Surface::Console(answer),
+            (None, true) => Surface::Docs,
+            (None, false) => Surface::Api,
+        };
         self.record(route, status, error.as_ref());
         // A stream lasts as long as its client wants: how long that is says nothing.
         if error.is_some() || !matches!(response.response().body().size(), BodySize::Stream) {
@@ -164,7 +175,7 @@ impl Exchange {
                 .http_ended(self.method.as_str(), route, self.began.elapsed());
         }
         response.map_body(|head, body| {
-            self.decorate(head);
+            self.decorate(head, surface);
             match (error, body) {
                 (Some(error), _) => EitherBody::right(self.write_error(head, &error)),
                 // The HTTP server sends nothing of it, but would wait for its end, and the next request with it.
@@ -183,7 +194,7 @@ impl Exchange {
         let status = api.status_code();
         self.record("unmatched", status, Some(&api));
         let response = HttpResponse::new(status).map_body(|head, _: BoxBody| {
-            self.decorate(head);
+            self.decorate(head, Surface::Api);
             self.write_error(head, &api)
         });
         InternalError::from_response(api, response).into()
@@ -195,9 +206,9 @@ impl Exchange {
             .unwrap_or_else(|| ApiError::of_status(status, cause))
     }
 
-    fn decorate(&self, head: &mut ResponseHead) {
+    fn decorate(&self, head: &mut ResponseHead, surface: Surface) {
         head.headers_mut().insert(X_REQUEST_ID, self.id.header());
-        headers::secure(head.headers_mut(), self.is_docs);
+        headers::secure(head.headers_mut(), surface);
     }
 
     fn write_error(&self, head: &mut ResponseHead, error: &ApiError) -> BoxBody {

@@ -5,10 +5,11 @@
 //!
 //! In reading order: what it is told ([`settings`]), the server and its routes ([`server`]), the outermost layer of every
 //! request (`edge`), the trace that it belongs to (`trace`), how things go wrong (`error`), what comes in (`body`, `fields`, `accept`), the REST endpoints (`rest`), event
-//! streams (`sse`), WebSocket (`websocket`), and the document that describes it all ([`openapi`]).
+//! streams (`sse`), WebSocket (`websocket`), the web console (`console`), and the document that describes it all ([`openapi`]).
 
 mod accept;
 mod body;
+mod console;
 mod edge;
 mod error;
 mod fields;
@@ -24,5 +25,6 @@ mod sse;
 mod trace;
 mod websocket;
 
+pub use console::{ConsoleFile, ConsoleFiles, ConsoleSettings};
 pub use server::server;
 pub use settings::{Secret, WebSettings};

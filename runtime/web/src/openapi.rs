@@ -21,7 +21,7 @@ use utoipa::{
 pub(crate) use failures::{BadBody, Busy, Conflict, Invalid, NotFound, TurnFailures, Unexpected};
 pub(crate) use stream::{ChatStreamEvent, SessionStreamEvent};
 
-use crate::{rest, sse};
+use crate::{edge::token, rest, sse};
 
 /// A durable event as it stands in the journal and in every frame.
 #[derive(ToSchema)]
@@ -64,7 +64,7 @@ pub(crate) struct DurableEvent {
         rest::agents::list, rest::agents::read, rest::route::route,
         rest::knowledge::search, rest::knowledge::upload, rest::knowledge::list, rest::knowledge::delete,
         rest::health::health, rest::health::services, rest::health::live, rest::health::ready, rest::health::metrics,
-        rest::docs::document,
+        rest::console::console, rest::docs::document,
     ),
     components(schemas(ErrorBody))
 )]
@@ -107,7 +107,7 @@ fn everywhere(document: &mut Document, authentication: Authentication) {
             .insert("token".into(), SecurityScheme::Http(token).into());
     }
     for (path, item) in &mut document.paths.paths {
-        let wants_token = authentication == Authentication::Token && !path.starts_with("/api/health");
+        let wants_token = authentication == Authentication::Token && !token::is_open(path);
         let methods = [&mut item.get, &mut item.post, &mut item.delete];
         for operation in methods.into_iter().flatten() {
             if let Some(RefOr::T(body)) = &mut operation.request_body
@@ -211,13 +211,13 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_says_what_it_may_refuse_and_only_health_needs_no_token() {
+    fn every_operation_says_what_it_may_refuse_and_which_need_no_token() {
         let document = read(Authentication::Token);
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, operation) in methods.as_object().unwrap() {
                 let responses = operation["responses"].as_object().unwrap();
                 assert!(responses.contains_key("403"), "{method} {path}");
-                let wants_token = !path.starts_with("/api/health");
+                let wants_token = !path.starts_with("/api/health") && path != "/api/console";
                 assert_eq!(responses.contains_key("401"), wants_token, "{method} {path}");
                 assert_eq!(operation["security"].is_array(), wants_token, "{method} {path}");
             }

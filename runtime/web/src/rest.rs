@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod chat;
+pub(crate) mod console;
 pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod knowledge;
@@ -13,7 +14,6 @@ mod upload;
 use actix_web::{
     Resource, Route,
     guard::{Any, Get, Head},
-    http::StatusCode,
     web::{self, ServiceConfig},
 };
 
@@ -28,6 +28,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     agents::configure(routes);
     knowledge::configure(routes);
     route::configure(routes);
+    console::configure(routes);
     docs::configure(routes);
 }
 
@@ -44,11 +45,6 @@ pub(crate) fn get() -> Route {
 /// Answers 405, and says what is allowed.
 pub(crate) fn not_allowed(allow: &'static str) -> Route {
     web::to(move || std::future::ready(Err::<&str, _>(ApiError::method_not_allowed(allow))))
-}
-
-/// Answers 404: the address leads nowhere.
-pub(crate) fn nothing_here() -> Route {
-    web::to(|| std::future::ready(Err::<&str, _>(ApiError::of_status(StatusCode::NOT_FOUND, None))))
 }
 
 /// An id in a path.

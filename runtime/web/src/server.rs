@@ -8,7 +8,7 @@ use actix_web::{
     dev::Server,
     http::{Method, header},
     middleware::{Condition, from_fn},
-    web::{Data, ServiceConfig},
+    web::{self, Data, ServiceConfig},
 };
 use orchestratai_actors::Gateway;
 use orchestratai_agents::knowledge::Knowledge;
@@ -16,6 +16,7 @@ use orchestratai_telemetry::Metrics;
 use tokio::sync::Semaphore;
 
 use crate::{
+    console,
     edge::{Edge, Gate, X_TURN_ID, token},
     openapi::{self, Authentication},
     request_id::X_REQUEST_ID,
@@ -63,7 +64,7 @@ pub fn server(
         App::new()
             .app_data(site.clone())
             .configure(|routes| configure(routes, site.settings.websocket_echo))
-            .default_service(rest::nothing_here())
+            .default_service(web::to(console::answer))
             // The last one wrapped is the first one met.
             .wrap(Condition::new(site.settings.token.is_some(), from_fn(token::check)))
             .wrap(cors(&gate))

@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::console::ConsoleSettings;
+
 /// How to serve. [`Default`] is what the documented configuration has as its defaults.
 #[derive(Debug, Clone)]
 pub struct WebSettings {
-    /// The bearer token that every request but `/api/health*` must bring; `None` lets everybody in.
+    /// The bearer token that every request to the API but `/api/health*` and `/api/console` must bring; `None` lets everybody in.
     pub token: Option<Secret>,
     /// Origins of other sites whose pages may call, such as `http://localhost:3000`; `*` allows all.
     pub cors_origins: Vec<String>,
@@ -21,6 +23,8 @@ pub struct WebSettings {
     pub socket_stall_max: Duration,
     /// Whether `/api/ws/echo` is there, for conformance tests.
     pub websocket_echo: bool,
+    /// The web console.
+    pub console: ConsoleSettings,
 }
 
 impl Default for WebSettings {
@@ -34,6 +38,7 @@ impl Default for WebSettings {
             frames_burst: 1_000,
             socket_stall_max: Duration::from_secs(30),
             websocket_echo: false,
+            console: ConsoleSettings::default(),
         }
     }
 }

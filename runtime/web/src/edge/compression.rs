@@ -17,14 +17,15 @@ pub(super) fn is_taken(headers: &HeaderMap) -> bool {
     accept::names(headers, header::ACCEPT_ENCODING, "gzip")
 }
 
-/// Compresses a body that is whole, long enough and text.
+/// Compresses a body that is whole, long enough and text. What bears a tag is just what its tag says it is, and stays so.
 pub(super) fn apply<B: MessageBody>(is_taken: bool, head: &mut ResponseHead, body: B) -> Encoder<B> {
     let is_long = matches!(body.size(), BodySize::Sized(bytes) if bytes >= BYTES_MIN);
     let is_text = head.headers().get(header::CONTENT_TYPE).is_some_and(|kind| {
         let kind = kind.to_str().unwrap_or_default();
         kind.starts_with("text/") || kind.starts_with("application/json") || kind.starts_with("application/javascript")
     });
-    if !is_long || !is_text {
+    let is_final = head.headers().contains_key(header::ETAG);
+    if !is_long || !is_text || is_final {
         return Encoder::response(ContentEncoding::Identity, head, body);
     }
     head.headers_mut()

@@ -10,12 +10,13 @@ use actix_web::{
 };
 use orchestratai_shared::ErrorCode;
 
-use crate::{error::ApiError, site::Site, websocket::turned_away};
+use crate::{console, error::ApiError, site::Site, websocket::turned_away};
 
 /// What a browser, which cannot set headers on a WebSocket, offers as one more subprotocol.
 pub(crate) const BEARER_SUBPROTOCOL: &str = "bearer.";
 
-/// Lets pass who brings the token, and everybody to the health checks; 401 for everybody else, and close code 4001 for a page
+/// Lets pass who brings the token, and everybody to the health checks, to what a client must know before it has one, and to the
+/// console's page and files; 401 for everybody else, and close code 4001 for a page
 /// that opens a WebSocket, for it sees no status. That is an answer and no
 /// error, so that the layers around it do with it what they do with answers: a page that may call must be able to read it.
 ///
@@ -26,10 +27,11 @@ pub(crate) async fn check(
     mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let path = request.path();
-    let is_open = path == "/api/health" || path.starts_with("/api/health/");
+    // As the routes see it, not as it was written: `/%61pi/agents` is the API too.
+    let path = request.match_info().as_str();
     if let Some(token) = &site.settings.token
-        && !is_open
+        && !is_open(path)
+        && !console::is_place(path)
         && !offered(request.headers()).any(|offered| token.is(offered))
     {
         if let Some(closed) = turned_away::unauthenticated(&mut request, &site.metrics) {
@@ -39,6 +41,11 @@ pub(crate) async fn check(
         return Ok(request.error_response(refusal).map_into_right_body());
     }
     next.call(request).await.map(ServiceResponse::map_into_left_body)
+}
+
+/// Whether an address of the API needs no token.
+pub(crate) fn is_open(path: &str) -> bool {
+    path == "/api/console" || path == "/api/health" || path.starts_with("/api/health/")
 }
 
 /// Every token that the request brings.
