@@ -18,7 +18,7 @@ use orchestratai_shared::{
     Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, RetrievalLog,
     SessionId, Timestamp, TurnId,
 };
-use orchestratai_store::{EventsPage, Page, Store, StoreError};
+use orchestratai_store::{EventsPage, NodeId, Page, Store, StoreError};
 use orchestratai_telemetry::{Metrics, TraceParent};
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
@@ -374,6 +374,12 @@ impl Gateway {
     #[must_use]
     pub fn holds_lease(&self) -> bool {
         self.inner.store.holds_lease()
+    }
+
+    /// Which node this is at present; none where no other node shares the database.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeId> {
+        self.inner.store.node()
     }
 
     /// Whether the server is about to stop.

@@ -19,9 +19,10 @@ use orchestratai_agents::{
     strategy::{Means, responders},
 };
 use orchestratai_store::{Access, DEFAULT_ORGANIZATION, NodeSettings, Store};
-use orchestratai_telemetry::{Metrics, SecondStageOutcome, Traces, init_tracing};
+use orchestratai_telemetry::{History, Metrics, SecondStageOutcome, Traces, init_tracing};
 use orchestratai_web::{Secret, WebSettings};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::time::MissedTickBehavior;
 
 use crate::{
     arguments::ServeArguments,
@@ -147,11 +148,14 @@ async fn serve(
     };
 
     let snapshots = SessionSnapshots::open(&settings, &store, snapshots::count_connections(metrics.clone()))?;
+    let history = Arc::new(History::new(metrics.clone()));
+    let sampling = actix_rt::spawn(sample(Arc::clone(&history)));
     let gateway = start_actors(&settings, &store, &means, &metrics, &watch, snapshots.as_ref());
     let server = orchestratai_web::server(
         gateway.clone(),
         knowledge.clone(),
         metrics,
+        history,
         web_settings(&settings, &means.catalog),
         listener,
     )
@@ -201,6 +205,7 @@ async fn serve(
         gateway.drain(settings.server.drain).await;
         handle.stop(true).await;
         watching.abort();
+        sampling.abort();
         if let Err(error) = store.close().await {
             tracing::warn!(error = %Chain(&error), "the database was closed with its log not copied; the next start does it");
         }
@@ -218,6 +223,17 @@ async fn serve(
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Keeps the past of the metrics, for as long as it is let run.
+async fn sample(history: Arc<History>) {
+    let mut due = tokio::time::interval(History::EVERY);
+    due.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    due.tick().await; // The first is due at once, and the history has its beginning.
+    loop {
+        due.tick().await;
+        history.sample();
+    }
 }
 
 /// Notes that the demo is to be loaded, before the database is made: a crash between the two must not lose it. Whether it was

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, core::Collector, proto};
 
 use crate::{
-    labels::{CacheStatus, PerValue, TurnOutcome},
+    labels::{CacheStatus, LabelValue, PerValue, TurnOutcome},
     metrics::{counter_vec, float_counter_vec, histogram_vec},
     names,
 };
@@ -43,6 +43,79 @@ impl AgentVectors {
             vectors: Arc::clone(self),
         }
     }
+}
+
+/// A count of one agent.
+pub(crate) enum AgentCount<'a> {
+    /// Turns that ended in one way.
+    Turns {
+        failed: bool,
+        turns: u64,
+    },
+    /// How long they took.
+    Durations(&'a proto::Histogram),
+    CacheHits(u64),
+    CacheMisses(u64),
+    /// Of one model.
+    Tokens(u64),
+    /// Of one model.
+    Cost(f64),
+}
+
+impl AgentVectors {
+    /// Tells every count of every agent.
+    pub(crate) fn visit(&self, mut visit: impl FnMut(&str, AgentCount<'_>)) {
+        each(&self.turns, |metric, agent| {
+            let failed = label(metric, "outcome") == TurnOutcome::Failed.as_str();
+            let turns = count(metric);
+            visit(agent, AgentCount::Turns { failed, turns });
+        });
+        each(&self.turn_duration, |metric, agent| {
+            visit(agent, AgentCount::Durations(metric.get_histogram()));
+        });
+        each(&self.cache_requests, |metric, agent| {
+            let requests = count(metric);
+            let is_hit = label(metric, "status") == CacheStatus::Hit.as_str();
+            visit(
+                agent,
+                match is_hit {
+                    true => AgentCount::CacheHits(requests),
+                    false => AgentCount::CacheMisses(requests),
+                },
+            );
+        });
+        each(&self.tokens, |metric, agent| {
+            visit(agent, AgentCount::Tokens(count(metric)))
+        });
+        each(&self.cost, |metric, agent| {
+            visit(agent, AgentCount::Cost(metric.get_counter().get_value()));
+        });
+    }
+}
+
+/// Every metric of a family, with the agent that it is of.
+fn each(family: &impl Collector, mut visit: impl FnMut(&proto::Metric, &str)) {
+    for family in family.collect() {
+        for metric in family.get_metric() {
+            visit(metric, label(metric, "agent"));
+        }
+    }
+}
+
+fn label<'a>(metric: &'a proto::Metric, name: &str) -> &'a str {
+    let found = metric.get_label().iter().find(|label| label.name() == name);
+    found.map_or("", |label| label.value())
+}
+
+/// A counter of whole things.
+fn count(metric: &proto::Metric) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it never was anything but a count, below 2^52"
+    )]
+    let count = metric.get_counter().get_value() as u64;
+    count
 }
 
 /// What is counted for one agent. Made by [`Metrics::agent`](crate::Metrics::agent); keep it where it is used.

@@ -8,6 +8,7 @@
 //! - [`labels`]: label values that are known beforehand;
 //! - [`metrics`]: the registry and a method for each thing that happens;
 //! - [`agent`]: the same for what belongs to one agent;
+//! - [`history`]: what the metrics were a while ago;
 //! - [`live`]: a gauge's share that ends with its owner;
 //! - [`tracing_setup`]: logs, for people or as JSON;
 //! - [`traces`]: the spans of turns, sent to a collector;
@@ -17,6 +18,7 @@ mod agent;
 mod cluster;
 #[cfg(test)]
 mod documents;
+mod history;
 mod labels;
 mod live;
 mod metrics;
@@ -26,6 +28,7 @@ mod traces;
 mod tracing_setup;
 
 pub use agent::{AgentMetrics, UsageMetrics};
+pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, Point, Totals};
 pub use labels::{
     ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, RefusalReason, SecondStageOutcome, SlowConsumerAction,
     SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, Transport, TurnOutcome,

@@ -5,15 +5,17 @@ use std::{sync::Arc, time::Duration};
 use orchestratai_shared::{EventBody, RetrievalStrategy, SignalBody};
 use prometheus::{
     CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector,
+    Registry, TextEncoder, core::Collector, proto,
 };
 
 use crate::{
-    agent::{AgentMetrics, AgentVectors},
+    agent::{AgentCount, AgentMetrics, AgentVectors},
     cluster::ClusterMetrics,
+    history::Gauges,
     labels::{
-        ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PerValue, RefusalReason, SecondStageOutcome,
-        SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, Transport,
+        ActorKind, CacheReceiptOutcome, CacheShareOutcome, LabelValue, Mailbox, PerValue, RefusalReason,
+        SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome,
+        SpanDropReason, Transport,
     },
     live::Live,
     names::{self, MetricDescription},
@@ -372,6 +374,32 @@ impl Metrics {
         for (collection, count) in chunks {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.0.knowledge_chunks.with_label_values(&[collection]).set(count);
+        }
+    }
+
+    /// Tells every count of every agent.
+    pub(crate) fn count_agents(&self, visit: impl FnMut(&str, AgentCount<'_>)) {
+        self.0.agents.visit(visit);
+    }
+
+    /// Tells how long first events took.
+    pub(crate) fn first_events(&self, mut tell: impl FnMut(&proto::Histogram)) {
+        for family in self.0.time_to_first_event.collect() {
+            for metric in family.get_metric() {
+                tell(metric.get_histogram());
+            }
+        }
+    }
+
+    /// What there is just now.
+    pub(crate) fn gauges(&self) -> Gauges {
+        let read = |gauge: &IntGauge| u64::try_from(gauge.get()).unwrap_or(0);
+        Gauges {
+            sessions: read(&self.0.sessions_live),
+            connections: (Transport::ALL.iter())
+                .map(|transport| read(self.0.connections.get(*transport)))
+                .sum(),
+            turns_in_flight: read(&self.0.turns_in_flight),
         }
     }
 

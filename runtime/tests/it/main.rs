@@ -27,6 +27,7 @@ mod full_disk;
 mod monitoring;
 mod order;
 mod outside;
+mod overview;
 mod picture;
 mod rest;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]

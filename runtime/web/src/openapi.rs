@@ -64,7 +64,7 @@ pub(crate) struct DurableEvent {
         rest::agents::list, rest::agents::read, rest::route::route,
         rest::knowledge::search, rest::knowledge::upload, rest::knowledge::list, rest::knowledge::delete,
         rest::health::health, rest::health::services, rest::health::live, rest::health::ready, rest::health::metrics,
-        rest::console::console, rest::docs::document,
+        rest::console::console, rest::overview::overview, rest::docs::document,
     ),
     components(schemas(ErrorBody))
 )]

@@ -6,6 +6,7 @@ pub(crate) mod console;
 pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod knowledge;
+pub(crate) mod overview;
 mod page;
 pub(crate) mod route;
 pub(crate) mod session;
@@ -29,6 +30,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     knowledge::configure(routes);
     route::configure(routes);
     console::configure(routes);
+    overview::configure(routes);
     docs::configure(routes);
 }
 

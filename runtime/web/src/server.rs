@@ -12,7 +12,7 @@ use actix_web::{
 };
 use orchestratai_actors::Gateway;
 use orchestratai_agents::knowledge::Knowledge;
-use orchestratai_telemetry::Metrics;
+use orchestratai_telemetry::{History, Metrics};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -40,6 +40,7 @@ pub fn server(
     gateway: Gateway,
     knowledge: Knowledge,
     metrics: Metrics,
+    history: Arc<History>,
     settings: WebSettings,
     listener: TcpListener,
 ) -> io::Result<Server> {
@@ -55,6 +56,7 @@ pub fn server(
         gateway,
         knowledge,
         metrics,
+        history,
         settings,
         openapi: openapi::document_of(authentication),
         open_connections: Arc::default(),

@@ -8,7 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use orchestratai_actors::{Gateway, Refusal};
 use orchestratai_agents::knowledge::Knowledge;
-use orchestratai_telemetry::{Live, Metrics, Transport};
+use orchestratai_telemetry::{History, Live, Metrics, Transport};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{error::ApiError, settings::WebSettings};
@@ -18,6 +18,8 @@ pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     pub(crate) knowledge: Knowledge,
     pub(crate) metrics: Metrics,
+    /// What the metrics were a while ago.
+    pub(crate) history: Arc<History>,
     pub(crate) settings: WebSettings,
     /// The OpenAPI document as JSON.
     pub(crate) openapi: Bytes,
