@@ -1,6 +1,8 @@
 //! The OpenAPI document: what the API says of itself, and what tests hold it to.
 
 mod failures;
+#[cfg(test)]
+mod generated;
 mod stream;
 
 use bytes::Bytes;
