@@ -7,9 +7,17 @@
 # The token is not optional here: in a container the server must listen beyond loopback, and that it refuses to do without
 # authentication.
 
+FROM node:24-bookworm-slim AS console
+WORKDIR /src
+COPY console/package.json console/package-lock.json console/.npmrc ./
+RUN --mount=type=cache,target=/root/.npm npm ci
+COPY console .
+RUN npm run build
+
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=console /src/dist console/dist
 # `release`, not `dist`: link-time optimisation made the binary no smaller and takes minutes (docs/adr/0005).
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \

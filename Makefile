@@ -16,22 +16,26 @@ help: ## List these targets
 
 # The release profile, for two reasons: what a newcomer meets is as fast as what is deployed, and it is compiled once for
 # `run`, `build` and `bench`. It goes without link-time optimisation, which costs minutes at every link (docs/adr/0005).
-run: build ## Start the server (the first time compiles it; ARGS='--port 9000' and so on)
+run: build ## Start the server and its console (the first time builds both; ARGS='--port 9000' and so on)
 	@exec target/release/orchestratai serve $(ARGS)
 
-build: ## Build the binary target/release/orchestratai
+build: ## Build the binary target/release/orchestratai, with the console in it
 	@scripts/bootstrap build
+	@scripts/console build
 	$(CARGO) build --release $(WHOLE)
 
-test: ## Run every test
+test: ## Run every test, of the server and of the console
 	@scripts/bootstrap
+	scripts/console check
 	$(CARGO) test $(WHOLE)
+	scripts/console e2e
 
 lint: ## Check formatting, lints, scripts and which crates may be in the tree
 	@scripts/bootstrap
 	$(CARGO) fmt --all --check
-	shellcheck scripts/bootstrap scripts/check-openapi scripts/check-crates .ci/run
+	shellcheck scripts/bootstrap scripts/console scripts/check-openapi scripts/check-crates .ci/run
 	scripts/check-crates
+	scripts/console check
 	$(CARGO) clippy $(WHOLE) --all-targets -- --deny warnings
 
 format: ## Format the code
