@@ -70,7 +70,7 @@ pub(crate) enum SessionsCommand {
     List(ListArguments),
     /// Show the snapshot of a session, and whether it agrees with the journal
     Show(SessionArguments),
-    /// Write a whole session as JSON: session, messages, retrieval logs and events, from the journal
+    /// Write a whole session from the journal: as JSON with messages, retrieval logs and events, or as Markdown to be read
     Export(ExportArguments),
 }
 
@@ -102,9 +102,21 @@ pub(crate) struct SessionArguments {
 pub(crate) struct ExportArguments {
     #[command(flatten)]
     pub(crate) of: SessionArguments,
+    /// What to write it as
+    #[arg(long, value_enum, default_value_t = ExportAs::Json)]
+    pub(crate) format: ExportAs,
     /// Write into this file [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// What a session is written as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportAs {
+    /// One JSON object: session, messages, retrieval logs and events
+    Json,
+    /// What was said, by whom, and from which sources
+    Markdown,
 }
 
 /// What to back up, and where to.

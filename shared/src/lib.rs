@@ -9,6 +9,7 @@
 //! - [`time`]: the one shape of a point in time;
 //! - [`content`]: what a user may say, and a confidence;
 //! - [`agent`], [`message`], [`session`]: the objects people see;
+//! - [`feedback`]: what people think of an answer;
 //! - [`retrieval`]: the steps of a turn, as retrieval logs;
 //! - [`event`]: what the server tells: durable events and transient signals;
 //! - [`command`]: what a client asks over WebSocket;
@@ -19,6 +20,7 @@ pub mod command;
 pub mod content;
 pub mod error;
 pub mod event;
+pub mod feedback;
 pub mod id;
 pub mod message;
 pub mod retrieval;
@@ -34,13 +36,14 @@ pub use command::ClientCommand;
 pub use content::{Confidence, MessageContent};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, Failure, FieldError, Invalid};
 pub use event::{Event, EventBody, Signal, SignalBody};
+pub use feedback::{Feedback, Rating};
 pub use id::{AgentId, ApprovalId, ClientMessageId, LogId, MessageId, SessionId, TurnId};
 pub use message::{Citation, Message, MessageRole};
 pub use retrieval::{
     CacheLookup, CacheOutcome, ChunkMetadata, DocumentChunk, DocumentRead, DocumentsRead, Intent, LogData, LogStatus,
     LogType, QueryAnalysis, RetrievalLog, RetrievalStrategy, VectorSearch,
 };
-pub use session::{CacheStatus, ChatMetrics, ChatSession};
+pub use session::{CacheStatus, ChatMetrics, ChatSession, SessionState, SessionSummary, SessionTitle};
 pub use time::Timestamp;
 
 /// Version of the wire contract, as named in the WebSocket subprotocol.

@@ -1,9 +1,11 @@
 //! The one shape of a point in time: RFC 3339, UTC, milliseconds.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::error::Invalid;
 
 /// A point in time, in UTC, to the millisecond; on the wire `2026-01-31T08:00:00.000Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, utoipa::ToSchema)]
@@ -40,6 +42,16 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        DateTime::parse_from_rfc3339(text)
+            .map(|at| at.to_utc().into())
+            .map_err(|_| Invalid::new("must be a time of RFC 3339, such as 2026-01-31T08:00:00.000Z"))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The way in for everything outside: finds the session's shard, admits turns, and reads what is stored.
 
 mod asking;
+mod feedback;
+mod sessions;
 mod turns;
 
 use std::{
@@ -20,7 +22,10 @@ use orchestratai_shared::{
 };
 use orchestratai_store::{EventsPage, NodeId, Page, Store, StoreError};
 use orchestratai_telemetry::{Metrics, TraceParent};
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::{Semaphore, oneshot},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -117,6 +122,8 @@ pub(crate) struct Inner {
     pub(crate) cluster: Option<Cluster>,
     /// Whether the drain waits for no turn any more.
     pub(crate) gave_up: CancellationToken,
+    /// Who may search sessions for a text.
+    pub(crate) searches: Semaphore,
 }
 
 /// The kept handles on one shard's registry.

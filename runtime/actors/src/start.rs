@@ -15,6 +15,7 @@ use orchestratai_agents::{definition::Catalog, routing::Router, turn::Responder}
 use orchestratai_shared::AgentId;
 use orchestratai_store::{RedisAddress, Store};
 use orchestratai_telemetry::Metrics;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -157,5 +158,6 @@ pub fn start(parts: Parts) -> Gateway {
         connections,
         cluster: cluster.get().cloned(),
         gave_up: CancellationToken::new(),
+        searches: Semaphore::new(1),
     })
 }

@@ -23,9 +23,9 @@ use crate::{
     batch::{self, Rows, SessionChange, Step},
     checkpoint::Checkpointer,
     dialect,
-    entity::{erased_session, journal, message, session, turn},
+    entity::{erased_session, feedback, journal, message, session, turn},
     meta,
-    rows::{ROWS_MAX, insert, text, time},
+    rows::{ROWS_MAX, hour, insert, text, time},
     snapshot::embedded,
     statements,
     store::Writer,
@@ -155,11 +155,12 @@ async fn write_rows(
     if rows.journal.is_empty() {
         return Ok(());
     }
-    let organizations = check_order(transaction, &rows.changed, owner).await?;
+    let Checked { organizations, entered } = check_order(transaction, &rows.changed, owner).await?;
     let to_write =
         rows.journal.len() + rows.messages.len() + rows.accepted.len() + rows.ended.len() + rows.changed.len();
     let statements = statements::write(backend, rows, &organizations);
     let written = dialect::execute_all(transaction, statements).await?;
+    dialect::execute_all(transaction, statements::enter_hours(backend, &entered)).await?;
     // All of them but the ends of turns find their rows or fail.
     if written == to_write as u64 {
         Ok(())
@@ -170,8 +171,15 @@ async fn write_rows(
     }
 }
 
-/// Sees that the events of each session follow its last one and that it is the owner who writes, and gives the sessions'
-/// organizations.
+/// What the database says of sessions that are written to.
+struct Checked {
+    organizations: HashMap<SessionId, String>,
+    /// Those that were last active in another hour, with the new one.
+    entered: Vec<(SessionId, i64)>,
+}
+
+/// Sees that the events of each session follow its last one and that it is the owner who writes, and gives what else is to be
+/// known of the sessions.
 ///
 /// [`heads`](crate::heads) has seen to it before, in memory. Here it is asked of the database, under its write lock: it holds
 /// whoever has written there, costs one look-up for each session of the batch, and brings the pages into the cache that the
@@ -181,8 +189,9 @@ async fn check_order(
     transaction: &DatabaseTransaction,
     changed: &BTreeMap<SessionId, SessionChange>,
     owner: Option<NodeId>,
-) -> Result<HashMap<SessionId, String>, StoreError> {
+) -> Result<Checked, StoreError> {
     let mut organizations = HashMap::with_capacity(changed.len());
+    let mut entered = Vec::new();
     let ids: Vec<&SessionId> = changed.keys().collect();
     for ids in ids.chunks(ROWS_MAX) {
         let select = Query::select()
@@ -191,37 +200,44 @@ async fn check_order(
                 session::Column::OrganizationId,
                 session::Column::LastSeq,
                 session::Column::Owner,
+                session::Column::ActiveHour,
             ])
             .from(session::Entity)
             .and_where(Expr::col(session::Column::Id).is_in(ids.iter().map(|id| text(id.0))))
             .lock(LockType::Update)
             .to_owned();
         for row in transaction.query_all(&select).await? {
-            let (id, organization, last_seq, found_owner) = read_row(&row)?;
+            let (id, organization, last_seq, found_owner, active_hour) = read_row(&row)?;
             let session_id = SessionId(id.0);
             check_owner(session_id, found_owner.as_deref(), owner)?;
             let expected = u64::try_from(last_seq).unwrap_or(0) + 1;
-            let found = changed[&session_id].first_seq;
+            let change = &changed[&session_id];
+            let found = change.first_seq;
             if found != expected {
                 return Err(contradiction(format!(
                     "session {session_id} goes on with seq {expected}, not {found}"
                 )));
             }
             organizations.insert(session_id, organization);
+            let hour = hour(change.last_activity);
+            if hour != active_hour {
+                entered.push((session_id, hour));
+            }
         }
     }
     match changed.keys().find(|id| !organizations.contains_key(id)) {
         Some(session_id) => Err(contradiction(format!("session {session_id} does not exist"))),
-        None => Ok(organizations),
+        None => Ok(Checked { organizations, entered }),
     }
 }
 
-fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64, Option<String>), StoreError> {
+fn read_row(row: &QueryResult) -> Result<(TextUuid, String, i64, Option<String>, i64), StoreError> {
     Ok((
         row.try_get_by_index(0)?,
         row.try_get_by_index(1)?,
         row.try_get_by_index(2)?,
         row.try_get_by_index(3)?,
+        row.try_get_by_index(4)?,
     ))
 }
 
@@ -290,6 +306,10 @@ async fn erase(
         .await?;
     turn::Entity::delete_many()
         .filter(turn::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await?;
+    feedback::Entity::delete_many()
+        .filter(feedback::Column::SessionId.eq(id))
         .exec(transaction)
         .await?;
     embedded::erase(transaction, session_id).await?;

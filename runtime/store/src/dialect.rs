@@ -4,6 +4,7 @@
 mod failure;
 pub(crate) mod membership;
 pub(crate) mod postgres;
+mod search;
 
 use std::{path::Path, time::Duration};
 
@@ -18,6 +19,7 @@ use sqlx::{
 };
 
 use crate::Durability;
+pub(crate) use search::holds;
 
 /// How long a statement waits for a lock that another process holds.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -190,6 +192,14 @@ pub(crate) fn create_retrieval_logs(backend: DbBackend) -> &'static str {
      frame.value ->> '$.data.timestamp' AS created_at, frame.value ->> '$.data.status' AS status \
      FROM journal, json_each(journal.payload) AS frame \
      WHERE frame.value ->> '$.type' = 'retrieval_log'"
+}
+
+/// The statement that works out the hour of every session's last activity.
+pub(crate) fn fill_active_hours(backend: DbBackend) -> &'static str {
+    if backend == DbBackend::Postgres {
+        return "UPDATE sessions SET active_hour = floor(extract(epoch FROM last_activity) / 3600)::bigint";
+    }
+    "UPDATE sessions SET active_hour = CAST(strftime('%s', last_activity) AS INTEGER) / 3600"
 }
 
 /// How far a checkpoint goes.

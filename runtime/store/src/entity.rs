@@ -11,6 +11,7 @@
 
 pub(crate) mod document;
 pub(crate) mod erased_session;
+pub(crate) mod feedback;
 pub(crate) mod journal;
 pub(crate) mod message;
 pub(crate) mod meta;

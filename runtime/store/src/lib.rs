@@ -19,6 +19,9 @@
 //!   brings it there; `background`: the thread that does so; `checkpoint`, `write_back`: the bound
 //!   on SQLite's own log, and how to keep it without holding up commits;
 //! - [`record`], [`events`], [`turn`], [`page`]: reading sessions, journal, turns and pages;
+//! - [`session_list`]: sessions as a list, with their titles;
+//! - [`feedback`]: what people think of answers;
+//! - [`export`]: a whole session as a document;
 //! - [`redis_server`]: where Redis is, and connections to it;
 //! - [`redis_log`]: entries that all who have the same Redis read;
 //! - [`snapshot`]: what a session needs to go on, without the journal from its start;
@@ -31,11 +34,14 @@ pub mod bus;
 pub mod document;
 pub mod error;
 pub mod events;
+pub mod export;
+pub mod feedback;
 pub mod node;
 pub mod page;
 pub mod record;
 pub mod redis_log;
 pub mod redis_server;
+pub mod session_list;
 pub mod settings;
 pub mod snapshot;
 pub mod turn;
@@ -73,11 +79,14 @@ pub use document::{
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use events::{EventsPage, StoredFrame};
+pub use export::{ExportFormat, SessionExport};
+pub use feedback::FeedbackGiven;
 pub use node::{Claim, NodeId, NodeSettings, Nodes};
 pub use page::Page;
 pub use record::{AcceptedKey, OpenTurn, SessionRecord};
 pub use redis_log::{LogEvent, LogFull, RedisLog, RedisLogSettings};
 pub use redis_server::RedisAddress;
+pub use session_list::{SessionList, SessionPlace, SessionQuery};
 pub use settings::{Access, Durability, StoreSettings};
 pub use snapshot::{
     EventMark, OpenTurnFrames, Snapshot,

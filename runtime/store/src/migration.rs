@@ -3,6 +3,8 @@
 mod m20261122_000001_core;
 mod m20261127_000002_snapshots;
 mod m20261127_000003_nodes;
+mod m20261127_000004_session_list;
+mod m20261127_000006_feedback;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -15,6 +17,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_core::Migration),
             Box::new(m20261127_000002_snapshots::Migration),
             Box::new(m20261127_000003_nodes::Migration),
+            Box::new(m20261127_000004_session_list::Migration),
+            Box::new(m20261127_000006_feedback::Migration),
         ]
     }
 }

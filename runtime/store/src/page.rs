@@ -93,6 +93,28 @@ pub(crate) async fn last_messages(
     Ok(Page { items, has_more })
 }
 
+/// The first `limit` messages that were brought by events after `after` and up to `last`, oldest first, each with the `seq` of its
+/// event.
+pub(crate) async fn messages_after(
+    store: &Store,
+    id: SessionId,
+    after: u64,
+    last: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Message)>, StoreError> {
+    let rows = message::Entity::find()
+        .filter(message::Column::SessionId.eq(TextUuid(id.0)))
+        .filter(message::Column::Seq.gt(signed(after)))
+        .filter(message::Column::Seq.lte(signed(last)))
+        .order_by_asc(message::Column::Seq)
+        .limit(limit as u64)
+        .all(store.readers())
+        .await?;
+    rows.into_iter()
+        .map(|row| Ok((unsigned(row.seq), read_message(row)?)))
+        .collect()
+}
+
 /// The messages that the events with these `seq` have brought, by `seq`.
 pub(crate) async fn messages_at(
     reader: &impl ConnectionTrait,

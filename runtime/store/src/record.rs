@@ -210,7 +210,7 @@ fn accepted_key(row: &turn::Model) -> AcceptedKey {
     }
 }
 
-fn chat_session(row: session::Model) -> ChatSession {
+pub(crate) fn chat_session(row: session::Model) -> ChatSession {
     ChatSession {
         id: SessionId(row.id.0),
         user_id: row.user_id,

@@ -73,6 +73,11 @@ pub(crate) fn time(at: Timestamp) -> Expr {
     time_value(at).into()
 }
 
+/// The hour that a time lies in, counted from 1970.
+pub(crate) fn hour(at: Timestamp) -> i64 {
+    DateTimeUtc::from(at).timestamp().div_euclid(3_600)
+}
+
 pub(crate) fn number(number: u64) -> Expr {
     signed(number).into()
 }

@@ -14,7 +14,7 @@ use crate::{
     NodeId,
     batch::{EndedTurn, MessageRow, Rows, SessionChange},
     entity::{journal, message, session, signed, turn},
-    rows::{ROWS_MAX, change, insert, number, storable, text, text_value, time, time_value, values_list},
+    rows::{ROWS_MAX, change, hour, insert, number, storable, text, text_value, time, time_value, values_list},
 };
 
 /// Makes sessions, which are their `owner`'s; those that exist are passed over.
@@ -122,7 +122,23 @@ fn change_sessions(backend: DbBackend, changed: &[(SessionId, SessionChange)]) -
     })
 }
 
-const SESSION_COLUMNS: [session::Column; 10] = [
+/// Takes note of a new hour of activity, of the sessions that have come to one. Another statement than that of the totals: SQLite
+/// writes an index for every column that a statement sets, whether its value changes or not.
+pub(crate) fn enter_hours(backend: DbBackend, entered: &[(SessionId, i64)]) -> Vec<Statement> {
+    let chunks = entered.chunks(ROWS_MAX).map(|entered| {
+        let rows = entered.iter().map(|(id, hour)| [text_value(id.0), (*hour).into()]);
+        let update = Query::update()
+            .table(session::Entity)
+            .value(session::Column::ActiveHour, change(2))
+            .from(values_list(rows))
+            .and_where(Expr::col((session::Entity, session::Column::Id)).eq(change(1)))
+            .to_owned();
+        backend.build(&update)
+    });
+    chunks.collect()
+}
+
+const SESSION_COLUMNS: [session::Column; 11] = [
     session::Column::Id,
     session::Column::UserId,
     session::Column::StartTime,
@@ -133,6 +149,7 @@ const SESSION_COLUMNS: [session::Column; 10] = [
     session::Column::OrganizationId,
     session::Column::LastSeq,
     session::Column::Owner,
+    session::Column::ActiveHour,
 ];
 
 const JOURNAL_COLUMNS: [journal::Column; 6] = [
@@ -166,7 +183,7 @@ const TURN_COLUMNS: [turn::Column; 7] = [
     turn::Column::OrganizationId,
 ];
 
-fn session_values(session: &ChatSession, organization: &str, owner: Option<NodeId>) -> [Expr; 10] {
+fn session_values(session: &ChatSession, organization: &str, owner: Option<NodeId>) -> [Expr; 11] {
     [
         text(session.id.0),
         session.user_id.clone().into(),
@@ -178,6 +195,7 @@ fn session_values(session: &ChatSession, organization: &str, owner: Option<NodeI
         organization.into(),
         number(0),
         owner.map(|owner| owner.to_string()).into(),
+        hour(session.last_activity).into(),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use orchestratai_shared::Rating;
 use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, core::Collector, proto};
 
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 pub(crate) struct AgentVectors {
     turns: IntCounterVec,
     turn_parts: IntCounterVec,
+    feedback: IntCounterVec,
     turn_duration: HistogramVec,
     cache_requests: IntCounterVec,
     tokens: IntCounterVec,
@@ -26,11 +28,17 @@ impl AgentVectors {
         Self {
             turns: counter_vec(registry, &names::TURNS),
             turn_parts: counter_vec(registry, &names::TURN_PARTS),
+            feedback: counter_vec(registry, &names::FEEDBACK),
             turn_duration: histogram_vec(registry, &names::TURN_DURATION, names::SECONDS_BUCKETS),
             cache_requests: counter_vec(registry, &names::CACHE_REQUESTS),
             tokens: counter_vec(registry, &names::TOKENS),
             cost: float_counter_vec(registry, &names::COST),
         }
+    }
+
+    /// Somebody has rated an answer.
+    pub(crate) fn rated(&self, agent: &str, rating: Rating) {
+        self.feedback.with_label_values(&[agent, rating.as_str()]).inc();
     }
 
     pub(crate) fn resolve(self: &Arc<Self>, agent: &str) -> AgentMetrics {

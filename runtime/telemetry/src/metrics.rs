@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orchestratai_shared::{EventBody, RetrievalStrategy, SignalBody};
+use orchestratai_shared::{AgentId, EventBody, Rating, RetrievalStrategy, SignalBody};
 use prometheus::{
     CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder, core::Collector, proto,
@@ -348,6 +348,11 @@ impl Metrics {
     /// So many spans were lost.
     pub(crate) fn spans_dropped(&self, reason: SpanDropReason, count: u64) {
         self.0.trace_spans_dropped.get(reason).inc_by(count);
+    }
+
+    /// Somebody has rated an answer of an agent.
+    pub fn rated(&self, agent: &AgentId, rating: Rating) {
+        self.0.agents.rated(agent.as_str(), rating);
     }
 
     /// A request was answered. `route` is the pattern that it matched, never its path.

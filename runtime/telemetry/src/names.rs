@@ -109,6 +109,8 @@ metrics! {
         "From the receipt of the message to the commit of the turn's terminal event.";
     TURN_PARTS = Counter "turn_parts_total" [AGENT, OUTCOME] Count
         "Parts of turns that several agents answer together, by the agent that had the part; such a turn counts once beside.";
+    FEEDBACK = Counter "feedback_total" [AGENT, label("rating", "up, down")] Count
+        "Ratings that people gave to answers, by the agent that answered; one that is changed counts again.";
     TURNS_IN_FLIGHT = Gauge "turns_in_flight" [] Count
         "Turns that are accepted and have not ended, queued ones included.";
     TURNS_RESUMED = Counter "turns_resumed_total" [] Count

@@ -202,7 +202,7 @@ async fn wrong_methods_addresses_ids_and_parameters_are_told_apart() {
         (Method::DELETE, "/api/chat", "POST"),
         (Method::POST, "/api/health", "GET, HEAD"),
         (Method::PATCH, "/api/agents", "GET, HEAD"),
-        (Method::PUT, &format!("/api/session/{ID}"), "GET, HEAD, DELETE"),
+        (Method::PUT, &format!("/api/session/{ID}"), "GET, HEAD, PATCH, DELETE"),
         (Method::GET, &format!("/api/chat/{ID}/cancel"), "POST"),
         (Method::GET, "/api/chat/stream/initiate", "POST"),
         (Method::POST, "/api/ws", "GET"),

@@ -23,6 +23,7 @@ mod crash;
 mod database_server;
 mod deployment;
 mod evaluating;
+mod feedback;
 mod full_disk;
 mod monitoring;
 mod order;
@@ -33,6 +34,7 @@ mod rest;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]
 mod server;
 mod serving;
+mod session_list;
 mod sessions_command;
 mod shared_cache;
 mod slow_clients;

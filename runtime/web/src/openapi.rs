@@ -63,6 +63,8 @@ pub(crate) struct DurableEvent {
         rest::chat::chat, sse::chat::start, sse::chat::initiate, sse::chat::follow, rest::chat::cancel,
         rest::session::create, rest::session::read, rest::session::erase,
         rest::session::messages, rest::session::logs, rest::session::events,
+        rest::sessions::list, rest::sessions::rename, rest::sessions::export,
+        rest::feedback::put, rest::feedback::remove, rest::feedback::list,
         rest::agents::list, rest::agents::read, rest::route::route,
         rest::knowledge::search, rest::knowledge::upload, rest::knowledge::list, rest::knowledge::delete,
         rest::health::health, rest::health::services, rest::health::live, rest::health::ready, rest::health::metrics,
@@ -110,7 +112,13 @@ fn everywhere(document: &mut Document, authentication: Authentication) {
     }
     for (path, item) in &mut document.paths.paths {
         let wants_token = authentication == Authentication::Token && !token::is_open(path);
-        let methods = [&mut item.get, &mut item.post, &mut item.delete];
+        let methods = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
         for operation in methods.into_iter().flatten() {
             if let Some(RefOr::T(body)) = &mut operation.request_body
                 && let Some(RefOr::T(form)) = body.content.get_mut("multipart/form-data")

@@ -4,12 +4,14 @@ pub(crate) mod agents;
 pub(crate) mod chat;
 pub(crate) mod console;
 pub(crate) mod docs;
+pub(crate) mod feedback;
 pub(crate) mod health;
 pub(crate) mod knowledge;
 pub(crate) mod overview;
 mod page;
 pub(crate) mod route;
 pub(crate) mod session;
+pub(crate) mod sessions;
 mod upload;
 
 use actix_web::{
@@ -25,6 +27,8 @@ pub(crate) use page::PageQuery;
 pub(crate) fn configure(routes: &mut ServiceConfig) {
     health::configure(routes);
     session::configure(routes);
+    sessions::configure(routes);
+    feedback::configure(routes);
     chat::configure(routes);
     agents::configure(routes);
     knowledge::configure(routes);

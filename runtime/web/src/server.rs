@@ -101,7 +101,14 @@ fn cors(gate: &Arc<Gate>) -> Cors {
                 _ => gate.allows(origin),
             })
         })
-        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::DELETE])
+        .allowed_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
         .allowed_headers([
             header::ACCEPT,
             header::AUTHORIZATION,

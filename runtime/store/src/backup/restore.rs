@@ -101,6 +101,7 @@ pub async fn restore(settings: &StoreSettings, input: impl Read) -> Result<Resto
 #[cfg(test)]
 mod tests {
     use orchestratai_shared::{SessionId, Timestamp};
+    use sea_orm::EntityTrait;
 
     use super::*;
     use crate::{
@@ -110,6 +111,8 @@ mod tests {
             row::Cell,
             table,
         },
+        entity::session,
+        rows,
     };
 
     /// A backup with one session.
@@ -117,7 +120,12 @@ mod tests {
         let now = Timestamp::now();
         let origin = BackupOrigin::new("0.0.1", schema.to_owned(), "before".to_owned(), now, 7);
         let mut archive = ArchiveWriter::new(Vec::new(), origin).unwrap();
-        archive.begin_table(table::table("sessions").unwrap()).unwrap();
+        let now_there = table::table("sessions").unwrap();
+        let was_there = table::Table {
+            name: now_there.name,
+            columns: &now_there.columns[..9],
+        };
+        archive.begin_table(&was_there).unwrap();
         let text = |text: &str| Cell::Text(text.to_owned());
         let row = [
             text(&session.to_string()),
@@ -145,8 +153,10 @@ mod tests {
         let store = Store::open(&settings).await.unwrap();
         assert!(store.session(session).await.unwrap().is_some());
         assert_eq!(store.knowledge_revision().await.unwrap(), 7);
-        // The schema that came later is there.
+        // The schema that came later is there, and filled: what was active long ago stands behind what is active now.
         assert!(store.rehydrate(session, 1).await.unwrap().is_some());
+        let row = session::Entity::find().one(store.readers()).await.unwrap().unwrap();
+        assert_eq!(row.active_hour, rows::hour(row.last_activity.into()));
         store.close().await.unwrap();
         let names: Vec<_> = std::fs::read_dir(folder.path())
             .unwrap()

@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// All of them, in the order in which they are copied. Snapshots of sessions are no part: they are caches of the journal.
-pub(super) const TABLES: [Table; 7] = [
+pub(super) const TABLES: [Table; 8] = [
     Table {
         name: "sessions",
         columns: &[
@@ -42,6 +42,8 @@ pub(super) const TABLES: [Table; 7] = [
             integer("message_count"),
             text("organization_id"),
             integer("last_seq"),
+            text("title"),
+            integer("active_hour"),
         ],
     },
     Table {
@@ -78,6 +80,17 @@ pub(super) const TABLES: [Table; 7] = [
             integer("accepted_seq"),
             integer("ended_seq"),
             time("ended_at"),
+            text("organization_id"),
+        ],
+    },
+    Table {
+        name: "feedback",
+        columns: &[
+            text("message_id"),
+            text("session_id"),
+            text("rating"),
+            text("reason"),
+            time("at"),
             text("organization_id"),
         ],
     },

@@ -19,6 +19,10 @@ pub struct Model {
     pub last_seq: i64,
     /// The node that may write it, where several share the database.
     pub owner: Option<String>,
+    /// What people call it.
+    pub title: Option<String>,
+    /// The hour of `last_activity`, counted from 1970: see the migration that made it.
+    pub active_hour: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use orchestratai_shared::SessionId;
+use orchestratai_shared::{SessionId, SessionTitle};
 use orchestratai_store::{
     BackupContents, DocumentChanges, NewDocument, OpenError, RestoreError, Restored, Store, Write, back_up,
     check_backup, restore,
@@ -79,6 +79,8 @@ async fn fill(store: &Store) -> Vec<Conversation> {
         batch.extend(end.map(|end| talk.append(vec![end])));
     }
     store.commit(batch).await.unwrap();
+    let title = SessionTitle::parse("A \"title\"").unwrap();
+    store.set_session_title(talks[0].id, Some(&title)).await.unwrap();
     let erased = talks.remove(3);
     let erase = Write::EraseSession { session_id: erased.id };
     store.commit(vec![erase]).await.unwrap();
@@ -126,6 +128,10 @@ async fn every_row_comes_back_on_either_engine_and_the_epoch_is_new(home: Home) 
             assert_eq!(
                 opened.rehydrate(talk.id, 99).await.unwrap(),
                 store.rehydrate(talk.id, 99).await.unwrap()
+            );
+            assert_eq!(
+                opened.session_summary(talk.id).await.unwrap(),
+                store.session_summary(talk.id).await.unwrap()
             );
         }
         assert_eq!(opened.knowledge_revision().await.unwrap(), 2);

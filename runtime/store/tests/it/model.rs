@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use orchestratai_shared::{EventBody, LogId, Message, SessionId, TurnId};
-use orchestratai_store::{JournalEntry, Store, Write};
+use orchestratai_shared::{EventBody, LogId, Message, SessionId, SessionState, SessionTitle, TurnId};
+use orchestratai_store::{DEFAULT_ORGANIZATION, JournalEntry, SessionQuery, Store, Write};
 use proptest::prelude::*;
 
 use crate::{conversation::Conversation, home::Home};
@@ -18,6 +18,8 @@ pub(crate) enum Step {
     Cancel(usize, bool),
     Erase(usize),
     Commit,
+    /// A title, or none.
+    Name(usize, Option<u8>),
     /// A batch that must be refused, with what has gathered before it.
     Bad(usize),
     Reopen,
@@ -35,6 +37,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         2 => (session.clone(), any::<bool>()).prop_map(|(n, kept)| Step::Cancel(n, kept)),
         1 => session.clone().prop_map(Step::Erase),
         6 => Just(Step::Commit),
+        1 => (session.clone(), any::<Option<u8>>()).prop_map(|(n, title)| Step::Name(n, title)),
         1 => session.prop_map(Step::Bad),
         1 => Just(Step::Reopen),
         2 => Just(Step::Crash),
@@ -52,6 +55,9 @@ struct Expected {
     turns: Vec<(TurnId, u64, Option<u64>)>,
     tokens: u64,
     erased_through: u64,
+    /// How often there was one of this id before.
+    erased: u32,
+    title: Option<SessionTitle>,
 }
 
 impl Expected {
@@ -142,6 +148,7 @@ impl World {
                 let erased_through = expected.erased_through.max(expected.frames.len() as u64);
                 *expected = Expected {
                     erased_through,
+                    erased: expected.erased + 1,
                     ..Expected::default()
                 };
                 talk.seq = 0;
@@ -150,6 +157,20 @@ impl World {
             Step::Commit | Step::Reopen | Step::Crash => {
                 store.commit(std::mem::take(&mut self.pending)).await.unwrap();
                 self.committed = self.expected.clone();
+            }
+            Step::Name(session, number) => {
+                let id = self.talks[session].id;
+                let title = number.map(|number| SessionTitle::parse(&format!("Title {number}")).unwrap());
+                let committed = self.committed.get_mut(&id).unwrap();
+                let is_named = store.set_session_title(id, title.as_ref()).await.unwrap();
+                assert_eq!(is_named, committed.exists);
+                if is_named {
+                    let expected = self.expected.get_mut(&id).unwrap();
+                    if expected.erased == committed.erased {
+                        expected.title.clone_from(&title);
+                    }
+                    committed.title = title;
+                }
             }
             Step::Bad(session) => {
                 let mut wrong = Conversation::new();
@@ -163,6 +184,7 @@ impl World {
     }
 
     pub(crate) async fn check(&self, store: &Store) {
+        self.check_list(store).await;
         for talk in &self.talks {
             let expected = &self.committed[&talk.id];
             let record = store.rehydrate(talk.id, 1_000).await.unwrap();
@@ -175,6 +197,10 @@ impl World {
             let logs = store.logs(talk.id, 1_000, None).await.unwrap();
             assert_eq!(logs.items.iter().map(|log| log.id).collect::<Vec<_>>(), expected.logs);
             let Some(record) = record else { continue };
+            let summary = store.session_summary(talk.id).await.unwrap().unwrap();
+            assert_eq!(summary.title, expected.title);
+            let is_running = expected.turns.iter().any(|turn| turn.2.is_none());
+            assert_eq!(summary.state == SessionState::Running, is_running);
             assert_eq!(record.last_seq, expected.frames.len() as u64);
             assert_eq!(record.session.total_tokens, expected.tokens);
             assert_eq!(record.session.message_count, expected.messages.len() as u64);
@@ -217,6 +243,34 @@ impl World {
                 );
             }
         }
+    }
+}
+
+impl World {
+    /// The list has every session, the latest activity first.
+    async fn check_list(&self, store: &Store) {
+        let query = SessionQuery {
+            organization: DEFAULT_ORGANIZATION.to_owned(),
+            limit: 9,
+            after: None,
+            text: None,
+        };
+        let listed = store.sessions(&query).await.unwrap().sessions;
+        let mut expected = Vec::new();
+        for talk in &self.talks {
+            expected.extend(
+                store
+                    .session(talk.id)
+                    .await
+                    .unwrap()
+                    .map(|session| (session.last_activity, session.id)),
+            );
+        }
+        expected.sort_by(|one, other| other.cmp(one));
+        let listed = listed
+            .iter()
+            .map(|summary| (summary.session.last_activity, summary.session.id));
+        assert!(listed.eq(expected));
     }
 }
 

@@ -6,12 +6,12 @@ use actix_web::{
     web::{self, Data, Path, ServiceConfig},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use orchestratai_shared::{ChatSession, LogId, Message, MessageId, RetrievalLog, SessionId, Timestamp};
+use orchestratai_shared::{LogId, Message, MessageId, RetrievalLog, SessionId, SessionSummary, Timestamp};
 use orchestratai_store::EventsPage;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{PageQuery, get, path_id, resource};
+use super::{PageQuery, get, path_id, resource, sessions};
 use crate::{
     error::ApiError,
     fields::{Fields, SEQ_MAX, whole},
@@ -25,8 +25,9 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     routes
         .service(resource("/api/session", "POST").route(web::post().to(create)))
         .service(
-            resource("/api/session/{session_id}", "GET, HEAD, DELETE")
+            resource("/api/session/{session_id}", "GET, HEAD, PATCH, DELETE")
                 .route(get().to(read))
+                .route(web::patch().to(sessions::rename))
                 .route(web::delete().to(erase)),
         )
         .service(only_get("/api/session/{session_id}/messages").route(get().to(messages)))
@@ -95,14 +96,14 @@ pub(crate) async fn create(site: Data<Site>) -> Result<HttpResponse, ApiError> {
         }))
 }
 
-/// A session with its totals.
+/// A session with its totals, as the list of sessions has it.
 #[utoipa::path(
     get, path = "/api/session/{session_id}", operation_id = "getSession", tag = "sessions",
     params(("session_id" = SessionId, Path, description = "The session.")),
-    responses((status = 200, description = "The session.", body = ChatSession), Invalid, NotFound, Busy, Unexpected)
+    responses((status = 200, description = "The session.", body = SessionSummary), Invalid, NotFound, Busy, Unexpected)
 )]
 pub(crate) async fn read(site: Data<Site>, path: Path<String>) -> Result<HttpResponse, ApiError> {
-    let session = site.gateway.session(session_id(&path)?).await?;
+    let session = site.gateway.session_summary(session_id(&path)?).await?;
     Ok(HttpResponse::Ok().json(session.ok_or_else(no_session)?))
 }
 
@@ -226,7 +227,7 @@ fn events_body(page: &EventsPage) -> Bytes {
     body.freeze()
 }
 
-fn session_id(raw: &str) -> Result<SessionId, ApiError> {
+pub(super) fn session_id(raw: &str) -> Result<SessionId, ApiError> {
     path_id("session_id", raw)
 }
 

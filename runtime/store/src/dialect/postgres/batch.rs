@@ -13,7 +13,7 @@ use crate::{
     NodeId, StoreError,
     batch::{AcceptedTurn, EndedTurn, JournalRow, MessageRow, Rows},
     entity::signed,
-    rows::storable,
+    rows::{hour, storable},
     statements::role_text,
 };
 
@@ -30,8 +30,8 @@ macro_rules! write_rows {
             "
 WITH
 change AS (
-    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::bigint[])
-    AS change (id, first_seq, last_seq, last_activity, tokens, cost, messages)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::bigint[], $41::bigint[])
+    AS change (id, first_seq, last_seq, last_activity, tokens, cost, messages, active_hour)
 ),
 changed AS (
     UPDATE sessions SET
@@ -39,7 +39,8 @@ changed AS (
         last_activity = change.last_activity,
         total_tokens = sessions.total_tokens + change.tokens,
         total_cost = sessions.total_cost + change.cost,
-        message_count = sessions.message_count + change.messages
+        message_count = sessions.message_count + change.messages,
+        active_hour = change.active_hour
     FROM change
     WHERE sessions.id = ANY (ARRAY[change.id]) AND sessions.last_seq = change.first_seq - 1
         AND ($39::text IS NULL OR sessions.owner = $39)
@@ -47,7 +48,8 @@ changed AS (
 ),
 created AS (
     INSERT INTO sessions
-        (id, user_id, start_time, last_activity, total_tokens, total_cost, message_count, organization_id, last_seq, owner)
+        (id, user_id, start_time, last_activity, total_tokens, total_cost, message_count, organization_id, last_seq, owner,
+        active_hour)
     SELECT
         new.id,
         new.user_id,
@@ -58,10 +60,12 @@ created AS (
         new.message_count + COALESCE(change.messages, 0),
         new.organization_id,
         COALESCE(change.last_seq, 0),
-        $39
+        $39,
+        COALESCE(change.active_hour, new.active_hour)
     FROM unnest(
-        $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::float8[], $14::bigint[], $15::text[]
-    ) AS new (id, user_id, start_time, last_activity, total_tokens, total_cost, message_count, organization_id)
+        $8::text[], $9::text[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::float8[], $14::bigint[], $15::text[],
+        $42::bigint[]
+    ) AS new (id, user_id, start_time, last_activity, total_tokens, total_cost, message_count, organization_id, active_hour)
     LEFT JOIN change ON change.id = new.id
     WHERE COALESCE(change.first_seq, 1) = 1
     ON CONFLICT (id) DO NOTHING
@@ -169,6 +173,8 @@ pub(crate) async fn commit_rows(
     let done = query
         .bind(writer.map(|writer| writer.to_string()))
         .bind(batch_id)
+        .bind(column(&changed, |(_, change)| hour(change.last_activity)))
+        .bind(column(created, |(new, _)| hour(new.last_activity)))
         .execute(connection.get_postgres_connection_pool());
     match done.await.map_err(refusal)?.rows_affected() {
         1 => Ok(()),
@@ -283,7 +289,7 @@ mod tests {
         ] {
             journal.execute_unprepared(statement).await.unwrap();
         }
-        let explain = format!("EXPLAIN EXECUTE commit_rows ({arrays}NULL, 'a batch')");
+        let explain = format!("EXPLAIN EXECUTE commit_rows ({arrays}NULL, 'a batch', '{{}}', '{{}}')");
         let rows = journal.query_all_raw(Statement::from_string(DbBackend::Postgres, explain));
         let plan: Vec<String> = (rows.await.unwrap().iter())
             .map(|row| row.try_get_by_index(0).unwrap())
