@@ -28,7 +28,6 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
 /// How far back to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes the query")]
 pub(crate) struct OverviewQuery {
     /// How far back to look.
     window: Option<Window>,
