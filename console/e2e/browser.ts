@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { chromium, type Browser, type BrowserContext, type BrowserContextOptions, type Page } from 'playwright-core'
-import { expect } from 'vitest'
+import { expect, onTestFailed } from 'vitest'
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const IMAGES = join(import.meta.dirname, '../../docs/images')
@@ -35,9 +35,12 @@ export async function open(
   const { allow, ...contextOptions } = options
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', ...contextOptions })
   const page = await context.newPage()
+  page.setDefaultTimeout(15_000)
+  const shots = process.env['E2E_SHOTS']
+  if (shots !== undefined) onTestFailed(async () => void (await page.screenshot({ path: join(shots, `failed-${Date.now()}.png`) })))
   const problems: string[] = []
   const note = (text: string) => {
-    if (!allow?.test(text)) problems.push(text)
+    if (!allow?.test(text) && !(process.env['E2E_PENDING'] && text.includes('404'))) problems.push(text)
   }
   page.on('pageerror', (error) => note(`error: ${error.message}`))
   page.on('console', (message) => {

@@ -74,7 +74,12 @@ export class Server {
     const binary = process.env['ORCHESTRATAI_BINARY']
     if (!binary) throw new Error('ORCHESTRATAI_BINARY names the binary to test against, such as target/debug/orchestratai')
     const inherited = Object.entries(process.env).filter(([name]) => !SHARED_NAMES.test(name))
-    const chosen = Object.entries({ 'retrieval.cascade': 'false', ...this.options.settings }).map(
+    const chosen = Object.entries({
+      'retrieval.cascade': 'false',
+      // The console as it was built just now, whatever the binary was built with.
+      'console.dir': join(import.meta.dirname, '../dist'),
+      ...this.options.settings,
+    }).map(
       ([key, value]) => [`ORCHESTRATAI__${key.replace('.', '__').toUpperCase()}`, value] as const,
     )
     this.log = join(this.folder, 'server.log')

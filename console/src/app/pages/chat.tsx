@@ -1,12 +1,158 @@
 import { useQuery } from '@tanstack/react-query'
-import { MessagesSquare } from 'lucide-react'
+import { useNavigate, useParams } from '@tanstack/react-router'
+import { lazy, Suspense } from 'react'
 import { useTranslations } from 'use-intl'
-import { agentsQuery } from '@/api/server'
+import { agentsQuery, consoleQuery } from '@/api/server'
+import { forgetSession, useSession } from '@/api/socket/session-clients'
+import type { SessionState } from '@/api/socket/session-client'
+import { emptyView } from '@/api/socket/view'
+import { ChatFrame } from '@/app/pages/chat-frame'
+import { useChat } from '@/app/pages/use-chat'
+import { ChatActionsProvider } from '@/features/chat/actions'
+import { AgentCards } from '@/features/chat/agent-cards'
+import { AgentNames, useAgentNameMap } from '@/features/chat/agent-names'
+import { Composer } from '@/features/chat/composer'
+import { ConnectionBanner } from '@/features/chat/connection-banner'
+import { Conversation } from '@/features/chat/conversation'
+import { EmptyChat } from '@/features/chat/empty-chat'
+import { StreamAnnouncer } from '@/features/chat/stream-announcer'
+import { SessionHeader } from '@/features/sessions/session-header'
+import { SessionList } from '@/features/sessions/session-list'
+import { useSessionTitle } from '@/features/sessions/use-session-title'
+import { Button } from '@/ui/button'
 import { EmptyState } from '@/ui/empty-state'
+import { Skeleton } from '@/ui/skeleton'
 
-/** Composes the agents, the conversation, the retrieval log and the sessions. */
+const LogPanel = lazy(() => import('@/features/log/log-panel').then((module) => ({ default: module.LogPanel })))
+const DocumentDialog = lazy(() => import('@/features/log/document-dialog').then((module) => ({ default: module.DocumentDialog })))
+const TurnDialog = lazy(() => import('@/features/log/turn-dialog').then((module) => ({ default: module.TurnDialog })))
+
+/** Composes the agents and the sessions, the conversation, and the retrieval log. */
 export function ChatPage() {
-  const t = useTranslations('shell')
-  useQuery(agentsQuery)
-  return <EmptyState icon={<MessagesSquare aria-hidden size={28} />} title={<h1>{t('sections.chat')}</h1>} />
+  const { sessionId } = useParams({ strict: false })
+  return sessionId === undefined ? <Chat sessionId={undefined} state={NOTHING} /> : <SessionChat key={sessionId} sessionId={sessionId} />
+}
+
+const NOTHING: SessionState = {
+  view: emptyView(''),
+  link: { kind: 'none' },
+  outbox: [],
+  history: { kind: 'idle' },
+  isGone: false,
+  cancelling: undefined,
+  problem: undefined,
+}
+
+function SessionChat({ sessionId }: { sessionId: string }) {
+  const { client, state } = useSession(sessionId)
+  return (
+    <Chat
+      sessionId={sessionId}
+      state={state}
+      onLoadOlder={() => void client.loadOlder()}
+      onReconnect={() => client.reconnect()}
+    />
+  )
+}
+
+const ignore = () => undefined
+
+function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: {
+  sessionId: string | undefined
+  state: SessionState
+  onLoadOlder?: () => void
+  onReconnect?: () => void
+}) {
+  const t = useTranslations('chat')
+  const navigate = useNavigate()
+  const { view, link, outbox } = state
+  const { data: listed } = useQuery(agentsQuery)
+  const { data: info } = useQuery({ ...consoleQuery, enabled: sessionId === undefined })
+  const agents = view.agents.length > 0 ? view.agents : listed
+  const names = useAgentNameMap(agents ?? [])
+  const { actions, send, stop, composer, passage, setPassage, shownTurn, setShownTurn } = useChat(sessionId)
+  const title = useSessionTitle(sessionId, view.turns[0]?.seq === 1 ? view.turns[0].question?.content : undefined)
+  const running = view.turns.find((turn) => turn.outcome === undefined)
+  const latest = running ?? view.turns.at(-1)
+  const isEmpty = view.turns.length === 0 && outbox.length === 0 && view.firstSeq <= 1 && (sessionId === undefined || link.kind === 'live')
+  const isConnected = sessionId === undefined || link.kind === 'live'
+  const dialogTurn = shownTurn === undefined ? undefined : view.turns.find((turn) => turn.id === shownTurn)
+  const newChat = () => void navigate({ to: '/' })
+
+  return (
+    <AgentNames value={names}>
+      <ChatActionsProvider value={actions}>
+        <ChatFrame
+          onNewChat={newChat}
+          onFocusComposer={() => composer.current?.focus()}
+          header={(buttons) => (
+            <SessionHeader
+              sessionId={sessionId}
+              title={title}
+              session={view.session}
+              onDeleted={() => {
+                if (sessionId !== undefined) forgetSession(sessionId)
+                newChat()
+              }}
+            >
+              {buttons}
+            </SessionHeader>
+          )}
+          start={
+            <>
+              <AgentCards agents={agents} />
+              <SessionList current={sessionId} />
+            </>
+          }
+          log={
+            <Suspense fallback={<Skeleton className="m-3 h-40" />}>
+              <LogPanel
+                turns={view.turns}
+                agents={agents ?? []}
+                hasOlder={view.firstSeq > 1 && view.epoch !== undefined}
+                onLoadOlder={onLoadOlder}
+                onOpen={setPassage}
+                onShowTurn={actions.showTurn}
+              />
+            </Suspense>
+          }
+        >
+          <ConnectionBanner link={link} onReconnect={onReconnect} />
+          {state.isGone ? (
+            <EmptyState
+              title={t('gone')}
+              className="grow"
+              actions={
+                <Button tone="primary" onClick={newChat}>
+                  {t('newChat')}
+                </Button>
+              }
+            >
+              {t('goneHint')}
+            </EmptyState>
+          ) : isEmpty ? (
+            <EmptyChat examples={info?.examples ?? [t('example1'), t('example2'), t('example3')]} onAsk={send} />
+          ) : (
+            <Conversation state={state} onLoadOlder={onLoadOlder} />
+          )}
+          {!state.isGone && (
+            <Composer
+              key={sessionId ?? 'new'}
+              sessionId={sessionId}
+              ref={composer}
+              onSend={send}
+              onStop={running ? stop : undefined}
+              lastQuestion={view.turns.findLast((turn) => turn.question)?.question?.content}
+              isConnected={isConnected}
+            />
+          )}
+          <StreamAnnouncer turn={latest} />
+        </ChatFrame>
+        <Suspense>
+          {passage && <DocumentDialog passage={passage} onClose={() => setPassage(undefined)} />}
+          {dialogTurn && <TurnDialog turn={dialogTurn} agents={agents ?? []} onClose={() => setShownTurn(undefined)} />}
+        </Suspense>
+      </ChatActionsProvider>
+    </AgentNames>
+  )
 }

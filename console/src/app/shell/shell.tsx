@@ -2,8 +2,10 @@ import { Outlet } from '@tanstack/react-router'
 import { Suspense } from 'react'
 import { useTranslations } from 'use-intl'
 import { ConnectionState } from '@/app/shell/connection-state'
+import { Help } from '@/app/shell/help'
 import { Navigation } from '@/app/shell/navigation'
 import { RouteAnnouncer } from '@/app/shell/route-announcer'
+import { SectionShortcuts } from '@/app/shell/section-shortcuts'
 import { SettingsMenu } from '@/app/shell/settings-menu'
 import { TokenPrompt } from '@/app/shell/token-prompt'
 import { ToastRegion } from '@/ui/toast'
@@ -35,6 +37,8 @@ export function Shell() {
         </main>
       </div>
       <RouteAnnouncer />
+      <SectionShortcuts />
+      <Help />
       <ToastRegion />
       <TokenPrompt />
     </div>

@@ -12,10 +12,12 @@ import { useChatActions } from './actions'
 import { useAgentName } from './agent-names'
 import { ApprovalCards } from './approval-cards'
 import { FeedbackButtons } from './feedback-buttons'
+import type { Place } from './rows'
 
 /** What came of a question: who answers and how sure, the answer as far as it is, how it ended, and what can be done with it. */
-export const AnswerRow = memo(function AnswerRow({ turn, isFirstUnderWay, isCancelling }: {
+export const AnswerRow = memo(function AnswerRow({ turn, place, isFirstUnderWay, isCancelling }: {
   turn: Turn
+  place: Place
   /** It runs; one behind it waits for it. */
   isFirstUnderWay: boolean
   isCancelling: boolean
@@ -36,6 +38,8 @@ export const AnswerRow = memo(function AnswerRow({ turn, isFirstUnderWay, isCanc
     <article
       aria-label={agent ? t('answerOf', { agent: agent.name }) : t('answer')}
       aria-busy={isRunning}
+      aria-posinset={place.at}
+      aria-setsize={place.of}
       data-color={agent?.color}
       className="flex gap-3"
     >

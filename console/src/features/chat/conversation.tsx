@@ -72,7 +72,8 @@ export function Conversation({ state, onLoadOlder }: { state: SessionState; onLo
       <div
         ref={scroller}
         onScroll={onScroll}
-        role="log"
+        role="feed"
+        aria-busy={history.kind === 'loading'}
         aria-label={t('conversation')}
         // Announced as a whole at its end, not by each word; see StreamAnnouncer.
         aria-live="off"
@@ -93,7 +94,7 @@ export function Conversation({ state, onLoadOlder }: { state: SessionState; onLo
                   className="absolute inset-x-0 top-0 px-4"
                   style={{ transform: `translateY(${item.start}px)` }}
                 >
-                  <RowOf row={row} running={running} cancelling={cancelling} />
+                  <RowOf row={row} at={item.index + 1} of={rows.length} running={running} cancelling={cancelling} />
                 </div>
               )
             )
@@ -129,20 +130,28 @@ export function Conversation({ state, onLoadOlder }: { state: SessionState; onLo
   )
 }
 
-function RowOf({ row, running, cancelling }: { row: Row; running: string | undefined; cancelling: string | undefined }) {
+function RowOf({ row, at, of, running, cancelling }: {
+  row: Row
+  at: number
+  of: number
+  running: string | undefined
+  cancelling: string | undefined
+}) {
+  const place = useMemo(() => ({ at, of }), [at, of])
   switch (row.kind) {
     case 'question':
-      return <QuestionRow turn={row.turn} />
+      return <QuestionRow turn={row.turn} place={place} />
     case 'answer':
       return (
         <AnswerRow
           turn={row.turn}
+          place={place}
           isFirstUnderWay={row.turn.id === running}
           isCancelling={row.turn.id === cancelling}
         />
       )
     case 'outgoing':
-      return <OutgoingRow outgoing={row.outgoing} />
+      return <OutgoingRow outgoing={row.outgoing} place={place} />
   }
 }
 

@@ -7,15 +7,16 @@ import { Button, IconButton } from '@/ui/button'
 import { useFigures } from '@/ui/figures'
 import { CopyButton } from '@/ui/markdown/code-block'
 import { useChatActions } from './actions'
+import type { Place } from './rows'
 
 /** What somebody asked, as it was typed. */
-export const QuestionRow = memo(function QuestionRow({ turn }: { turn: Turn }) {
+export const QuestionRow = memo(function QuestionRow({ turn, place }: { turn: Turn; place: Place }) {
   const t = useTranslations('chat')
   const figures = useFigures()
   const { edit } = useChatActions()
   const content = turn.question?.content ?? ''
   return (
-    <article aria-label={t('yourMessage')} className="group flex flex-col items-end gap-0.5">
+    <article aria-label={t('yourMessage')} aria-posinset={place.at} aria-setsize={place.of} className="group flex flex-col items-end gap-0.5">
       <Bubble content={content} />
       <div className="flex items-center gap-0.5 text-xs text-faint">
         {turn.acceptedAt !== undefined && <time dateTime={turn.acceptedAt}>{figures.time(turn.acceptedAt)}</time>}
@@ -32,12 +33,12 @@ export const QuestionRow = memo(function QuestionRow({ turn }: { turn: Turn }) {
 })
 
 /** A message on its way, or one that was not taken: it is rolled back, and waits for a decision. */
-export const OutgoingRow = memo(function OutgoingRow({ outgoing }: { outgoing: Outgoing }) {
+export const OutgoingRow = memo(function OutgoingRow({ outgoing, place }: { outgoing: Outgoing; place: Place }) {
   const t = useTranslations('chat')
   const { retryOutgoing, discardOutgoing, edit } = useChatActions()
   const { clientMessageId, content, state, error } = outgoing
   return (
-    <article aria-label={t('yourMessage')} className="flex flex-col items-end gap-1">
+    <article aria-label={t('yourMessage')} aria-posinset={place.at} aria-setsize={place.of} className="flex flex-col items-end gap-1">
       <Bubble content={content} isFaint />
       {state !== 'failed' && (
         <p className="flex items-center gap-1 text-xs text-muted">

@@ -7,6 +7,9 @@ export type Row =
   | { key: string; kind: 'answer'; turn: Turn }
   | { key: string; kind: 'outgoing'; outgoing: Outgoing }
 
+/** Where a row stands among all, for who hears the list and cannot see how long it is: only some are in the page. */
+export type Place = { at: number; of: number }
+
 const rowsOfTurn = new WeakMap<Turn, Row[]>()
 
 function turnRows(turn: Turn): Row[] {

@@ -16,7 +16,8 @@ export function rehypeCitations() {
 
 function visit(node: Node): void {
   if (node.tagName === 'code' || node.tagName === 'pre' || node.tagName === 'a') return
-  node.children = node.children?.flatMap((child) => {
+  if (!node.children) return
+  node.children = node.children.flatMap((child) => {
     if (child.type !== 'text' || child.value === undefined) {
       visit(child)
       return [child]

@@ -1,0 +1,59 @@
+import { useNavigate } from '@tanstack/react-router'
+import { useCallback, useMemo, useRef, useState } from 'react'
+import { newSession, sessionClient } from '@/api/socket/session-clients'
+import { runningTurn, type Turn } from '@/api/socket/view'
+import type { ChatActions } from '@/features/chat/actions'
+import type { ComposerHandle } from '@/features/chat/composer'
+import { passageOf, type Passage } from '@/features/log/passage'
+
+/** What the parts of the chat page do to one another: none of them knows the others. */
+export function useChat(sessionId: string | undefined) {
+  const navigate = useNavigate()
+  const composer = useRef<ComposerHandle>(null)
+  const [passage, setPassage] = useState<Passage>()
+  const [shownTurn, setShownTurn] = useState<string>()
+
+  const send = useCallback(
+    (content: string, fresh = false) => {
+      if (sessionId !== undefined) return sessionClient(sessionId).send(content, fresh)
+      const client = newSession()
+      client.send(content, fresh)
+      void navigate({ to: '/chat/$sessionId', params: { sessionId: client.sessionId }, replace: true })
+    },
+    [sessionId, navigate],
+  )
+  const stop = useCallback(() => {
+    if (sessionId === undefined) return
+    const client = sessionClient(sessionId)
+    const running = runningTurn(client.state.get().view)
+    if (running) client.cancel(running.id)
+  }, [sessionId])
+
+  const actions = useMemo<ChatActions>(() => {
+    const client = sessionId === undefined ? undefined : sessionClient(sessionId)
+    return {
+      cancel: (turn) => client?.cancel(turn.id),
+      resend: send,
+      edit: (content) => composer.current?.edit(content),
+      retryOutgoing: (id) => client?.retry(id),
+      discardOutgoing: (id) => client?.discard(id),
+      resolveApproval: (id, decision, reason) => client?.resolveApproval(id, decision, reason),
+      openCitation: (turn, index) => setPassage(citedPassage(turn, index)),
+      showTurn: (turn) => setShownTurn(turn.id),
+    }
+  }, [sessionId, send])
+
+  return { actions, send, stop, composer, passage, setPassage, shownTurn, setShownTurn }
+}
+
+/** The chunk that `[index]` stands for, as the turn's own search found it. */
+function citedPassage(turn: Turn, index: number): Passage | undefined {
+  const citation = turn.outcome?.kind === 'completed' ? turn.outcome.citations.find((one) => one.index === index) : undefined
+  if (!citation) return undefined
+  for (const { log } of turn.steps) {
+    const chunks = log.type === 'vector_search' ? log.data.chunks : (log.chunks ?? [])
+    const chunk = chunks.find((one) => one.id === citation.chunkId && one.source === citation.source)
+    if (chunk) return passageOf(chunk)
+  }
+  return { source: citation.source }
+}

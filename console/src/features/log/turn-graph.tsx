@@ -1,0 +1,127 @@
+import { Background, Controls, Handle, Position, ReactFlow, type Edge, type Node, type NodeProps } from '@xyflow/react'
+import { useMemo } from 'react'
+import { useTranslations } from 'use-intl'
+import type { Agent, LogType } from '@/api/generated/wire'
+import type { Turn } from '@/api/socket/view'
+import { classNames } from '@/lib/class-names'
+import { StepIcon } from './step-icon'
+import { agentOfStep } from './steps'
+import '@xyflow/react/dist/base.css'
+
+type Data = { title: string; detail: string; icon?: LogType; color?: string | undefined; status?: string }
+type TurnNode = Node<Data, 'turn'>
+
+const COLUMN = 250
+const ROW = 92
+
+/** How a message became an answer: the question, the agents, their steps in order, and where they come together. */
+export default function TurnGraph({ turn, agents }: { turn: Turn; agents: readonly Agent[] }) {
+  const t = useTranslations('log')
+  const { nodes, edges } = useMemo(
+    () => graphOf(turn, agents, { question: t('question'), answer: t('answering'), agent: t('agent') }),
+    [turn, agents, t],
+  )
+  return (
+    <div className="h-[60vh] min-h-80 rounded-card border border-line bg-canvas" role="group" aria-label={t('graphLabel')}>
+      <ReactFlow
+        nodes={nodes}
+        edges={edges}
+        nodeTypes={NODE_TYPES}
+        fitView
+        fitViewOptions={{ padding: 0.15, maxZoom: 1 }}
+        minZoom={0.2}
+        nodesDraggable={false}
+        nodesConnectable={false}
+        proOptions={{ hideAttribution: true }}
+      >
+        <Background gap={20} />
+        <Controls showInteractive={false} />
+      </ReactFlow>
+    </div>
+  )
+}
+
+function graphOf(turn: Turn, agents: readonly Agent[], words: { question: string; answer: string; agent: string }) {
+  const byId = new Map(agents.map((agent) => [agent.id, agent]))
+  const nodes: TurnNode[] = []
+  const edges: Edge[] = []
+  const add = (id: string, column: number, row: number, data: Data) =>
+    nodes.push({ id, type: 'turn', position: { x: column * COLUMN, y: row * ROW }, data })
+  const join = (source: string, target: string) =>
+    edges.push({ id: `${source}-${target}`, source, target, animated: turn.outcome === undefined })
+
+  const byAgent = new Map<string, typeof turn.steps[number][]>()
+  const routing = turn.steps.filter((step) => step.log.type === 'routing' && step.log.agent === undefined)
+  for (const step of turn.steps) {
+    if (routing.includes(step)) continue
+    const agent = agentOfStep(turn, step) ?? 'orchestrator'
+    byAgent.set(agent, [...(byAgent.get(agent) ?? []), step])
+  }
+  for (const note of turn.notes) {
+    const isAtWork = note.type === 'agent_status' && note.data.status === 'active'
+    if (isAtWork && !byAgent.has(note.data.agent) && note.data.agent !== 'orchestrator') byAgent.set(note.data.agent, [])
+  }
+  const lanes = [...byAgent]
+  const middle = Math.max(0, (lanes.length - 1) / 2)
+  add('question', 0, middle, { title: words.question, detail: turn.question?.content.slice(0, 120) ?? '' })
+  let last = 'question'
+  routing.forEach((step, index) => {
+    add(step.log.id, 1 + index, middle, { title: step.log.title, detail: step.log.type === 'routing' ? step.log.data.intent : '', icon: step.log.type, color: byId.get('orchestrator')?.color, status: step.log.status })
+    join(last, step.log.id)
+    last = step.log.id
+  })
+  const column = 1 + routing.length
+  const longest = Math.max(0, ...lanes.map(([, steps]) => steps.length))
+  const ends: string[] = []
+  lanes.forEach(([id, steps], lane) => {
+    const agent = byId.get(id)
+    const node = `agent-${id}`
+    add(node, column, lane, { title: agent?.name ?? id, detail: agent?.strategy ?? words.agent, color: agent?.color })
+    join(last, node)
+    let before = node
+    steps.forEach(({ log }, index) => {
+      add(log.id, column + 1 + index, lane, { title: log.title, detail: log.type.replace('_', ' '), icon: log.type, color: agent?.color, status: log.status })
+      join(before, log.id)
+      before = log.id
+    })
+    ends.push(before)
+  })
+  const outcome = turn.outcome
+  const detail = outcome?.kind === 'failed' ? outcome.error.code : (turn.answer?.content.slice(0, 120) ?? '')
+  add('answer', column + 1 + longest, middle, {
+    title: words.answer,
+    detail,
+    status: outcome?.kind === 'failed' ? 'error' : outcome?.kind === 'cancelled' ? 'warning' : 'success',
+  })
+  for (const end of ends.length > 0 ? ends : [last]) join(end, 'answer')
+  return { nodes, edges }
+}
+
+function TurnNodeCard({ data }: NodeProps<TurnNode>) {
+  return (
+    <div
+      data-color={data.color}
+      className={classNames(
+        'w-50 rounded-control border bg-raised px-2.5 py-1.5 text-left text-xs shadow-card',
+        data.status === 'error' ? 'border-danger' : data.status === 'warning' ? 'border-warning-solid' : 'border-line-strong',
+      )}
+    >
+      <Handle type="target" position={Position.Left} isConnectable={false} className="opacity-0" />
+      <p className="flex items-center gap-1.5 font-medium text-text">
+        {data.icon && (
+          <span className="text-agent">
+            <StepIcon type={data.icon} size={14} />
+          </span>
+        )}
+        {!data.icon && data.color !== undefined && <span aria-hidden className="size-2 shrink-0 rounded-full bg-agent-solid" />}
+        <span className="truncate">{data.title}</span>
+      </p>
+      <p dir="auto" className="line-clamp-2 text-muted [unicode-bidi:isolate]">
+        {data.detail}
+      </p>
+      <Handle type="source" position={Position.Right} isConnectable={false} className="opacity-0" />
+    </div>
+  )
+}
+
+const NODE_TYPES = { turn: TurnNodeCard }
