@@ -3,6 +3,7 @@ import { createRootRouteWithContext, createRoute, createRouter, lazyRouteCompone
 import { NotFound, RouteError } from '@/app/route-error'
 import { Shell } from '@/app/shell/shell'
 import type { Section } from '@/app/shell/sections'
+import { liveSearch } from '@/lib/live-search'
 import { overviewWindow, type OverviewWindow } from '@/lib/overview-window'
 
 declare module '@tanstack/react-router' {
@@ -45,6 +46,7 @@ const live = createRoute({
   getParentRoute: () => root,
   path: '/live',
   staticData: { section: 'live' },
+  validateSearch: liveSearch,
   component: lazyRouteComponent(() => import('@/features/live/live-page'), 'LivePage'),
 })
 const liveSession = createRoute({

@@ -13,7 +13,7 @@ function flatten(catalogue: Catalogue, path = ''): Map<string, string> {
 
 /** The names of the arguments and tags of an ICU message, with their kinds. */
 function argumentsOf(message: string): string[] {
-  const found = [...message.matchAll(/\{(\w+)(?:\s*,\s*(\w+))?|<(\w+)>/g)].map(([, name, kind, tag]) =>
+  const found = [...message.matchAll(/\{(\w+)(?:\s*,\s*(\w+))?\s*[,}]|<(\w+)>/g)].map(([, name, kind, tag]) =>
     tag === undefined ? `${name ?? ''}:${kind ?? ''}` : `<${tag}>`,
   )
   return [...new Set(found)].sort()

@@ -16,7 +16,7 @@ export function WindowChoice({ window }: { window: OverviewWindow }) {
           replace
           resetScroll={false}
           aria-current={one === window ? 'page' : undefined}
-          aria-label={t(`windows.${one}`)}
+          title={t(`windows.${one}`)}
           className={classNames(
             'inline-flex h-[calc(var(--control-height)-6px)] min-w-10 items-center justify-center rounded-[0.375rem] px-2 text-sm font-medium tabular-nums',
             one === window ? 'bg-accent-soft text-accent-text' : 'text-muted hover:bg-hover hover:text-text',

@@ -1,0 +1,24 @@
+import type { LiveSession } from '@/api/live'
+import type { LiveSearch } from '@/lib/live-search'
+
+/** Whether a session is among those that somebody looks for: by what is asked, who is at it, or where it is. */
+export function isMatch(live: LiveSession, { q = '', state }: LiveSearch, agentName: (id: string) => string): boolean {
+  if (state !== undefined && live.state !== state) return false
+  const agent = live.turn?.agent
+  const texts = [
+    live.session.id,
+    live.session.userId,
+    live.turn?.question,
+    agent,
+    agent === undefined ? undefined : agentName(agent),
+    live.person?.name,
+    live.node,
+  ]
+  const all = texts.filter((text) => text !== undefined).join('\n').toLocaleLowerCase()
+  return q.toLocaleLowerCase().split(/\s+/).every((word) => all.includes(word))
+}
+
+/** Messages that wait for the person who has the session. */
+export function waitingMessages(live: LiveSession): number {
+  return live.state === 'person' ? live.openTurns : Math.max(0, live.openTurns - 1)
+}
