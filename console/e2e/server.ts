@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { serveConsole, type ConsoleServer } from './console-server'
+
+/** The console as it was built here, whichever binary serves it. */
+const DIST = join(import.meta.dirname, '../dist')
 
 /** A debug build on a busy machine: what takes longer is a hang. */
 const PATIENCE_MS = 60_000
@@ -23,7 +25,6 @@ export type Settings = {
 /** The real binary on a free port, with a folder of its own; and the console, served by it. */
 export class Server {
   private child: ChildProcess | undefined
-  private front: ConsoleServer | undefined
   private apiPort = 0
   private log = ''
 
@@ -35,13 +36,12 @@ export class Server {
   static async start(options: Settings = {}): Promise<Server> {
     const server = new Server(await mkdtemp(join(tmpdir(), 'orchestratai-console-')), options)
     await server.run()
-    if (!(await server.servesTheConsole())) server.front = await serveConsole(() => server.apiPort)
     return server
   }
 
   /** Where the console is. */
   get url(): string {
-    return this.front?.url ?? this.apiUrl
+    return this.apiUrl
   }
 
   get apiUrl(): string {
@@ -65,7 +65,6 @@ export class Server {
   }
 
   async stop(): Promise<void> {
-    await this.front?.close()
     if (this.child) await this.end('SIGKILL')
     await rm(this.folder, { recursive: true, force: true })
   }
@@ -74,12 +73,8 @@ export class Server {
     const binary = process.env['ORCHESTRATAI_BINARY']
     if (!binary) throw new Error('ORCHESTRATAI_BINARY names the binary to test against, such as target/debug/orchestratai')
     const inherited = Object.entries(process.env).filter(([name]) => !SHARED_NAMES.test(name))
-    const chosen = Object.entries({
-      'retrieval.cascade': 'false',
-      // The console as it was built just now, whatever the binary was built with.
-      'console.dir': join(import.meta.dirname, '../dist'),
-      ...this.options.settings,
-    }).map(
+    const given = { 'retrieval.cascade': 'false', 'console.dir': DIST, ...this.options.settings }
+    const chosen = Object.entries(given).map(
       ([key, value]) => [`ORCHESTRATAI__${key.replace('.', '__').toUpperCase()}`, value] as const,
     )
     this.log = join(this.folder, 'server.log')
@@ -112,12 +107,6 @@ export class Server {
       (response) => response.ok,
       () => false,
     )
-  }
-
-  private async servesTheConsole(): Promise<boolean> {
-    const response = await fetch(this.apiUrl, { headers: { accept: 'text/html' } })
-    const text = await response.text()
-    return response.ok && text.includes('id="root"')
   }
 
   private async end(signal: NodeJS.Signals): Promise<void> {
