@@ -97,6 +97,14 @@ label_values! {
         Agent = "agent",
     }
 
+    /// A stage of search, by what it compares with.
+    SearchStage {
+        /// Vectors of the static table.
+        First = "first",
+        /// Vectors of the transformer.
+        Second = "second",
+    }
+
     /// What the second stage of search had to do with a search.
     SecondStageOutcome {
         /// The first stage was sure.

@@ -13,7 +13,7 @@ use crate::{
     cluster::ClusterMetrics,
     history::Gauges,
     labels::{
-        ActorKind, CacheReceiptOutcome, CacheShareOutcome, LabelValue, Mailbox, PerValue, RefusalReason,
+        ActorKind, CacheReceiptOutcome, CacheShareOutcome, LabelValue, Mailbox, PerValue, RefusalReason, SearchStage,
         SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome,
         SpanDropReason, Transport,
     },
@@ -92,6 +92,8 @@ struct Inner {
     http_requests: IntCounterVec,
     http_request_duration: HistogramVec,
     knowledge_chunks: IntGaugeVec,
+    chunks_embedded: PerValue<IntCounter>,
+    chunks_read: PerValue<IntCounter>,
     knowledge_revision: IntGauge,
 }
 
@@ -167,6 +169,8 @@ impl Metrics {
             http_requests: counter_vec(r, &names::HTTP_REQUESTS),
             http_request_duration: histogram_vec(r, &names::HTTP_REQUEST_DURATION, names::SECONDS_BUCKETS),
             knowledge_chunks: gauge_vec(r, &names::KNOWLEDGE_CHUNKS),
+            chunks_embedded: PerValue::resolve::<SearchStage, _>(&counter_vec(r, &names::CHUNKS_EMBEDDED), &[]),
+            chunks_read: PerValue::resolve::<SearchStage, _>(&counter_vec(r, &names::CHUNKS_READ), &[]),
             knowledge_revision: gauge(r, &names::KNOWLEDGE_REVISION),
             registry,
         };
@@ -406,6 +410,15 @@ impl Metrics {
                 .sum(),
             turns_in_flight: read(&self.0.turns_in_flight),
         }
+
+    /// The vectors of so many chunks were computed.
+    pub fn chunks_embedded(&self, stage: SearchStage, chunks: usize) {
+        self.0.chunks_embedded.get(stage).inc_by(chunks as u64);
+    }
+
+    /// The vectors of so many chunks were read from the database.
+    pub fn chunks_read(&self, stage: SearchStage, chunks: usize) {
+        self.0.chunks_read.get(stage).inc_by(chunks as u64);
     }
 
     /// All of it in the Prometheus text format, version 0.0.4.
@@ -552,6 +565,9 @@ mod tests {
         metrics.retrieved(RetrievalStrategy::Hybrid, second);
         metrics.second_stage(SecondStageOutcome::Ranked, Some(second));
         metrics.second_stage(SecondStageOutcome::Missed, None);
+        metrics.chunks_embedded(SearchStage::First, 3);
+        metrics.chunks_embedded(SearchStage::Second, 2);
+        metrics.chunks_read(SearchStage::Second, 5);
         drop(metrics.connection(Transport::Sse));
         metrics.slow_consumer(SlowConsumerAction::Cut);
         metrics.websocket_closed(1000);

@@ -211,6 +211,10 @@ metrics! {
         "From the head of an HTTP request to the end of its answer; streams are left out.";
     KNOWLEDGE_CHUNKS = Gauge "knowledge_chunks" [label("collection", "name of a collection")] Count
         "Chunks that can be searched.";
+    CHUNKS_EMBEDDED = Counter "knowledge_chunks_embedded_total" [label("stage", "first, second")] Count
+        "Vectors of chunks that this process has computed: by the static table for the first stage of search, by the transformer for the second.";
+    CHUNKS_READ = Counter "knowledge_chunks_read_total" [label("stage", "first, second")] Count
+        "Vectors of chunks that this process has read from the database instead: it or another had computed them before.";
     KNOWLEDGE_REVISION = Gauge "knowledge_revision" [] Count
         "Revision of the knowledge base that answers are taken from.";
     BUILD_INFO = Gauge "build_info" [
