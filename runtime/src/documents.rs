@@ -75,6 +75,7 @@ impl DocumentStore for StoredDocuments {
                 root,
             }),
             keep: changes.keep,
+            parts: Vec::new(),
         };
         let changed = self
             .store

@@ -4,7 +4,10 @@
 //! has changed since. Another process may change documents beside a running server.
 
 mod change;
+mod claims;
+mod parts;
 mod read;
+mod unused_parts;
 
 use orchestratai_shared::Timestamp;
 use serde_json::{Map, Value};
@@ -86,6 +89,32 @@ pub struct DocumentChanges {
     pub replace_root: Option<DocumentRoot>,
     /// Paths below that root whose documents stay as they are, and count as unchanged; one that is not there is no error.
     pub keep: Vec<String>,
+    /// What was made of documents in `put` already. Those of a document that turns out to be there as it is are passed over.
+    pub parts: Vec<NewIndexPart>,
+}
+
+/// What was made of a document that is put, for the search index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewIndexPart {
+    /// The place of the document in [`DocumentChanges::put`].
+    pub document: usize,
+    /// What made it, with its version.
+    pub maker: String,
+    /// It, in its maker's format.
+    pub body: Vec<u8>,
+}
+
+/// What was made of a document that is stored, for the search index: it can be made again at any time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexPart {
+    /// The document.
+    pub document: DocumentId,
+    /// The knowledge revision that had last changed the document when this was made of it.
+    pub revision: u64,
+    /// What made it, with its version.
+    pub maker: String,
+    /// It, in its maker's format.
+    pub body: Vec<u8>,
 }
 
 /// A root within a collection.

@@ -12,6 +12,8 @@
 pub(crate) mod document;
 pub(crate) mod erased_session;
 pub(crate) mod feedback;
+pub(crate) mod index_part;
+pub(crate) mod index_part_maker;
 pub(crate) mod journal;
 pub(crate) mod message;
 pub(crate) mod meta;

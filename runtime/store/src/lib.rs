@@ -25,7 +25,7 @@
 //! - [`redis_server`]: where Redis is, and connections to it;
 //! - [`redis_log`]: entries that all who have the same Redis read;
 //! - [`snapshot`]: what a session needs to go on, without the journal from its start;
-//! - [`document`]: the documents of the knowledge base;
+//! - [`document`]: the documents of the knowledge base, and what was made of them for the search index;
 //! - [`backup`]: copies of all that, and the way back;
 //! - `entity`, `migration`: tables.
 
@@ -75,7 +75,8 @@ pub use backup::{
 };
 pub use bus::{Bus, BusError, BusEvent};
 pub use document::{
-    Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, NewDocument,
+    Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, IndexPart,
+    NewDocument, NewIndexPart,
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use events::{EventsPage, StoredFrame};

@@ -5,6 +5,7 @@ mod m20261127_000002_snapshots;
 mod m20261127_000003_nodes;
 mod m20261127_000004_session_list;
 mod m20261127_000006_feedback;
+mod m20261127_000010_index_parts;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000003_nodes::Migration),
             Box::new(m20261127_000004_session_list::Migration),
             Box::new(m20261127_000006_feedback::Migration),
+            Box::new(m20261127_000010_index_parts::Migration),
         ]
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use sea_orm::{
     DbBackend, DbErr, QueryResult,
@@ -25,6 +26,7 @@ pub(super) enum Cell {
     Time(DateTime<Utc>),
     /// JSON, as text.
     Json(String),
+    Bytes(Vec<u8>),
 }
 
 /// The query for these columns of all rows of a table, as [`read`] wants them.
@@ -32,7 +34,7 @@ pub(super) fn select(table: &str, columns: &[Column]) -> SelectStatement {
     let columns = columns.iter().map(|column| {
         let name = Expr::col(Alias::new(column.name));
         match column.kind {
-            Kind::Text | Kind::Integer | Kind::Time => name,
+            Kind::Text | Kind::Integer | Kind::Time | Kind::Bytes => name,
             // One engine counts in decimal, the other has whatever number came.
             Kind::Decimal(_) => name.cast_as(Alias::new("double precision")),
             Kind::Json => name.cast_as(Alias::new("text")),
@@ -50,6 +52,7 @@ pub(super) fn read(row: &QueryResult, columns: &[Column]) -> Result<Vec<Cell>, D
             Kind::Decimal(_) => row.try_get_by_index::<Option<f64>>(index)?.map(Cell::Decimal),
             Kind::Time => row.try_get_by_index::<Option<DateTime<Utc>>>(index)?.map(Cell::Time),
             Kind::Json => row.try_get_by_index::<Option<String>>(index)?.map(Cell::Json),
+            Kind::Bytes => row.try_get_by_index::<Option<Vec<u8>>>(index)?.map(Cell::Bytes),
         };
         Ok(cell.unwrap_or(Cell::Null))
     };
@@ -77,6 +80,11 @@ pub(super) fn encode(row: &[Cell], line: &mut String) {
             }
             Cell::Time(at) => {
                 let _ = write!(line, "\"{}\"", at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+            }
+            Cell::Bytes(bytes) => {
+                line.push('"');
+                BASE64_STANDARD.encode_string(bytes, line);
+                line.push('"');
             }
         }
     }
@@ -110,8 +118,9 @@ pub(super) fn decode(line: &str, columns: &[Column]) -> Option<Vec<Cell>> {
             let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
             is_json.then_some(Cell::Json(text))
         }
+        (Kind::Bytes, Value::String(text)) => BASE64_STANDARD.decode(text).ok().map(Cell::Bytes),
         (
-            Kind::Text | Kind::Integer | Kind::Decimal(_) | Kind::Time | Kind::Json,
+            Kind::Text | Kind::Integer | Kind::Decimal(_) | Kind::Time | Kind::Json | Kind::Bytes,
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_),
         ) => None,
     };
@@ -135,7 +144,9 @@ pub(super) fn fit(row: &mut [Cell], columns: &[Column], backend: DbBackend) -> b
             },
             (Cell::Decimal(number), Kind::Decimal(places)) => Cell::Decimal(rounded(*number, places)),
             (Cell::Time(at), _) => Cell::Time(at.trunc_subsecs(6)),
-            (Cell::Null | Cell::Text(_) | Cell::Integer(_) | Cell::Decimal(_) | Cell::Json(_), _) => continue,
+            (Cell::Null | Cell::Text(_) | Cell::Integer(_) | Cell::Decimal(_) | Cell::Json(_) | Cell::Bytes(_), _) => {
+                continue;
+            }
         };
         if fitting != *cell {
             *cell = fitting;
@@ -158,11 +169,13 @@ pub(super) fn expr(cell: Cell, kind: Kind, backend: DbBackend) -> Expr {
         (Cell::Null, Kind::Integer) => Option::<i64>::None.into(),
         (Cell::Null, Kind::Decimal(_)) => Option::<f64>::None.into(),
         (Cell::Null, Kind::Time) => Option::<DateTime<Utc>>::None.into(),
+        (Cell::Null, Kind::Bytes) => Option::<Vec<u8>>::None.into(),
         (Cell::Text(text), _) => text.into(),
         (Cell::Integer(number), _) => number.into(),
         (Cell::Decimal(number), _) => number.into(),
         (Cell::Time(at), _) => at.into(),
         (Cell::Json(text), _) => dialect::json(backend, text),
+        (Cell::Bytes(bytes), _) => bytes.into(),
     }
 }
 
@@ -186,6 +199,7 @@ mod tests {
             Kind::Json => any::<String>()
                 .prop_map(|text| Cell::Json(format!("{{\"k\": {}}}", Value::String(text))))
                 .boxed(),
+            Kind::Bytes => any::<Vec<u8>>().prop_map(Cell::Bytes).boxed(),
         };
         prop_oneof![1 => Just(Cell::Null), 5 => some].boxed()
     }

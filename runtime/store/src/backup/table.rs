@@ -26,6 +26,7 @@ pub(super) enum Kind {
     Time,
     /// A column of JSON. Its text is kept letter by letter.
     Json,
+    Bytes,
 }
 
 /// All of them, in the order in which they are copied. Snapshots of sessions are no part: they are caches of the journal.
@@ -132,6 +133,19 @@ pub(super) const TABLES: [Table; 8] = [
             integer("revision"),
         ],
     },
+    // Could be made again, and takes minutes of all cores where the documents are many: a restore is no time to do so.
+    Table {
+        name: "index_parts",
+        columns: &[
+            text("document_id"),
+            text("maker"),
+            text("content_hash"),
+            Column {
+                name: "body",
+                kind: Kind::Bytes,
+            },
+        ],
+    },
 ];
 
 /// The table of that name.
@@ -179,7 +193,7 @@ mod tests {
     use crate::{Store, StoreSettings};
 
     /// What is in no backup, and why.
-    const LEFT_OUT: [&str; 5] = [
+    const LEFT_OUT: [&str; 7] = [
         // The header says which migration was the last, and what there is once.
         "meta",
         "seaql_migrations",
@@ -188,6 +202,9 @@ mod tests {
         // Who is in a cluster, and who of it has a session: of one moment, and of other machines.
         "nodes",
         "sessions.owner",
+        // Who makes a part just now, and when somebody last wanted what a maker makes.
+        "index_parts.claimed_until",
+        "index_part_makers",
     ];
 
     #[tokio::test]

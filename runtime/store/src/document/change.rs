@@ -11,7 +11,10 @@ use sea_orm::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{DocumentChanges, DocumentId, DocumentRoot, DocumentsChanged, NewDocument};
+use super::{
+    DocumentChanges, DocumentId, DocumentRoot, DocumentsChanged, NewDocument, NewIndexPart,
+    parts::{self, Part},
+};
 use crate::{
     Store, StoreError, dialect,
     entity::{document, removed_document},
@@ -28,7 +31,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing was changed then.
     pub async fn change_documents(&self, changes: DocumentChanges) -> Result<DocumentsChanged, StoreError> {
-        let bytes = changes.put.iter().map(|document| document.content.len() as u64).sum();
+        let of_documents = changes.put.iter().map(|document| document.content.len() as u64);
+        let of_parts = changes.parts.iter().map(|part| part.body.len() as u64);
+        let bytes = of_documents.chain(of_parts).sum();
         let writing = transaction::begin(self.writer()).await?;
         let changed = change(&writing.transaction, changes).await;
         let changed = writing.end(changed).await?;
@@ -36,6 +41,9 @@ impl Store {
         Ok(changed)
     }
 }
+
+/// Organization, collection and root.
+type Root = (String, String, String);
 
 /// What is stored at a place.
 struct Stored {
@@ -49,6 +57,7 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
         remove,
         replace_root,
         keep,
+        parts,
     } = changes;
     let revision = meta::number(transaction, meta::KNOWLEDGE_REVISION).await?;
     let mut removed: BTreeSet<DocumentId> = existing(transaction, &remove).await?;
@@ -62,13 +71,13 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
     };
 
     // Of documents for the same place the last one counts.
-    let mut by_root: BTreeMap<(String, String, String), BTreeMap<String, NewDocument>> = BTreeMap::new();
+    let mut by_root: BTreeMap<Root, BTreeMap<String, NewDocument>> = BTreeMap::new();
     let places: Vec<_> = put.iter().map(|new| (root_of(new), new.path.clone())).collect();
     for new in put {
         by_root.entry(root_of(&new)).or_default().insert(new.path.clone(), new);
     }
     let mut ids = HashMap::new();
-    let mut rows = Vec::new();
+    let (mut rows, mut updated) = (Vec::new(), Vec::new());
     for (root, documents) in by_root {
         let mut stored = stored_at(transaction, &root, documents.keys()).await?;
         for (path, new) in documents {
@@ -79,6 +88,7 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
                 }
                 Some(stored) => {
                     outcome.updated += 1;
+                    updated.push(stored.id);
                     // Put beats remove.
                     removed.remove(&stored.id);
                     rows.push((stored.id, new));
@@ -95,6 +105,7 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
         }
     }
     outcome.ids.extend(places.iter().map(|place| ids[place]));
+    let parts = parts_of_rows(parts, &places, &ids, &rows);
     if let Some(root) = replace_root {
         let mut kept: BTreeSet<DocumentId> = ids.values().copied().collect();
         let place = (root.organization.clone(), root.collection.clone(), root.root.clone());
@@ -121,11 +132,38 @@ async fn change(transaction: &DatabaseTransaction, changes: DocumentChanges) -> 
     outcome.revision = revision + 1;
     meta::set(transaction, meta::KNOWLEDGE_REVISION, &outcome.revision.to_string()).await?;
     put_rows(transaction, rows, outcome.revision).await?;
+    // What was made of another content is of no use any more.
+    parts::remove(transaction, &updated).await?;
+    for batch in parts::batches(parts) {
+        parts::write(transaction, batch).await?;
+    }
     remove_rows(transaction, removed, outcome.revision).await?;
     Ok(outcome)
 }
 
-fn root_of(document: &NewDocument) -> (String, String, String) {
+/// The parts that belong to a document that is written, and were made of what is written of it.
+fn parts_of_rows(
+    parts: Vec<NewIndexPart>,
+    places: &[(Root, String)],
+    ids: &HashMap<(Root, String), DocumentId>,
+    rows: &[(DocumentId, NewDocument)],
+) -> Vec<Part> {
+    let hashes: HashMap<DocumentId, &str> = rows.iter().map(|(id, new)| (*id, new.content_hash.as_str())).collect();
+    let last_at: HashMap<&(Root, String), usize> = (0..).zip(places).map(|(at, place)| (place, at)).collect();
+    let bound = |part: NewIndexPart| {
+        let place = places.get(part.document)?;
+        let id = ids.get(place).filter(|_| last_at.get(place) == Some(&part.document))?;
+        Some(Part {
+            document: *id,
+            content_hash: (*hashes.get(id)?).to_owned(),
+            maker: part.maker,
+            body: part.body,
+        })
+    };
+    parts.into_iter().filter_map(bound).collect()
+}
+
+fn root_of(document: &NewDocument) -> Root {
     (
         document.organization.clone(),
         document.collection.clone(),
@@ -151,7 +189,7 @@ async fn existing(transaction: &DatabaseTransaction, ids: &[DocumentId]) -> Resu
 
 async fn stored_at(
     transaction: &DatabaseTransaction,
-    (organization, collection, root): &(String, String, String),
+    (organization, collection, root): &Root,
     paths: impl Iterator<Item = &String>,
 ) -> Result<HashMap<String, Stored>, StoreError> {
     let paths: Vec<&str> = paths.map(String::as_str).collect();
@@ -288,6 +326,8 @@ async fn remove_rows(
             .filter(document::Column::Id.is_in(ids.iter().copied()))
             .exec(transaction)
             .await?;
+        let ids: Vec<DocumentId> = ids.iter().map(|id| DocumentId(id.0)).collect();
+        parts::remove(transaction, &ids).await?;
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ use std::{
 
 use orchestratai_shared::{SessionId, SessionTitle};
 use orchestratai_store::{
-    BackupContents, DocumentChanges, NewDocument, OpenError, RestoreError, Restored, Store, Write, back_up,
-    check_backup, restore,
+    BackupContents, DocumentChanges, NewDocument, NewIndexPart, OpenError, RestoreError, Restored, Store, Write,
+    back_up, check_backup, restore,
 };
 use orchestratai_testing::Postgres;
 use proptest::prelude::*;
@@ -62,6 +62,15 @@ fn document(path: &str) -> NewDocument {
     }
 }
 
+/// Every byte that there is, as what was made of a document.
+fn vectors_of(document: usize) -> NewIndexPart {
+    NewIndexPart {
+        document,
+        maker: "vectors".into(),
+        body: (0..=255).rev().collect(),
+    }
+}
+
 /// Something of everything: turns in every state, an erased session, documents that came and went.
 async fn fill(store: &Store) -> Vec<Conversation> {
     let mut talks: Vec<Conversation> = (0..5).map(|_| Conversation::new()).collect();
@@ -86,9 +95,14 @@ async fn fill(store: &Store) -> Vec<Conversation> {
     store.commit(vec![erase]).await.unwrap();
     let put = DocumentChanges {
         put: vec![document("one.md"), document("other.md")],
+        parts: [0, 1].map(vectors_of).to_vec(),
         ..DocumentChanges::default()
     };
     let put = store.change_documents(put).await.unwrap();
+    let claimed = store
+        .claim_index_parts(&put.ids, "others", Duration::from_secs(600))
+        .await;
+    assert_eq!(claimed.unwrap().len(), 2);
     let remove = DocumentChanges {
         remove: vec![put.ids[0]],
         ..DocumentChanges::default()
@@ -114,6 +128,8 @@ async fn every_row_comes_back_on_either_engine_and_the_epoch_is_new(home: Home) 
     let rows =
         ["sessions", "turns", "erased_sessions", "documents", "removed_documents"].map(|table| contents.rows(table));
     assert_eq!(rows, [4, 8, 1, 1, 1]);
+    // One that was made, and one that somebody was about to make.
+    assert_eq!(contents.rows("index_parts"), 2);
     assert_eq!(contents.origin.epoch, store.epoch());
     assert_eq!(contents.origin.version, VERSION);
     for target in [Home::sqlite(), Home::postgres()] {
@@ -139,6 +155,23 @@ async fn every_row_comes_back_on_either_engine_and_the_epoch_is_new(home: Home) 
             opened.documents_since(0).await.unwrap(),
             store.documents_since(0).await.unwrap()
         );
+        let ids: Vec<_> = opened
+            .documents_since(0)
+            .await
+            .unwrap()
+            .changed
+            .iter()
+            .map(|document| document.id)
+            .collect();
+        let parts = opened.index_parts(&ids, &["vectors", "others"]).await.unwrap();
+        assert_eq!(parts, store.index_parts(&ids, &["vectors", "others"]).await.unwrap());
+        assert_eq!(
+            parts.iter().map(|part| &part.body).collect::<Vec<_>>(),
+            [&vectors_of(0).body]
+        );
+        // Who was about to make the other is none of this database.
+        let claimed = opened.claim_index_parts(&ids, "others", Duration::from_millis(1)).await;
+        assert_eq!(claimed.unwrap().len(), 1);
         // Its own backup says the same of every table.
         let again = contents_of(&target).await;
         assert_eq!(again.tables, contents.tables);

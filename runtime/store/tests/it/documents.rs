@@ -127,9 +127,8 @@ async fn replacing_a_root_leaves_other_roots_and_collections(home: Home) {
             document("c.md", "first"),
             document("c.md", "last"),
         ],
-        remove: vec![],
         replace_root: Some(root.clone()),
-        keep: vec![],
+        ..DocumentChanges::default()
     };
     let outcome = store.change_documents(changes).await.unwrap();
     assert_eq!((outcome.added, outcome.unchanged, outcome.removed), (1, 1, 1));

@@ -15,6 +15,7 @@ mod erasure;
 mod export;
 mod feedback;
 mod home;
+mod index_parts;
 mod journal;
 mod model;
 mod nodes;

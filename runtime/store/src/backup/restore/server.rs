@@ -16,7 +16,13 @@ use crate::{
 };
 
 /// Tables of ours that are in no backup.
-const OTHERS: [&str; 4] = ["seaql_migrations", "meta", "session_snapshots", "nodes"];
+const OTHERS: [&str; 5] = [
+    "seaql_migrations",
+    "meta",
+    "session_snapshots",
+    "nodes",
+    "index_part_makers",
+];
 
 pub(super) async fn restore<R: Read>(url: &str, archive: ArchiveReader<R>) -> Result<Restored, RestoreError> {
     let address = postgres::address(url)?;
