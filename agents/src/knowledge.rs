@@ -2,12 +2,17 @@
 //!
 //! Documents are kept by a [`DocumentStore`] and are the truth. The index of each collection is derived from them, stands
 //! on disk, and is made anew where it is missing, corrupt or older than the documents; searches go on with the old one
-//! until the new one is complete.
+//! until the new one is complete. What is made of each document on the way, its chunks and their vectors, is kept beside it, where other
+//! nodes read it.
 
+mod building;
 mod cascade;
 mod chunk;
+mod chunk_list;
+mod chunk_vectors;
 mod collection;
 mod convert;
+mod deepening;
 mod document;
 mod duplicates;
 mod error;
@@ -17,12 +22,15 @@ mod filter;
 mod folder;
 mod front_matter;
 mod index;
+mod index_parts;
 mod ingest;
 mod lexical;
 mod markdown;
 mod passage;
 mod passage_form;
 mod plain_text;
+mod prepared;
+mod prepared_documents;
 mod progress;
 mod resemblance;
 mod scores;
@@ -32,17 +40,20 @@ mod shelf;
 mod source;
 mod spelling;
 mod split;
-mod transformer_vectors;
+mod vector_watch;
 
 use std::{
     collections::BTreeMap,
     path::Path,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
 
+use self::{building::Building, deepening::Deepening, index::CollectionIndex, shelf::Shelf};
 pub use self::{
     cascade::{AskSecondStage, Cascade, SecondStageUse},
     chunk::{Chunk, ChunkOrigin},
+    chunk_vectors::ChunkVectors,
     collection::CollectionName,
     document::{
         ChangeOutcome, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore, DocumentStoreError,
@@ -51,15 +62,16 @@ pub use self::{
     error::KnowledgeError,
     file_kind::FileKind,
     filter::Filter,
+    index_parts::{IndexPart, IndexPartStore, NewIndexPart},
     ingest::{IngestReport, ingest_files, ingest_folder},
+    prepared_documents::PreparedDocuments,
     progress::{Progress, Watch, Work},
     scores::Scores,
     search::{FoundChunk, SearchResult},
     source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
     spelling::Correction,
-    transformer_vectors::TransformerVectors,
+    vector_watch::{EmbedderStage, VectorOrigin, VectorWatch},
 };
-use self::{index::CollectionIndex, shelf::Shelf};
 pub(crate) use self::{
     passage::{Passage, PassageKind, Passages},
     passage_form::PassageForm,
@@ -68,6 +80,9 @@ pub(crate) use self::{
     source::hex,
 };
 use crate::embedder::StaticEmbedder;
+
+/// Documents whose chunks and vectors are in memory at once before they are part of an index.
+const BUILT_AT_ONCE: usize = 512;
 
 /// The root of documents that were uploaded one by one.
 pub const UPLOADS_ROOT: &str = "uploads";
@@ -78,8 +93,10 @@ pub struct Knowledge(Arc<Inner>);
 
 struct Inner {
     shelf: Shelf,
-    documents: Arc<dyn DocumentStore>,
+    documents: Arc<PreparedDocuments>,
     embedder: Arc<StaticEmbedder>,
+    /// Is told of vectors that are made or read.
+    vectors: VectorWatch,
     cascade: Option<Cascade>,
     served: RwLock<Arc<Snapshot>>,
     /// One refresh at a time.
@@ -126,11 +143,12 @@ impl Knowledge {
         documents: Arc<dyn DocumentStore>,
         embedder: Arc<StaticEmbedder>,
     ) -> Result<Self, KnowledgeError> {
-        Self::open_with(dir, documents, embedder, None).await
+        Self::open_with(dir, documents, embedder, None, VectorWatch::nobody()).await
     }
 
     /// As [`Self::open`], with a second stage. Its vectors of the chunks are read where they are there, and not waited for where
-    /// they are not: searches do without it until [`Self::deepen`] has made them.
+    /// they are not: searches do without it until [`Self::deepen`] has made them. `vectors` is told of every vector that is computed, and
+    /// of those that others have.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -139,6 +157,7 @@ impl Knowledge {
         documents: Arc<dyn DocumentStore>,
         embedder: Arc<StaticEmbedder>,
         cascade: Option<Cascade>,
+        vectors: VectorWatch,
     ) -> Result<Self, KnowledgeError> {
         let shelf = Shelf::new(dir);
         let opened = {
@@ -147,8 +166,13 @@ impl Knowledge {
         };
         let knowledge = Self(Arc::new(Inner {
             shelf,
-            documents,
+            documents: Arc::new(PreparedDocuments::new(
+                documents,
+                Arc::clone(&embedder),
+                vectors.clone(),
+            )),
             embedder,
+            vectors,
             cascade,
             served: RwLock::new(Arc::new(opened)),
             refreshing: tokio::sync::Mutex::new(()),
@@ -170,8 +194,8 @@ impl Knowledge {
         Ok(knowledge)
     }
 
-    /// Makes what the second stage needs and does not have, for what is served now: it takes 10 to 40 ms a chunk and core, and
-    /// searches go on meanwhile. Does nothing where there is no second stage.
+    /// Gets what the second stage needs and does not have, for what is served now: it takes 10 to 40 ms a chunk and core where no other
+    /// node has made it, and searches go on meanwhile. Does nothing where there is no second stage.
     ///
     /// # Errors
     /// [`KnowledgeError`] where the transformer fails or the index cannot be written; searches go on without it.
@@ -182,26 +206,43 @@ impl Knowledge {
         let _one_at_a_time = self.0.deepening.lock().await;
         loop {
             let snapshot = self.snapshot();
-            let Some(index) = snapshot.collections.values().find(|index| !cascade.has_vectors(index)) else {
+            let is_deep = |index: &CollectionIndex| cascade.has_vectors(index) && index.is_shared();
+            let Some(index) = snapshot.collections.values().find(|index| !is_deep(index)) else {
                 return Ok(());
             };
-            let (cascade, shallow) = (cascade.clone(), Arc::clone(index));
-            if let Err(error) = blocking(move || cascade.deepen(&shallow)).await {
+            if let Err(error) = Deepening::new(self, cascade, index).run().await {
                 // An index that was replaced meanwhile is gone from the disk, and wanted by nobody.
-                let now = self.snapshot();
-                if now.collections.values().any(|served| Arc::ptr_eq(served, index)) {
+                if self.serves(index) {
                     return Err(error);
                 }
             }
         }
     }
 
+    /// Notes which makers' parts are in use here, and removes those that were not used by anybody for `unused_for`. Gives how many.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the store fails; some may be removed then.
+    pub async fn remove_unused_parts(&self, unused_for: Duration) -> Result<u64, KnowledgeError> {
+        let mut makers = Building::makers().to_vec();
+        let cascade = self.0.cascade.iter();
+        makers.extend(cascade.map(|cascade| index_parts::vectors_of(cascade.stage().name())));
+        let makers: Vec<&str> = makers.iter().map(String::as_str).collect();
+        Ok(self.0.documents.remove_unused_index_parts(&makers, unused_for).await?)
+    }
+
+    /// The documents: what is put there is cut and embedded first.
+    #[must_use]
+    pub fn documents(&self) -> &PreparedDocuments {
+        &self.0.documents
+    }
+
     /// All vectors of the second stage, to be shipped with the documents; none without a second stage.
     #[must_use]
-    pub fn transformer_vectors(&self) -> Option<TransformerVectors> {
+    pub fn transformer_vectors(&self) -> Option<ChunkVectors> {
         let cascade = self.0.cascade.as_ref()?;
         let model = cascade.stage().name();
-        let mut all = TransformerVectors::new(model);
+        let mut all = ChunkVectors::new(model);
         for index in self.snapshot().collections.values() {
             all.by_key.extend(index.known_transformer_vectors(model).by_key);
         }
@@ -263,9 +304,16 @@ impl Knowledge {
             (false, 0) => since.changed,
             (false, _) => self.0.documents.since(0).await?.changed,
         };
-        let (shelf, embedder) = (self.0.shelf.clone(), Arc::clone(&self.0.embedder));
+        let mut built = BTreeMap::new();
+        for (name, documents) in building::in_order(all) {
+            if touched.contains(&name) {
+                let building = self.build(&name, documents).await?;
+                built.insert(name, building);
+            }
+        }
+        let shelf = self.0.shelf.clone();
         let (revision, rebuilt) = (since.revision, touched.clone());
-        let next = blocking(move || shelf.rebuild(&served, touched, all, revision, &embedder)).await?;
+        let next = blocking(move || shelf.rebuild(&served, touched, built, revision)).await?;
         self.serve(next);
         Ok(Refreshed { revision, rebuilt })
     }
@@ -335,6 +383,47 @@ impl Knowledge {
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, KnowledgeError> {
         Ok(self.0.documents.list(collection, limit, before).await?)
+    }
+
+    /// Takes documents into an index: what was made of them before is read, and what is missing of it is made and kept.
+    async fn build(&self, name: &CollectionName, documents: Vec<Document>) -> Result<Building, KnowledgeError> {
+        let makers = Building::makers();
+        let makers: Vec<&str> = makers.iter().map(String::as_str).collect();
+        let mut building = Building::new(name);
+        let mut documents = documents.into_iter();
+        loop {
+            let page: Vec<Document> = documents.by_ref().take(BUILT_AT_ONCE).collect();
+            if page.is_empty() {
+                return Ok(building);
+            }
+            let ids: Vec<DocumentId> = page.iter().map(|document| document.id).collect();
+            let kept = self.0.documents.index_parts(&ids, &makers).await?;
+            let (embedder, watch) = (Arc::clone(&self.0.embedder), self.0.vectors.clone());
+            let add = move || {
+                let made = building.add(page, kept, &embedder, &watch);
+                Ok((building, made))
+            };
+            let (with_page, made) = blocking(add).await?;
+            building = with_page;
+            if let Err(error) = self.keep(made).await {
+                // The index does not need it.
+                let error = &error as &(dyn std::error::Error + 'static);
+                tracing::warn!(collection = %name, error, "chunks and vectors cannot be kept for other nodes");
+            }
+        }
+    }
+
+    async fn keep(&self, made: Vec<IndexPart>) -> Result<(), DocumentStoreError> {
+        if made.is_empty() {
+            return Ok(());
+        }
+        self.0.documents.keep_index_parts(made).await
+    }
+
+    /// Whether this index is one of those that are served.
+    fn serves(&self, index: &Arc<CollectionIndex>) -> bool {
+        let snapshot = self.snapshot();
+        snapshot.collections.values().any(|served| Arc::ptr_eq(served, index))
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

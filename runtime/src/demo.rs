@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use orchestratai_agents::knowledge::{
-    CollectionName, DocumentStore, KnowledgeError, SourceFile, TransformerVectors, ingest_files,
+    ChunkVectors, CollectionName, DocumentStore, KnowledgeError, SourceFile, ingest_files,
 };
 use rust_embed::RustEmbed;
 
@@ -43,8 +43,8 @@ fn collections() -> BTreeMap<CollectionName, Vec<SourceFile>> {
 }
 
 /// The transformer's vectors of the demo's chunks.
-pub(crate) fn transformer_vectors() -> Option<TransformerVectors> {
-    TransformerVectors::from_bytes(TRANSFORMER_VECTORS)
+pub(crate) fn transformer_vectors() -> Option<ChunkVectors> {
+    ChunkVectors::from_bytes(TRANSFORMER_VECTORS)
 }
 
 /// Puts the demo among the documents; gives their number. Doing it twice changes nothing.
@@ -70,7 +70,7 @@ mod tests {
     use orchestratai_agents::{
         Embedder, StaticEmbedder,
         embedder::{SecondStage, Transformer, cosine},
-        knowledge::{Cascade, Knowledge, parse},
+        knowledge::{Cascade, Knowledge, VectorWatch, parse},
     };
     use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
@@ -92,7 +92,7 @@ mod tests {
         }
     }
 
-    async fn knowledge(folder: &Path, shipped: Option<TransformerVectors>) -> (Knowledge, SecondStage) {
+    async fn knowledge(folder: &Path, shipped: Option<ChunkVectors>) -> (Knowledge, SecondStage) {
         let settings = StoreSettings {
             url_or_path: folder.join("demo.db").to_string_lossy().into_owned(),
             durability: Durability::Process,
@@ -104,9 +104,15 @@ mod tests {
         let stage = SecondStage::new(None, Duration::from_secs(60)).unwrap();
         let cascade = Cascade::new(stage.clone(), Duration::from_secs(10), shipped.into_iter().collect());
         let (documents, embedder) = (Arc::new(documents), Arc::new(StaticEmbedder::embedded()));
-        let knowledge = Knowledge::open_with(&folder.join("index"), documents, embedder, Some(cascade))
-            .await
-            .unwrap();
+        let knowledge = Knowledge::open_with(
+            &folder.join("index"),
+            documents,
+            embedder,
+            Some(cascade),
+            VectorWatch::nobody(),
+        )
+        .await
+        .unwrap();
         knowledge.deepen().await.unwrap();
         (knowledge, stage)
     }

@@ -1,11 +1,14 @@
 //! Joins what the agents want of documents with the store that keeps them.
 
-use std::collections::HashMap;
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use orchestratai_agents::knowledge::{
     ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
-    DocumentStoreError, DocumentSummary, DocumentsSince, NewDocument,
+    DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, NewDocument, NewIndexPart,
 };
 use orchestratai_store as store;
 use orchestratai_store::{DEFAULT_ORGANIZATION, Store};
@@ -75,7 +78,7 @@ impl DocumentStore for StoredDocuments {
                 root,
             }),
             keep: changes.keep,
-            parts: Vec::new(),
+            parts: changes.parts.into_iter().map(new_part).collect(),
         };
         let changed = self
             .store
@@ -105,6 +108,77 @@ impl DocumentStore for StoredDocuments {
         let items = page.items.into_iter().map(summary).collect::<Result<_, _>>()?;
         let has_more = page.has_more;
         Ok(DocumentPage { items, has_more })
+    }
+}
+
+#[async_trait]
+impl IndexPartStore for StoredDocuments {
+    async fn index_parts(
+        &self,
+        documents: &[DocumentId],
+        makers: &[&str],
+    ) -> Result<Vec<IndexPart>, DocumentStoreError> {
+        let parts = self.store.index_parts(&stored_ids(documents), makers).await;
+        let part = |part: store::IndexPart| IndexPart {
+            document: DocumentId(part.document.0),
+            revision: part.revision,
+            maker: part.maker,
+            body: part.body,
+        };
+        Ok(parts.map_err(DocumentStoreError::new)?.into_iter().map(part).collect())
+    }
+
+    async fn documents_without_part(&self, maker: &str) -> Result<BTreeSet<DocumentId>, DocumentStoreError> {
+        let without = self.store.documents_without_part(DEFAULT_ORGANIZATION, maker).await;
+        let without = without.map_err(DocumentStoreError::new)?;
+        Ok(without.into_iter().map(|id| DocumentId(id.0)).collect())
+    }
+
+    async fn keep_index_parts(&self, parts: Vec<IndexPart>) -> Result<(), DocumentStoreError> {
+        let part = |part: IndexPart| store::IndexPart {
+            document: store::DocumentId(part.document.0),
+            revision: part.revision,
+            maker: part.maker,
+            body: part.body,
+        };
+        let parts = parts.into_iter().map(part).collect();
+        self.store
+            .keep_index_parts(parts)
+            .await
+            .map_err(DocumentStoreError::new)?;
+        Ok(())
+    }
+
+    async fn claim_index_parts(
+        &self,
+        documents: &[DocumentId],
+        maker: &str,
+        lasts: Duration,
+    ) -> Result<BTreeSet<DocumentId>, DocumentStoreError> {
+        let claimed = self.store.claim_index_parts(&stored_ids(documents), maker, lasts).await;
+        let claimed = claimed.map_err(DocumentStoreError::new)?;
+        Ok(claimed.into_iter().map(|id| DocumentId(id.0)).collect())
+    }
+
+    async fn remove_unused_index_parts(
+        &self,
+        makers: &[&str],
+        unused_for: Duration,
+    ) -> Result<u64, DocumentStoreError> {
+        let removed = self.store.remove_unused_index_parts(makers, unused_for).await;
+        removed.map_err(DocumentStoreError::new)
+    }
+}
+
+fn stored_ids(documents: &[DocumentId]) -> Vec<store::DocumentId> {
+    documents.iter().map(|id| store::DocumentId(id.0)).collect()
+}
+
+fn new_part(part: NewIndexPart) -> store::NewIndexPart {
+    store::NewIndexPart {
+        document: part.document,
+        maker: part.maker,
+        body: part.body,
     }
 }
 

@@ -6,7 +6,7 @@ use orchestratai_agents::{
     StaticEmbedder,
     definition::Catalog,
     embedder::SecondStage,
-    knowledge::{Cascade, Knowledge},
+    knowledge::{Cascade, Knowledge, VectorWatch},
 };
 use orchestratai_store::{Access, Durability, Store, StoreSettings};
 
@@ -50,7 +50,7 @@ pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure
 }
 
 /// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for; `prepare`
-/// says who hears of what that stage does.
+/// says who hears of what that stage does, `vectors` who hears of vectors of chunks.
 ///
 /// The index belongs to one database: with a server, another one may stand behind the same folder the next time.
 pub(crate) async fn open_knowledge(
@@ -59,13 +59,15 @@ pub(crate) async fn open_knowledge(
     documents: &StoredDocuments,
     embedder: &Arc<StaticEmbedder>,
     prepare: impl FnOnce(Cascade) -> Cascade,
+    vectors: VectorWatch,
 ) -> Result<Knowledge, CommandFailure> {
     let cascade = cascade(settings)?.map(prepare);
     let index = match settings.database() {
         Database::File(_) => data.index(),
         Database::Server(_) => data.index_of(documents.epoch()),
     };
-    Knowledge::open_with(&index, Arc::new(documents.clone()), Arc::clone(embedder), cascade)
+    let documents = Arc::new(documents.clone());
+    Knowledge::open_with(&index, documents, Arc::clone(embedder), cascade, vectors)
         .await
         .map_err(|error| CommandFailure::because("the knowledge base cannot be opened", error))
 }

@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
@@ -20,6 +20,11 @@ use crate::failure::Chain;
 
 /// How often the revision is looked at: one read of one row.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// What makers of chunks and vectors have made is kept for so long after they were in use last: a node that comes back with another
+/// transformer, or the version before, finds its own.
+const UNUSED_PARTS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How often it is noted which are in use, and what is not is removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Keeps the index at the documents' revision, and says which one is served.
 pub(crate) struct KnowledgeWatch {
@@ -33,6 +38,8 @@ pub(crate) struct KnowledgeWatch {
     told: Option<u64>,
     /// For which revision the transformer was last asked to read what is new.
     deepened: Option<u64>,
+    /// When unused parts of indexes were removed last.
+    swept: Option<Instant>,
     fails: Arc<AtomicBool>,
 }
 
@@ -46,6 +53,7 @@ impl KnowledgeWatch {
             seen: None,
             told: None,
             deepened: None,
+            swept: None,
             fails: Arc::default(),
         }
     }
@@ -100,6 +108,7 @@ impl KnowledgeWatch {
     async fn follow_up(&mut self) -> Result<(), KnowledgeError> {
         let revision = self.look().await?;
         if self.told == Some(revision) {
+            self.sweep().await;
             return Ok(());
         }
         self.deepen(revision).await?;
@@ -132,6 +141,22 @@ impl KnowledgeWatch {
                     self.look().await?;
                 }
             }
+        }
+    }
+
+    /// Removes, now and then, what was made by chunkers and embedders that nobody uses any more.
+    async fn sweep(&mut self) {
+        if self.swept.is_some_and(|swept| swept.elapsed() < SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(Instant::now());
+        match self.knowledge.remove_unused_parts(UNUSED_PARTS_KEPT).await {
+            Ok(0) => {}
+            Ok(parts) => tracing::info!(
+                parts,
+                "chunks and vectors of makers that are not in use any more are removed"
+            ),
+            Err(error) => tracing::warn!(error = %Chain(&error), "unused chunks and vectors cannot be removed"),
         }
     }
 

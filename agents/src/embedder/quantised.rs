@@ -49,9 +49,13 @@ pub(crate) struct QuantisedMatrix {
 impl QuantisedMatrix {
     /// Takes in one more vector, of as many numbers as the others.
     pub(crate) fn push(&mut self, vector: &[f32]) {
-        let QuantisedVector { scale, values } = QuantisedVector::new(vector);
-        self.scales.push(scale);
-        self.values.extend(values);
+        self.push_quantised(&QuantisedVector::new(vector));
+    }
+
+    /// The same of one that is quantised.
+    pub(crate) fn push_quantised(&mut self, vector: &QuantisedVector) {
+        self.scales.push(vector.scale);
+        self.values.extend(&vector.values);
     }
 
     /// How many vectors there are.

@@ -91,6 +91,11 @@ pub(crate) struct Section {
     pub(crate) text: String,
 }
 
+/// What is embedded and searched of a chunk: its title and headings stand in front of it.
+pub(crate) fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
+    format!("{title}\n{}\n{text}", headings.join(" > "))
+}
+
 /// Splits the text of a document (without front matter) into sections no longer than [`CHUNK_BYTES_MAX`].
 pub(crate) fn sections(format: Format, title: &str, text: &str) -> Vec<Section> {
     let mut sections = match format {

@@ -1,12 +1,13 @@
-//! The transformer's vectors of chunks, in int8, each under a key made from the chunk's text.
+//! An embedder's vectors of chunks, in int8, each under a key made from the chunk's text.
 //!
-//! A vector takes 10 to 40 ms to make, so none is made twice: the keys say which are known from an earlier index of the
-//! collection, from a file that a broken-off run has left, or from what is shipped with the demo.
+//! One of the transformer takes 10 to 40 ms to make, so none is made twice: the keys say which are known from the database, from an
+//! earlier index of the collection, or from what is shipped with the demo. A vector is used for the text that it was made of, and for
+//! no other, whatever else may be out of date.
 //!
 //! As bytes: `OTV1`, then in little endian the length of the model's name (u32) and the name, dimensions (u32), rows (u32),
 //! for each row its key (16 bytes), scale (f32) and values (i8), and at last the SHA-256 of all before it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
@@ -27,20 +28,32 @@ pub(crate) fn text_key(text: &str) -> TextKey {
     key
 }
 
-/// Vectors of one model by the key of their text.
+/// Vectors of one embedder by the key of their text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TransformerVectors {
-    /// The name of the model that made them.
+pub struct ChunkVectors {
+    /// The name of the embedder that made them.
     pub(crate) model: String,
     pub(crate) by_key: HashMap<TextKey, QuantisedVector>,
 }
 
-impl TransformerVectors {
+impl ChunkVectors {
     pub(crate) fn new(model: impl Into<String>) -> Self {
         Self {
             model: model.into(),
             by_key: HashMap::new(),
         }
+    }
+
+    /// Whether they are vectors of this embedder, of so many numbers each.
+    pub(crate) fn is_of(&self, model: &str, dimensions: usize) -> bool {
+        let mut vectors = self.by_key.values();
+        self.model == model && vectors.all(|vector| vector.values().len() == dimensions)
+    }
+
+    /// Forgets all but these.
+    pub(crate) fn keep_only(&mut self, keys: impl IntoIterator<Item = TextKey>) {
+        let keys: HashSet<TextKey> = keys.into_iter().collect();
+        self.by_key.retain(|key, _| keys.contains(key));
     }
 
     /// As bytes; the same vectors give the same bytes.
@@ -107,8 +120,8 @@ mod tests {
 
     use super::*;
 
-    fn some() -> TransformerVectors {
-        let mut vectors = TransformerVectors::new("a model");
+    fn some() -> ChunkVectors {
+        let mut vectors = ChunkVectors::new("a model");
         for (text, value) in [("one", 0.6_f32), ("two", -0.8)] {
             vectors
                 .by_key
@@ -119,8 +132,8 @@ mod tests {
 
     #[test]
     fn bytes_give_the_vectors_back() {
-        for vectors in [some(), TransformerVectors::new("empty")] {
-            assert_eq!(TransformerVectors::from_bytes(&vectors.to_bytes()), Some(vectors));
+        for vectors in [some(), ChunkVectors::new("empty")] {
+            assert_eq!(ChunkVectors::from_bytes(&vectors.to_bytes()), Some(vectors));
         }
         let again = some().by_key[&text_key("one")].cosine(&QuantisedVector::new(&[1.0, 0.0, 0.0]));
         assert!((again - 0.6).abs() < 0.01, "{again}");
@@ -131,9 +144,9 @@ mod tests {
         fn damaged_bytes_are_nothing(at in 0_usize..1_000, bit in 0..8_u32, cut in 0_usize..1_000) {
             let mut bytes = some().to_bytes();
             let (at, cut) = (at % bytes.len(), cut % bytes.len());
-            prop_assert_eq!(TransformerVectors::from_bytes(&bytes[..cut]), None);
+            prop_assert_eq!(ChunkVectors::from_bytes(&bytes[..cut]), None);
             bytes[at] ^= 1_u8 << bit;
-            prop_assert_eq!(TransformerVectors::from_bytes(&bytes), None);
+            prop_assert_eq!(ChunkVectors::from_bytes(&bytes), None);
         }
     }
 }

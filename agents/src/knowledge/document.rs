@@ -7,7 +7,7 @@ use orchestratai_shared::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::CollectionName;
+use super::{CollectionName, IndexPartStore, NewIndexPart};
 
 /// Names a document, for as long as it stays at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,6 +75,8 @@ pub struct DocumentChanges {
     pub replace_root: Option<(CollectionName, String)>,
     /// Paths below that root whose documents stay as they are, and count as unchanged; one that is not there is no error.
     pub keep: Vec<String>,
+    /// What was made of documents in `put` already. Those of a document that turns out to be there as it is are passed over.
+    pub parts: Vec<NewIndexPart>,
 }
 
 /// What a change came to.
@@ -116,7 +118,7 @@ pub struct DocumentPage {
 
 /// Keeps the documents of one organization: they are the truth, and every index is made from them.
 #[async_trait]
-pub trait DocumentStore: Send + Sync {
+pub trait DocumentStore: IndexPartStore {
     /// The knowledge revision: a number that rises with every change; 0 where there never was one.
     ///
     /// # Errors

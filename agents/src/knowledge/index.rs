@@ -8,10 +8,12 @@
 //! serves without them until they are there. They have a checksum of their own.
 
 use std::{
-    collections::HashSet,
     fs,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::{Deserialize, Serialize};
@@ -20,29 +22,25 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    CollectionName, Document, DocumentId, FileKind, KnowledgeError,
+    CollectionName, DocumentId, KnowledgeError,
     chunk::{self, Chunk, ChunkOrigin, Format},
-    duplicates,
-    lexical::{self, Lexical},
+    chunk_vectors::{ChunkVectors, TextKey, text_key},
+    lexical::Lexical,
     source::hex,
     spelling::Vocabulary,
-    transformer_vectors::{TextKey, TransformerVectors, text_key},
 };
-use crate::embedder::{DIMENSIONS, Embedder, QuantisedMatrix, QuantisedVector, StaticEmbedder};
+use crate::embedder::{DIMENSIONS, QuantisedMatrix, QuantisedVector, StaticEmbedder};
 
 /// Changes whenever an older index could not be read, or would be cut differently.
-const FORMAT: u32 = 3;
-const MANIFEST: &str = "manifest.json";
-const CHUNKS: &str = "chunks.json";
-const VECTORS: &str = "vectors.i8";
-const WORDS: &str = "words.fst";
-const TEXT: &str = "text";
+pub(super) const FORMAT: u32 = 3;
+pub(super) const MANIFEST: &str = "manifest.json";
+pub(super) const CHUNKS: &str = "chunks.json";
+pub(super) const VECTORS: &str = "vectors.i8";
+pub(super) const WORDS: &str = "words.fst";
+pub(super) const TEXT: &str = "text";
 const TRANSFORMER: &str = "transformer.i8";
 /// Up to this many chunks, each keeps its passages once they are made: 2 to 3 KiB a chunk.
 const KEPT_PASSAGES_CHUNKS_MAX: usize = 2_000;
-
-/// Texts that are embedded before their vectors are quantised.
-const EMBEDDED_AT_ONCE: usize = 4_096;
 
 /// The index of one collection at one revision.
 #[derive(Debug)]
@@ -58,6 +56,8 @@ pub(crate) struct CollectionIndex {
     pub(crate) vocabulary: Vocabulary,
     /// The transformer's vector of each chunk, by the chunk's number; none while they are not all there.
     transformer: RwLock<Option<Arc<ByChunk>>>,
+    /// Whether the transformer's vectors are known to be where others can read them.
+    is_shared: AtomicBool,
     folder: PathBuf,
     /// The documents it was made from, with the revision that changed each last.
     pub(crate) documents: Vec<(DocumentId, u64)>,
@@ -73,171 +73,51 @@ pub(crate) struct ByChunk {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    collection: String,
-    embedder: String,
-    chunks: usize,
-    files: Vec<ManifestFile>,
+pub(super) struct Manifest {
+    pub(super) format: u32,
+    pub(super) collection: String,
+    pub(super) embedder: String,
+    pub(super) chunks: usize,
+    pub(super) files: Vec<ManifestFile>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct ManifestFile {
-    name: String,
-    sha256: String,
+pub(super) struct ManifestFile {
+    pub(super) name: String,
+    pub(super) sha256: String,
 }
 
 /// What `chunks.json` holds.
 #[derive(Debug, Serialize, Deserialize)]
-struct ChunkTable {
-    documents: Vec<DocumentRow>,
-    chunks: Vec<ChunkRow>,
+pub(super) struct ChunkTable {
+    pub(super) documents: Vec<DocumentRow>,
+    pub(super) chunks: Vec<ChunkRow>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct DocumentRow {
-    id: Uuid,
-    revision: u64,
-    source: String,
-    title: String,
-    front_matter: Map<String, Value>,
-    format: Format,
+pub(super) struct DocumentRow {
+    pub(super) id: Uuid,
+    pub(super) revision: u64,
+    pub(super) source: String,
+    pub(super) title: String,
+    pub(super) front_matter: Map<String, Value>,
+    pub(super) format: Format,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct ChunkRow {
-    document: u32,
-    headings: Vec<String>,
-    text: String,
+pub(super) struct ChunkRow {
+    pub(super) document: u32,
+    pub(super) headings: Vec<String>,
+    pub(super) text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    folded: Option<u32>,
-}
-
-/// Makes the index of a collection from its documents and writes it to `folder`, which must not exist.
-///
-/// # Errors
-/// [`KnowledgeError::Io`] and [`KnowledgeError::FullText`]; what was written then has no manifest, and is not opened.
-pub(crate) fn build(
-    collection: &CollectionName,
-    mut documents: Vec<Document>,
-    embedder: &StaticEmbedder,
-    folder: &Path,
-) -> Result<(), KnowledgeError> {
-    // The same documents give the same index, in whatever order they come.
-    documents
-        .sort_by(|a, b| (&a.document.path, &a.document.root, a.id).cmp(&(&b.document.path, &b.document.root, b.id)));
-    let mut table = ChunkTable {
-        documents: Vec::new(),
-        chunks: Vec::new(),
-    };
-    for (number, Document { id, document, revision }) in (0_u32..).zip(documents) {
-        // A document put by hand has whatever path it was given.
-        let format = FileKind::of(&document.path).map_or(Format::Plain, FileKind::format);
-        let sections = chunk::sections(format, &document.title, &document.content);
-        table.chunks.extend(sections.into_iter().map(|section| ChunkRow {
-            document: number,
-            headings: section.headings,
-            text: section.text,
-            folded: None,
-        }));
-        table.documents.push(DocumentRow {
-            id: id.0,
-            revision,
-            source: document.path,
-            title: document.title,
-            front_matter: document.front_matter,
-            format,
-        });
-    }
-    let folded = duplicates::fold(table.chunks.iter().map(|chunk| chunk.text.as_str()));
-    for (chunk, folded) in table.chunks.iter_mut().zip(folded) {
-        chunk.folded = folded;
-    }
-    let texts: Vec<String> = table.chunks.iter().map(|chunk| table.indexed_text(chunk)).collect();
-    let Ok(vectors) = embed_all(&texts, embedder);
-    let words = Vocabulary::build(texts.iter().map(String::as_str));
-    // A chunk that is folded is never found; its words must not count as rare or frequent either.
-    let searchable = table
-        .chunks
-        .iter()
-        .zip(&texts)
-        .map(|(chunk, text)| if chunk.folded.is_some() { "" } else { text });
-    let text_files = lexical::build(searchable).map_err(full_text(collection))?;
-    write(collection, folder, &table, &vectors, words, text_files)
-}
-
-impl ChunkTable {
-    fn indexed_text(&self, chunk: &ChunkRow) -> String {
-        let title = &self.documents[chunk.document as usize].title;
-        indexed_text(title, &chunk.headings, &chunk.text)
-    }
-}
-
-/// What is embedded and searched of a chunk: its title and headings stand in front of it.
-fn indexed_text(title: &str, headings: &[String], text: &str) -> String {
-    format!("{title}\n{}\n{text}", headings.join(" > "))
-}
-
-/// The vectors of all texts, made on all cores.
-fn embed_all<E: Embedder>(texts: &[String], embedder: &E) -> Result<QuantisedMatrix, E::Error> {
-    let mut vectors = QuantisedMatrix::default();
-    // Before they are quantised they take four times the memory.
-    for batch in texts.chunks(EMBEDDED_AT_ONCE) {
-        let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
-        for vector in embedder.embed_batch(&batch)? {
-            vectors.push(&vector);
-        }
-    }
-    Ok(vectors)
-}
-
-fn write(
-    collection: &CollectionName,
-    folder: &Path,
-    table: &ChunkTable,
-    vectors: &QuantisedMatrix,
-    words: Vec<u8>,
-    text_files: Vec<(String, Vec<u8>)>,
-) -> Result<(), KnowledgeError> {
-    let table_json = serde_json::to_vec(table).expect("rows of plain texts and numbers have a JSON form");
-    let mut files = vec![
-        (CHUNKS.to_owned(), table_json),
-        (VECTORS.to_owned(), vectors.to_bytes()),
-        (WORDS.to_owned(), words),
-    ];
-    files.extend(
-        text_files
-            .into_iter()
-            .map(|(name, bytes)| (format!("{TEXT}/{name}"), bytes)),
-    );
-    let text_folder = folder.join(TEXT);
-    fs::create_dir_all(&text_folder).map_err(io(&text_folder))?;
-    let mut manifest = Manifest {
-        format: FORMAT,
-        collection: collection.as_str().to_owned(),
-        embedder: StaticEmbedder::NAME.to_owned(),
-        chunks: table.chunks.len(),
-        files: Vec::new(),
-    };
-    for (name, bytes) in files {
-        let path = folder.join(&name);
-        fs::write(&path, &bytes).map_err(io(&path))?;
-        manifest.files.push(ManifestFile {
-            name,
-            sha256: hex(&Sha256::digest(&bytes)),
-        });
-    }
-    // Last, so that a folder with a manifest is a complete one.
-    let path = folder.join(MANIFEST);
-    let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest has a JSON form");
-    fs::write(&path, manifest).map_err(io(&path))
+    pub(super) folded: Option<u32>,
 }
 
 /// The documents with their revisions, the chunks, and which of them are folded.
 type Bound = (Vec<(DocumentId, u64)>, Vec<Arc<Chunk>>, Vec<Option<u32>>);
 
 impl CollectionIndex {
-    /// Opens what [`build`] wrote; every file is checked.
+    /// Opens what [`Building`](super::building::Building) wrote; every file is checked.
     ///
     /// # Errors
     /// [`KnowledgeError::Corrupt`] where anything is not as it was written, or was written by another version.
@@ -302,6 +182,7 @@ impl CollectionIndex {
             lexical,
             vocabulary,
             transformer: RwLock::default(),
+            is_shared: AtomicBool::new(false),
             folder: folder.to_owned(),
             documents,
         })
@@ -350,31 +231,40 @@ impl CollectionIndex {
         self.folded[chunk].map_or(chunk, |other| other as usize)
     }
 
+    /// Whether the transformer's vectors are known to be where others can read them.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared.load(Ordering::Relaxed)
+    }
+
+    /// Notes that they are, or that they cannot be brought there.
+    pub(crate) fn set_shared(&self) {
+        self.is_shared.store(true, Ordering::Relaxed);
+    }
+
     /// The transformer's vectors; none while they are not all there.
     pub(crate) fn transformer(&self) -> Option<Arc<ByChunk>> {
         self.transformer.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What the transformer is to embed, with the key of each text: the chunks that are found.
-    pub(crate) fn transformer_texts(&self) -> impl Iterator<Item = (TextKey, String)> {
-        let found = self
-            .chunks
-            .iter()
-            .zip(&self.folded)
-            .filter(|(_, folded)| folded.is_none());
-        found.map(|(chunk, _)| {
-            let text = indexed_text(&chunk.origin.title, &chunk.headings, &chunk.text);
-            (text_key(&text), text)
-        })
+    /// The chunks that the transformer is to embed, with the key of the text of each: those that are found.
+    pub(crate) fn transformer_keys(&self) -> impl Iterator<Item = (usize, TextKey)> {
+        let found = self.folded.iter().enumerate().filter(|(_, folded)| folded.is_none());
+        found.map(|(chunk, _)| (chunk, text_key(&self.indexed_text(chunk))))
+    }
+
+    /// What is embedded of a chunk.
+    pub(crate) fn indexed_text(&self, chunk: usize) -> String {
+        let chunk = &self.chunks[chunk];
+        chunk::indexed_text(&chunk.origin.title, &chunk.headings, &chunk.text)
     }
 
     /// The vectors of this model that an earlier run wrote for this index, or that are served; none of another model.
-    pub(crate) fn known_transformer_vectors(&self, model: &str) -> TransformerVectors {
+    pub(crate) fn known_transformer_vectors(&self, model: &str) -> ChunkVectors {
         let written = fs::read(self.folder.join(TRANSFORMER)).ok();
-        let written = written.and_then(|bytes| TransformerVectors::from_bytes(&bytes));
+        let written = written.and_then(|bytes| ChunkVectors::from_bytes(&bytes));
         written
             .filter(|vectors| vectors.model == model)
-            .unwrap_or_else(|| TransformerVectors::new(model))
+            .unwrap_or_else(|| ChunkVectors::new(model))
     }
 
     /// Takes over the vectors of the chunks that are as they were in the index before: they are not made again.
@@ -383,11 +273,10 @@ impl CollectionIndex {
     /// [`KnowledgeError::Io`] where they cannot be written.
     pub(crate) fn inherit_transformer_vectors(&self, before: &Self) -> Result<(), KnowledgeError> {
         let written = fs::read(before.folder.join(TRANSFORMER)).ok();
-        let Some(mut vectors) = written.and_then(|bytes| TransformerVectors::from_bytes(&bytes)) else {
+        let Some(mut vectors) = written.and_then(|bytes| ChunkVectors::from_bytes(&bytes)) else {
             return Ok(());
         };
-        let wanted: HashSet<TextKey> = self.transformer_texts().map(|(key, _)| key).collect();
-        vectors.by_key.retain(|key, _| wanted.contains(key));
+        vectors.keep_only(self.transformer_keys().map(|(_, key)| key));
         self.write_transformer_vectors(&vectors)
     }
 
@@ -395,7 +284,7 @@ impl CollectionIndex {
     ///
     /// # Errors
     /// [`KnowledgeError::Io`].
-    pub(crate) fn write_transformer_vectors(&self, vectors: &TransformerVectors) -> Result<(), KnowledgeError> {
+    pub(crate) fn write_transformer_vectors(&self, vectors: &ChunkVectors) -> Result<(), KnowledgeError> {
         // A reader sees the old file or the new one.
         let draft = self.folder.join(format!("{TRANSFORMER}.{}", std::process::id()));
         fs::write(&draft, vectors.to_bytes()).map_err(io(&draft))?;
@@ -404,8 +293,8 @@ impl CollectionIndex {
     }
 
     /// Serves these vectors; false where they are not all that is wanted.
-    pub(crate) fn serve_transformer_vectors(&self, vectors: &TransformerVectors) -> bool {
-        let mut keys = self.transformer_texts().map(|(key, _)| key);
+    pub(crate) fn serve_transformer_vectors(&self, vectors: &ChunkVectors) -> bool {
+        let mut keys = self.transformer_keys().map(|(_, key)| key);
         let each = self.folded.iter().map(|folded| match folded {
             Some(_) => Some(QuantisedVector::new(&[])),
             None => vectors.by_key.get(&keys.next()?).cloned(),

@@ -75,6 +75,7 @@ async fn replace_root(
         remove: Vec::new(),
         replace_root,
         keep: parsed.unchanged,
+        parts: Vec::new(),
     };
     let outcome = documents.change(changes).await?;
     Ok(IngestReport {

@@ -14,10 +14,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CollectionName, Document, KnowledgeError, Snapshot,
-    index::{self, CollectionIndex, io},
+    CollectionName, KnowledgeError, Snapshot,
+    building::Building,
+    index::{CollectionIndex, io},
 };
-use crate::embedder::StaticEmbedder;
 
 const CURRENT: &str = "current.json";
 
@@ -81,22 +81,14 @@ impl Shelf {
         names.filter(|name| !served.collections.contains_key(name)).collect()
     }
 
-    /// Makes the indexes of `touched` anew from `documents` (all documents there are), and names the result as current.
+    /// Writes the indexes of `touched` anew, those that there are `built`, and names the result as current.
     pub(super) fn rebuild(
         &self,
         served: &Snapshot,
         touched: Vec<CollectionName>,
-        documents: Vec<Document>,
+        mut built: BTreeMap<CollectionName, Building>,
         revision: u64,
-        embedder: &StaticEmbedder,
     ) -> Result<Snapshot, KnowledgeError> {
-        let mut by_collection: BTreeMap<CollectionName, Vec<Document>> = BTreeMap::new();
-        for document in documents {
-            by_collection
-                .entry(document.document.collection.clone())
-                .or_default()
-                .push(document);
-        }
         let mut current = self.read_current().ok().flatten().unwrap_or_default();
         let mut collections = served.collections.clone();
         current
@@ -106,13 +98,13 @@ impl Shelf {
         for name in touched {
             let before = collections.remove(&name);
             current.collections.remove(name.as_str());
-            let Some(documents) = by_collection.remove(&name) else {
+            let Some(built) = built.remove(&name) else {
                 continue;
             };
             let began = std::time::Instant::now();
             let folder = self.free_folder(&name, revision);
             let path = self.dir.join(name.as_str()).join(&folder);
-            index::build(&name, documents, embedder, &path)?;
+            built.write(&path)?;
             let index = CollectionIndex::open(&name, &path)?;
             if let Some(before) = before {
                 index.inherit_transformer_vectors(&before)?;

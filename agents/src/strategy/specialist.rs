@@ -154,7 +154,7 @@ mod tests {
         definition::Catalog,
         knowledge::{
             ChangeOutcome, CollectionName, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
-            DocumentStoreError, DocumentsSince,
+            DocumentStoreError, DocumentsSince, IndexPartStore,
         },
         model::{ModelError, ModelEvent, ModelStream, ModelTask},
         routing::Router,
@@ -164,6 +164,8 @@ mod tests {
 
     /// A knowledge base without documents.
     struct NoDocuments;
+
+    impl IndexPartStore for NoDocuments {}
 
     #[async_trait]
     impl DocumentStore for NoDocuments {

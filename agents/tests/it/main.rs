@@ -10,6 +10,7 @@ mod differences;
 mod file_kinds;
 mod filters;
 mod index;
+mod index_parts;
 mod memory_store;
 mod other_house;
 mod questions;

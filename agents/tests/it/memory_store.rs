@@ -1,17 +1,18 @@
 //! A store of documents in memory that keeps the promises of the trait.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use orchestratai_agents::knowledge::{
     ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
-    DocumentStoreError, DocumentSummary, DocumentsSince,
+    DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore,
 };
 use orchestratai_shared::Timestamp;
 use uuid::Uuid;
@@ -28,6 +29,10 @@ struct State {
     revision: u64,
     documents: Vec<Document>,
     removed: Vec<(DocumentId, CollectionName, u64)>,
+    /// What was made of documents, by document and maker.
+    parts: BTreeMap<(DocumentId, String), Vec<u8>>,
+    /// Who has been claimed until when.
+    claims: BTreeMap<(DocumentId, String), Instant>,
 }
 
 impl MemoryStore {
@@ -36,6 +41,98 @@ impl MemoryStore {
             true => Err(DocumentStoreError::new("the database is away")),
             false => Ok(()),
         }
+    }
+}
+
+impl MemoryStore {
+    /// Damages what this maker has made of every document.
+    pub(crate) fn damage_parts(&self, maker: &str) -> usize {
+        let mut state = self.state.lock().unwrap();
+        let of_maker = state.parts.iter_mut().filter(|((_, by), _)| by == maker);
+        of_maker.map(|(_, body)| body[20] ^= 1).count()
+    }
+
+    /// The makers that have made something, once for each document.
+    pub(crate) fn makers(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.parts.keys().map(|(_, maker)| maker.clone()).collect()
+    }
+
+    /// Forgets what this maker has made, as if it had never come to it.
+    pub(crate) fn forget_parts(&self, maker: &str) {
+        self.state.lock().unwrap().parts.retain(|(_, by), _| by != maker);
+    }
+}
+
+#[async_trait]
+impl IndexPartStore for MemoryStore {
+    async fn index_parts(
+        &self,
+        documents: &[DocumentId],
+        makers: &[&str],
+    ) -> Result<Vec<IndexPart>, DocumentStoreError> {
+        self.check()?;
+        let state = self.state.lock().unwrap();
+        let revision = |id: DocumentId| {
+            state
+                .documents
+                .iter()
+                .find(|document| document.id == id)
+                .unwrap()
+                .revision
+        };
+        let part = |((id, maker), body): (&(DocumentId, String), &Vec<u8>)| IndexPart {
+            document: *id,
+            revision: revision(*id),
+            maker: maker.clone(),
+            body: body.clone(),
+        };
+        let parts = state.parts.iter();
+        let asked = parts.filter(|((id, maker), _)| documents.contains(id) && makers.contains(&maker.as_str()));
+        Ok(asked.map(part).collect())
+    }
+
+    async fn documents_without_part(&self, maker: &str) -> Result<BTreeSet<DocumentId>, DocumentStoreError> {
+        self.check()?;
+        let state = self.state.lock().unwrap();
+        let ids = state.documents.iter().map(|document| document.id);
+        Ok(ids
+            .filter(|id| !state.parts.contains_key(&(*id, maker.to_owned())))
+            .collect())
+    }
+
+    async fn keep_index_parts(&self, parts: Vec<IndexPart>) -> Result<(), DocumentStoreError> {
+        self.check()?;
+        let mut state = self.state.lock().unwrap();
+        for part in parts {
+            let mut documents = state.documents.iter();
+            if documents.any(|document| document.id == part.document && document.revision == part.revision) {
+                let key = (part.document, part.maker);
+                state.claims.remove(&key);
+                state.parts.insert(key, part.body);
+            }
+        }
+        Ok(())
+    }
+
+    async fn claim_index_parts(
+        &self,
+        documents: &[DocumentId],
+        maker: &str,
+        lasts: Duration,
+    ) -> Result<BTreeSet<DocumentId>, DocumentStoreError> {
+        self.check()?;
+        let mut state = self.state.lock().unwrap();
+        let now = Instant::now();
+        let mut claimed = BTreeSet::new();
+        for id in documents {
+            let key = (*id, maker.to_owned());
+            if state.claims.get(&key).is_none_or(|until| *until <= now) {
+                state.claims.insert(key, now + lasts);
+                claimed.insert(*id);
+            }
+        }
+        Ok(claimed)
     }
 }
 
@@ -85,8 +182,8 @@ impl DocumentStore for MemoryStore {
         let mut state = self.state.lock().unwrap();
         let mut outcome = ChangeOutcome::default();
         let revision = state.revision + 1;
-        let mut kept = Vec::new();
-        for new in changes.put {
+        let (mut kept, mut written) = (Vec::new(), Vec::new());
+        for (at, new) in changes.put.into_iter().enumerate() {
             let place = |known: &Document| {
                 let known = &known.document;
                 known.collection == new.collection && known.root == new.root && known.path == new.path
@@ -97,11 +194,13 @@ impl DocumentStore for MemoryStore {
                 } else {
                     (known.document, known.revision) = (new, revision);
                     outcome.updated += 1;
+                    written.push((at, known.id));
                 }
                 kept.push(known.id);
             } else {
                 let id = DocumentId(Uuid::now_v7());
                 kept.push(id);
+                written.push((at, id));
                 state.documents.push(Document {
                     id,
                     document: new,
@@ -128,6 +227,15 @@ impl DocumentStore for MemoryStore {
         };
         let (gone, stay): (Vec<Document>, Vec<Document>) = state.documents.drain(..).partition(goes);
         state.documents = stay;
+        let has_changed = |id: &DocumentId| {
+            gone.iter().any(|gone| gone.id == *id) || written.iter().any(|(_, written)| written == id)
+        };
+        state.parts.retain(|(id, _), _| !has_changed(id));
+        for part in changes.parts {
+            if let Some((_, id)) = written.iter().find(|(at, _)| *at == part.document) {
+                state.parts.insert((*id, part.maker), part.body);
+            }
+        }
         outcome.removed = gone.len();
         state.removed.extend(
             gone.into_iter()

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use orchestratai_agents::{
     embedder::SecondStage,
-    knowledge::{Cascade, Knowledge, SecondStageUse, SourceFile, TransformerVectors, ingest_files},
+    knowledge::{Cascade, ChunkVectors, Knowledge, SecondStageUse, SourceFile, VectorWatch, ingest_files},
 };
 use tempfile::TempDir;
 
@@ -42,11 +42,11 @@ async fn ingest(store: &Arc<MemoryStore>, refunds: &str) {
 }
 
 /// A knowledge base with a transformer of its own, which is loaded only where it is asked.
-async fn open(dir: &TempDir, store: &Arc<MemoryStore>, shipped: Vec<TransformerVectors>) -> (Knowledge, SecondStage) {
+async fn open(dir: &TempDir, store: &Arc<MemoryStore>, shipped: Vec<ChunkVectors>) -> (Knowledge, SecondStage) {
     let stage = SecondStage::new(None, LONG).unwrap();
     let cascade = Cascade::new(stage.clone(), LONG, shipped);
     let store: Arc<MemoryStore> = Arc::clone(store);
-    let knowledge = Knowledge::open_with(dir.path(), store, embedder(), Some(cascade)).await;
+    let knowledge = Knowledge::open_with(dir.path(), store, embedder(), Some(cascade), VectorWatch::nobody()).await;
     (knowledge.unwrap(), stage)
 }
 

@@ -12,6 +12,7 @@ use std::{
 use orchestratai_agents::{
     StaticEmbedder,
     cache::SemanticCache,
+    knowledge::VectorWatch,
     model::FEATURES_TARGET,
     routing::Router,
     strategy::{Means, responders},
@@ -154,7 +155,15 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     let catalog = Arc::new(load_agents(settings)?);
     let means = Means {
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
-        knowledge: open_knowledge(settings, &data, &documents, &embedder, |cascade| cascade).await?,
+        knowledge: open_knowledge(
+            settings,
+            &data,
+            &documents,
+            &embedder,
+            |cascade| cascade,
+            VectorWatch::nobody(),
+        )
+        .await?,
         cache: Arc::new(SemanticCache::new(Arc::clone(&embedder))),
         embedder,
         catalog,

@@ -9,7 +9,7 @@ use std::{
 
 use orchestratai_agents::{
     StaticEmbedder,
-    knowledge::{CollectionName, FileProblem, IngestReport, Watch, ingest_folder},
+    knowledge::{CollectionName, FileProblem, IngestReport, PreparedDocuments, VectorWatch, Watch, ingest_folder},
 };
 use orchestratai_store::{Access, Store};
 use tokio::time::sleep;
@@ -48,11 +48,26 @@ async fn ingest(settings: &Settings, path: &Path, collection: &CollectionName) -
     let documents = StoredDocuments::new(store.clone());
     let line = ProgressLine::on_stderr();
     let watch = line.watch();
-    let report = ingest_folder(&documents, path, collection, &watch)
+    let embedder = Arc::new(StaticEmbedder::embedded());
+    let prepared = PreparedDocuments::new(
+        Arc::new(documents.clone()),
+        Arc::clone(&embedder),
+        VectorWatch::nobody(),
+    );
+    let report = ingest_folder(&prepared, path, collection, &watch)
         .await
         .map_err(|error| CommandFailure::because("nothing was taken in", error))?;
     line.wait_for("making the documents searchable");
-    let served_by = serve(settings, &data, &store, &documents, report.outcome.revision, &watch).await?;
+    let served_by = serve(
+        settings,
+        &data,
+        &store,
+        &documents,
+        &embedder,
+        report.outcome.revision,
+        &watch,
+    )
+    .await?;
     line.end();
     tell(&report, collection, served_by, began.elapsed())?;
     let skipped = report.problems.iter().filter(|problem| problem.skipped).count();
@@ -77,6 +92,7 @@ async fn serve(
     data: &DataDir,
     store: &Store,
     documents: &StoredDocuments,
+    embedder: &Arc<StaticEmbedder>,
     revision: u64,
     watch: &Watch,
 ) -> Result<ServedBy, CommandFailure> {
@@ -88,10 +104,14 @@ async fn serve(
     };
     loop {
         if let Some(_lock) = data.try_lock(Holder::Command)? {
-            let embedder = Arc::new(StaticEmbedder::embedded());
-            let knowledge = open_knowledge(settings, data, documents, &embedder, |cascade| {
-                cascade.watched(watch.clone())
-            })
+            let knowledge = open_knowledge(
+                settings,
+                data,
+                documents,
+                embedder,
+                |cascade| cascade.watched(watch.clone()),
+                VectorWatch::nobody(),
+            )
             .await?;
             let failed = |error| CommandFailure::because("the documents are stored, but not all is read", error);
             knowledge.deepen().await.map_err(failed)?;

@@ -8,7 +8,7 @@ use std::{
 
 use orchestratai_agents::{
     StaticEmbedder,
-    knowledge::{CollectionName, Filter, Knowledge, SearchResult},
+    knowledge::{CollectionName, Filter, Knowledge, SearchResult, VectorWatch},
 };
 use orchestratai_store::Access;
 use tokio::time::sleep;
@@ -90,7 +90,15 @@ async fn open(settings: &Settings) -> Result<Knowledge, CommandFailure> {
         let is_served =
             store.served_revision().await.map_err(failed)? >= store.knowledge_revision().await.map_err(failed)?;
         if lock.is_some() || is_served {
-            return open_knowledge(settings, &data, &documents, &embedder, |cascade| cascade).await;
+            return open_knowledge(
+                settings,
+                &data,
+                &documents,
+                &embedder,
+                |cascade| cascade,
+                VectorWatch::nobody(),
+            )
+            .await;
         }
         sleep(ASK_EVERY).await;
     }

@@ -14,12 +14,12 @@ use orchestratai_actors::{DoubleTexting, Gateway, Parts, SessionSettings};
 use orchestratai_agents::{
     StaticEmbedder,
     definition::Catalog,
-    knowledge::{Knowledge, SecondStageUse},
+    knowledge::{EmbedderStage, Knowledge, SecondStageUse, VectorOrigin, VectorWatch},
     routing::Router,
     strategy::{Means, responders},
 };
 use orchestratai_store::{Access, DEFAULT_ORGANIZATION, NodeSettings, Store};
-use orchestratai_telemetry::{History, Metrics, SecondStageOutcome, Traces, init_tracing};
+use orchestratai_telemetry::{History, Metrics, SearchStage, SecondStageOutcome, Traces, init_tracing};
 use orchestratai_web::{Secret, WebSettings};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::time::MissedTickBehavior;
@@ -95,6 +95,20 @@ fn count_second_stage(metrics: Metrics) -> impl Fn(&SecondStageUse) + Send + Syn
     }
 }
 
+/// Counts vectors of chunks that are computed, and those that are read.
+fn count_vectors(metrics: Metrics) -> VectorWatch {
+    VectorWatch::new(move |stage, origin, vectors| {
+        let stage = match stage {
+            EmbedderStage::First => SearchStage::First,
+            EmbedderStage::Second => SearchStage::Second,
+        };
+        match origin {
+            VectorOrigin::Embedded => metrics.chunks_embedded(stage, vectors),
+            VectorOrigin::Read => metrics.chunks_read(stage, vectors),
+        }
+    })
+}
+
 /// Raises the soft limit of open files to the hard one: a connection holds two, and 1,024 is a common default.
 fn raise_open_files() {
     match rlimit::increase_nofile_limit(u64::MAX) {
@@ -133,9 +147,14 @@ async fn serve(
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(StaticEmbedder::embedded());
     let counted = count_second_stage(metrics.clone());
-    let knowledge = open_knowledge(&settings, &data, &documents, &embedder, |cascade| {
-        cascade.observed(counted)
-    })
+    let knowledge = open_knowledge(
+        &settings,
+        &data,
+        &documents,
+        &embedder,
+        |cascade| cascade.observed(counted),
+        count_vectors(metrics.clone()),
+    )
     .await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
@@ -165,7 +184,7 @@ async fn serve(
     say(&format!("listening on http://{address}"));
 
     // From here on clients are answered, and told to wait until the rest is there.
-    load_demo(&data, &documents).await?;
+    load_demo(&data, &knowledge).await?;
     let failed = |error| CommandFailure::because("the knowledge base cannot be served", error);
     watch.look().await.map_err(failed)?;
     if settings.redis.is_some() && settings.snapshots.enabled {
@@ -257,12 +276,12 @@ fn unmark_demo(data: &DataDir) -> Result<(), CommandFailure> {
     fs::remove_file(&mark).map_err(cannot)
 }
 
-async fn load_demo(data: &DataDir, documents: &StoredDocuments) -> Result<(), CommandFailure> {
+async fn load_demo(data: &DataDir, knowledge: &Knowledge) -> Result<(), CommandFailure> {
     if !data.demo_mark().exists() {
         return Ok(());
     }
     let failed = |error| CommandFailure::because("the demo knowledge base cannot be loaded", error);
-    let count = demo::load(documents).await.map_err(failed)?;
+    let count = demo::load(knowledge.documents()).await.map_err(failed)?;
     tracing::info!(documents = count, "the demo knowledge base is loaded");
     unmark_demo(data)
 }

@@ -25,6 +25,7 @@ mod deployment;
 mod evaluating;
 mod feedback;
 mod full_disk;
+mod index_parts;
 mod monitoring;
 mod order;
 mod outside;
