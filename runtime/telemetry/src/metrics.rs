@@ -410,6 +410,7 @@ impl Metrics {
                 .sum(),
             turns_in_flight: read(&self.0.turns_in_flight),
         }
+    }
 
     /// The vectors of so many chunks were computed.
     pub fn chunks_embedded(&self, stage: SearchStage, chunks: usize) {
