@@ -386,7 +386,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A session with its totals. */
+        /** A session with its totals, as the list of sessions has it. */
         get: operations["getSession"];
         put?: never;
         post?: never;
@@ -397,7 +397,8 @@ export interface paths {
         delete: operations["eraseSession"];
         options?: never;
         head?: never;
-        patch?: never;
+        /** Gives a session a title, or takes it away. */
+        patch: operations["renameSession"];
         trace?: never;
     };
     "/api/session/{session_id}/events": {
@@ -413,6 +414,47 @@ export interface paths {
          *     as `id`, transient ones without; `Last-Event-ID` then stands before `after_seq`.
          */
         get: operations["listEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/{session_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A whole session, as a file.
+         * @description As JSON it has the session, its messages, its retrieval logs and its events; as Markdown what was said, by whom, and from which
+         *     sources.
+         */
+        get: operations["exportSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/{session_id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What people think of the answers of a session.
+         * @description The page ends with the feedback on the newest answer, or on the newest before `before`.
+         */
+        get: operations["listFeedback"];
         put?: never;
         post?: never;
         delete?: never;
@@ -453,6 +495,45 @@ export interface paths {
          * @description The page ends with the newest message, or with the one before `before`.
          */
         get: operations["listMessages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/{session_id}/messages/{message_id}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Says what somebody thinks of an answer, in place of what was said before. */
+        put: operations["putFeedback"];
+        post?: never;
+        /** Takes back what was thought of an answer. */
+        delete: operations["deleteFeedback"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The sessions, the latest activity first.
+         * @description The page begins with the latest, or with the one after `before`. With `query` it has those whose title or messages hold that
+         *     text, without regard to case.
+         */
+        get: operations["listSessions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -980,6 +1061,34 @@ export interface components {
             /** @description Whether the same request may succeed later without change. */
             retryable: boolean;
         };
+        /** @description What somebody thinks of an answer. A message has one at most: the last one counts. */
+        Feedback: {
+            /** @description The answer. */
+            messageId: components["schemas"]["MessageId"];
+            /** @description Whether it was good. */
+            rating: components["schemas"]["Rating"];
+            /** @description Why, in their own words. */
+            reason?: string;
+            /** @description When it was said. */
+            at: components["schemas"]["Timestamp"];
+        };
+        /** @description Feedback on the answers of a session, in their order. */
+        FeedbackPage: {
+            /** @description The feedback. */
+            feedback: components["schemas"]["Feedback"][];
+            /** @description Whether there is more, on older answers. */
+            hasMore: boolean;
+        };
+        /** @description What somebody thinks of an answer. */
+        FeedbackRequest: {
+            /** @description Whether it was good. */
+            rating: components["schemas"]["Rating"];
+            /**
+             * @description Why.
+             * @example the price is that of last year
+             */
+            reason?: string | null;
+        };
         /** @description A field that is not valid. */
         FieldError: {
             /** @description Its name, with dots where it is nested; `body`, `query` or `path` where it is the whole. */
@@ -1223,6 +1332,11 @@ export interface components {
              */
             attempt?: number;
         };
+        /**
+         * @description Whether an answer was good.
+         * @enum {string}
+         */
+        Rating: "up" | "down";
         /** @description One step of a turn. */
         RetrievalLog: components["schemas"]["LogData"] & {
             /** @description Its id. */
@@ -1335,6 +1449,19 @@ export interface components {
          * @description Names a session: one conversation, with its transcript and its journal.
          */
         SessionId: string;
+        /** @description What to change of a session. */
+        SessionRequest: {
+            /**
+             * @description What people call it; `null` takes the title away.
+             * @example Refund of the annual plan
+             */
+            title: string | null;
+        };
+        /**
+         * @description What goes on in a session.
+         * @enum {string}
+         */
+        SessionState: "idle" | "running" | "person";
         /** @description One event of the stream of a session. */
         SessionStreamEvent: {
             /** @description The `seq` of a durable event; transient ones have none. */
@@ -1344,6 +1471,29 @@ export interface components {
              * @example {"type":"pong","sessionId":"01890a5d-ac96-774b-bcce-b302099a8057","at":"2026-01-31T08:00:00.000Z","data":{}}
              */
             data: string;
+        };
+        /** @description A session as it stands in a list. */
+        SessionSummary: components["schemas"]["ChatSession"] & {
+            /** @description What people call it. */
+            title?: components["schemas"]["SessionTitle"];
+            /** @description How its first message begins, on one line. */
+            preview?: string;
+            /** @description What goes on in it. */
+            state: components["schemas"]["SessionState"];
+            /** @description Who answered last. */
+            agent?: components["schemas"]["AgentId"];
+        };
+        /**
+         * @description What people call a session: one line of at most 120 Unicode scalar values.
+         * @example Refund of the annual plan
+         */
+        SessionTitle: string;
+        /** @description Sessions, the latest activity first. */
+        Sessions: {
+            /** @description The sessions. */
+            sessions: components["schemas"]["SessionSummary"][];
+            /** @description Whether there are more after the last of them. */
+            hasMore: boolean;
         };
         /** @description A message was taken in; its answer can be streamed. */
         StreamInitiated: {
@@ -2912,7 +3062,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["ChatSession"];
+                    "application/json": components["schemas"]["SessionSummary"];
                 };
             };
             /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
@@ -3046,6 +3196,105 @@ export interface operations {
             };
         };
     };
+    renameSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SessionRequest"];
+            };
+        };
+        responses: {
+            /** @description The session. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionSummary"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listEvents: {
         parameters: {
             query?: {
@@ -3071,6 +3320,171 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Events"];
                     "text/event-stream": components["schemas"]["SessionStreamEvent"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    exportSession: {
+        parameters: {
+            query?: {
+                /** @description `json` or `markdown`; `json` where it is left out. */
+                format?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The session. */
+            200: {
+                headers: {
+                    /** @description An attachment, and the name of the file. */
+                    "content-disposition"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/markdown": string;
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listFeedback: {
+        parameters: {
+            query?: {
+                /** @description Answers at most. */
+                limit?: number;
+                /** @description Only answers older than this message. */
+                before?: components["schemas"]["MessageId"];
+            };
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeedbackPage"];
                 };
             };
             /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
@@ -3235,6 +3649,267 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Messages"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    putFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+                /** @description The answer. */
+                message_id: components["schemas"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FeedbackRequest"];
+            };
+        };
+        responses: {
+            /** @description It is stored. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feedback"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    deleteFeedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+                /** @description The answer. */
+                message_id: components["schemas"]["MessageId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description Sessions at most; 50 where it is left out. */
+                limit?: number;
+                /** @description Only sessions that come after this one in the list: the last of the page before. */
+                before?: components["schemas"]["SessionId"];
+                /** @description With `before`: the `lastActivity` that the list said of it, so that the next page goes on from there though that session has gone on meanwhile. */
+                before_activity?: components["schemas"]["Timestamp"];
+                /** @description Only sessions whose title or messages hold this text. */
+                query?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sessions"];
                 };
             };
             /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
