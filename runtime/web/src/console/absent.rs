@@ -9,7 +9,6 @@ const PAGE: &str = include_str!("absent.html");
 
 /// A page that says how a console comes into the binary: 404, for the console is not there.
 pub(super) fn page() -> HttpResponse {
-    tracing::warn!("the console was asked for, and this binary was built without it");
     let mut response = HttpResponse::NotFound()
         .content_type("text/html; charset=utf-8")
         .body(PAGE);
