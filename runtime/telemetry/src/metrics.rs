@@ -600,6 +600,7 @@ mod tests {
         metrics.sessions_taken_over(1);
         metrics.spans_sent(1);
         metrics.spans_dropped(SpanDropReason::Queue, 1);
+        metrics.rated(&"billing".parse().unwrap(), Rating::Up);
         metrics
     }
 
