@@ -22,14 +22,14 @@ export const definitionQuery = (id: string) =>
 
 const AgentTurns = z.object({ turns: z.array(AgentTurn), hasMore: z.boolean() })
 
-/** Newest first. */
+/** Pages from the newest turn back; each page has its newest last. */
 export const agentTurnsQuery = (id: string) =>
   infiniteQueryOptions({
     queryKey: ['agents', id, 'turns'],
     queryFn: ({ signal, pageParam }) =>
       request(`${agentPath(id)}/turns`, AgentTurns, { signal, query: { limit: 50, before: pageParam } }),
     initialPageParam: undefined as string | undefined,
-    getNextPageParam: (last) => (last.hasMore ? last.turns.at(-1)?.turnId : undefined),
+    getNextPageParam: (last) => (last.hasMore ? last.turns[0]?.turnId : undefined),
   })
 
 /** A language model may take its time, twice. */

@@ -58,14 +58,14 @@ export const searchQuery = (wish: SearchWish) =>
 
 const Questions = z.object({ questions: z.array(UnansweredQuestion), hasMore: z.boolean() })
 
-/** Newest first. */
+/** Pages from the newest question back; each page has its newest last. */
 export const questionsQuery = (state: QuestionState) =>
   infiniteQueryOptions({
     queryKey: ['questions', state],
     queryFn: ({ signal, pageParam }) =>
       request('/api/knowledge/questions', Questions, { signal, query: { state, limit: PAGE, before: pageParam } }),
     initialPageParam: undefined as string | undefined,
-    getNextPageParam: (last) => (last.hasMore ? last.questions.at(-1)?.id : undefined),
+    getNextPageParam: (last) => (last.hasMore ? last.questions[0]?.id : undefined),
   })
 
 export function changeQuestion(

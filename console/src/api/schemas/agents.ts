@@ -30,6 +30,8 @@ export const AgentDefinition = z.object({
 })
 export type AgentDefinition = z.infer<typeof AgentDefinition>
 
+const Failure = z.object({ code: ErrorCode, message: z.string(), retryable: z.boolean() })
+
 export const AgentTurn = z.object({
   turnId: z.string(),
   sessionId: z.string(),
@@ -38,21 +40,25 @@ export const AgentTurn = z.object({
   confidence: z.exactOptional(z.number()),
   latencyMs: z.number(),
   tokensUsed: z.number(),
-  cost: z.number(),
-  cacheStatus: z.enum(['hit', 'miss', 'none']),
+  /** Left out where it is not known of the turn alone. */
+  cost: z.exactOptional(z.number()),
+  /** Left out where there is no answer. */
+  cacheStatus: z.exactOptional(z.enum(['hit', 'miss', 'none'])),
   startedAt: z.string(),
+  error: z.exactOptional(Failure),
 })
 export type AgentTurn = z.infer<typeof AgentTurn>
 
 export const Trial = z.object({
-  answer: z.exactOptional(z.string()),
+  /** As far as it came. */
+  answer: z.string(),
   confidence: z.exactOptional(z.number()),
   citations: z.array(Citation),
   logs: z.array(RetrievalLog),
   latencyMs: z.number(),
   tokensUsed: z.number(),
   cost: z.number(),
-  error: z.exactOptional(z.object({ code: ErrorCode, message: z.string(), retryable: z.boolean() })),
+  error: z.exactOptional(Failure),
 })
 export type Trial = z.infer<typeof Trial>
 

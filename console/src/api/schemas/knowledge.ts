@@ -94,7 +94,7 @@ export const UnansweredQuestion = z.object({
   turnId: z.string(),
   agent: AgentId,
   askedAt: z.string(),
-  confidence: z.exactOptional(z.number()),
+  confidence: z.number(),
   state: QuestionState,
   note: z.exactOptional(z.string()),
 })

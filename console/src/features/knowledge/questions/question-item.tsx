@@ -2,13 +2,14 @@ import { useMutation, useQueryClient } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { Check, MessagesSquare, NotebookPen, RotateCcw, Search } from 'lucide-react'
 import { useState } from 'react'
-import { useFormatter, useTranslations } from 'use-intl'
+import { useTranslations } from 'use-intl'
 import { changeQuestion } from '@/api/knowledge'
 import type { QuestionState, UnansweredQuestion } from '@/api/schemas/knowledge'
 import { Badge } from '@/ui/badge'
 import { Button } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { Field, TextArea } from '@/ui/field'
+import { useFigures } from '@/ui/figures'
 import { Time } from '@/ui/time'
 import { toast } from '@/ui/toast'
 
@@ -17,7 +18,7 @@ const LINK = 'inline-flex min-h-6 items-center gap-1.5 font-medium text-accent-t
 
 export function QuestionItem({ question }: { question: UnansweredQuestion }) {
   const t = useTranslations('knowledge.todo')
-  const format = useFormatter()
+  const figures = useFigures()
   const queries = useQueryClient()
   const [isWriting, setWriting] = useState(false)
   const [note, setNote] = useState(question.note ?? '')
@@ -52,11 +53,7 @@ export function QuestionItem({ question }: { question: UnansweredQuestion }) {
             <p className="mt-1 flex flex-wrap items-center gap-x-3 gap-y-1 text-sm text-muted">
               <Badge>{question.agent}</Badge>
               <Time at={question.askedAt} />
-              {question.confidence !== undefined && (
-                <span className="tabular-nums">
-                  {t('confidence', { confidence: format.number(question.confidence, { style: 'percent' }) })}
-                </span>
-              )}
+              <span className="tabular-nums">{t('confidence', { confidence: figures.percent(question.confidence) })}</span>
             </p>
           </div>
           {question.state === 'open' ? (

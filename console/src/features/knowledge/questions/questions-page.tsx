@@ -18,7 +18,7 @@ export function QuestionsPage() {
   const { state = 'open' } = useSearch({ from: '/knowledge/questions' })
   const navigate = useNavigate({ from: '/knowledge/questions' })
   const { data, error, isPending, refetch, hasNextPage, isFetchingNextPage, fetchNextPage } = useInfiniteQuery(questionsQuery(state))
-  const questions = data?.pages.flatMap((page) => page.questions) ?? []
+  const questions = data?.pages.flatMap((page) => [...page.questions].reverse()) ?? []
   return (
     <KnowledgeFrame>
       <div className="flex flex-wrap items-center justify-between gap-3">
