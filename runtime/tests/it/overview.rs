@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use orchestratai_shared::{ErrorCode, SessionId};
+use orchestratai_testing::{Postgres, Redis};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
     bad_input::check,
     client::{Frame, Rest},
+    cluster,
     server::Server,
 };
 
@@ -246,4 +248,27 @@ async fn only_windows_that_are_kept_can_be_asked_for() {
         ErrorCode::ValidationError,
         Some("window"),
     );
+}
+
+#[tokio::test]
+async fn of_several_nodes_each_has_its_own_figures_and_says_which_it_is() {
+    let (database, redis) = (Postgres::shared().database(), Redis::start());
+    let [one, other] = cluster::nodes(&database, &redis.url()).await;
+    let body = json!({"message": "Hello!", "session_id": SessionId::new()});
+    let answer = one.rest().post("/api/chat", &body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    // A client may have its answer a moment before the turn is counted.
+    let began = Instant::now();
+    let here = loop {
+        let here = overview(&one.rest()).await;
+        if here["totals"]["turns"] == 1 {
+            break here;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{here}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let there = overview(&other.rest()).await;
+    assert_eq!(there["totals"]["turns"], 0);
+    assert!(here["node"].is_string() && there["node"].is_string(), "{here} {there}");
+    assert_ne!(here["node"], there["node"]);
 }
