@@ -24,7 +24,7 @@ export function AgentsPage() {
         agents.length === 0 ? (
           <EmptyState icon={<Bot aria-hidden size={28} />} title={t('none')} />
         ) : (
-          <ul className="grid gap-4 sm:grid-cols-2 xl:grid-cols-3">
+          <ul className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
             {agents.map((agent, at) => (
               <AgentCard key={agent.id} agent={agent} purpose={definitions[at]?.data?.purpose} />
             ))}
@@ -33,7 +33,7 @@ export function AgentsPage() {
       ) : error ? (
         <FailureNotice error={error} onRetry={() => void refetch()} />
       ) : (
-        <div aria-busy className="grid gap-4 sm:grid-cols-2 xl:grid-cols-3">
+        <div aria-busy className="grid gap-4 sm:grid-cols-2 xl:grid-cols-4">
           {Array.from({ length: 4 }, (_, at) => (
             <Skeleton key={at} className="h-44" />
           ))}

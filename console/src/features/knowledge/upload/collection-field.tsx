@@ -1,8 +1,9 @@
-import { useId } from 'react'
+import { useState } from 'react'
 import { useTranslations } from 'use-intl'
-import { Field, Input } from '@/ui/field'
+import { Field, Input, Select } from '@/ui/field'
 
 const NAME = /^[a-z][a-z0-9_-]{0,63}$/
+const NEW = ''
 
 export function isCollectionName(text: string): boolean {
   return NAME.test(text)
@@ -15,33 +16,41 @@ export function CollectionField({ collections, value, onChange }: {
   onChange: (name: string) => void
 }) {
   const t = useTranslations('knowledge.upload')
-  const list = useId()
-  const isWrong = value !== '' && !isCollectionName(value)
-  const isNew = isCollectionName(value) && collections.length > 0 && !collections.includes(value)
+  const [isNew, setNew] = useState(false)
+  const isTyped = isNew || collections.length === 0
+  const options = [...collections.map((name) => ({ value: name, label: name })), { value: NEW, label: t('otherCollection') }]
   return (
-    <Field
-      label={t('collection')}
-      hint={isNew ? t('newCollection') : t('collectionHint')}
-      error={isWrong ? t('collectionWrong') : undefined}
-      className="max-w-sm"
-    >
-      {(control) => (
-        <>
-          <Input
+    <div className="grid gap-3 sm:grid-cols-2">
+      <Field label={t('collection')}>
+        {(control) => (
+          <Select
             {...control}
-            list={list}
-            autoComplete="off"
-            spellCheck={false}
-            value={value}
-            onChange={(event) => onChange(event.target.value.trim())}
+            options={options}
+            value={isTyped ? NEW : value}
+            onChange={(name) => {
+              setNew(name === NEW)
+              onChange(name)
+            }}
           />
-          <datalist id={list}>
-            {collections.map((name) => (
-              <option key={name} value={name} />
-            ))}
-          </datalist>
-        </>
+        )}
+      </Field>
+      {isTyped && (
+        <Field
+          label={t('newName')}
+          hint={t('newCollection')}
+          error={value !== '' && !isCollectionName(value) ? t('collectionWrong') : undefined}
+        >
+          {(control) => (
+            <Input
+              {...control}
+              autoComplete="off"
+              spellCheck={false}
+              value={value}
+              onChange={(event) => onChange(event.target.value.trim())}
+            />
+          )}
+        </Field>
       )}
-    </Field>
+    </div>
   )
 }

@@ -26,8 +26,8 @@ export function UploadDialog({
   const { data: collections = [] } = useQuery(collectionsQuery)
   const uploads = useUploads()
   const { all, done, taken, wrong, isUnderWay } = summary(uploads)
-  const [typed, setTyped] = useState(suggested ?? '')
-  const collection = typed === '' ? (collections[0]?.name ?? '') : typed
+  const [named, setNamed] = useState(suggested)
+  const collection = named ?? collections[0]?.name ?? ''
   const [chosen, setChosen] = useState<ChosenFile[]>(dropped)
   const canBegin = chosen.length > 0 && isCollectionName(collection)
   const canTryAgain = uploads.files.some(({ state }) => state.kind === 'failed' || state.kind === 'stopped')
@@ -76,7 +76,7 @@ export function UploadDialog({
       }
     >
       <div className="flex flex-col gap-4 pt-1">
-        <CollectionField collections={collections.map(({ name }) => name)} value={collection} onChange={setTyped} />
+        <CollectionField collections={collections.map(({ name }) => name)} value={collection} onChange={setNamed} />
         <FileChooser
           onChoose={(files) =>
             setChosen((now) => [...now.filter((one) => !files.some(({ path }) => path === one.path)), ...files])
