@@ -49,7 +49,9 @@ async fn pages_that_may_call_may_ask_for_every_method_that_there_is() {
         ("HEAD", StatusCode::OK),
         ("POST", StatusCode::OK),
         ("DELETE", StatusCode::OK),
-        ("PUT", StatusCode::BAD_REQUEST),
+        ("PUT", StatusCode::OK),
+        ("PATCH", StatusCode::OK),
+        ("TRACE", StatusCode::BAD_REQUEST),
     ] {
         let preflight = rest
             .request(Method::OPTIONS, "/api/agents")
