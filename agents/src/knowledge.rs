@@ -206,8 +206,9 @@ impl Knowledge {
         let _one_at_a_time = self.0.deepening.lock().await;
         loop {
             let snapshot = self.snapshot();
-            let is_deep = |index: &CollectionIndex| cascade.has_vectors(index) && index.is_shared();
-            let Some(index) = snapshot.collections.values().find(|index| !is_deep(index)) else {
+            let mut indexes = snapshot.collections.values();
+            let shallow = indexes.clone().find(|index| !cascade.has_vectors(index));
+            let Some(index) = shallow.or_else(|| indexes.find(|index| !index.is_shared())) else {
                 return Ok(());
             };
             if let Err(error) = Deepening::new(self, cascade, index).run().await {

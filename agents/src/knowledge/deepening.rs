@@ -65,8 +65,8 @@ impl<'a> Deepening<'a> {
         }
     }
 
-    /// Gets the vectors that the index lacks, from wherever they are, serves them, and sees to it that others can read them. Ends early
-    /// where the index is served no more.
+    /// Gets the vectors that the index lacks, from wherever they are, and serves them; where nothing had to be made for that, another run
+    /// sees to it that others can read them. Ends early where the index is served no more.
     ///
     /// # Errors
     /// [`KnowledgeError::Transformer`], and [`KnowledgeError::Io`] where they cannot be written beside the index.
@@ -90,9 +90,9 @@ impl<'a> Deepening<'a> {
         let mut lacking: Vec<Wanted> = wanted.iter().filter(|wanted| self.lacks(wanted)).cloned().collect();
         self.read(&lacking).await;
         lacking.retain(|wanted| self.lacks(wanted));
-        // Searches have them before others do.
         if !was_served && lacking.is_empty() {
-            self.serve().await?;
+            // Searches in all collections have them before other nodes do.
+            return self.serve().await;
         }
         let without = match without {
             Some(without) => without,
