@@ -1,6 +1,8 @@
 import * as z from 'zod/mini'
+import type * as wire from '@/api/generated/wire'
 import { request } from '@/api/http'
 import { AgentId, ChatSession, Message } from '@/api/schemas/domain'
+import type { Same } from '@/api/schemas/same'
 
 const PersonInCharge = z.object({ name: z.string(), since: z.string() })
 export type PersonInCharge = z.infer<typeof PersonInCharge>
@@ -40,6 +42,9 @@ export const LiveChanges = z.object({
   missingNodes: z.exactOptional(z.array(z.string())),
 })
 export type LiveChanges = z.infer<typeof LiveChanges>
+
+true satisfies Same<LiveSessions, wire.LiveSessions>
+true satisfies Same<LiveChanges, wire.LiveChanges>
 
 /** So many sessions are listed at most. */
 export const LIVE_SESSIONS_MAX = 200

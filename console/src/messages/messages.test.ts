@@ -11,9 +11,12 @@ function flatten(catalogue: Catalogue, path = ''): Map<string, string> {
   )
 }
 
+/** An argument or a tag. What stands in braces after `one`, `other`, `=0` and the like is text of a language. */
+const ARGUMENT = /(?<!(?:=\d+|\b(?:zero|one|two|few|many|other|true|false)) )\{(\w+)\s*(?:,\s*(\w+)|(?=\}))|<(\w+)>/g
+
 /** The names of the arguments and tags of an ICU message, with their kinds. */
 function argumentsOf(message: string): string[] {
-  const found = [...message.matchAll(/\{(\w+)(?:\s*,\s*(\w+))?\s*[,}]|<(\w+)>/g)].map(([, name, kind, tag]) =>
+  const found = [...message.matchAll(ARGUMENT)].map(([, name, kind, tag]) =>
     tag === undefined ? `${name ?? ''}:${kind ?? ''}` : `<${tag}>`,
   )
   return [...new Set(found)].sort()

@@ -202,7 +202,7 @@ function options(
       },
     },
     axes: [
-      { ...axis, space: 64, size: 26, values: (_plot, splits) => splits.map((split) => now().formatTime(split, false)) },
+      { ...axis, space: 84, size: 26, values: (_plot, splits, _axis, _space, incr) => splits.map((split) => now().formatTime(split, incr < 60)) },
       {
         ...axis,
         space: 36,

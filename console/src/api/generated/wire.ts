@@ -380,7 +380,11 @@ to: AgentId,
 /**
  * Why, for people.
  */
-reason: string, };
+reason: string, 
+/**
+ * The name of the person who has taken it over or given it back, as it was given; left out between agents.
+ */
+by?: string, };
 export type ToolCallStatus = "started" | "succeeded" | "failed";
 export type ToolCall = { 
 /**
@@ -457,7 +461,11 @@ metrics: ChatMetrics,
 /**
  * What its `[n]` stand for.
  */
-citations: Array<Citation>, };
+citations: Array<Citation>, 
+/**
+ * The idempotency key that a person's message came with; left out where an agent answered.
+ */
+clientMessageId?: ClientMessageId, };
 export type TurnFailed = { 
 /**
  * Why.
@@ -579,6 +587,100 @@ retryable: boolean,
 clientMessageId?: ClientMessageId, };
 export type EventBody = { "type": "message_accepted", "data": MessageAccepted } | { "type": "retrieval_log", "data": RetrievalLog } | { "type": "agent_status", "data": AgentStatusChanged } | { "type": "handoff", "data": Handoff } | { "type": "tool_call", "data": ToolCall } | { "type": "approval_requested", "data": ApprovalRequested } | { "type": "approval_resolved", "data": ApprovalResolved } | { "type": "message_completed", "data": MessageCompleted } | { "type": "turn_failed", "data": TurnFailed } | { "type": "turn_cancelled", "data": TurnCancelled };
 export type SignalBody = { "type": "session_ready", "data": SessionReady } | { "type": "message_reset", "data": MessageReset } | { "type": "message_delta", "data": MessageDelta } | { "type": "pong", "data": Pong } | { "type": "lagging", "data": Lagging } | { "type": "server_draining", "data": ServerDraining } | { "type": "error", "data": ErrorSignal };
+export type SessionState = "idle" | "running" | "person";
+export type PersonInCharge = { 
+/**
+ * Who, as they gave their name: nobody has vouched for it.
+ */
+name: string, 
+/**
+ * Since when.
+ */
+since: Timestamp, };
+export type LiveTurn = { 
+/**
+ * The turn.
+ */
+turnId: TurnId, 
+/**
+ * Where it stands.
+ */
+state: TurnPhase, 
+/**
+ * Who answers, `person` where it waits for one; left out until that is decided.
+ */
+agent?: AgentId, 
+/**
+ * When its message was accepted.
+ */
+startedAt: Timestamp, 
+/**
+ * What was asked; of a long message its beginning.
+ */
+question: string, };
+export type LiveSession = { 
+/**
+ * The session with its totals.
+ */
+session: ChatSession, 
+/**
+ * What it does.
+ */
+state: SessionState, 
+/**
+ * The oldest of its turns that has not ended.
+ */
+turn?: LiveTurn, 
+/**
+ * Turns that have not ended, that one included.
+ */
+openTurns: number, 
+/**
+ * Clients that follow it, over WebSocket or as a stream, whichever node they are connected to.
+ */
+clients: number, 
+/**
+ * Who has taken it over; left out where agents answer.
+ */
+person?: PersonInCharge, 
+/**
+ * The node that has it; left out where there is but one.
+ */
+node?: string, };
+export type LiveSessions = { 
+/**
+ * The sessions.
+ */
+sessions: Array<LiveSession>, 
+/**
+ * How many there are, whether they are listed or not.
+ */
+total: number, 
+/**
+ * Whether there are more than are listed.
+ */
+hasMore: boolean, 
+/**
+ * Nodes that have not answered, whose sessions are missing here; left out where all have.
+ */
+missingNodes?: Array<string>, };
+export type LiveChanges = { 
+/**
+ * Sessions that are new or have changed, the latest active first.
+ */
+changed: Array<LiveSession>, 
+/**
+ * Sessions that are listed no more.
+ */
+gone: Array<SessionId>, 
+/**
+ * How many there are now, whether they are listed or not.
+ */
+total: number, 
+/**
+ * Nodes that have not answered; left out where all have.
+ */
+missingNodes?: Array<string>, };
 
 /** Numbered, kept in the journal, and published only after its commit. */
 export type DurableEvent = EventBody & { seq: number; sessionId: SessionId; turnId?: TurnId; at: Timestamp }

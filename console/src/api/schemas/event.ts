@@ -20,7 +20,7 @@ export const DurableEvent = z.discriminatedUnion('type', [
   ),
   event('retrieval_log', RetrievalLog),
   event('agent_status', z.object({ agent: AgentId, status: AgentStatus })),
-  event('handoff', z.object({ from: AgentId, to: AgentId, reason: z.string() })),
+  event('handoff', z.object({ from: AgentId, to: AgentId, reason: z.string(), by: z.exactOptional(z.string()) })),
   event(
     'tool_call',
     z.object({

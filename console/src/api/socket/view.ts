@@ -8,6 +8,9 @@ export type TurnNote = Extract<
   { type: 'agent_status' | 'handoff' | 'tool_call' | 'approval_requested' | 'approval_resolved' }
 >
 
+/** The session as a whole changed hands: a person has taken it over, or given it back. */
+export type SessionHandoff = Extract<DurableEvent, { type: 'handoff' }>
+
 export type Step = { seq: number; log: RetrievalLog }
 
 export type TurnOutcome =
@@ -63,10 +66,12 @@ export type SessionView = {
   toldAt: number
   /** In order of acceptance. */
   turns: readonly Turn[]
+  /** In order of `seq`. */
+  handoffs: readonly SessionHandoff[]
 }
 
 export function emptyView(sessionId: string): SessionView {
-  return { sessionId, firstSeq: 1, lastSeq: 0, agents: [], toldAt: 0, turns: [] }
+  return { sessionId, firstSeq: 1, lastSeq: 0, agents: [], toldAt: 0, turns: [], handoffs: [] }
 }
 
 /** Pure: no socket, no clock, no React. */
@@ -95,7 +100,12 @@ export function prepend(view: SessionView, older: readonly DurableEvent[]): Sess
     if (half) turns[index] = joined(half, turn)
     else rest.push(turn)
   }
-  return { ...view, firstSeq: first.seq, turns: [...turns, ...rest].sort(byAcceptance) }
+  return {
+    ...view,
+    firstSeq: first.seq,
+    turns: [...turns, ...rest].sort(byAcceptance),
+    handoffs: before.handoffs.length > 0 ? [...before.handoffs, ...view.handoffs] : view.handoffs,
+  }
 }
 
 export function isUnderWay(turn: Turn): boolean {
@@ -223,6 +233,7 @@ class Draft {
         return
       }
       case 'handoff':
+        if (event.turnId === undefined) this.view = { ...this.view, handoffs: [...this.view.handoffs, event] }
         this.changeOf(event, (turn) => ({ ...turn, notes: [...turn.notes, event], agent: event.data.to }))
         return
       case 'tool_call':
@@ -238,6 +249,8 @@ class Draft {
         const { message, metrics, citations } = event.data
         this.changeOf(event, (turn) => ({
           ...turn,
+          // What a person says of their own accord is a turn that begins and ends with it.
+          ...(turn.id === message.id ? { seq: event.seq } : {}),
           ...(message.agent === undefined ? {} : { agent: message.agent }),
           answer: { messageId: message.id, content: message.content, bytes: utf8Length(message.content), message },
           outcome: { kind: 'completed', at: event.at, metrics, citations },

@@ -1,10 +1,11 @@
 import { useNavigate } from '@tanstack/react-router'
 import { useCallback, useMemo, useRef, useState } from 'react'
 import { newSession, sessionClient } from '@/api/socket/session-clients'
-import { runningTurn, type Turn } from '@/api/socket/view'
+import { runningTurn } from '@/api/socket/view'
+import { citedPassage } from '@/app/pages/cited-passage'
 import type { ChatActions } from '@/features/chat/actions'
 import type { ComposerHandle } from '@/features/chat/composer'
-import { passageOf, type Passage } from '@/features/log/passage'
+import type { Passage } from '@/features/log/passage'
 
 /** What the parts of the chat page do to one another: none of them knows the others. */
 export function useChat(sessionId: string | undefined) {
@@ -44,16 +45,4 @@ export function useChat(sessionId: string | undefined) {
   }, [sessionId, send])
 
   return { actions, send, stop, composer, passage, setPassage, shownTurn, setShownTurn }
-}
-
-/** The chunk that `[index]` stands for, as the turn's own search found it. */
-function citedPassage(turn: Turn, index: number): Passage | undefined {
-  const citation = turn.outcome?.kind === 'completed' ? turn.outcome.citations.find((one) => one.index === index) : undefined
-  if (!citation) return undefined
-  for (const { log } of turn.steps) {
-    const chunks = log.type === 'vector_search' ? log.data.chunks : (log.chunks ?? [])
-    const chunk = chunks.find((one) => one.id === citation.chunkId && one.source === citation.source)
-    if (chunk) return passageOf(chunk)
-  }
-  return { source: citation.source }
 }

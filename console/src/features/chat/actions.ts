@@ -4,6 +4,8 @@ import type { Turn } from '@/api/socket/view'
 
 /** What can be done on a row of the conversation. The same object for the whole life of a session. */
 export type ChatActions = {
+  /** Somebody looks on who is not the one that asks: nothing is sent, stopped or rated. */
+  isReadOnly?: boolean
   cancel: (turn: Turn) => void
   resend: (content: string, fresh?: boolean) => void
   edit: (content: string) => void

@@ -24,6 +24,7 @@ export const AnswerRow = memo(function AnswerRow({ turn, place, isFirstUnderWay,
 }) {
   const t = useTranslations('chat')
   const actions = useChatActions()
+  const { isReadOnly = false } = actions
   const agent = useAgentName(turn.answer?.message?.agent ?? turn.agent)
   const { outcome, answer } = turn
   const isRunning = isUnderWay(turn)
@@ -60,14 +61,16 @@ export const AnswerRow = memo(function AnswerRow({ turn, place, isFirstUnderWay,
           <div className="flex flex-wrap items-center gap-2 text-base text-danger">
             <CircleAlert aria-hidden size={15} className="shrink-0" />
             <span className="min-w-0">{t('failed', { reason: outcome.error.message })}</span>
-            <Button
-              size="small"
-              icon={<RotateCcw aria-hidden size={14} />}
-              onClick={() => actions.resend(turn.question?.content ?? '')}
-              disabled={!turn.question}
-            >
-              {t('retry')}
-            </Button>
+            {!isReadOnly && (
+              <Button
+                size="small"
+                icon={<RotateCcw aria-hidden size={14} />}
+                onClick={() => actions.resend(turn.question?.content ?? '')}
+                disabled={!turn.question}
+              >
+                {t('retry')}
+              </Button>
+            )}
           </div>
         )}
         {outcome?.kind === 'cancelled' && (
@@ -77,7 +80,9 @@ export const AnswerRow = memo(function AnswerRow({ turn, place, isFirstUnderWay,
             {outcome.tokensBilled > 0 && ` · ${t('tokensBilled', { count: outcome.tokensBilled })}`}
           </p>
         )}
-        {isRunning ? (
+        {!isRunning ? (
+          <AnswerFoot turn={turn} />
+        ) : isReadOnly ? null : (
           <div>
             <Button
               size="small"
@@ -88,8 +93,6 @@ export const AnswerRow = memo(function AnswerRow({ turn, place, isFirstUnderWay,
               {isCancelling ? t('stopping') : t('stop')}
             </Button>
           </div>
-        ) : (
-          <AnswerFoot turn={turn} />
         )}
       </div>
     </article>
@@ -154,7 +157,7 @@ function HandoffLine({ from, to, reason }: { from: string; to: string; reason: s
 function AnswerFoot({ turn }: { turn: Turn }) {
   const t = useTranslations('chat')
   const figures = useFigures()
-  const { resend, showTurn } = useChatActions()
+  const { resend, showTurn, isReadOnly = false } = useChatActions()
   const { outcome, answer, question } = turn
   return (
     <div className="flex flex-wrap items-center gap-x-0.5 gap-y-1 text-xs text-faint tabular-nums">
@@ -166,10 +169,10 @@ function AnswerFoot({ turn }: { turn: Turn }) {
         </span>
       )}
       {answer && <CopyButton text={answer.content} label={t('copyAnswer')} />}
-      {answer?.message && outcome?.kind === 'completed' && (
+      {!isReadOnly && answer?.message && outcome?.kind === 'completed' && (
         <FeedbackButtons sessionId={answer.message.sessionId} messageId={answer.message.id} />
       )}
-      {question && outcome?.kind === 'completed' && (
+      {!isReadOnly && question && outcome?.kind === 'completed' && (
         <IconButton
           size="small"
           label={outcome.metrics.cache_status === 'hit' ? t('askFresh') : t('askAgain')}
@@ -178,7 +181,7 @@ function AnswerFoot({ turn }: { turn: Turn }) {
           <RefreshCw aria-hidden size={14} />
         </IconButton>
       )}
-      {question && outcome?.kind === 'cancelled' && (
+      {!isReadOnly && question && outcome?.kind === 'cancelled' && (
         <IconButton size="small" label={t('askAgain')} onClick={() => resend(question.content)}>
           <RotateCcw aria-hidden size={14} />
         </IconButton>

@@ -7,6 +7,7 @@ import { runningTurn } from '@/api/socket/view'
 import { Button } from '@/ui/button'
 import { Skeleton } from '@/ui/skeleton'
 import { AnswerRow } from './answer-row'
+import { HandoffRow } from './handoff-row'
 import { OutgoingRow, QuestionRow } from './question-row'
 import { conversationRows, type Row } from './rows'
 
@@ -18,7 +19,7 @@ const AT_END_PX = 64
 export function Conversation({ state, onLoadOlder }: { state: SessionState; onLoadOlder: () => void }) {
   const t = useTranslations('chat')
   const { view, outbox, history, cancelling } = state
-  const rows = useMemo(() => conversationRows(view.turns, outbox), [view.turns, outbox])
+  const rows = useMemo(() => conversationRows(view.turns, outbox, view.handoffs), [view.turns, outbox, view.handoffs])
   const running = runningTurn(view)?.id
   const scroller = useRef<HTMLDivElement>(null)
   const [isAtEnd, setAtEnd] = useState(true)
@@ -150,6 +151,8 @@ function RowOf({ row, at, of, running, cancelling }: {
           isCancelling={row.turn.id === cancelling}
         />
       )
+    case 'handoff':
+      return <HandoffRow handoff={row.handoff} place={place} />
     case 'outgoing':
       return <OutgoingRow outgoing={row.outgoing} place={place} />
   }

@@ -13,19 +13,26 @@ import type { Place } from './rows'
 export const QuestionRow = memo(function QuestionRow({ turn, place }: { turn: Turn; place: Place }) {
   const t = useTranslations('chat')
   const figures = useFigures()
-  const { edit } = useChatActions()
+  const { edit, isReadOnly = false } = useChatActions()
   const content = turn.question?.content ?? ''
   return (
-    <article aria-label={t('yourMessage')} aria-posinset={place.at} aria-setsize={place.of} className="group flex flex-col items-end gap-0.5">
+    <article
+      aria-label={t(isReadOnly ? 'messageOfUser' : 'yourMessage')}
+      aria-posinset={place.at}
+      aria-setsize={place.of}
+      className="group flex flex-col items-end gap-0.5"
+    >
       <Bubble content={content} />
       <div className="flex items-center gap-0.5 text-xs text-faint">
         {turn.acceptedAt !== undefined && <time dateTime={turn.acceptedAt}>{figures.time(turn.acceptedAt)}</time>}
         {turn.isFresh === true && <span className="ml-1">· {t('fresh')}</span>}
         <span className="flex opacity-60 transition-opacity group-focus-within:opacity-100 group-hover:opacity-100">
           <CopyButton text={content} label={t('copyMessage')} />
-          <IconButton size="small" label={t('editAndResend')} onClick={() => edit(content)}>
-            <Pencil aria-hidden size={14} />
-          </IconButton>
+          {!isReadOnly && (
+            <IconButton size="small" label={t('editAndResend')} onClick={() => edit(content)}>
+              <Pencil aria-hidden size={14} />
+            </IconButton>
+          )}
         </span>
       </div>
     </article>

@@ -115,7 +115,6 @@ function SubjectPlot({ subject, overview, formats, label }: {
       format.dateTime(new Date(seconds * 1_000), {
         hour: '2-digit',
         minute: '2-digit',
-        hourCycle: 'h23',
         ...(isExact ? { second: '2-digit' } : {}),
         ...(isExact && overview.window === '24h' ? { weekday: 'short' } : {}),
       }),

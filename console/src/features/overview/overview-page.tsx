@@ -26,7 +26,7 @@ export function OverviewPage() {
   const formats = useFormats()
   const window = overviewWindow(useSearch({ strict: false, select: (search) => search.window }))
   const { data, error, refetch, isPlaceholderData } = useQuery(overviewQuery(window))
-  const time = data && format.dateTime(new Date(data.at), { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' })
+  const time = data && format.dateTime(new Date(data.at), { hour: '2-digit', minute: '2-digit', second: '2-digit' })
   return (
     <Page
       title={t('title')}
