@@ -1,4 +1,4 @@
-import { lazy, Suspense, useEffect, useMemo, useRef } from 'react'
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react'
 import { useTranslations } from 'use-intl'
 import type { DocumentPart, WholeDocument } from '@/api/schemas/knowledge'
 import { classNames } from '@/lib/class-names'
@@ -6,6 +6,9 @@ import { extension } from './origin'
 import { segments } from './segments'
 
 const Markdown = lazy(() => import('./document-markdown'))
+
+/** A document of more pieces is rendered where it is looked at; the rest is plain until then. */
+const PIECES_AT_ONCE = 60
 
 /** The text, with each passage as a piece of its own, and the chosen one marked and brought into view. */
 export function DocumentText({
@@ -17,38 +20,26 @@ export function DocumentText({
   chosen: DocumentPart | undefined
   isSource: boolean
 }) {
-  const t = useTranslations('knowledge.document')
   const pieces = useMemo(() => segments(document.content, document.chunks), [document])
   const isPlain = isSource || ['.txt', '.text'].includes(extension(document.path))
-  const mark = useRef<HTMLDivElement>(null)
-  const chosenId = chosen?.id
-
-  useEffect(() => {
-    if (chosenId === undefined || !mark.current) return
-    mark.current.scrollIntoView({ block: 'center' })
-    mark.current.focus({ preventScroll: true })
-  }, [chosenId, isPlain])
-
+  const isLong = pieces.length > PIECES_AT_ONCE
   return (
     <Suspense fallback={<PlainText text={document.content} />}>
       <div className="flex flex-col gap-1 px-2 py-3 sm:px-4">
         {pieces.map(({ text, part }, at) => {
-          const isChosen = part !== undefined && part.id === chosenId
-          const body = isPlain ? <PlainText text={text} isMono={isSource} /> : <Markdown text={text} />
-          if (!part) return <div key={at} className="px-3">{body}</div>
-          return (
-            <div
-              key={at}
-              ref={isChosen ? mark : undefined}
-              tabIndex={isChosen ? -1 : undefined}
-              role="group"
-              aria-label={t('passage', { number: part.id + 1 })}
-              aria-current={isChosen ? 'location' : undefined}
-              className={classNames(
-                'relative scroll-my-16 rounded-control border-l-2 px-3 py-1 outline-none',
-                isChosen ? 'border-accent bg-accent-soft' : 'border-line',
-              )}
-            >
+          const body = isPlain ? (
+            <PlainText text={text} isMono={isSource} />
+          ) : isLong ? (
+            <MarkdownInView text={text} />
+          ) : (
+            <Markdown text={text} />
+          )
+          return part ? (
+            <Passage key={at} part={part} isChosen={part.id === chosen?.id}>
+              {body}
+            </Passage>
+          ) : (
+            <div key={at} className="px-3">
               {body}
             </div>
           )
@@ -56,6 +47,49 @@ export function DocumentText({
       </div>
     </Suspense>
   )
+}
+
+function Passage({ part, isChosen, children }: { part: DocumentPart; isChosen: boolean; children: React.ReactNode }) {
+  const t = useTranslations('knowledge.document')
+  const ref = useRef<HTMLDivElement>(null)
+  useEffect(() => {
+    if (!isChosen || !ref.current) return
+    ref.current.scrollIntoView({ block: 'center' })
+    ref.current.focus({ preventScroll: true })
+  }, [isChosen])
+  return (
+    <div
+      ref={ref}
+      tabIndex={isChosen ? -1 : undefined}
+      role="group"
+      aria-label={t('passage', { number: part.id + 1 })}
+      aria-current={isChosen ? 'location' : undefined}
+      className={classNames(
+        'scroll-my-16 border-l-2 px-3 py-1 outline-none',
+        isChosen ? 'rounded-r-control border-accent bg-accent-soft' : 'border-line',
+      )}
+    >
+      {children}
+    </div>
+  )
+}
+
+/** Plain until it comes near the part that is looked at. */
+function MarkdownInView({ text }: { text: string }) {
+  const ref = useRef<HTMLDivElement>(null)
+  const [isNear, setNear] = useState(false)
+  useEffect(() => {
+    if (isNear || !ref.current) return
+    const observer = new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting)) setNear(true)
+      },
+      { rootMargin: '600px 0px' },
+    )
+    observer.observe(ref.current)
+    return () => observer.disconnect()
+  }, [isNear])
+  return <div ref={ref}>{isNear ? <Markdown text={text} /> : <PlainText text={text} />}</div>
 }
 
 function PlainText({ text, isMono = false }: { text: string; isMono?: boolean }) {
