@@ -111,9 +111,9 @@ mod tests {
     #[test]
     fn what_is_kept_is_not_made_again_and_is_the_same() {
         let embedder = embedder();
-        let first = Prepared::new(SOURCE, Kept::default(), &embedder);
+        let first = Prepared::new(SOURCE, Kept::default(), embedder);
         assert_eq!((first.sections.len(), first.embedded, first.made.len()), (2, 2, 2));
-        let again = Prepared::new(SOURCE, kept(&first), &embedder);
+        let again = Prepared::new(SOURCE, kept(&first), embedder);
         assert_eq!((again.embedded, again.made.len()), (0, 0));
         assert_eq!((again.sections, again.vectors), (first.sections, first.vectors));
     }
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_damaged_or_of_another_text_is_made_again_and_never_used() {
         let embedder = embedder();
-        let first = Prepared::new(SOURCE, Kept::default(), &embedder);
+        let first = Prepared::new(SOURCE, Kept::default(), embedder);
         let flip = |bytes: Option<Vec<u8>>, at: usize| {
             bytes.map(|mut bytes| {
                 bytes[at] ^= 1;
@@ -132,14 +132,14 @@ mod tests {
             vectors: flip(kept(&first).vectors, 60),
             ..kept(&first)
         };
-        let again = Prepared::new(SOURCE, damaged, &embedder);
+        let again = Prepared::new(SOURCE, damaged, embedder);
         assert_eq!((again.embedded, again.made.len()), (2, 1));
         assert_eq!(again.vectors, first.vectors);
         let damaged = Kept {
             chunks: flip(kept(&first).chunks, 20),
             ..kept(&first)
         };
-        let again = Prepared::new(SOURCE, damaged, &embedder);
+        let again = Prepared::new(SOURCE, damaged, embedder);
         assert_eq!((again.embedded, again.made.len()), (0, 1));
         assert_eq!(again.sections, first.sections);
 
@@ -148,7 +148,7 @@ mod tests {
             content: "# Refunds\n\nFive days.\n\n## By card\n\nThree days.",
             ..SOURCE
         };
-        let other = Prepared::new(changed, kept(&first), &embedder);
+        let other = Prepared::new(changed, kept(&first), embedder);
         assert_eq!((other.embedded, other.made.len()), (1, 2));
         assert_eq!(other.sections[1].text, "Three days.");
         assert_ne!(other.vectors[1], first.vectors[1]);
@@ -159,6 +159,6 @@ mod tests {
             vectors: Some(foreign.to_bytes()),
             ..kept(&first)
         };
-        assert_eq!(Prepared::new(SOURCE, foreign, &embedder).embedded, 2);
+        assert_eq!(Prepared::new(SOURCE, foreign, embedder).embedded, 2);
     }
 }

@@ -93,7 +93,7 @@ impl AgentVectors {
             );
         });
         each(&self.tokens, |metric, agent| {
-            visit(agent, AgentCount::Tokens(count(metric)))
+            visit(agent, AgentCount::Tokens(count(metric)));
         });
         each(&self.cost, |metric, agent| {
             visit(agent, AgentCount::Cost(metric.get_counter().get_value()));
