@@ -64,8 +64,8 @@ async fn an_answer_is_rated_and_the_rating_counted_told_exported_and_taken_back(
     assert_eq!(exported["feedback"], json!(all(&rest, session_id).await));
     let metrics = rest.get("/metrics").await.body;
     for line in [
-        r#"orchestratai_feedback_total{agent="policy",rating="down"} 1"#,
-        r#"orchestratai_feedback_total{agent="policy",rating="up"} 1"#,
+        r#"orchestratai_feedback_total{agent="billing",rating="down"} 1"#,
+        r#"orchestratai_feedback_total{agent="billing",rating="up"} 1"#,
     ] {
         assert!(metrics.as_str().unwrap().lines().any(|found| found == line), "{line}");
     }
