@@ -102,6 +102,7 @@ pub(crate) struct SessionSettings {
     pub(crate) idle_after: Duration,
     pub(crate) transcript_messages: u32,
     pub(crate) turn_max: Duration,
+    pub(crate) person_max: Duration,
 }
 
 /// What happens to a message that arrives while a turn runs.
@@ -471,6 +472,7 @@ fn read_session(r: &mut Reader) -> SessionSettings {
         idle_after: r.duration("session.idle_after", TENTH..=24 * HOUR),
         transcript_messages: r.integer("session.transcript_messages", 0..=1_000),
         turn_max: r.duration("session.turn_max", SECOND..=HOUR),
+        person_max: r.duration("session.person_max", SECOND..=30 * 24 * HOUR),
     }
 }
 

@@ -54,7 +54,7 @@ bodies! {
         RetrievalLog(RetrievalLog) = "retrieval_log",
         /// An agent's status changed.
         AgentStatus(AgentStatusChanged) = "agent_status",
-        /// One agent gave the turn to another.
+        /// One agent gave the turn to another, or a person has the session, or has given it back.
         Handoff(Handoff) = "handoff",
         /// A tool was called.
         ToolCall(ToolCall) = "tool_call",
@@ -266,7 +266,7 @@ data! {
         status: AgentStatus,
     }
 
-    /// One agent gave the turn to another.
+    /// One agent gave the turn to another, or, of no turn, the session was given to a person, or back by one.
     Handoff {
         /// Who gave it.
         from: AgentId,
@@ -274,6 +274,10 @@ data! {
         to: AgentId,
         /// Why, for people.
         reason: String,
+        /// The name of the person who has taken it over or given it back, as it was given; left out between agents.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        by: Option<String>,
     }
 
     /// A tool was called.
@@ -326,7 +330,8 @@ data! {
         reason: Option<String>,
     }
 
-    /// The turn ended with an answer.
+    /// The turn ended with an answer. What a person says of their own accord is a turn of its own, which no `message_accepted` began
+    /// and whose id is the message's.
     MessageCompleted {
         /// The answer as the transcript keeps it.
         message: Message,
@@ -334,6 +339,10 @@ data! {
         metrics: ChatMetrics,
         /// What its `[n]` stand for.
         citations: Vec<Citation>,
+        /// The idempotency key that a person's message came with; left out where an agent answered.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        client_message_id: Option<ClientMessageId>,
     }
 
     /// The turn ended without an answer.

@@ -79,6 +79,8 @@ pub struct AgentId(#[cfg_attr(test, ts(type = "string"))] std::sync::Arc<str>);
 impl AgentId {
     /// The id of the agent that routes, and that answers what no specialist is for.
     pub const ORCHESTRATOR: &'static str = "orchestrator";
+    /// The id that stands for a person who has taken a session over. No agent can have it.
+    pub const PERSON: &'static str = "person";
 
     /// Parses an id.
     ///
@@ -100,6 +102,18 @@ impl AgentId {
     #[must_use]
     pub fn orchestrator() -> Self {
         Self(Self::ORCHESTRATOR.into())
+    }
+
+    /// The id that stands for a person.
+    #[must_use]
+    pub fn person() -> Self {
+        Self(Self::PERSON.into())
+    }
+
+    /// Whether it stands for a person.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.as_str() == Self::PERSON
     }
 
     /// The id as text.

@@ -11,6 +11,7 @@
 //! - [`agent`], [`message`], [`session`]: the objects people see;
 //! - [`feedback`]: what people think of an answer;
 //! - [`retrieval`]: the steps of a turn, as retrieval logs;
+//! - [`live`]: sessions in progress;
 //! - [`event`]: what the server tells: durable events and transient signals;
 //! - [`command`]: what a client asks over WebSocket;
 //! - [`error`]: the codes and the one error shape.
@@ -22,6 +23,7 @@ pub mod error;
 pub mod event;
 pub mod feedback;
 pub mod id;
+pub mod live;
 pub mod message;
 pub mod retrieval;
 pub mod session;
@@ -38,6 +40,7 @@ pub use error::{ErrorBody, ErrorCode, ErrorDetail, Failure, FieldError, Invalid}
 pub use event::{Event, EventBody, Signal, SignalBody};
 pub use feedback::{Feedback, Rating};
 pub use id::{AgentId, ApprovalId, ClientMessageId, LogId, MessageId, SessionId, TurnId};
+pub use live::{LiveChanges, LiveSession, LiveSessions, LiveTurn, PersonInCharge};
 pub use message::{Citation, Message, MessageRole};
 pub use retrieval::{
     CacheLookup, CacheOutcome, ChunkMetadata, DocumentChunk, DocumentRead, DocumentsRead, Intent, LogData, LogStatus,

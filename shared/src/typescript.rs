@@ -6,7 +6,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use ts_rs::{Config, TS};
 
-use crate::{agent, command, error, event, id, message, retrieval, session};
+use crate::{agent, command, error, event, id, live, message, retrieval, session};
 
 macro_rules! declarations {
     ($config:expr, $($ty:ty),+ $(,)?) => {{
@@ -85,6 +85,12 @@ fn generated() -> String {
         event::ErrorSignal,
         event::EventBody,
         event::SignalBody,
+        session::SessionState,
+        live::PersonInCharge,
+        live::LiveTurn,
+        live::LiveSession,
+        live::LiveSessions,
+        live::LiveChanges,
     );
     out += "\n/** Numbered, kept in the journal, and published only after its commit. */\n\
             export type DurableEvent = EventBody & { seq: number; sessionId: SessionId; turnId?: TurnId; at: Timestamp }\n\

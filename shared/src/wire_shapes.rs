@@ -73,6 +73,43 @@ fn a_step_names_its_agent_where_several_answer_and_survives_a_round_trip() {
     assert_eq!(serde_json::from_value::<RetrievalLog>(text).unwrap(), step);
 }
 
+#[test]
+fn what_a_person_does_keeps_its_shape_and_survives_a_round_trip() {
+    let handoff = EventBody::Handoff(Handoff {
+        from: AgentId::orchestrator(),
+        to: AgentId::person(),
+        reason: "The customer asks for a person.".into(),
+        by: Some("Kim".into()),
+    });
+    let mut message = answer();
+    (message.agent, message.confidence) = (Some(AgentId::person()), None);
+    let said = EventBody::MessageCompleted(MessageCompleted {
+        message,
+        metrics: ChatMetrics {
+            tokens_used: 0,
+            cost: 0.0,
+            latency: 0.0,
+            cache_status: CacheStatus::None,
+        },
+        citations: Vec::new(),
+        client_message_id: Some(ClientMessageId(uuid(6))),
+    });
+    let events: Vec<Event> = [(None, handoff), (Some(TurnId(uuid(4))), said)]
+        .into_iter()
+        .zip(1..)
+        .map(|((turn_id, body), seq)| Event {
+            seq,
+            session_id: SessionId(uuid(1)),
+            turn_id,
+            at: at(),
+            body,
+        })
+        .collect();
+    let text = serde_json::to_string(&events).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Event>>(&text).unwrap(), events);
+    insta::assert_json_snapshot!("person_events", serde_json::to_value(&events).unwrap());
+}
+
 fn event_bodies() -> Vec<EventBody> {
     let billing = AgentId::parse("billing").unwrap();
     let technical = AgentId::parse("technical").unwrap();
@@ -126,6 +163,7 @@ fn event_bodies() -> Vec<EventBody> {
             from: billing,
             to: technical,
             reason: "It is about the API.".into(),
+            by: None,
         }),
         EventBody::ToolCall(ToolCall {
             call_id: "call-1".into(),
@@ -161,6 +199,7 @@ fn event_bodies() -> Vec<EventBody> {
                 chunk_id: 0,
                 source: "api-keys.md".into(),
             }],
+            client_message_id: None,
         }),
         EventBody::TurnFailed(TurnFailed {
             error: Failure::new(ErrorCode::UpstreamError, "The model is away."),

@@ -191,7 +191,10 @@ fn read_id(root: &Table<'_>, file: &Path) -> Option<AgentId> {
             None
         }
         Ok(id) => {
-            if text != stem {
+            if id.is_person() {
+                let must = "another one: it stands for people who have taken a session over";
+                root.wrong("id", span, must, None);
+            } else if text != stem {
                 root.wrong("id", span, &format!("the file's name, `{stem}`"), None);
             }
             Some(id)

@@ -103,6 +103,11 @@ fn every_problem_is_told_with_file_line_column_and_the_nearest_key() {
             vec!["technical.toml:1:6: `id` must be the file's name, `technical`"],
         ),
         (
+            "id = \"technical\"",
+            "id = \"person\"",
+            vec!["technical.toml:1:6: `id` must be another one: it stands for people who have taken a session over"],
+        ),
+        (
             "name = \"Technical\"",
             "name = \"  \"",
             vec!["technical.toml:2:8: `name` must be a text that is not empty"],

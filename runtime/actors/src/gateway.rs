@@ -2,6 +2,8 @@
 
 mod asking;
 mod feedback;
+mod live;
+mod person;
 mod sessions;
 mod turns;
 
@@ -17,8 +19,8 @@ use actix::Recipient;
 use futures_util::future::join_all;
 use orchestratai_agents::routing::{Router, RoutingDecision};
 use orchestratai_shared::{
-    Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, RetrievalLog,
-    SessionId, Timestamp, TurnId,
+    Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, PersonInCharge,
+    RetrievalLog, SessionId, Timestamp, TurnId,
 };
 use orchestratai_store::{EventsPage, NodeId, Page, Store, StoreError};
 use orchestratai_telemetry::{Metrics, TraceParent};
@@ -44,6 +46,8 @@ use crate::{
     },
     snapshotter::{Erased, WriteAll, tally::Tally},
 };
+
+pub(crate) use live::Surveyor;
 
 /// A user's message on its way in.
 #[derive(Debug, Clone)]
@@ -73,6 +77,15 @@ pub struct Accepted {
     pub seq: u64,
     /// Whether the same key had been accepted before; nothing was appended then.
     pub repeated: bool,
+}
+
+/// What became of a message whose end was waited for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Conversed {
+    /// Its turn has ended with these events; none where its session was erased meanwhile.
+    Ended(Accepted, Option<TurnRecord>),
+    /// Its turn waits for a person, and has done so for as long as an agent may take.
+    Waits(TurnId, PersonInCharge),
 }
 
 /// Everything durable that a turn said.
@@ -111,6 +124,7 @@ pub struct Gateway {
 /// What all clones of a gateway share.
 pub(crate) struct Inner {
     pub(crate) shards: Vec<ShardHandle>,
+    pub(crate) surveyor: Surveyor,
     pub(crate) store: Store,
     pub(crate) router: Arc<Router>,
     pub(crate) board: AgentBoard,
@@ -120,6 +134,8 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<AtomicU64>,
     /// None where no other node shares the database.
     pub(crate) cluster: Option<Cluster>,
+    /// How long somebody who waits for the end of a turn is left to wait where that waits for a person.
+    pub(crate) patience: Duration,
     /// Whether the drain waits for no turn any more.
     pub(crate) gave_up: CancellationToken,
     /// Who may search sessions for a text.

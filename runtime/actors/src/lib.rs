@@ -27,12 +27,12 @@ mod shard;
 pub mod snapshotter;
 mod start;
 
-pub use gateway::{Accepted, Gateway, Submission, Subscription, TurnRecord};
+pub use gateway::{Accepted, Conversed, Gateway, Submission, Subscription, TurnRecord};
 pub use health::{Probe, ServiceHealth, ServiceState};
 pub use link::{LinkError, SessionLink};
 pub use publish::{CloseReason, Cut, Frame, Publish};
 pub use refusal::{CancelRefusal, Refusal};
-pub use session::core::{DoubleTexting, Recorded};
+pub use session::core::{DoubleTexting, Recorded, Said};
 pub use shard::SessionSettings;
 pub use snapshotter::{Snapshots, keeper::SnapshotKeeper};
 pub use start::{Parts, start};

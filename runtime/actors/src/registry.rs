@@ -1,6 +1,8 @@
 //! The sessions of one shard: finds them by id, starts them on first use from the journal, lets them end when idle, and
 //! starts anew whatever has died with work left. What is for a session of another node is sent there.
 
+pub(crate) mod survey;
+
 use std::{
     collections::HashMap,
     rc::Rc,
@@ -21,6 +23,7 @@ use crate::{
     refusal::Refusal,
     session::{
         Session,
+        face::Face,
         messages::{Abandon, Command, Drain, Sweep, Yield},
     },
     shard::Shard,
@@ -37,7 +40,7 @@ enum Entry {
     /// It is being started; these wait for it.
     Starting(Vec<Dispatch>),
     /// It runs.
-    Live(Addr<Session>),
+    Live(Addr<Session>, Face),
     /// It is another node's, as was found out then.
     Elsewhere(NodeId, Instant),
 }
@@ -144,7 +147,7 @@ impl SessionRegistry {
     fn started(&mut self, session_id: SessionId, loaded: Result<Loaded, Refusal>, ctx: &mut Context<Self>) {
         let waiting = match self.sessions.remove(&session_id) {
             Some(Entry::Starting(waiting)) => waiting,
-            Some(Entry::Live(_) | Entry::Elsewhere(..)) | None => return,
+            Some(Entry::Live(..) | Entry::Elsewhere(..)) | None => return,
         };
         let (rehydrated, node) = match loaded {
             Ok(Loaded::Here(rehydrated, node)) => (*rehydrated, node),
@@ -180,12 +183,12 @@ impl SessionRegistry {
             }
             return;
         }
-        let session = Session::start_from(rehydrated, node, Rc::clone(&self.shard), ctx.address());
+        let (session, face) = Session::start_from(rehydrated, node, Rc::clone(&self.shard), ctx.address());
         self.shard.metrics.session_rehydrated();
         for dispatch in waiting {
             pass(&session, dispatch.command);
         }
-        self.sessions.insert(session_id, Entry::Live(session));
+        self.sessions.insert(session_id, Entry::Live(session, face));
     }
 
     /// Sends a command to the node whose session it is for.
@@ -325,6 +328,7 @@ async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Load
         last_seq: 0,
         keys: Vec::new(),
         open_turns: Vec::new(),
+        person: None,
         transcript: Vec::new(),
         erased_through,
     };
@@ -389,12 +393,12 @@ impl SessionRegistry {
             idle_after: self.idle_after(),
         };
         self.sessions.retain(|_, entry| match entry {
-            Entry::Live(session) => session.connected(),
+            Entry::Live(session, _) => session.connected(),
             Entry::Starting(_) => true,
             Entry::Elsewhere(_, since) => since.elapsed() < ELSEWHERE_MAX,
         });
         for entry in self.sessions.values() {
-            if let Entry::Live(session) = entry {
+            if let Entry::Live(session, _) = entry {
                 // A session that is too busy to be swept is swept the next time.
                 let _ = session.try_send(sweep);
             }
@@ -408,7 +412,7 @@ impl Handler<Dispatch> for SessionRegistry {
     fn handle(&mut self, dispatch: Dispatch, ctx: &mut Self::Context) {
         let leaves_to_others = self.leaves_to_others();
         match self.sessions.get_mut(&dispatch.session_id) {
-            Some(Entry::Live(session)) if session.connected() => match dispatch.origin {
+            Some(Entry::Live(session, _)) if session.connected() => match dispatch.origin {
                 Origin::Peer if leaves_to_others => yield_or_pass(session, dispatch.command),
                 Origin::Here | Origin::Peer => pass(session, dispatch.command),
             },
@@ -419,11 +423,11 @@ impl Handler<Dispatch> for SessionRegistry {
                 self.send_to(node, dispatch);
             }
             Some(Entry::Elsewhere(..)) => drop(dispatch.declined.send(Declined::Elsewhere)),
-            Some(Entry::Live(_)) | None if dispatch.origin == Origin::Peer => self.give_away(dispatch, ctx),
-            Some(Entry::Live(_)) | None if leaves_to_others => {
+            Some(Entry::Live(..)) | None if dispatch.origin == Origin::Peer => self.give_away(dispatch, ctx),
+            Some(Entry::Live(..)) | None if leaves_to_others => {
                 let _ = dispatch.declined.send(Declined::Refused(admission::stopping()));
             }
-            Some(Entry::Live(_)) | None => {
+            Some(Entry::Live(..)) | None => {
                 self.start(dispatch.session_id, dispatch.create, vec![dispatch], ctx);
             }
         }
@@ -435,7 +439,7 @@ impl Handler<SessionEnded> for SessionRegistry {
 
     fn handle(&mut self, ended: SessionEnded, ctx: &mut Self::Context) {
         let is_dead =
-            matches!(self.sessions.get(&ended.session_id), Some(Entry::Live(session)) if !session.connected());
+            matches!(self.sessions.get(&ended.session_id), Some(Entry::Live(session, _)) if !session.connected());
         if is_dead {
             self.sessions.remove(&ended.session_id);
         }
@@ -451,13 +455,13 @@ impl Handler<Resume> for SessionRegistry {
 
     fn handle(&mut self, Resume(session_id): Resume, ctx: &mut Self::Context) {
         match self.sessions.get(&session_id) {
-            Some(Entry::Live(session)) if session.connected() => return,
+            Some(Entry::Live(session, _)) if session.connected() => return,
             Some(Entry::Starting(_)) => {
                 // It may fail to start, which whoever waits for it is told; the turn that it left open is not given up.
                 ctx.notify_later(Resume(session_id), RESTART_AFTER);
                 return;
             }
-            Some(Entry::Live(_) | Entry::Elsewhere(..)) | None => {}
+            Some(Entry::Live(..) | Entry::Elsewhere(..)) | None => {}
         }
         self.sessions.insert(session_id, Entry::Starting(Vec::new()));
         let shard = Rc::clone(&self.shard);
@@ -494,7 +498,7 @@ impl Handler<Disown> for SessionRegistry {
     fn handle(&mut self, _: Disown, _: &mut Self::Context) {
         self.sessions.retain(|_, entry| !matches!(entry, Entry::Elsewhere(..)));
         for entry in self.sessions.values() {
-            if let Entry::Live(session) = entry {
+            if let Entry::Live(session, _) = entry {
                 #[expect(clippy::disallowed_methods, reason = "once for each lease that is lost")]
                 session.do_send(Abandon);
             }
@@ -507,7 +511,7 @@ impl Handler<Drain> for SessionRegistry {
 
     fn handle(&mut self, drain: Drain, _: &mut Self::Context) {
         for entry in self.sessions.values() {
-            if let Entry::Live(session) = entry {
+            if let Entry::Live(session, _) = entry {
                 #[expect(clippy::disallowed_methods, reason = "twice in a process's life")]
                 session.do_send(drain);
             }
@@ -526,7 +530,7 @@ impl Handler<CaptureAll> for SessionRegistry {
     fn handle(&mut self, CaptureAll(done): CaptureAll, _: &mut Self::Context) {
         let guard = FlushGuard::new(done);
         for entry in self.sessions.values() {
-            if let Entry::Live(session) = entry {
+            if let Entry::Live(session, _) = entry {
                 #[expect(clippy::disallowed_methods, reason = "once in a process's life")]
                 session.do_send(Capture {
                     asker: Some(Arc::clone(&guard)),

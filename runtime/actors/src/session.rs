@@ -5,11 +5,13 @@
 //! - [`core`]: what a session decides, pure;
 //! - [`outbox`]: what may not leave before a commit;
 //! - `messages`: the vocabulary;
+//! - `face`: what the registry sees of it without asking;
 //! - `subscriber`: one subscriber, its credits and its pace;
 //! - `actor`: performs the core's effects.
 
 pub(crate) mod actor;
 pub mod core;
+pub(crate) mod face;
 pub(crate) mod messages;
 pub mod outbox;
 pub(crate) mod subscriber;

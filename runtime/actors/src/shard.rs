@@ -48,6 +48,8 @@ pub struct SessionSettings {
     pub live_sessions_max: usize,
     /// Turns of the whole process that may be under way.
     pub turns_in_flight: usize,
+    /// How long a turn waits for a person who has its session before that is given back to the agents.
+    pub person_max: Duration,
 }
 
 impl SessionSettings {
@@ -59,6 +61,7 @@ impl SessionSettings {
             double_texting: self.double_texting,
             queue_max: self.queue_max,
             attempts_max: Self::ATTEMPTS_MAX,
+            person_max: self.person_max,
         }
     }
 
@@ -76,7 +79,8 @@ impl SessionSettings {
             .slow_client_after
             .min(self.heartbeat)
             .min(self.idle_after)
-            .min(self.turn_max);
+            .min(self.turn_max)
+            .min(self.person_max);
         (shortest / 4).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }
 }

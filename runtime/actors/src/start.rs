@@ -22,7 +22,7 @@ use crate::{
     admission::Admission,
     agent::board::AgentBoard,
     cluster::{Cluster, ExchangeParts, ShardDoors},
-    gateway::{Gateway, Inner, ShardHandle},
+    gateway::{Gateway, Inner, ShardHandle, Surveyor},
     health::Probe,
     journal::Journal,
     orchestrator::Crew,
@@ -81,6 +81,7 @@ pub fn start(parts: Parts) -> Gateway {
         responders: Arc::new(responders),
         board: board.clone(),
     };
+    let patience = settings.turn_max;
     let journal_fails = Arc::new(AtomicBool::new(false));
     let journal = Journal::start(
         store.clone(),
@@ -92,6 +93,7 @@ pub fn start(parts: Parts) -> Gateway {
     let shards = shards.max(1);
     let cluster = Arc::new(OnceLock::new());
     let mut doors = Vec::with_capacity(shards);
+    let mut surveys = Vec::with_capacity(shards);
     let handles = (0..shards).map(|_| {
         let arbiter = Arbiter::new().handle();
         let tally = Arc::new(Tally::default());
@@ -115,6 +117,7 @@ pub fn start(parts: Parts) -> Gateway {
             cluster: Arc::clone(&cluster),
         };
         let registry = SessionRegistry::start_in_arbiter(&arbiter, move |_| SessionRegistry::new(Rc::new(shard)));
+        surveys.push(registry.clone().recipient());
         doors.push(ShardDoors {
             dispatch: registry.clone().recipient(),
             resume: registry.clone().recipient(),
@@ -133,12 +136,14 @@ pub fn start(parts: Parts) -> Gateway {
     });
     let handles: Vec<ShardHandle> = handles.collect();
     let connections = Arc::new(AtomicU64::new(0));
+    let surveys: Arc<[_]> = surveys.into();
     if let Some((redis, nodes)) = bus.zip(store.nodes()) {
         let parts = ExchangeParts {
             redis,
             nodes,
             store: store.clone(),
             shards: doors.into(),
+            surveys: Arc::clone(&surveys),
             connections: Arc::clone(&connections),
             admission: admission.clone(),
             board: board.clone(),
@@ -149,6 +154,7 @@ pub fn start(parts: Parts) -> Gateway {
     }
     Gateway::new(Inner {
         shards: handles,
+        surveyor: Surveyor::new(surveys),
         store,
         router,
         board,
@@ -157,6 +163,7 @@ pub fn start(parts: Parts) -> Gateway {
         probes,
         connections,
         cluster: cluster.get().cloned(),
+        patience,
         gave_up: CancellationToken::new(),
         searches: Semaphore::new(1),
     })

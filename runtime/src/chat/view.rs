@@ -412,17 +412,18 @@ impl View {
             message,
             metrics,
             citations,
+            client_message_id,
         } = completed;
         self.speaker = message.agent.or(self.speaker.take());
         let mut shows = Vec::new();
-        let shown = self
-            .answer
-            .take()
-            .filter(|answer| answer.id == message.id)
-            .unwrap_or(Answer {
-                id: message.id,
-                text: String::new(),
-            });
+        let (shown, other): (Option<Answer>, _) = match self.answer.take() {
+            Some(answer) if answer.id == message.id => (Some(answer), None),
+            other => (None, other),
+        };
+        let shown = shown.unwrap_or(Answer {
+            id: message.id,
+            text: String::new(),
+        });
         if shown.text != message.content {
             self.answer = Some(shown);
             shows.extend(self.catch_up_whole(Answer {
@@ -431,6 +432,8 @@ impl View {
             }));
             self.answer = None;
         }
+        // A person may speak while an agent is at its answer.
+        self.answer = other.filter(|_| client_message_id.is_some());
         if !citations.is_empty() {
             shows.push(Show::Citations(citations));
         }

@@ -322,6 +322,7 @@ fn session_settings(settings: &Settings) -> SessionSettings {
         idle_after: session.idle_after,
         transcript_messages: session.transcript_messages as usize,
         turn_max: session.turn_max,
+        person_max: session.person_max,
         subscriber_window_bytes: usize::try_from(limits.subscriber_window).unwrap_or(usize::MAX),
         slow_client_after: limits.slow_client_after,
         heartbeat: limits.heartbeat,

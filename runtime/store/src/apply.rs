@@ -29,7 +29,7 @@ use crate::{
     snapshot::embedded,
     statements,
     store::Writer,
-    transaction,
+    takeover, transaction,
 };
 
 /// Applies what gathers, for as long as it is let.
@@ -158,9 +158,11 @@ async fn write_rows(
     let Checked { organizations, entered } = check_order(transaction, &rows.changed, owner).await?;
     let to_write =
         rows.journal.len() + rows.messages.len() + rows.accepted.len() + rows.ended.len() + rows.changed.len();
+    let persons = std::mem::take(&mut rows.persons);
     let statements = statements::write(backend, rows, &organizations);
     let written = dialect::execute_all(transaction, statements).await?;
     dialect::execute_all(transaction, statements::enter_hours(backend, &entered)).await?;
+    takeover::write(transaction, persons, &organizations).await?;
     // All of them but the ends of turns find their rows or fail.
     if written == to_write as u64 {
         Ok(())
@@ -312,6 +314,7 @@ async fn erase(
         .filter(feedback::Column::SessionId.eq(id))
         .exec(transaction)
         .await?;
+    takeover::erase(transaction, session_id).await?;
     embedded::erase(transaction, session_id).await?;
     session::Entity::delete_by_id(id).exec(transaction).await?;
     Ok(())

@@ -11,7 +11,10 @@ use orchestratai_shared::{
     ChatSession, ClientMessageId, Event, Message, SessionId, Timestamp, TurnId, event::EventBody,
 };
 
-use crate::{Append, JournalEntry, Write, frames};
+use crate::{
+    Append, JournalEntry, Write, frames,
+    takeover::{PersonRows, is_unasked},
+};
 
 /// A step of a batch. Steps are taken in order; an erasure stands between rows because it must not reach those after it.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(crate) struct Rows {
     pub(crate) accepted: Vec<AcceptedTurn>,
     /// Ends of turns that an earlier batch accepted.
     pub(crate) ended: Vec<EndedTurn>,
+    /// Who has which session, and what persons say.
+    pub(crate) persons: PersonRows,
     accepted_at: HashMap<TurnId, usize>,
     /// The last row of each session in `journal`.
     row_of: HashMap<SessionId, usize>,
@@ -170,6 +175,7 @@ impl Rows {
     /// Adds what the read models take from one entry.
     fn read_models(&mut self, session_id: SessionId, event: &Event, kept: Option<Message>) {
         let (seq, at) = (event.seq, event.at);
+        self.persons.take(event);
         let Some(turn_id) = event.turn_id else { return };
         let message = match &event.body {
             EventBody::MessageAccepted(accepted) => {
@@ -184,7 +190,16 @@ impl Rows {
                 Some(accepted.message.clone())
             }
             EventBody::MessageCompleted(completed) => {
-                self.end(turn_id, session_id, seq, at);
+                match completed.client_message_id.filter(|_| is_unasked(turn_id, completed)) {
+                    Some(client_message_id) => self.accepted.push(AcceptedTurn {
+                        id: turn_id,
+                        session_id,
+                        client_message_id,
+                        accepted_seq: seq,
+                        ended: Some((seq, at)),
+                    }),
+                    None => self.end(turn_id, session_id, seq, at),
+                }
                 Some(completed.message.clone())
             }
             EventBody::TurnCancelled(_) => {

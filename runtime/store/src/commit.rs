@@ -13,7 +13,7 @@ use crate::{
     CommitError, Store, StoreError, Write,
     backlog::{Backlog, Waiting},
     commit_log::{CommitLog, Encoded},
-    entity::{session, turn, unsigned},
+    entity::{person_reply, session, turn, unsigned},
     heads::{Checked, Head, Heads},
     rows::{ROWS_MAX, text},
     store::{Commits, Journal},
@@ -169,6 +169,17 @@ pub(crate) async fn heads(
         .from(turn::Entity)
         .and_where(in_any(Expr::col(turn::Column::SessionId)))
         .to_owned();
+    let replies = Query::select()
+        .columns([
+            person_reply::Column::SessionId,
+            // They have ended.
+            person_reply::Column::Seq,
+            person_reply::Column::TurnId,
+            person_reply::Column::ClientMessageId,
+        ])
+        .from(person_reply::Entity)
+        .and_where(in_any(Expr::col(person_reply::Column::SessionId)))
+        .to_owned();
     // One statement, which sees one moment and is one round trip.
     let select = Query::select()
         .columns([session::Column::Id, session::Column::LastSeq])
@@ -176,6 +187,7 @@ pub(crate) async fn heads(
         .from(session::Entity)
         .and_where(in_any(Expr::col(session::Column::Id)))
         .union(UnionType::All, turns)
+        .union(UnionType::All, replies)
         .to_owned();
     let mut heads: HashMap<SessionId, Head> = HashMap::with_capacity(ids.len());
     let mut turns = Vec::new();

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     CommitError, Durability, NodeId, StoreError, Write, apply,
-    batch::{self, Step},
+    batch::{self, Rows, Step},
     commit::heads,
     dialect::{
         membership,
@@ -289,7 +289,11 @@ impl State {
         }
         let batch_id = Uuid::now_v7().to_string();
         let steps = batch::steps(wanted.iter().map(|(_, write)| (*write).clone()));
-        if let ([Step::Rows(rows)], false) = (steps.as_slice(), is_piecemeal) {
+        // The one statement knows nothing of persons: they write seldom.
+        let is_plain = |rows: &Rows| !is_piecemeal && rows.persons.is_empty();
+        if let [Step::Rows(rows)] = steps.as_slice()
+            && is_plain(rows)
+        {
             *in_doubt = Some(InDoubt {
                 batch_id: batch_id.clone(),
                 writer,

@@ -17,9 +17,11 @@ pub(crate) mod index_part_maker;
 pub(crate) mod journal;
 pub(crate) mod message;
 pub(crate) mod meta;
+pub(crate) mod person_reply;
 pub(crate) mod removed_document;
 pub(crate) mod session;
 pub(crate) mod session_snapshot;
+pub(crate) mod takeover;
 pub(crate) mod turn;
 
 /// A count as it left us: databases know no unsigned numbers.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use orchestratai_shared::{ClientMessageId, SessionId, TurnId, event::EventBody};
 
-use crate::{Append, CommitError, JournalEntry, Write};
+use crate::{Append, CommitError, JournalEntry, Write, takeover::is_unasked};
 
 /// The end of one session's journal.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -199,22 +199,41 @@ impl Draft {
             self.last_seq = event.seq;
             let Some(turn_id) = event.turn_id else { continue };
             if let EventBody::MessageAccepted(accepted) = &event.body {
-                let client_message_id = accepted.client_message_id;
-                if self.keys.contains(&client_message_id)
-                    || before.is_some_and(|keys| keys.contains(&client_message_id))
-                {
-                    return Err(CommitError::KeyTaken {
-                        session_id: *session_id,
-                        client_message_id,
-                    });
-                }
-                self.keys.push(client_message_id);
+                self.take_key(*session_id, accepted.client_message_id, before)?;
                 self.open.push(turn_id);
             } else if event.body.is_terminal() {
+                if let EventBody::MessageCompleted(completed) = &event.body
+                    && let Some(client_message_id) = completed.client_message_id
+                {
+                    self.take_key(*session_id, client_message_id, before)?;
+                    if is_unasked(turn_id, completed) {
+                        continue;
+                    }
+                }
                 let open = self.open.iter().position(|open| *open == turn_id);
                 self.open.remove(open.ok_or(CommitError::TurnNotOpen { turn_id })?);
             }
         }
+        Ok(())
+    }
+}
+
+impl Draft {
+    /// Takes up an idempotency key, if it is free.
+    fn take_key(
+        &mut self,
+        session_id: SessionId,
+        client_message_id: ClientMessageId,
+        before: Option<&HashSet<ClientMessageId>>,
+    ) -> Result<(), CommitError> {
+        let is_taken = |keys: &HashSet<ClientMessageId>| keys.contains(&client_message_id);
+        if self.keys.contains(&client_message_id) || before.is_some_and(is_taken) {
+            return Err(CommitError::KeyTaken {
+                session_id,
+                client_message_id,
+            });
+        }
+        self.keys.push(client_message_id);
         Ok(())
     }
 }

@@ -64,6 +64,7 @@ mod migration;
 mod rows;
 mod statements;
 mod store;
+mod takeover;
 mod transaction;
 mod wipe;
 mod write_back;

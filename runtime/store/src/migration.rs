@@ -4,6 +4,7 @@ mod m20261122_000001_core;
 mod m20261127_000002_snapshots;
 mod m20261127_000003_nodes;
 mod m20261127_000004_session_list;
+mod m20261127_000005_takeovers;
 mod m20261127_000006_feedback;
 mod m20261127_000010_index_parts;
 
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000002_snapshots::Migration),
             Box::new(m20261127_000003_nodes::Migration),
             Box::new(m20261127_000004_session_list::Migration),
+            Box::new(m20261127_000005_takeovers::Migration),
             Box::new(m20261127_000006_feedback::Migration),
             Box::new(m20261127_000010_index_parts::Migration),
         ]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orchestratai_shared::{ChatSession, ClientMessageId, Event, Message, SessionId, Timestamp, TurnId};
+use orchestratai_shared::{ChatSession, ClientMessageId, Event, Message, PersonInCharge, SessionId, Timestamp, TurnId};
 
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
@@ -14,6 +14,7 @@ use crate::{
     entity::{erased_session, session, turn, unsigned},
     events, page,
     snapshot::rehydrate::Candidate,
+    takeover,
 };
 
 /// What is known of a session, read at one moment.
@@ -25,10 +26,12 @@ pub struct SessionRecord {
     pub organization: Arc<str>,
     /// The `seq` of its last event; 0 where it has none.
     pub last_seq: u64,
-    /// Every idempotency key that it has taken, oldest first.
+    /// Every idempotency key that it has taken, of users and of persons in the agents' place, oldest first.
     pub keys: Vec<AcceptedKey>,
     /// Its turns that have not ended, oldest first.
     pub open_turns: Vec<OpenTurn>,
+    /// Who has taken it over.
+    pub person: Option<PersonInCharge>,
     /// The last messages of its transcript, newest last.
     pub transcript: Vec<Message>,
     /// The `seq` up to which an erased earlier session of the same id went; 0 where there was none.
@@ -130,6 +133,7 @@ pub(crate) struct Head {
     pub(crate) organization: Arc<str>,
     pub(crate) last_seq: u64,
     pub(crate) erased_through: u64,
+    pub(crate) person: Option<PersonInCharge>,
 }
 
 /// The head of a session, or none where there is no such session.
@@ -142,6 +146,7 @@ pub(crate) async fn head(reader: &impl ConnectionTrait, id: SessionId) -> Result
         last_seq: unsigned(row.last_seq),
         session: chat_session(row),
         erased_through: erased_through(reader, id).await?,
+        person: takeover::find(reader, id).await?,
     }))
 }
 
@@ -157,8 +162,10 @@ pub(crate) async fn in_full(
         .order_by_asc(turn::Column::AcceptedSeq)
         .all(reader)
         .await?;
-    let keys: Vec<AcceptedKey> = turns.iter().map(accepted_key).collect();
+    let mut keys: Vec<AcceptedKey> = turns.iter().map(accepted_key).collect();
     let open_turns = open_turns(reader, id, &keys).await?;
+    keys.extend(takeover::reply_keys(reader, id).await?);
+    keys.sort_unstable_by_key(|key| key.accepted_seq);
     let transcript = page::last_messages(reader, id, transcript, None).await?.items;
     Ok(SessionRecord {
         session: head.session,
@@ -166,6 +173,7 @@ pub(crate) async fn in_full(
         last_seq: head.last_seq,
         keys,
         open_turns,
+        person: head.person,
         transcript,
         erased_through: head.erased_through,
     })

@@ -11,7 +11,7 @@ use sea_orm::{
 
 use crate::{
     Store, StoreError, dialect,
-    entity::{message, session, turn},
+    entity::{message, session, takeover, turn},
     record::chat_session,
     rows::{ROWS_MAX, hour, text},
     transaction,
@@ -207,6 +207,7 @@ struct Details {
     preview: Option<String>,
     agent: Option<String>,
     is_running: bool,
+    is_persons: bool,
 }
 
 /// These sessions as they stand in a list, in the order of their rows.
@@ -240,11 +241,15 @@ async fn summaries(
             .expr(Expr::val(1))
             .and_where(Expr::col((turn::Entity, turn::Column::EndedSeq)).is_null())
             .to_owned();
+        let taken_over = of_session(takeover::Entity, takeover::Column::SessionId)
+            .expr(Expr::val(1))
+            .to_owned();
         let select = Query::select()
             .column((session::Entity, session::Column::Id))
             .expr(Expr::SubQuery(None, Box::new(first.into())))
             .expr(Expr::SubQuery(None, Box::new(last.into())))
             .expr(Expr::exists(open))
+            .expr(Expr::exists(taken_over))
             .from(session::Entity)
             .and_where(Expr::col((session::Entity, session::Column::Id)).is_in(chunk.iter().map(|row| text(row.id.0))))
             .to_owned();
@@ -253,6 +258,7 @@ async fn summaries(
                 preview: row.try_get_by_index(1)?,
                 agent: row.try_get_by_index(2)?,
                 is_running: row.try_get_by_index(3)?,
+                is_persons: row.try_get_by_index(4)?,
             };
             details.insert(row.try_get_by_index(0)?, found);
         }
@@ -280,10 +286,10 @@ fn summary(mut row: session::Model, details: Details) -> Result<SessionSummary, 
             .preview
             .map(|text| preview(&text))
             .filter(|text| !text.is_empty()),
-        state: if details.is_running {
-            SessionState::Running
-        } else {
-            SessionState::Idle
+        state: match (details.is_persons, details.is_running) {
+            (true, _) => SessionState::Person,
+            (false, true) => SessionState::Running,
+            (false, false) => SessionState::Idle,
         },
         agent: agent.map_err(|error| unreadable(error.into()))?,
     })

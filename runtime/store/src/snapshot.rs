@@ -101,6 +101,8 @@ impl Snapshot {
             last_seq: self.last_seq,
             keys: self.keys,
             open_turns: open_turns.collect::<Result<_, StoreError>>()?,
+            // It is no part of a snapshot: it is read with the session's totals, which is where it stands.
+            person: None,
             transcript: self.transcript.into_iter().map(Arc::unwrap_or_clone).collect(),
             erased_through: self.erased_through,
         })

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use orchestratai_shared::{ChatSession, Event, EventBody, Message, SessionId, TurnId};
 
+use crate::takeover::is_unasked;
+
 /// One write. A batch of them is applied in order and as a whole by [`Store::commit`](crate::Store::commit).
 #[derive(Debug, Clone)]
 pub enum Write {
@@ -42,10 +44,22 @@ impl Write {
             Self::Append(append) => append.entries.as_slice(),
             Self::CreateSession { .. } | Self::EraseSession { .. } => &[],
         };
-        let accepted = entries
-            .iter()
-            .filter(|entry| matches!(entry.event.body, EventBody::MessageAccepted(_)));
-        accepted.filter_map(|entry| entry.event.turn_id)
+        entries.iter().filter_map(|entry| {
+            let turn_id = entry.event.turn_id?;
+            let begins = match &entry.event.body {
+                EventBody::MessageAccepted(_) => true,
+                EventBody::MessageCompleted(completed) => is_unasked(turn_id, completed),
+                EventBody::RetrievalLog(_)
+                | EventBody::AgentStatus(_)
+                | EventBody::Handoff(_)
+                | EventBody::ToolCall(_)
+                | EventBody::ApprovalRequested(_)
+                | EventBody::ApprovalResolved(_)
+                | EventBody::TurnFailed(_)
+                | EventBody::TurnCancelled(_) => false,
+            };
+            begins.then_some(turn_id)
+        })
     }
 
     /// Whether it belongs to no turn that is under way: somebody waits for it who can ask again.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orchestratai_shared::Rating;
+use orchestratai_shared::{AgentId, Rating};
 use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, core::Collector, proto};
 
 use crate::{
@@ -39,6 +39,11 @@ impl AgentVectors {
     /// Somebody has rated an answer.
     pub(crate) fn rated(&self, agent: &str, rating: Rating) {
         self.feedback.with_label_values(&[agent, rating.as_str()]).inc();
+    }
+
+    /// A person is no agent: there are no figures of theirs before they have done something.
+    pub(crate) fn turn_ended_by_person(&self, outcome: TurnOutcome) {
+        self.turns.with_label_values(&[AgentId::PERSON, outcome.name()]).inc();
     }
 
     pub(crate) fn resolve(self: &Arc<Self>, agent: &str) -> AgentMetrics {

@@ -87,6 +87,18 @@ label_values! {
         DoubleTexting = "double_texting",
     }
 
+    /// How a turn stopped waiting for a person.
+    PersonWaitOutcome {
+        /// They have answered.
+        Replied = "replied",
+        /// They have given the session back.
+        HandedBack = "handed_back",
+        /// They have not answered in time.
+        Expired = "expired",
+        /// The turn was cancelled.
+        Cancelled = "cancelled",
+    }
+
     /// An actor with a queue worth watching.
     Mailbox {
         /// The one that commits.

@@ -30,9 +30,9 @@ mod tracing_setup;
 pub use agent::{AgentMetrics, UsageMetrics};
 pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, Point, Totals};
 pub use labels::{
-    ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, RefusalReason, SearchStage, SecondStageOutcome,
-    SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, Transport,
-    TurnOutcome,
+    ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, RefusalReason, SearchStage,
+    SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason,
+    Transport, TurnOutcome,
 };
 pub use live::Live;
 pub use metrics::{BuildInfo, Metrics};

@@ -13,9 +13,9 @@ use crate::{
     cluster::ClusterMetrics,
     history::Gauges,
     labels::{
-        ActorKind, CacheReceiptOutcome, CacheShareOutcome, LabelValue, Mailbox, PerValue, RefusalReason, SearchStage,
-        SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome,
-        SpanDropReason, Transport,
+        ActorKind, CacheReceiptOutcome, CacheShareOutcome, LabelValue, Mailbox, PerValue, PersonWaitOutcome,
+        RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome,
+        SnapshotWriteOutcome, SpanDropReason, Transport, TurnOutcome,
     },
     live::Live,
     names::{self, MetricDescription},
@@ -68,6 +68,9 @@ struct Inner {
     slow_consumers: PerValue<IntCounter>,
     websocket_closes: IntCounterVec,
     sessions_live: IntGauge,
+    sessions_with_person: IntGauge,
+    person_takeovers: IntCounter,
+    person_wait: PerValue<Histogram>,
     sessions_rehydrated: IntCounter,
     sessions_passivated: IntCounter,
     mailbox_depth: PerValue<IntGauge>,
@@ -130,6 +133,12 @@ impl Metrics {
             slow_consumers: PerValue::resolve::<SlowConsumerAction, _>(&counter_vec(r, &names::SLOW_CONSUMERS), &[]),
             websocket_closes: websocket_closes(r),
             sessions_live: gauge(r, &names::SESSIONS_LIVE),
+            sessions_with_person: gauge(r, &names::SESSIONS_WITH_PERSON),
+            person_takeovers: counter(r, &names::PERSON_TAKEOVERS),
+            person_wait: PerValue::resolve::<PersonWaitOutcome, _>(
+                &histogram_vec(r, &names::PERSON_WAIT, names::WAIT_BUCKETS),
+                &[],
+            ),
             sessions_rehydrated: counter(r, &names::SESSIONS_REHYDRATED),
             sessions_passivated: counter(r, &names::SESSIONS_PASSIVATED),
             mailbox_depth: PerValue::resolve::<Mailbox, _>(&gauge_vec(r, &names::MAILBOX_DEPTH), &[]),
@@ -256,6 +265,26 @@ impl Metrics {
     /// A session is in memory for as long as the answer is kept.
     pub fn session_live(&self) -> Live {
         Live::enter(&self.0.sessions_live)
+    }
+
+    /// A person has a session that is in memory for as long as the answer is kept.
+    pub fn session_with_person(&self) -> Live {
+        Live::enter(&self.0.sessions_with_person)
+    }
+
+    /// A person has taken a session over.
+    pub fn person_took_over(&self) {
+        self.0.person_takeovers.inc();
+    }
+
+    /// A turn has waited for a person for so long.
+    pub fn person_waited(&self, outcome: PersonWaitOutcome, waited: Duration) {
+        self.0.person_wait.get(outcome).observe(waited.as_secs_f64());
+    }
+
+    /// A turn has ended that a person had last. How long it took says nothing of the agents, and is not observed.
+    pub fn turn_ended_by_person(&self, outcome: TurnOutcome) {
+        self.0.agents.turn_ended_by_person(outcome);
     }
 
     /// A session was started from the journal.
@@ -546,7 +575,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{MetricKind, TurnOutcome};
+    use crate::MetricKind;
 
     /// Lets everything happen once.
     fn used() -> Metrics {
@@ -573,6 +602,10 @@ mod tests {
         metrics.slow_consumer(SlowConsumerAction::Cut);
         metrics.websocket_closed(1000);
         drop(metrics.session_live());
+        drop(metrics.session_with_person());
+        metrics.person_took_over();
+        metrics.person_waited(PersonWaitOutcome::Replied, second);
+        metrics.turn_ended_by_person(TurnOutcome::Completed);
         metrics.session_rehydrated();
         metrics.session_passivated();
         drop(metrics.queued(Mailbox::JournalWriter));
@@ -663,6 +696,12 @@ mod tests {
             r#"orchestratai_turns_total{agent="billing",outcome="completed"} 1"#,
         );
         check(&text, r#"orchestratai_turns_total{agent="billing",outcome="failed"} 0"#);
+        check(
+            &text,
+            r#"orchestratai_turns_total{agent="person",outcome="completed"} 1"#,
+        );
+        assert!(!text.contains(r#"turn_duration_seconds_count{agent="person""#));
+        check(&text, r#"orchestratai_person_wait_seconds_count{outcome="replied"} 1"#);
         check(&text, "orchestratai_ready 1");
         check(
             &text,

@@ -104,15 +104,15 @@ metrics! {
     READY = Gauge "ready" [] Count
         "1 while messages are taken: all that an answer needs is loaded, and the server does not drain; else 0.";
     TURNS = Counter "turns_total" [AGENT, OUTCOME] Count
-        "Turns that have ended, by the agent that had them last.";
+        "Turns that have ended, by the agent that had them last; agent `person` stands for the persons who have taken sessions over.";
     TURN_DURATION = Histogram "turn_duration_seconds" [AGENT, OUTCOME] Seconds
-        "From the receipt of the message to the commit of the turn's terminal event.";
+        "From the receipt of the message to the commit of the turn's terminal event; turns that a person ended are left out.";
     TURN_PARTS = Counter "turn_parts_total" [AGENT, OUTCOME] Count
         "Parts of turns that several agents answer together, by the agent that had the part; such a turn counts once beside.";
     FEEDBACK = Counter "feedback_total" [AGENT, label("rating", "up, down")] Count
         "Ratings that people gave to answers, by the agent that answered; one that is changed counts again.";
     TURNS_IN_FLIGHT = Gauge "turns_in_flight" [] Count
-        "Turns that are accepted and have not ended, queued ones included.";
+        "Turns that are accepted and have not ended, queued ones included; those that wait for a person are left out.";
     TURNS_RESUMED = Counter "turns_resumed_total" [] Count
         "Attempts at a turn after an interruption: a crash, a panic, a restart.";
     TIME_TO_FIRST_EVENT = Histogram "time_to_first_event_seconds" [] Seconds
@@ -149,6 +149,12 @@ metrics! {
         "WebSocket connections that have ended, by close code.";
     SESSIONS_LIVE = Gauge "sessions_live" [] Count
         "Sessions in memory now.";
+    SESSIONS_WITH_PERSON = Gauge "sessions_with_person" [] Count
+        "Sessions in memory that a person has taken over.";
+    PERSON_TAKEOVERS = Counter "person_takeovers_total" [] Count
+        "Sessions that a person has taken over.";
+    PERSON_WAIT = Histogram "person_wait_seconds" [label("outcome", "replied, handed_back, expired, cancelled")] Seconds
+        "How long a turn waited for a person who had its session: until they replied, gave the session back or did not in time, or until the turn was cancelled.";
     SESSIONS_REHYDRATED = Counter "sessions_rehydrated_total" [] Count
         "Sessions that were started from the journal.";
     SESSIONS_PASSIVATED = Counter "sessions_passivated_total" [] Count
@@ -229,6 +235,11 @@ metrics! {
 pub(crate) const SECONDS_BUCKETS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     60.0,
+];
+
+/// Upper bounds of the buckets for how long a turn waits for a person: from a second to a day.
+pub(crate) const WAIT_BUCKETS: &[f64] = &[
+    1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 14_400.0, 43_200.0, 86_400.0,
 ];
 
 /// Upper bounds of the buckets for events in one commit.

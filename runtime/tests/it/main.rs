@@ -26,10 +26,12 @@ mod evaluating;
 mod feedback;
 mod full_disk;
 mod index_parts;
+mod live;
 mod monitoring;
 mod order;
 mod outside;
 mod overview;
+mod person;
 mod picture;
 mod rest;
 #[expect(dead_code, reason = "each concern uses its own part of the server")]

@@ -6,7 +6,7 @@ mod generated;
 mod stream;
 
 use bytes::Bytes;
-use orchestratai_shared::{ErrorBody, EventBody, SessionId, Timestamp, TurnId};
+use orchestratai_shared::{ErrorBody, EventBody, LiveChanges, SessionId, Timestamp, TurnId};
 use serde_json::{Value, json};
 use utoipa::{
     OpenApi, ToSchema,
@@ -21,7 +21,7 @@ use utoipa::{
 };
 
 pub(crate) use failures::{BadBody, Busy, Conflict, Invalid, NotFound, TurnFailures, Unexpected};
-pub(crate) use stream::{ChatStreamEvent, SessionStreamEvent};
+pub(crate) use stream::{ChatStreamEvent, LiveStreamEvent, SessionStreamEvent};
 
 use crate::{edge::token, rest, sse};
 
@@ -65,12 +65,13 @@ pub(crate) struct DurableEvent {
         rest::session::messages, rest::session::logs, rest::session::events,
         rest::sessions::list, rest::sessions::rename, rest::sessions::export,
         rest::feedback::put, rest::feedback::remove, rest::feedback::list,
+        rest::live::live, rest::person::take_over, rest::person::reply, rest::person::release,
         rest::agents::list, rest::agents::read, rest::route::route,
         rest::knowledge::search, rest::knowledge::upload, rest::knowledge::list, rest::knowledge::delete,
         rest::health::health, rest::health::services, rest::health::live, rest::health::ready, rest::health::metrics,
         rest::console::console, rest::overview::overview, rest::docs::document,
     ),
-    components(schemas(ErrorBody))
+    components(schemas(ErrorBody, LiveChanges))
 )]
 struct Api;
 

@@ -1,9 +1,10 @@
-//! Server-sent events: the answer of one turn, or all that happens in a session.
+//! Server-sent events: the answer of one turn, all that happens in a session, or which sessions are in progress.
 
 pub(crate) mod chat;
 mod event;
 mod feed;
 mod follower;
+mod live;
 mod position;
 mod session;
 
@@ -13,6 +14,7 @@ use actix_web::{
     web::ServiceConfig,
 };
 
+pub(crate) use live::live;
 pub(crate) use session::session;
 
 use crate::accept;

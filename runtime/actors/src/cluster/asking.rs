@@ -21,7 +21,7 @@ use crate::{
     gateway::Accepted,
     registry::{Declined, Moved},
     session::{
-        messages::{CancelReply, Claim, Command, EndWaiter, Submit, SubmitReply, Subscribe},
+        messages::{CancelReply, Claim, Command, EndWaiter, PersonReply, Submit, SubmitReply, Subscribe},
         outbox::signal_frame,
     },
 };
@@ -48,7 +48,11 @@ impl Asked {
             // A turn takes as long as it takes.
             Waiting::Ended(_) => return false,
             Waiting::Subscribed(..) | Waiting::Described(_) => READ_MAX,
-            Waiting::Submitted(..) | Waiting::Cancelled(_) | Waiting::Erased(_) | Waiting::Settled(_) => COMMIT_MAX,
+            Waiting::Submitted(..)
+            | Waiting::Cancelled(_)
+            | Waiting::Erased(_)
+            | Waiting::Settled(_)
+            | Waiting::Person(_) => COMMIT_MAX,
         };
         self.since.elapsed() > limit
     }
@@ -62,6 +66,7 @@ enum Waiting {
     Subscribed(u64, oneshot::Sender<Recipient<Command>>),
     Described(oneshot::Sender<ChatSession>),
     Erased(oneshot::Sender<Result<(), Refusal>>),
+    Person(PersonReply),
     /// A subscriber, for its message to be settled.
     Settled(Claim),
 }
@@ -185,6 +190,7 @@ impl Exchange {
             Command::AwaitTurn { turn_id, reply } => (Question::AwaitTurn { turn_id }, Waiting::Ended(reply)),
             Command::Describe { reply } => (Question::Describe, Waiting::Described(reply)),
             Command::Erase { reply } => (Question::Erase, Waiting::Erased(reply)),
+            Command::Person { request, reply } => (Question::Person(request), Waiting::Person(reply)),
             // These come from subscribers, who speak to their session themselves.
             Command::Submit(Submit {
                 reply: SubmitReply::Subscriber(_),
@@ -224,7 +230,8 @@ impl Exchange {
             | Answer::Cancelled(_)
             | Answer::Subscribed
             | Answer::Described(_)
-            | Answer::Erased(_) => return self.give(n, asked, answer, ctx),
+            | Answer::Erased(_)
+            | Answer::Person(_) => return self.give(n, asked, answer, ctx),
         };
         self.forget_subscription(&asked);
         if let Some(sender) = asked.declined.take() {
@@ -265,6 +272,9 @@ impl Exchange {
                 let _ = reply.send(session);
             }
             (Waiting::Erased(reply), Answer::Erased(outcome)) => {
+                let _ = reply.send(outcome.map_err(Refusal::from));
+            }
+            (Waiting::Person(reply), Answer::Person(outcome)) => {
                 let _ = reply.send(outcome.map_err(Refusal::from));
             }
             (_, _) => tracing::warn!(node.id = %asked.node, "another node answers what was not asked"),
@@ -321,7 +331,8 @@ impl Exchange {
             | Command::Subscribe(_)
             | Command::AwaitTurn { .. }
             | Command::Describe { .. }
-            | Command::Erase { .. } => return,
+            | Command::Erase { .. }
+            | Command::Person { .. } => return,
         };
         self.send(node, &Parcel::Say { subscription, word }, ctx);
     }

@@ -9,7 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorContext, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, WrapFuture};
+use actix::{
+    Actor, ActorContext, Addr, Arbiter, ArbiterHandle, AsyncContext, Context, Handler, Message, Recipient, WrapFuture,
+};
 use orchestratai_shared::SessionId;
 use orchestratai_store::{Bus, BusError, BusEvent, NodeId, Nodes, RedisAddress, Store};
 use orchestratai_telemetry::{ActorKind, Metrics};
@@ -20,13 +22,17 @@ use super::{
     bridge::SubscriptionId,
     parcel::{Parcel, Published},
     serving::Served,
+    surveying::{Elsewhere, SurveyOthers, Surveying},
 };
 use crate::{
     Publish,
     admission::Admission,
     agent::board::AgentBoard,
     health::{ServiceHealth, ServiceState},
-    registry::{Declined, Disown, Dispatch, Moved, Resume},
+    registry::{
+        Declined, Disown, Dispatch, Moved, Resume,
+        survey::{Survey, Surveyed},
+    },
     session::messages::Command,
     shard::shard_of,
 };
@@ -54,6 +60,8 @@ pub(crate) struct ExchangeParts {
     pub(crate) nodes: watch::Receiver<Nodes>,
     pub(crate) store: Store,
     pub(crate) shards: Arc<[ShardDoors]>,
+    /// To ask for the sessions in progress here.
+    pub(crate) surveys: Arc<[Recipient<Survey>]>,
     /// Numbers subscribers, those of this node too.
     pub(crate) connections: Arc<AtomicU64>,
     pub(crate) admission: Admission,
@@ -92,6 +100,15 @@ impl Cluster {
             reason = "bounded by the registry's own mailbox and by turn permits"
         )]
         self.exchange().do_send(forward);
+    }
+
+    /// The sessions in progress on other nodes, so many of each at most.
+    pub(crate) async fn survey(&self, limit: usize) -> Elsewhere {
+        let (reply, elsewhere) = oneshot::channel();
+        #[expect(clippy::disallowed_methods, reason = "the gateway makes one survey at a time")]
+        self.exchange().do_send(SurveyOthers { limit, reply });
+        // An exchange that is gone while it is asked knows of nobody.
+        elsewhere.await.unwrap_or_default()
     }
 
     /// How it is with the other nodes, for people.
@@ -164,6 +181,8 @@ pub(crate) struct Exchange {
     /// Subscriptions of others to sessions of this node.
     pub(super) served: HashMap<SubscriptionId, Served>,
     pub(super) is_taking_over: bool,
+    /// Nodes that were asked for their sessions.
+    pub(super) surveys: HashMap<u64, Surveying>,
 }
 
 /// Another node.
@@ -193,6 +212,7 @@ impl Exchange {
             followed: HashMap::new(),
             served: HashMap::new(),
             is_taking_over: false,
+            surveys: HashMap::new(),
         }
     }
 
@@ -208,6 +228,11 @@ impl Exchange {
 
     pub(super) fn next_connection(&self) -> u64 {
         self.parts.connections.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The other nodes, as far as they are known.
+    pub(super) fn others(&self) -> Vec<NodeId> {
+        self.peers.keys().copied().collect()
     }
 
     /// Whether that node can be asked something.
@@ -302,6 +327,8 @@ impl Exchange {
                 published,
             } => self.published(from, subscription, published, ctx),
             Parcel::Settled { n } => self.settled(from, n),
+            Parcel::Survey { n, limit } => self.show_sessions(from, n, limit, ctx),
+            Parcel::Surveyed { n, total, sessions } => self.shown(from, n, Surveyed { total, sessions }),
         }
     }
 
@@ -316,6 +343,7 @@ impl Exchange {
             shard.moved.do_send(Moved::All(node));
         }
         self.stop_asking(node);
+        self.surveys.retain(|_, surveying| surveying.node != node);
         self.stop_serving(node);
         self.set_relayed();
     }

@@ -4,15 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use bytestring::ByteString;
 use orchestratai_shared::{
-    ChatSession, ClientMessageId, Event, Failure, MessageContent, MessageId, SessionId, TurnId, event::TurnCancelled,
+    ChatSession, ClientMessageId, Event, Failure, LiveSession, MessageContent, MessageId, SessionId, TurnId,
+    event::TurnCancelled,
 };
 use orchestratai_telemetry::TraceParent;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    CancelRefusal, CloseReason, Frame, Publish, Refusal, agent::board::AgentCount, gateway::Accepted,
-    session::core::Recorded,
+    CancelRefusal, CloseReason, Frame, Publish, Refusal,
+    agent::board::AgentCount,
+    gateway::Accepted,
+    session::{
+        core::Recorded,
+        messages::{PersonAnswer, PersonRequest},
+    },
 };
 
 /// What one exchange says to another.
@@ -37,6 +43,14 @@ pub(super) enum Parcel {
     Publish { subscription: u64, published: Published },
     /// What a subscriber has said by that number was accepted or refused.
     Settled { n: u64 },
+    /// Asks for the sessions in progress, so many at most. Answered by [`Parcel::Surveyed`] with the same number.
+    Survey { n: u64, limit: usize },
+    /// Tells of them, and how many there are.
+    Surveyed {
+        n: u64,
+        total: usize,
+        sessions: Vec<LiveSession>,
+    },
 }
 
 /// What can be asked of a session: commands without those to whom they are answered.
@@ -65,6 +79,7 @@ pub(super) enum Question {
     },
     Describe,
     Erase,
+    Person(PersonRequest),
 }
 
 /// What a subscriber says.
@@ -96,6 +111,7 @@ pub(super) enum Answer {
     Subscribed,
     Described(ChatSession),
     Erased(Result<(), WireRefusal>),
+    Person(Result<PersonAnswer, WireRefusal>),
     /// It cannot be asked.
     Refused(WireRefusal),
     /// There is no such session.

@@ -16,7 +16,7 @@ use crate::{
     registry::{Declined, Dispatch, Origin},
     session::{
         core::Recorded,
-        messages::{CancelReply, Claim, Command, Submit, SubmitReply, Subscribe},
+        messages::{CancelReply, Claim, Command, PersonAnswer, Submit, SubmitReply, Subscribe},
         subscriber::ConnectionId,
     },
 };
@@ -110,6 +110,14 @@ impl Exchange {
                 let answered = async move {
                     or_declined(answer.await, why, |outcome| {
                         Answer::Erased(outcome.map_err(WireRefusal::from))
+                    })
+                };
+                self.answer_later(from, n, answered, ctx);
+            }
+            Outcome::Person(answer) => {
+                let answered = async move {
+                    or_declined(answer.await, why, |outcome| {
+                        Answer::Person(outcome.map_err(WireRefusal::from))
                     })
                 };
                 self.answer_later(from, n, answered, ctx);
@@ -223,6 +231,10 @@ impl Exchange {
             Question::Erase => {
                 let (reply, answer) = oneshot::channel();
                 (Command::Erase { reply }, Outcome::Erased(answer))
+            }
+            Question::Person(request) => {
+                let (reply, answer) = oneshot::channel();
+                (Command::Person { request, reply }, Outcome::Person(answer))
             }
         })
     }
@@ -360,6 +372,7 @@ enum Outcome {
     },
     Described(Pending<orchestratai_shared::ChatSession>),
     Erased(Pending<Result<(), Refusal>>),
+    Person(Pending<Result<PersonAnswer, Refusal>>),
 }
 
 fn ended(events: Option<Vec<Recorded>>) -> Answer {

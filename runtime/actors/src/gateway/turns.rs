@@ -1,13 +1,13 @@
 //! Turns: how they begin, how one waits for their end, how they are stopped.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use orchestratai_shared::{ErrorCode, Event, SessionId, TurnId, event::TurnCancelled};
+use orchestratai_shared::{ErrorCode, Event, PersonInCharge, SessionId, TurnId, event::TurnCancelled};
 use orchestratai_store::TurnRow;
 use tokio::sync::oneshot;
 
 use super::{
-    Accepted, Gateway, RECONNECT_AFTER, RETRY_AFTER, Submission, TRIES_MAX, TurnRecord, unreachable_session,
+    Accepted, Conversed, Gateway, RECONNECT_AFTER, RETRY_AFTER, Submission, TRIES_MAX, TurnRecord, unreachable_session,
     unreadable, unwritable,
 };
 use crate::{
@@ -20,6 +20,8 @@ use crate::{
 
 /// Events that are read at once when a turn is read back from the journal.
 const TURN_PAGE_EVENTS: usize = 512;
+/// How often it is looked again whether a turn that is waited for is a person's by now.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// Bytes that are read at once when a turn is read back from the journal.
 const TURN_PAGE_BYTES: usize = 1 << 20;
 
@@ -38,18 +40,41 @@ impl Gateway {
     }
 
     /// Takes a message in, waits for the end of its turn, and gives all of it; no events where its session was erased meanwhile.
-    /// Of a message that was taken in before, it gives the turn of that time.
+    /// Of a message that was taken in before, it gives the turn of that time. A turn that waits for a person is waited for no longer
+    /// than an agent may take: it goes on, and the answer is to be followed.
     ///
     /// # Errors
     /// As [`Self::submit`]. Where the store cannot be read, or the server stops before the turn has ended, the refusal names the
     /// turn: it is taken up again at the next start.
-    pub async fn converse(&self, submission: Submission) -> Result<(Accepted, Option<TurnRecord>), Refusal> {
+    pub async fn converse(&self, submission: Submission) -> Result<Conversed, Refusal> {
+        tokio::select! {
+            biased;
+            ended = self.converse_to_the_end(&submission) => {
+                ended.map(|(accepted, record)| Conversed::Ended(accepted, record))
+            }
+            (turn_id, person) = self.left_to_a_person(&submission) => Ok(Conversed::Waits(turn_id, person)),
+        }
+    }
+
+    /// Returns once the turn of a message has waited for a person for too long for whoever waits for its end.
+    async fn left_to_a_person(&self, submission: &Submission) -> (TurnId, PersonInCharge) {
+        tokio::time::sleep(self.inner.patience).await;
+        loop {
+            let waits = self.person_waited_for(submission.session_id, submission.client_message_id);
+            if let Some(waits) = waits.await {
+                return waits;
+            }
+            tokio::time::sleep(LOOK_AGAIN_AFTER).await;
+        }
+    }
+
+    async fn converse_to_the_end(&self, submission: &Submission) -> Result<(Accepted, Option<TurnRecord>), Refusal> {
         self.has_room()?;
         let session_id = submission.session_id;
         for _ in 0..TRIES_MAX {
             let (reply, mut answer) = oneshot::channel();
             let (waiter, end) = oneshot::channel();
-            let command = self.submit_command(&submission, reply, Some(waiter));
+            let command = self.submit_command(submission, reply, Some(waiter));
             let unanswered = self.dispatch(session_id, true, command)?;
             // The answer is not waited for: it comes before the end, and would wake this task, on another thread, for nothing.
             let end = tokio::select! {

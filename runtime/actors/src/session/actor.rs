@@ -3,6 +3,8 @@
 mod erasure;
 mod following;
 mod handlers;
+mod looked_at;
+mod person;
 mod reply;
 mod snapshots;
 mod spans;
@@ -22,7 +24,7 @@ use orchestratai_shared::{
     event::{ErrorSignal, Lagging, ServerDraining, SessionReady},
 };
 use orchestratai_store::{Append as JournalAppend, JournalEntry, NodeId, Rehydrated, StoreError, StoredFrame, Write};
-use orchestratai_telemetry::{Live, RefusalReason, SlowConsumerAction, TurnOutcome};
+use orchestratai_telemetry::{Live, PersonWaitOutcome, RefusalReason, SlowConsumerAction, TurnOutcome};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,7 @@ use super::{
     core::{
         Context as CoreContext, Effect, EndedTurn, Input, Key, Recovered, Reply, ReplyTo, Run, RunRequest, SessionCore,
     },
+    face::Face,
     messages::{
         Abandon, AgentReport, CancelReply, Command, Committed, Drain, EndWaiter, Route, Routed, RunEnd, Submit,
         SubmitReply, Subscribe, Sweep, Yield,
@@ -56,6 +59,7 @@ use spans::Appending;
 /// One live session.
 pub(crate) struct Session {
     core: SessionCore,
+    face: Face,
     shard: Rc<Shard>,
     registry: Addr<SessionRegistry>,
     /// The node that owns it, where there are several.
@@ -84,6 +88,8 @@ pub(crate) struct Session {
     clocks: HashMap<TurnId, TurnClock>,
     spans: HashMap<TurnId, tracing::Span>,
     snapshot: SnapshotState,
+    /// Counts it among those that a person has.
+    with_person: Option<Live>,
     last_used: Instant,
     is_over: bool,
     _counted: Live,
@@ -99,13 +105,13 @@ struct TurnClock {
 const PAGE_EVENTS_MAX: usize = 256;
 
 impl Session {
-    /// Starts the session from what is known of it, as that node's.
+    /// Starts the session from what is known of it, as that node's. Gives what can be seen of it from outside, too.
     pub(crate) fn start_from(
         rehydrated: Rehydrated,
         node: Option<NodeId>,
         shard: Rc<Shard>,
         registry: Addr<SessionRegistry>,
-    ) -> Addr<Self> {
+    ) -> (Addr<Self>, Face) {
         let snapshot = SnapshotState::of(&rehydrated);
         let record = rehydrated.record;
         let recovered = Recovered {
@@ -116,17 +122,22 @@ impl Session {
                 .map(|key| (key.client_message_id, Key::from(key)))
                 .collect(),
             open_turns: record.open_turns.into_iter().map(|turn| turn.events).collect(),
+            person: record.person,
         };
         let (core, first_effects) =
             with_context(|ctx| SessionCore::recover(record.session.id, shard.settings.policy(), recovered, ctx));
         let permits = core
-            .open_turn_ids()
+            .turns_of_agents()
             .map(|turn_id| (turn_id, shard.admission.admit_promised().of(turn_id, record.session.id)))
             .collect();
-        shard.metrics.turns_resumed(core.open_turns().min(1));
+        // What waits for a person goes on waiting: it is no attempt.
+        let is_resumed = core.open_turns() > 0 && core.person().is_none();
+        shard.metrics.turns_resumed(usize::from(is_resumed));
         let counted = shard.metrics.session_live();
-        Self {
+        let face = Face::new(core.open_turns() > 0, record.session.last_activity);
+        let session = Self {
             core,
+            face: face.clone(),
             shard,
             registry,
             node,
@@ -147,11 +158,12 @@ impl Session {
             clocks: HashMap::new(),
             spans: HashMap::new(),
             snapshot,
+            with_person: None,
             last_used: Instant::now(),
             is_over: false,
             _counted: counted,
-        }
-        .start()
+        };
+        (session.start(), face)
     }
 
     fn id(&self) -> SessionId {
@@ -198,10 +210,18 @@ impl Session {
                         stop.cancel();
                     }
                 }
+                Effect::Waits(turn_id) => self.turn_waits(turn_id),
+                Effect::WaitEnded {
+                    turn_id,
+                    waited_ms,
+                    end,
+                } => self.wait_ended(turn_id, waited_ms, end),
                 Effect::TurnEnded(ended) => self.turn_ended(ended),
             }
         }
         self.send_unsent(ctx);
+        self.count_person();
+        self.show_face();
         if !self.erasing.is_empty() {
             self.erase_when_idle(ctx);
         }
@@ -282,10 +302,15 @@ impl Session {
                 self.totals.total_tokens += cancelled.tokens_billed;
                 kept
             }
+            EventBody::Handoff(handoff) => {
+                if event.turn_id.is_none() && handoff.to.is_person() {
+                    self.shard.metrics.person_took_over();
+                }
+                None
+            }
             EventBody::TurnFailed(_)
             | EventBody::RetrievalLog(_)
             | EventBody::AgentStatus(_)
-            | EventBody::Handoff(_)
             | EventBody::ToolCall(_)
             | EventBody::ApprovalRequested(_)
             | EventBody::ApprovalResolved(_) => None,
@@ -319,8 +344,10 @@ impl Session {
         });
         // A turn that ended before anybody was chosen was the orchestrator's.
         let agent = ended.agent.unwrap_or_else(AgentId::orchestrator);
-        if let Some(tally) = self.shard.board.tally(&agent) {
-            tally.metrics().turn_ended(outcome, duration);
+        match self.shard.board.tally(&agent) {
+            Some(tally) => tally.metrics().turn_ended(outcome, duration),
+            None if agent.is_person() => self.shard.metrics.turn_ended_by_person(outcome),
+            None => {}
         }
         let took_ms = duration.as_secs_f64() * 1e3;
         turn.in_scope(|| tracing::info!(agent.id = %agent, outcome = outcome.name(), took_ms, "a turn ended"));

@@ -6,6 +6,7 @@
 
 mod open_turn;
 mod parts;
+mod person;
 mod record;
 mod submission;
 mod vocabulary;
@@ -23,9 +24,9 @@ use orchestratai_agents::{
     turn::{Answer, Step},
 };
 use orchestratai_shared::{
-    AgentId, AgentStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, Event, EventBody, Failure, Intent,
-    LogData, LogId, LogStatus, Message, MessageContent, MessageId, MessageRole, QueryAnalysis, RetrievalLog, SessionId,
-    Timestamp, TurnId,
+    AgentId, AgentStatus, CacheStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, Event, EventBody, Failure,
+    Intent, LogData, LogId, LogStatus, Message, MessageContent, MessageId, MessageRole, PersonInCharge, QueryAnalysis,
+    RetrievalLog, SessionId, Timestamp, TurnId,
     event::{
         AgentStatusChanged, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed, TurnInProgress, TurnPhase,
     },
@@ -39,8 +40,10 @@ use super::{
 };
 use crate::refusal::Refusal;
 use open_turn::{PartialAnswer, Turn};
+use person::Person;
 pub use vocabulary::{
-    Context, DoubleTexting, Effect, EndedTurn, Input, Key, Policy, Recorded, Recovered, Reply, ReplyTo, Run, RunRequest,
+    Context, DoubleTexting, Effect, EndedTurn, Head, Input, Key, Policy, Recorded, Recovered, Release, Reply, ReplyTo,
+    Run, RunRequest, Said, Say, TakeOver, WaitEnd,
 };
 
 /// The session's decisions.
@@ -54,6 +57,9 @@ pub struct SessionCore {
     committed_seq: u64,
     turns: VecDeque<Turn>,
     keys: HashMap<ClientMessageId, Key>,
+    person: Option<Person>,
+    /// Agents begin nothing before this `seq` is durable, by which the session was last given back to them.
+    agents_from: u64,
     outbox: Outbox,
     /// Answers that wait for a commit: the `seq`, whom, what.
     replies: Vec<(u64, ReplyTo, Reply)>,
@@ -72,6 +78,8 @@ impl SessionCore {
             committed_seq: 0,
             turns: VecDeque::new(),
             keys: HashMap::new(),
+            person: None,
+            agents_from: 0,
             outbox: Outbox::default(),
             replies: Vec::new(),
             unappended: Vec::new(),
@@ -79,7 +87,8 @@ impl SessionCore {
     }
 
     /// A core from the journal. The oldest open turn was cut off: it is taken up again, or given up after
-    /// [`Policy::attempts_max`] attempts. Those behind it had not begun.
+    /// [`Policy::attempts_max`] attempts. Those behind it had not begun. Where a person has the session, nothing is taken up: what
+    /// is open waits for them, as long as before.
     pub fn recover(id: SessionId, policy: Policy, recovered: Recovered, ctx: &mut Context<'_>) -> (Self, Vec<Effect>) {
         let mut core = Self::new(id, policy);
         core.last_seq = recovered.last_seq;
@@ -88,9 +97,12 @@ impl SessionCore {
         core.turns = recovered
             .open_turns
             .into_iter()
-            .filter_map(|events| Turn::recover(events, ctx.now))
+            .filter_map(|events| Turn::recover(events, recovered.person.is_some(), ctx.now))
             .collect();
-        core.take_up_head(ctx);
+        core.person = recovered.person.map(|in_charge| Person { in_charge });
+        if core.person.is_none() {
+            core.take_up_head(ctx);
+        }
         let effects = core.advance(ctx);
         (core, effects)
     }
@@ -108,6 +120,9 @@ impl SessionCore {
                 self.submit(client_message_id, content, fresh, reply_to, ctx, &mut effects);
             }
             Input::Cancel { turn_id, reply_to } => self.cancel(turn_id, reply_to, ctx, &mut effects),
+            Input::TakeOver(take_over) => self.take_over(take_over, ctx, &mut effects),
+            Input::Say(say) => self.say(say, ctx, &mut effects),
+            Input::Release(release) => self.release(release, ctx, &mut effects),
             Input::Committed { through } => self.committed_seq = self.committed_seq.max(through.min(self.last_seq)),
             Input::Routed { run, decision } => {
                 let input = match decision {
@@ -135,7 +150,10 @@ impl SessionCore {
                     self.step(at, TurnInput::Stopped(receipt), ctx, &mut effects);
                 }
             }
-            Input::Tick { run_max } => self.expire(run_max, ctx, &mut effects),
+            Input::Tick { run_max } => {
+                self.expire(run_max, ctx, &mut effects);
+                self.expire_person(ctx, &mut effects);
+            }
         }
         effects.extend(self.advance(ctx));
         effects
@@ -186,29 +204,44 @@ impl SessionCore {
         self.turns.iter().map(|turn| turn.id)
     }
 
-    /// The turn in progress, with as much of its answer as has been published.
+    /// The oldest turn that has not ended, if its acceptance is durable.
     #[must_use]
-    pub fn turn_in_progress(&self) -> Option<TurnInProgress> {
+    pub fn head(&self) -> Option<Head<'_>> {
         let turn = self
             .turns
             .iter()
             .find(|turn| !turn.state.is_terminal() && turn.begins_after <= self.committed_seq)?;
-        let (state, agent) = match &turn.state {
+        let (phase, agent) = match &turn.state {
             TurnState::Accepted => (TurnPhase::Accepted, None),
             TurnState::Routing => (TurnPhase::Routing, None),
             TurnState::Running { agent, .. } | TurnState::Stopping { agent } => {
                 (TurnPhase::Running, Some(agent.clone()))
             }
+            TurnState::WithPerson => (TurnPhase::Running, Some(AgentId::person())),
             TurnState::Completed | TurnState::Failed | TurnState::Cancelled => return None,
         };
+        Some(Head {
+            turn_id: turn.id,
+            phase,
+            agent,
+            message: &turn.message,
+        })
+    }
+
+    /// The turn in progress, with as much of its answer as has been published.
+    #[must_use]
+    pub fn turn_in_progress(&self) -> Option<TurnInProgress> {
+        let Head {
+            turn_id, phase, agent, ..
+        } = self.head()?;
         let published = self
             .answer_in_progress()
-            .filter(|answer| answer.turn_id == turn.id && !answer.text.is_empty());
+            .filter(|answer| answer.turn_id == turn_id && !answer.text.is_empty());
         let message_id = published.map(|answer| answer.mark.message_id);
         let content = published.map(|answer| answer.text.clone()).unwrap_or_default();
         Some(TurnInProgress {
-            id: turn.id,
-            state,
+            id: turn_id,
+            state: phase,
             agent,
             message_id,
             content,
@@ -287,7 +320,11 @@ impl SessionCore {
                 TurnState::Routing | TurnState::Running { .. } => run_max,
                 // The agent drops what it has open as soon as it hears of the stop; that takes no time worth naming.
                 TurnState::Stopping { .. } => Duration::from_secs(2),
-                TurnState::Accepted | TurnState::Completed | TurnState::Failed | TurnState::Cancelled => continue,
+                TurnState::Accepted
+                | TurnState::WithPerson
+                | TurnState::Completed
+                | TurnState::Failed
+                | TurnState::Cancelled => continue,
             };
             if u128::from(ctx.now.millis_since(turn.waiting_since)) >= limit.as_millis() {
                 self.step(at, TurnInput::Expire, ctx, effects);
@@ -303,13 +340,21 @@ impl SessionCore {
     }
 
     fn step(&mut self, at: usize, input: TurnInput, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        let end = WaitEnd::by(&input);
         // An input that cannot happen now is late or repeated: it changes nothing.
         let Ok((next, turn_effects)) = self.turns[at].state.step(input) else {
             return;
         };
         let turn = &mut self.turns[at];
-        turn.state = next;
+        let waited = std::mem::replace(&mut turn.state, next) == TurnState::WithPerson;
         turn.waiting_since = ctx.now;
+        if let Some(Person { in_charge }) = self.person.as_ref().filter(|_| waited) {
+            effects.push(Effect::WaitEnded {
+                turn_id: turn.id,
+                waited_ms: ctx.now.millis_since(turn.waits_since(in_charge)),
+                end,
+            });
+        }
         for effect in turn_effects {
             self.perform(at, effect, ctx, effects);
         }
@@ -331,8 +376,16 @@ impl SessionCore {
             TurnEffect::StopAgent => effects.push(Effect::StopAgent(self.turns[at].run())),
             TurnEffect::RecordFailed(error) => self.end(at, EventBody::TurnFailed(TurnFailed { error }), None, ctx),
             TurnEffect::RecordCancelled(receipt) => self.record_cancelled(at, receipt, ctx),
-            // These two come with what the agent gave; `progress` and `finish` perform them.
-            TurnEffect::Keep | TurnEffect::RecordCompleted(_) => {}
+            TurnEffect::Withdraw => self.withdraw(at, ctx),
+            TurnEffect::RecordWithPerson => {
+                self.record_with_person(at, ctx);
+                effects.push(Effect::Waits(self.turns[at].id));
+            }
+            // These come with what somebody gave: `progress`, `finish`, `say` and `hand_back` perform them.
+            TurnEffect::Keep
+            | TurnEffect::RecordCompleted(_)
+            | TurnEffect::RecordReply
+            | TurnEffect::RecordHandedBack => {}
         }
     }
 
@@ -348,10 +401,16 @@ impl SessionCore {
             effects.push(Effect::Publish(published));
         }
         self.let_go_of_ended(&mut effects, ctx.now);
-        if self
-            .turns
-            .front()
-            .is_some_and(|head| head.state == TurnState::Accepted && head.begins_after <= committed)
+        if self.person.is_some() {
+            for at in 0..self.turns.len() {
+                if self.turns[at].state == TurnState::Accepted && self.turns[at].begins_after <= committed {
+                    self.step(at, TurnInput::BeginWithPerson, ctx, &mut effects);
+                }
+            }
+            effects.extend(self.take_unappended());
+        } else if self.agents_from <= committed
+            && (self.turns.front())
+                .is_some_and(|head| head.state == TurnState::Accepted && head.begins_after <= committed)
         {
             self.step(0, TurnInput::Begin, ctx, &mut effects);
             effects.extend(self.take_unappended());

@@ -8,13 +8,15 @@ use orchestratai_agents::{
     turn::{Answer, Step},
 };
 use orchestratai_shared::{
-    AgentId, ChatSession, ClientMessageId, Failure, MessageContent, TurnId, event::TurnCancelled,
+    AgentId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, TurnId,
+    event::TurnCancelled,
 };
 use orchestratai_telemetry::TraceParent;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{
-    core::{Recorded, Run, RunRequest},
+    core::{Recorded, Run, RunRequest, Said},
     subscriber::ConnectionId,
     turn::Receipt,
 };
@@ -63,6 +65,13 @@ pub(crate) enum Command {
         /// Answered after the commit.
         reply: oneshot::Sender<Result<(), Refusal>>,
     },
+    /// A person who has the session, or wants it, asks for something.
+    Person {
+        /// What.
+        request: PersonRequest,
+        /// Answered after the commit.
+        reply: PersonReply,
+    },
 }
 
 impl Command {
@@ -74,11 +83,52 @@ impl Command {
             | Self::Subscribe(_)
             | Self::AwaitTurn { .. }
             | Self::Describe { .. }
-            | Self::Erase { .. } => true,
+            | Self::Erase { .. }
+            | Self::Person { .. } => true,
             Self::Leave(_) | Self::Credit(..) | Self::Alive(_) => false,
         }
     }
 }
+
+/// What a person can ask of a session.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum PersonRequest {
+    /// To have it.
+    TakeOver {
+        name: String,
+        reason: Option<String>,
+        /// Whether an answer that agents are at is withdrawn.
+        interrupt: bool,
+    },
+    /// To say something in it.
+    Say {
+        client_message_id: ClientMessageId,
+        content: MessageContent,
+        /// The turn that it answers; without one the oldest that waits.
+        turn_id: Option<TurnId>,
+    },
+    /// To give it back.
+    Release {
+        name: Option<String>,
+        reason: Option<String>,
+    },
+    /// Whether the turn of a message waits for a person, and for whom.
+    Waits { client_message_id: ClientMessageId },
+}
+
+/// What a person is answered.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum PersonAnswer {
+    /// Who has the session.
+    InCharge(Option<PersonInCharge>),
+    /// What was said, and where it stands.
+    Said(Said),
+    /// The turn that waits, and for whom, if it does.
+    Waits(Option<(TurnId, PersonInCharge)>),
+}
+
+/// Whom a person's request is answered to.
+pub(crate) type PersonReply = oneshot::Sender<Result<PersonAnswer, Refusal>>;
 
 /// Takes a user message as a new turn. Answered after the commit, never before.
 pub(crate) struct Submit {
@@ -256,6 +306,11 @@ pub(crate) struct Sweep {
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Yield(pub(crate) Command);
+
+/// From the registry: how is it with the session, for people who look on?
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Look(pub(crate) oneshot::Sender<LiveSession>);
 
 /// From the registry: what was owned by the node that this one was before may be another's now. A session of that node ends
 /// itself, whatever is under way.

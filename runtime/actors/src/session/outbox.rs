@@ -143,7 +143,9 @@ impl Outbox {
                     kind,
                     is_terminal,
                 } if frame.seq.is_some_and(|seq| seq <= committed_seq) => {
-                    if is_terminal {
+                    // While a person has the session turns may end beside one that an agent is at.
+                    let is_its = |answer: &PublishedAnswer| Some(answer.turn_id) == turn_id;
+                    if is_terminal && self.published.as_ref().is_some_and(is_its) {
                         self.published = None;
                     }
                     released.push(Outgoing {

@@ -9,6 +9,17 @@
 //! ```
 //!
 //! `Expire` ends any state that waits for somebody else; `GiveUp` ends a turn that was interrupted too often.
+//!
+//! While a person has the session a turn waits for them instead of running:
+//!
+//! ```text
+//! Accepted ──BeginWithPerson──▶ WithPerson ──PersonReplied──▶ Completed
+//!    ▲                            │  ▲  │
+//!    └─────HandBack, Expire────────┘  │  └─Cancel──▶ Cancelled
+//!          Routing, Running ─Interrupt┘
+//! ```
+//!
+//! A run's time limit is none of its own: it expires when the person has let it wait for too long.
 
 use orchestratai_agents::routing::RoutingDecision;
 use orchestratai_shared::{AgentId, ErrorCode, Failure};
@@ -27,6 +38,8 @@ pub enum TurnState {
         /// Who may take over if this one fails, next first.
         fallbacks: Vec<AgentId>,
     },
+    /// It waits for the person who has the session.
+    WithPerson,
     /// It is to be stopped; the agent's receipt is outstanding.
     Stopping {
         /// Whose receipt.
@@ -68,6 +81,14 @@ pub enum TurnInput {
     Expire,
     /// It was interrupted as often as is allowed.
     GiveUp,
+    /// Its commit is durable, and a person has the session.
+    BeginWithPerson,
+    /// A person has taken the session over, and wants no agent to go on.
+    Interrupt,
+    /// The person has answered.
+    PersonReplied,
+    /// The session is the agents' again.
+    HandBack,
 }
 
 /// What the caller does next, in order.
@@ -98,6 +119,14 @@ pub enum TurnEffect {
     RecordFailed(Failure),
     /// Record the receipt and end.
     RecordCancelled(Receipt),
+    /// Withdraw what agents have said: what they say from now on is of a run that is over.
+    Withdraw,
+    /// Record that it waits for a person.
+    RecordWithPerson,
+    /// Record what the person has said and end.
+    RecordReply,
+    /// Record that the agents have it again.
+    RecordHandedBack,
 }
 
 /// What stopping a turn has cost.
@@ -132,6 +161,14 @@ impl TurnState {
             (S::Accepted, I::Begin) => (S::Routing, vec![E::Route]),
             (S::Accepted | S::Routing, I::Cancel) => (S::Cancelled, vec![E::RecordCancelled(Receipt::default())]),
             (S::Accepted, I::GiveUp) => (S::Failed, vec![E::RecordFailed(interrupted_too_often())]),
+
+            (S::Accepted, I::BeginWithPerson) => (S::WithPerson, vec![E::RecordWithPerson]),
+            (S::Routing, I::Interrupt) => (S::WithPerson, vec![E::Withdraw, E::RecordWithPerson]),
+            (S::Running { .. }, I::Interrupt) => (S::WithPerson, vec![E::StopAgent, E::Withdraw, E::RecordWithPerson]),
+            (S::WithPerson, I::PersonReplied) => (S::Completed, vec![E::RecordReply]),
+            (S::WithPerson, I::HandBack | I::Expire) => (S::Accepted, vec![E::RecordHandedBack]),
+            // No agent is at it: there is nobody to wait for.
+            (S::WithPerson, I::Cancel) => (S::Cancelled, vec![E::RecordCancelled(Receipt::default())]),
 
             (S::Routing, I::Routed { decision, fallbacks }) => {
                 let agent = decision.agent.clone();
@@ -174,6 +211,7 @@ impl TurnState {
                 S::Accepted
                 | S::Routing
                 | S::Running { .. }
+                | S::WithPerson
                 | S::Stopping { .. }
                 | S::Completed
                 | S::Failed
@@ -193,7 +231,7 @@ impl TurnState {
     pub fn is_terminal(&self) -> bool {
         match self {
             Self::Completed | Self::Failed | Self::Cancelled => true,
-            Self::Accepted | Self::Routing | Self::Running { .. } | Self::Stopping { .. } => false,
+            Self::Accepted | Self::Routing | Self::Running { .. } | Self::WithPerson | Self::Stopping { .. } => false,
         }
     }
 
@@ -204,6 +242,7 @@ impl TurnState {
             Self::Accepted => "accepted",
             Self::Routing => "routing",
             Self::Running { .. } => "running",
+            Self::WithPerson => "with_person",
             Self::Stopping { .. } => "stopping",
             Self::Completed => "completed",
             Self::Failed => "failed",
@@ -227,6 +266,10 @@ impl TurnInput {
             Self::Stopped(_) => "stopped",
             Self::Expire => "expire",
             Self::GiveUp => "give_up",
+            Self::BeginWithPerson => "begin_with_person",
+            Self::Interrupt => "interrupt",
+            Self::PersonReplied => "person_replied",
+            Self::HandBack => "hand_back",
         }
     }
 }
@@ -279,24 +322,34 @@ mod tests {
             }),
             TurnInput::Expire,
             TurnInput::GiveUp,
+            TurnInput::BeginWithPerson,
+            TurnInput::Interrupt,
+            TurnInput::PersonReplied,
+            TurnInput::HandBack,
         ]
     }
 
     fn ends(effect: &TurnEffect) -> bool {
         match effect {
-            TurnEffect::RecordCompleted(_) | TurnEffect::RecordFailed(_) | TurnEffect::RecordCancelled(_) => true,
+            TurnEffect::RecordCompleted(_)
+            | TurnEffect::RecordFailed(_)
+            | TurnEffect::RecordCancelled(_)
+            | TurnEffect::RecordReply => true,
             TurnEffect::Route
             | TurnEffect::RecordRouting(_)
             | TurnEffect::RecordFallback { .. }
             | TurnEffect::RunAgent(_)
             | TurnEffect::Keep
-            | TurnEffect::StopAgent => false,
+            | TurnEffect::StopAgent
+            | TurnEffect::Withdraw
+            | TurnEffect::RecordWithPerson
+            | TurnEffect::RecordHandedBack => false,
         }
     }
 
     proptest! {
         #[test]
-        fn a_turn_ends_exactly_once_whatever_happens(choices in prop::collection::vec(0..10usize, 1..40)) {
+        fn a_turn_ends_exactly_once_whatever_happens(choices in prop::collection::vec(0..14usize, 1..40)) {
             let (mut state, mut terminal_records) = (TurnState::Accepted, 0);
             for choice in choices {
                 let was_terminal = state.is_terminal();
@@ -314,7 +367,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cancelled_turn_starts_nothing_new(choices in prop::collection::vec(0..10usize, 1..40)) {
+        fn a_cancelled_turn_starts_nothing_new(choices in prop::collection::vec(0..14usize, 1..40)) {
             let (mut state, mut cancelled) = (TurnState::Accepted, false);
             for choice in choices {
                 let input = inputs()[choice].clone();
@@ -325,6 +378,24 @@ mod tests {
                     state = next;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_agent_works_at_a_turn_that_waits_for_a_person() {
+        for input in inputs() {
+            let Ok((next, effects)) = TurnState::WithPerson.step(input.clone()) else {
+                continue;
+            };
+            let works = effects.iter().any(|effect| {
+                matches!(
+                    effect,
+                    TurnEffect::Route | TurnEffect::RunAgent(_) | TurnEffect::Keep | TurnEffect::RecordFailed(_)
+                )
+            });
+            assert!(!works, "{input:?} {effects:?}");
+            let leads_on = [TurnState::Completed, TurnState::Cancelled, TurnState::Accepted].contains(&next);
+            assert!(leads_on, "{input:?} leads to {next:?}");
         }
     }
 

@@ -38,6 +38,7 @@ pub(crate) fn settings() -> SessionSettings {
         idle_after: Duration::from_secs(60),
         transcript_messages: 6,
         turn_max: Duration::from_secs(20),
+        person_max: Duration::from_secs(3_600),
         subscriber_window_bytes: 16 * 1024,
         slow_client_after: Duration::from_secs(10),
         heartbeat: Duration::from_secs(20),

@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// All of them, in the order in which they are copied. Snapshots of sessions are no part: they are caches of the journal.
-pub(super) const TABLES: [Table; 9] = [
+pub(super) const TABLES: [Table; 11] = [
     Table {
         name: "sessions",
         columns: &[
@@ -81,6 +81,20 @@ pub(super) const TABLES: [Table; 9] = [
             integer("accepted_seq"),
             integer("ended_seq"),
             time("ended_at"),
+            text("organization_id"),
+        ],
+    },
+    Table {
+        name: "takeovers",
+        columns: &[text("session_id"), text("name"), time("since"), text("organization_id")],
+    },
+    Table {
+        name: "person_replies",
+        columns: &[
+            text("session_id"),
+            text("client_message_id"),
+            text("turn_id"),
+            integer("seq"),
             text("organization_id"),
         ],
     },

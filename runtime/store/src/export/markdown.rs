@@ -105,9 +105,10 @@ fn say(piece: &mut String, event: &Event, kept: &HashMap<u64, Message>) {
             *piece += "\n*Cancelled*\n";
         }
         EventBody::Handoff(handoff) => {
+            let by = handoff.by.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
             let _ = writeln!(
                 piece,
-                "\n*{} hands over to {}: {}*",
+                "\n*{} hands over to {}{by}: {}*",
                 handoff.from, handoff.to, handoff.reason
             );
         }

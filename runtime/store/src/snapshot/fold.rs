@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use orchestratai_shared::{Event, EventBody, Message};
 
-use crate::{AcceptedKey, OpenTurn, SessionRecord};
+use crate::{
+    AcceptedKey, OpenTurn, SessionRecord,
+    takeover::{change_of_hands, is_unasked},
+};
 
 /// Events do not follow what is known of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +48,9 @@ impl SessionRecord {
         }
         self.last_seq = seq;
         self.session.last_activity = event.at;
+        if let Some(person) = change_of_hands(&event) {
+            self.person = person;
+        }
         let message = match &event.body {
             EventBody::MessageAccepted(accepted) => Some(accepted.message.clone()),
             EventBody::MessageCompleted(completed) => {
@@ -86,12 +92,26 @@ impl SessionRecord {
             });
             return Ok(());
         }
+        if let EventBody::MessageCompleted(completed) = &event.body
+            && let Some(client_message_id) = completed.client_message_id
+        {
+            self.keys.push(AcceptedKey {
+                client_message_id,
+                turn_id,
+                accepted_seq: seq,
+                ended_seq: Some(seq),
+            });
+            if is_unasked(turn_id, completed) {
+                return Ok(());
+            }
+        }
         let open = self.open_turns.iter().position(|turn| turn.turn_id == turn_id);
         if event.body.is_terminal() {
             let open = open.ok_or(wrong("ends a turn that is not open"))?;
             self.open_turns.remove(open);
             // The turn that ends is as a rule the last one.
-            let key = self.keys.iter_mut().rev().find(|key| key.turn_id == turn_id);
+            let is_its = |key: &&mut AcceptedKey| key.turn_id == turn_id && key.accepted_seq != seq;
+            let key = self.keys.iter_mut().rev().find(is_its);
             key.ok_or(wrong("ends a turn that was never accepted"))?.ended_seq = Some(seq);
         } else if let Some(open) = open {
             self.open_turns[open].events.push(event);

@@ -239,5 +239,6 @@ fn goes_on(
     }
     // As the database has it: what it costs is summed up there, and rounded as its engine does.
     record.session = head.session.clone();
+    record.person = head.person.clone();
     Ok(record)
 }

@@ -6,7 +6,7 @@ use orchestratai_shared::{
     AgentId, CacheStatus, ChatMetrics, ChatSession, Citation, ClientMessageId, Confidence, DocumentRead, DocumentsRead,
     ErrorCode, Event, EventBody, Failure, Intent, LogData, LogId, LogStatus, Message, MessageId, MessageRole,
     QueryAnalysis, RetrievalLog, SessionId, Timestamp, TurnId,
-    event::{MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed},
+    event::{Handoff, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed},
 };
 use orchestratai_store::{Append, JournalEntry, Write};
 
@@ -131,6 +131,7 @@ impl Conversation {
                 message,
                 metrics,
                 citations,
+                client_message_id: None,
             }),
         )
     }
@@ -182,12 +183,63 @@ impl Conversation {
         }
     }
 
+    /// A person takes the session over.
+    pub(crate) fn take_over(&mut self, name: &str) -> JournalEntry {
+        self.hand_over(AgentId::orchestrator(), AgentId::person(), name)
+    }
+
+    /// The person gives it back.
+    pub(crate) fn release(&mut self, name: &str) -> JournalEntry {
+        self.hand_over(AgentId::person(), AgentId::orchestrator(), name)
+    }
+
+    fn hand_over(&mut self, from: AgentId, to: AgentId, name: &str) -> JournalEntry {
+        let handoff = Handoff {
+            from,
+            to,
+            reason: "asked for".to_owned(),
+            by: Some(name.to_owned()),
+        };
+        self.entry_of(None, EventBody::Handoff(handoff))
+    }
+
+    /// A person's answer to the oldest open turn, or, with none, what they say of their own accord.
+    pub(crate) fn say(&mut self, content: &str) -> JournalEntry {
+        self.say_under(ClientMessageId::new(), content)
+    }
+
+    /// The same under a key.
+    pub(crate) fn say_under(&mut self, client_message_id: ClientMessageId, content: &str) -> JournalEntry {
+        let mut message = self.message(MessageRole::Assistant, content);
+        message.agent = Some(AgentId::person());
+        let turn = self.open.pop_front().map_or(TurnId(message.id.0), |(turn, _)| turn);
+        let metrics = ChatMetrics {
+            tokens_used: 0,
+            cost: 0.0,
+            latency: 0.0,
+            cache_status: CacheStatus::None,
+        };
+        self.entry(
+            turn,
+            EventBody::MessageCompleted(MessageCompleted {
+                message,
+                metrics,
+                citations: Vec::new(),
+                client_message_id: Some(client_message_id),
+            }),
+        )
+    }
+
     fn entry(&mut self, turn: TurnId, body: EventBody) -> JournalEntry {
+        self.entry_of(Some(turn), body)
+    }
+
+    fn entry_of(&mut self, turn_id: Option<TurnId>, body: EventBody) -> JournalEntry {
         self.seq += 1;
         let event = Event {
             seq: self.seq,
             session_id: self.id,
-            turn_id: Some(turn),
+            turn_id,
             at: Timestamp::now(),
             body,
         };

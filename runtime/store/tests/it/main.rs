@@ -27,6 +27,7 @@ mod server;
 mod session_list;
 mod snapshot_keepers;
 mod snapshots;
+mod takeovers;
 mod view;
 
 use std::path::Path;

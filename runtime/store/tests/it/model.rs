@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use orchestratai_shared::{EventBody, LogId, Message, SessionId, SessionState, SessionTitle, TurnId};
+use orchestratai_shared::{EventBody, LogId, Message, PersonInCharge, SessionId, SessionState, SessionTitle, TurnId};
 use orchestratai_store::{DEFAULT_ORGANIZATION, JournalEntry, SessionQuery, Store, Write};
 use proptest::prelude::*;
 
@@ -16,6 +16,10 @@ pub(crate) enum Step {
     Complete(usize),
     Fail(usize),
     Cancel(usize, bool),
+    /// A person takes it over, or gives it back.
+    TakeOver(usize),
+    Release(usize),
+    Say(usize),
     Erase(usize),
     Commit,
     /// A title, or none.
@@ -35,6 +39,9 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         5 => session.clone().prop_map(Step::Complete),
         1 => session.clone().prop_map(Step::Fail),
         2 => (session.clone(), any::<bool>()).prop_map(|(n, kept)| Step::Cancel(n, kept)),
+        1 => session.clone().prop_map(Step::TakeOver),
+        1 => session.clone().prop_map(Step::Release),
+        2 => session.clone().prop_map(Step::Say),
         1 => session.clone().prop_map(Step::Erase),
         6 => Just(Step::Commit),
         1 => (session.clone(), any::<Option<u8>>()).prop_map(|(n, title)| Step::Name(n, title)),
@@ -54,6 +61,7 @@ struct Expected {
     /// Accepted and ended `seq`.
     turns: Vec<(TurnId, u64, Option<u64>)>,
     tokens: u64,
+    person: Option<PersonInCharge>,
     erased_through: u64,
     /// How often there was one of this id before.
     erased: u32,
@@ -65,7 +73,16 @@ impl Expected {
         let event = &entry.event;
         self.frames.push(entry.frame.to_string());
         self.messages.extend(entry.kept.clone());
-        let turn_id = event.turn_id.unwrap();
+        let Some(turn_id) = event.turn_id else {
+            if let EventBody::Handoff(handoff) = &event.body {
+                let name = handoff.by.clone().unwrap();
+                self.person = handoff
+                    .to
+                    .is_person()
+                    .then_some(PersonInCharge { name, since: event.at });
+            }
+            return;
+        };
         match &event.body {
             EventBody::MessageAccepted(accepted) => {
                 self.messages.push(accepted.message.clone());
@@ -73,6 +90,10 @@ impl Expected {
             }
             EventBody::MessageCompleted(completed) => {
                 self.messages.push(completed.message.clone());
+                if completed.client_message_id.is_some() {
+                    // Its key is found again, also where the turn has one of its own.
+                    self.turns.push((turn_id, event.seq, Some(event.seq)));
+                }
                 self.tokens += completed.metrics.tokens_used;
             }
             EventBody::TurnCancelled(cancelled) => self.tokens += cancelled.tokens_billed,
@@ -140,6 +161,9 @@ impl World {
             Step::Cancel(session, kept) if has_open(self, session) => {
                 self.append(session, |talk| talk.cancel(kept.then_some("half an ans")));
             }
+            Step::TakeOver(session) => self.append(session, |talk| talk.take_over("Kim \"K\"")),
+            Step::Release(session) => self.append(session, |talk| talk.release("Sam")),
+            Step::Say(session) => self.append(session, |talk| talk.say("I am here.")),
             Step::Log(_) | Step::Complete(_) | Step::Fail(_) | Step::Cancel(..) => {}
             Step::Erase(session) => {
                 let talk = &mut self.talks[session];
@@ -200,11 +224,17 @@ impl World {
             let summary = store.session_summary(talk.id).await.unwrap().unwrap();
             assert_eq!(summary.title, expected.title);
             let is_running = expected.turns.iter().any(|turn| turn.2.is_none());
-            assert_eq!(summary.state == SessionState::Running, is_running);
+            let state = match (&expected.person, is_running) {
+                (Some(_), _) => SessionState::Person,
+                (None, true) => SessionState::Running,
+                (None, false) => SessionState::Idle,
+            };
+            assert_eq!(summary.state, state);
             assert_eq!(record.last_seq, expected.frames.len() as u64);
             assert_eq!(record.session.total_tokens, expected.tokens);
             assert_eq!(record.session.message_count, expected.messages.len() as u64);
             assert_eq!(record.transcript, expected.messages);
+            assert_eq!(record.person, expected.person);
             let turns: Vec<_> = record
                 .keys
                 .iter()
@@ -235,7 +265,9 @@ impl World {
             for turn in &record.keys {
                 let row = store.turn(turn.turn_id).await.unwrap().unwrap();
                 let events = store.turn_events(&row).await.unwrap();
-                assert_eq!(events.first().map(|event| event.seq), Some(turn.accepted_seq));
+                let is_own = row.client_message_id == turn.client_message_id;
+                let found = if is_own { events.first() } else { events.last() };
+                assert_eq!(found.map(|event| event.seq), Some(turn.accepted_seq));
                 assert!(events.iter().all(|event| event.turn_id == Some(turn.turn_id)));
                 assert_eq!(
                     events.last().is_some_and(|event| event.body.is_terminal()),

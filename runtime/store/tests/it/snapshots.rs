@@ -24,6 +24,9 @@ enum Step {
     Complete,
     Fail,
     Cancel(bool),
+    TakeOver,
+    Release,
+    Say,
     /// The session is erased and begins anew.
     EraseAndBegin,
     Take,
@@ -36,6 +39,9 @@ fn step() -> impl Strategy<Value = Step> {
         5 => Just(Step::Complete),
         1 => Just(Step::Fail),
         2 => any::<bool>().prop_map(Step::Cancel),
+        1 => Just(Step::TakeOver),
+        1 => Just(Step::Release),
+        2 => Just(Step::Say),
         1 => Just(Step::EraseAndBegin),
         3 => Just(Step::Take),
     ]
@@ -89,6 +95,9 @@ async fn perform(step: Step, talk: &mut Conversation, store: &Store) {
         Step::Complete if is_open => talk.complete("Answer.", 7, 0.000_001_3),
         Step::Fail if is_open => talk.fail(),
         Step::Cancel(kept) if is_open => talk.cancel(kept.then_some("half an ans")),
+        Step::TakeOver => talk.take_over("Kim"),
+        Step::Release => talk.release("Kim"),
+        Step::Say => talk.say("I am here."),
         Step::EraseAndBegin => {
             let erase = Write::EraseSession { session_id: talk.id };
             (talk.seq, talk.open) = (0, Default::default());

@@ -47,3 +47,24 @@ pub(crate) struct SessionStreamEvent {
     )]
     data: String,
 }
+
+/// One event of the stream of sessions in progress.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `sse` writes")]
+pub(crate) struct LiveStreamEvent {
+    /// What the event says.
+    event: LiveStreamEventKind,
+    /// The JSON of it: `LiveSessions` for `sessions`, `LiveChanges` for `changes`.
+    data: String,
+}
+
+/// What an event of the stream of sessions in progress says.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes what `sse` writes")]
+pub(crate) enum LiveStreamEventKind {
+    /// All sessions in progress.
+    Sessions,
+    /// What has changed since.
+    Changes,
+}

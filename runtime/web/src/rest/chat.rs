@@ -4,13 +4,13 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::ContentType,
+    http::header::{ContentType, LOCATION},
     web::{self, Data, Path, Payload, ServiceConfig},
 };
-use orchestratai_actors::{Accepted, CancelRefusal, Recorded, Submission, TurnRecord};
+use orchestratai_actors::{Accepted, CancelRefusal, Conversed, Recorded, Submission, TurnRecord};
 use orchestratai_shared::{
     AgentId, AgentStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, EventBody, Invalid as InvalidValue,
-    MessageContent, RetrievalLog, SessionId, TurnId,
+    MessageContent, PersonInCharge, RetrievalLog, SessionId, TurnId,
     event::{MessageCompleted, TurnCancelled, data_of},
 };
 use serde::Serialize;
@@ -60,8 +60,8 @@ pub(crate) struct ChatAnswer {
     message: String,
     /// Who answered; of several agents, the main one.
     agent: AgentId,
-    /// How sure the answer is.
-    confidence: Confidence,
+    /// How sure the answer is; left out where a person answered.
+    confidence: Option<Confidence>,
     /// The steps that led to it.
     logs: Vec<RetrievalLog>,
     /// What it took.
@@ -71,12 +71,24 @@ pub(crate) struct ChatAnswer {
     agent_status: BTreeMap<AgentId, AgentStatus>,
 }
 
+/// A message that waits for a person.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ChatWaits {
+    /// Its turn.
+    turn_id: TurnId,
+    /// The session.
+    session_id: SessionId,
+    /// Whom it waits for.
+    person: PersonInCharge,
+}
+
 /// What stands before the steps in a [`ChatAnswer`].
 #[derive(Serialize)]
 struct Said<'a> {
     message: &'a str,
     agent: Cow<'a, AgentId>,
-    confidence: Confidence,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confidence: Option<Confidence>,
 }
 
 /// And what stands behind them.
@@ -89,7 +101,8 @@ struct Took<'a> {
 /// Says something, and waits for the whole answer.
 ///
 /// The same `Idempotency-Key` gives the same answer, whether the first one arrived or not. A client that goes away cancels
-/// nothing. The turn's id is in `X-Turn-Id`.
+/// nothing. The turn's id is in `X-Turn-Id`. Where a person has the session the answer comes when they reply, or 202 after as long as
+/// an agent may take: the turn goes on, and the same `Idempotency-Key` waits for it again.
 #[utoipa::path(
     post, path = "/api/chat", operation_id = "chat", tag = "chat",
     params(("Idempotency-Key" = Option<uuid::Uuid>, Header,
@@ -97,12 +110,19 @@ struct Took<'a> {
     request_body = ChatRequest,
     responses(
         (status = 200, description = "The answer.", body = ChatAnswer, headers(("x-turn-id" = TurnId, description = "The turn."))),
+        (status = 202, description = "The message waits for a person, who has not answered yet: the turn goes on.", body = ChatWaits,
+         headers(("x-turn-id" = TurnId, description = "The turn."),
+                 ("location" = String, description = "Where its answer is streamed."))),
         BadBody, Conflict, TurnFailures
     )
 )]
 pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let submission = submission(body::json(&request, payload).await?, &request)?;
-    let (Accepted { turn_id, .. }, record) = site.gateway.converse(submission).await?;
+    let session_id = submission.session_id;
+    let (turn_id, record) = match site.gateway.converse(submission).await? {
+        Conversed::Ended(Accepted { turn_id, .. }, record) => (turn_id, record),
+        Conversed::Waits(turn_id, person) => return Ok(waits(session_id, turn_id, person)),
+    };
     let record = record.ok_or_else(|| erased().of_turn(turn_id))?;
     let agents = site.gateway.agents().into_iter().map(|agent| agent.id);
     let answer = answer(&record, agents).map_err(|error| error.of_turn(turn_id))?;
@@ -110,6 +130,17 @@ pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payloa
         .insert_header((X_TURN_ID, turn_id.to_string()))
         .content_type(ContentType::json())
         .body(answer))
+}
+
+fn waits(session_id: SessionId, turn_id: TurnId, person: PersonInCharge) -> HttpResponse {
+    HttpResponse::Accepted()
+        .insert_header((X_TURN_ID, turn_id.to_string()))
+        .insert_header((LOCATION, format!("/api/chat/stream/{turn_id}")))
+        .json(ChatWaits {
+            turn_id,
+            session_id,
+            person,
+        })
 }
 
 /// Cancels a turn.
@@ -147,13 +178,7 @@ pub(crate) async fn submit(
 }
 
 fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, ApiError> {
-    let key = match request.headers().get(IDEMPOTENCY_KEY) {
-        None => Some(ClientMessageId::new()),
-        Some(key) => {
-            let key = key.to_str().map_err(|_| InvalidValue::new("must be a UUID"));
-            fields.keep(IDEMPOTENCY_KEY, key.and_then(str::parse))
-        }
-    };
+    let key = key_of(&mut fields, request, None);
     let message = fields.required("message", content);
     let session_id = fields.required("session_id", parsed);
     let fresh = fields.optional("fresh", flag).unwrap_or_default();
@@ -166,6 +191,25 @@ fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, A
         request_id: RequestId::assigned(request).shared(),
         trace: trace::current(),
     }))
+}
+
+/// The idempotency key of a message: that of the header, or the one named in the body, or a new one.
+pub(crate) fn key_of(
+    fields: &mut Fields,
+    request: &HttpRequest,
+    named: Option<ClientMessageId>,
+) -> Option<ClientMessageId> {
+    let Some(key) = request.headers().get(IDEMPOTENCY_KEY) else {
+        return Some(named.unwrap_or_else(ClientMessageId::new));
+    };
+    let key = key.to_str().map_err(|_| InvalidValue::new("must be a UUID"));
+    let key = key.and_then(str::parse::<ClientMessageId>);
+    let is_same = |key: &ClientMessageId| named.is_none_or(|named| named == *key);
+    let differs = || InvalidValue::new("must be the same as clientMessageId");
+    fields.keep(
+        IDEMPOTENCY_KEY,
+        key.and_then(|key| is_same(&key).then_some(key).ok_or_else(differs)),
+    )
 }
 
 /// What a user says.
@@ -210,10 +254,15 @@ fn completed_answer(
 ) -> String {
     let message = &completed.message;
     let agent = message.agent.as_ref().map(Cow::Borrowed);
+    let by_person = message.agent.as_ref().is_some_and(AgentId::is_person);
     let said = to_json(&Said {
         message: &message.content,
         agent: agent.unwrap_or_else(|| Cow::Owned(AgentId::orchestrator())),
-        confidence: message.confidence.unwrap_or(Confidence::new(0.0)),
+        // Nobody has measured how sure a person is.
+        confidence: match by_person {
+            true => message.confidence,
+            false => Some(message.confidence.unwrap_or(Confidence::new(0.0))),
+        },
     });
     let took = to_json(&Took {
         metrics: &completed.metrics,
@@ -288,6 +337,7 @@ mod tests {
             message,
             metrics,
             citations: Vec::new(),
+            client_message_id: None,
         });
         let bodies = logs.iter().cloned().map(EventBody::RetrievalLog).chain([completed]);
         let events = (1..).zip(bodies).map(|(seq, body)| {
@@ -311,7 +361,7 @@ mod tests {
         let expected = ChatAnswer {
             message: "Well, \"yes\".\n}".to_owned(),
             agent: AgentId::orchestrator(),
-            confidence: Confidence::new(0.9),
+            confidence: Some(Confidence::new(0.9)),
             logs,
             metrics,
             agent_status: BTreeMap::from([(AgentId::orchestrator(), AgentStatus::Idle)]),

@@ -173,7 +173,11 @@ async fn find(site: &Site, id: TurnId) -> Result<Option<Turn>, ApiError> {
     Ok(summary.map(|summary| Turn {
         id,
         session_id: summary.session_id,
-        accepted_seq: summary.accepted_seq,
+        // What a person says of their own accord begins and ends with one event, which is to be read.
+        accepted_seq: match summary.ended_seq {
+            Some(ended) => Ord::min(summary.accepted_seq, ended - 1),
+            None => summary.accepted_seq,
+        },
         ended: summary
             .ended_seq
             .zip(summary.ended_at)

@@ -41,6 +41,7 @@ impl Session {
             self.subscribers.remove(&subscribe.connection);
             return;
         }
+        self.show_face();
         self.catch_up(subscribe.connection, ctx);
     }
 

@@ -56,6 +56,7 @@ impl Handler<Command> for Session {
             Command::Leave(connection) => {
                 self.subscribers.remove(&connection);
                 self.last_used = Instant::now();
+                self.show_face();
             }
             Command::Credit(connection, bytes) => {
                 if let Some(subscriber) = self.subscribers.get_mut(&connection) {
@@ -77,6 +78,7 @@ impl Handler<Command> for Session {
             }
             Command::Describe { reply } => drop(reply.send(self.totals.clone())),
             Command::Erase { reply } => self.begin_erasing(reply, ctx),
+            Command::Person { request, reply } => self.person_asks(request, reply, ctx),
         }
     }
 }
@@ -108,6 +110,7 @@ impl Handler<Committed> for Session {
                             self.refuse(reply, client_message_id, unavailable());
                         }
                         ReplySink::Cancel(reply) => self.reply_to_cancel(reply, Reply::Refused(unavailable())),
+                        ReplySink::Person(reply) => drop(reply.send(Err(unavailable()))),
                     }
                 }
                 ctx.stop();
@@ -185,6 +188,7 @@ impl Handler<Sweep> for Session {
             }
             Health::Gone => false,
         });
+        self.show_face();
         let behind: Vec<_> = self.subscribers.keys().copied().collect();
         for id in behind {
             self.catch_up(id, ctx);
@@ -224,7 +228,8 @@ impl Handler<Yield> for Session {
     type Result = ();
 
     fn handle(&mut self, Yield(command): Yield, ctx: &mut Self::Context) {
-        if !self.core.is_idle() || self.is_busy() {
+        // What waits for a person waits as well with another node.
+        if !self.core.only_waits() || self.is_busy() {
             return self.handle(command, ctx);
         }
         // Whoever has sent the command asks again, and finds that nobody has the session.

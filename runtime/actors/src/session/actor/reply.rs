@@ -1,7 +1,7 @@
 //! How submissions and cancellations are answered.
 
 use super::*;
-use crate::gateway::unreadable;
+use crate::{gateway::unreadable, session::messages::PersonReply};
 
 /// Whom a core's reply goes to.
 pub(super) enum ReplySink {
@@ -13,6 +13,7 @@ pub(super) enum ReplySink {
         end: Option<EndWaiter>,
     },
     Cancel(CancelReply),
+    Person(PersonReply),
 }
 
 impl Session {
@@ -47,6 +48,7 @@ impl Session {
                 self.reply_to_submit(sink, client_message_id, reply, ctx);
             }
             Some(ReplySink::Cancel(sink)) => self.reply_to_cancel(sink, reply),
+            Some(ReplySink::Person(sink)) => self.reply_to_person(sink, reply, ctx),
             None => {}
         }
     }
@@ -108,7 +110,7 @@ impl Session {
                 self.shard.metrics.admission_refused(reason);
                 self.refuse(sink, client_message_id, refusal);
             }
-            Reply::Cancelled(_) | Reply::Ended | Reply::NoOpenTurn => {}
+            Reply::Cancelled(_) | Reply::Ended | Reply::NoOpenTurn | Reply::InCharge(_) | Reply::Said(_) => {}
         }
     }
 
@@ -132,6 +134,8 @@ impl Session {
             .and_then(|frame| serde_json::from_str::<Event>(&frame.text).ok());
         let accepted = match first.map(|event| event.body) {
             Some(EventBody::MessageAccepted(accepted)) => accepted,
+            // A person has said something under this id.
+            Some(EventBody::MessageCompleted(_)) => return self.refuse(sink, client_message_id, used_otherwise(key)),
             Some(_) | None => {
                 let refusal = Refusal::new(
                     ErrorCode::InternalError,
@@ -141,9 +145,7 @@ impl Session {
             }
         };
         if accepted.message.content != content {
-            let conflict = "This clientMessageId has been used for another message of this session.";
-            let refusal = Refusal::new(ErrorCode::Conflict, conflict).of_turn(key.turn_id);
-            return self.refuse(sink, client_message_id, refusal);
+            return self.refuse(sink, client_message_id, used_otherwise(key));
         }
         match sink {
             SubmitReply::Caller(caller) => {
@@ -186,7 +188,11 @@ impl Session {
             Reply::Cancelled(receipt) => Ok(receipt),
             Reply::Ended => Err(CancelRefusal::Ended),
             Reply::Refused(refusal) => Err(CancelRefusal::Refused(refusal)),
-            Reply::NoOpenTurn | Reply::Accepted { .. } | Reply::Repeated { .. } => Err(CancelRefusal::Unknown),
+            Reply::NoOpenTurn
+            | Reply::Accepted { .. }
+            | Reply::Repeated { .. }
+            | Reply::InCharge(_)
+            | Reply::Said(_) => Err(CancelRefusal::Unknown),
         };
         match sink {
             CancelReply::Caller(caller) => drop(caller.send(answer)),
@@ -228,4 +234,10 @@ impl Session {
             subscriber.give_up(Instant::now());
         }
     }
+}
+
+/// Its idempotency key was taken by another message.
+pub(super) fn used_otherwise(key: Key) -> Refusal {
+    let words = "This clientMessageId has been used for another message of this session.";
+    Refusal::new(ErrorCode::Conflict, words).of_turn(key.turn_id)
 }

@@ -35,7 +35,8 @@ pub(super) struct PartialAnswer {
 
 impl Turn {
     /// An open turn from its durable events; `None` where they do not begin with its acceptance, which no commit allows.
-    pub(super) fn recover(events: Vec<Event>, now: Timestamp) -> Option<Self> {
+    /// Where a person has the session, it may wait for them.
+    pub(super) fn recover(events: Vec<Event>, is_persons: bool, now: Timestamp) -> Option<Self> {
         let first = events.first()?;
         let EventBody::MessageAccepted(accepted) = &first.body else {
             return None;
@@ -46,7 +47,10 @@ impl Turn {
             content: MessageContent::parse(accepted.message.content.as_str()).ok()?,
             client_message_id: accepted.client_message_id,
             fresh: accepted.fresh,
-            state: TurnState::Accepted,
+            state: match is_persons && Self::is_with_person(&events) {
+                true => TurnState::WithPerson,
+                false => TurnState::Accepted,
+            },
             attempt: 1,
             leg: 0,
             intent: Intent::DomainQuestion,

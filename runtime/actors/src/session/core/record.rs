@@ -122,6 +122,7 @@ impl SessionCore {
             message,
             metrics,
             citations: answer.citations.clone(),
+            client_message_id: None,
         };
         self.end(at, EventBody::MessageCompleted(completed), None, ctx);
     }
@@ -165,21 +166,33 @@ impl SessionCore {
     }
 
     pub(super) fn record_with(&mut self, at: usize, body: EventBody, kept: Option<Message>, ctx: &mut Context<'_>) {
+        let recorded = self.record_event(Some(self.turns[at].id), body, kept, ctx);
+        self.turns[at].events.push(recorded);
+    }
+
+    /// Records an event of any turn, or of none.
+    pub(super) fn record_event(
+        &mut self,
+        turn_id: Option<TurnId>,
+        body: EventBody,
+        kept: Option<Message>,
+        ctx: &mut Context<'_>,
+    ) -> Recorded {
         self.last_seq += 1;
-        let turn = &mut self.turns[at];
         let event = Arc::new(Event {
             seq: self.last_seq,
             session_id: self.id,
-            turn_id: Some(turn.id),
+            turn_id,
             at: ctx.now,
             body,
         });
         let frame = self.outbox.hold_event(&event);
-        turn.events.push(Recorded {
+        let recorded = Recorded {
             event: Arc::clone(&event),
             text: frame.clone(),
-        });
+        };
         self.unappended.push(JournalEntry { event, frame, kept });
+        recorded
     }
 
     pub(super) fn take_unappended(&mut self) -> Vec<Effect> {

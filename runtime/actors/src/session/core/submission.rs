@@ -23,7 +23,12 @@ impl SessionCore {
             return;
         }
         let open = self.turns.iter().filter(|turn| !turn.state.is_terminal()).count();
-        let refusal = match self.policy.double_texting {
+        // A person reads all that is said, whatever agents would do with it.
+        let double_texting = match self.person {
+            Some(_) => DoubleTexting::Enqueue,
+            None => self.policy.double_texting,
+        };
+        let refusal = match double_texting {
             DoubleTexting::Reject if open > 0 => Some(Refusal::new(
                 ErrorCode::Conflict,
                 "A turn is running, and this session takes one at a time.",
@@ -42,7 +47,7 @@ impl SessionCore {
             effects.push(Effect::Reply(reply_to, Reply::Refused(refusal)));
             return;
         }
-        if self.policy.double_texting == DoubleTexting::Interrupt {
+        if double_texting == DoubleTexting::Interrupt {
             for at in 0..self.turns.len() {
                 self.step(at, TurnInput::Cancel, ctx, effects);
             }

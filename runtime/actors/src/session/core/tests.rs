@@ -6,7 +6,10 @@ const POLICY: Policy = Policy {
     double_texting: DoubleTexting::Enqueue,
     queue_max: 8,
     attempts_max: 3,
+    person_max: Duration::from_secs(600),
 };
+
+mod person;
 
 fn handle(core: &mut SessionCore, input: Input) -> Vec<Effect> {
     let mut new_id = Uuid::now_v7;

@@ -1,5 +1,7 @@
 //! The vocabulary of a core: what can happen to a session, and what is to be done about it.
 
+use serde::{Deserialize, Serialize};
+
 use super::*;
 
 /// What happens to a message that arrives while a turn runs.
@@ -22,6 +24,8 @@ pub struct Policy {
     pub queue_max: usize,
     /// How often a turn is begun before it is given up, the first time included.
     pub attempts_max: u32,
+    /// How long a turn waits for a person who has the session before that is given back to the agents.
+    pub person_max: Duration,
 }
 
 /// The present, and fresh ids: all that a core may know of the world.
@@ -68,6 +72,12 @@ pub enum Input {
         /// Whom to answer.
         reply_to: ReplyTo,
     },
+    /// A person wants to have the session.
+    TakeOver(TakeOver),
+    /// The person who has it says something.
+    Say(Say),
+    /// It is to be the agents' again.
+    Release(Release),
     /// Everything up to `through` is durable.
     Committed {
         /// A `seq`.
@@ -119,6 +129,43 @@ pub enum Input {
     },
 }
 
+/// A person wants to have a session.
+#[derive(Debug, Clone)]
+pub struct TakeOver {
+    /// Who.
+    pub name: String,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Whether an answer that agents are at is withdrawn; else it is let end.
+    pub interrupt: bool,
+    /// Whom to answer.
+    pub reply_to: ReplyTo,
+}
+
+/// The person who has a session says something.
+#[derive(Debug, Clone)]
+pub struct Say {
+    /// The idempotency key, one of the same kind as those of the users' messages.
+    pub client_message_id: ClientMessageId,
+    /// What is said.
+    pub content: MessageContent,
+    /// The turn that it answers; without one the oldest that waits, if one does.
+    pub turn_id: Option<TurnId>,
+    /// Whom to answer.
+    pub reply_to: ReplyTo,
+}
+
+/// A session is to be the agents' again.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// Who gives it back; without a name the person who has it.
+    pub name: Option<String>,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Whom to answer.
+    pub reply_to: ReplyTo,
+}
+
 /// What the caller does next, in order.
 #[derive(Debug)]
 pub enum Effect {
@@ -139,13 +186,77 @@ pub enum Effect {
     },
     /// Close what a run has open, at once.
     StopAgent(Run),
+    /// A turn waits for a person from now on, and takes no room among those that agents work at.
+    Waits(TurnId),
+    /// It waits no more.
+    WaitEnded {
+        /// The turn.
+        turn_id: TurnId,
+        /// For how long it has waited, in milliseconds.
+        waited_ms: u64,
+        /// How that ended.
+        end: WaitEnd,
+    },
     /// A turn has ended, and its end is durable.
     TurnEnded(EndedTurn),
 }
 
-/// An answer to a submission or a cancellation.
+/// How a turn stopped waiting for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitEnd {
+    /// They have answered.
+    Replied,
+    /// They have given the session back.
+    HandedBack,
+    /// They have not answered in time.
+    Expired,
+    /// The turn was cancelled.
+    Cancelled,
+}
+
+impl WaitEnd {
+    /// How a turn that waits stops by an input.
+    pub(super) fn by(input: &TurnInput) -> Self {
+        match input {
+            TurnInput::PersonReplied => Self::Replied,
+            TurnInput::Cancel => Self::Cancelled,
+            TurnInput::Expire => Self::Expired,
+            // None of the others ends a wait.
+            TurnInput::HandBack
+            | TurnInput::Begin
+            | TurnInput::Routed { .. }
+            | TurnInput::RoutingFailed(_)
+            | TurnInput::Progressed
+            | TurnInput::Finished
+            | TurnInput::AgentFailed(_)
+            | TurnInput::Stopped(_)
+            | TurnInput::GiveUp
+            | TurnInput::BeginWithPerson
+            | TurnInput::Interrupt => Self::HandedBack,
+        }
+    }
+}
+
+/// What a person has said, and where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Said {
+    /// The turn that it ends; one of its own where none waited.
+    pub turn_id: TurnId,
+    /// As the transcript keeps it.
+    pub message: Message,
+    /// The `seq` of its `message_completed`.
+    pub seq: u64,
+    /// Whether it had been said before under the same key; nothing was appended then.
+    pub repeated: bool,
+}
+
+/// An answer to what was asked of a session.
 #[derive(Debug, Clone)]
 pub enum Reply {
+    /// Who has the session now, and that is durable.
+    InCharge(Option<PersonInCharge>),
+    /// What a person says is durable.
+    Said(Said),
     /// The message is durable, and will be answered.
     Accepted {
         /// The turn that answers it.
@@ -202,6 +313,19 @@ pub struct EndedTurn {
     pub duration_ms: u64,
 }
 
+/// The oldest turn that has not ended.
+#[derive(Debug, Clone)]
+pub struct Head<'a> {
+    /// The turn.
+    pub turn_id: TurnId,
+    /// Where it stands.
+    pub phase: TurnPhase,
+    /// Who answers, once that is decided.
+    pub agent: Option<AgentId>,
+    /// What was said.
+    pub message: &'a Message,
+}
+
 /// A durable event and its text on the wire, which is made once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
@@ -240,4 +364,6 @@ pub struct Recovered {
     pub keys: Vec<(ClientMessageId, Key)>,
     /// The durable events of each turn that has not ended, oldest turn first.
     pub open_turns: Vec<Vec<Event>>,
+    /// Who has taken it over.
+    pub person: Option<PersonInCharge>,
 }

@@ -21,10 +21,11 @@ pub(crate) enum PlantedFault {
     DeltaBeforeItsStep,
     AnswerAfterCancel,
     RetryWithoutBound,
+    ForgottenPerson,
 }
 
 impl PlantedFault {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::PublishBeforeCommit,
         Self::SkippedSeq,
         Self::DoubleTerminalEvent,
@@ -33,6 +34,7 @@ impl PlantedFault {
         Self::DeltaBeforeItsStep,
         Self::AnswerAfterCancel,
         Self::RetryWithoutBound,
+        Self::ForgottenPerson,
     ];
 
     /// Whether this is the violation that the fault must be found as.
@@ -46,6 +48,7 @@ impl PlantedFault {
             Self::DeltaBeforeItsStep => matches!(violation, Violation::DeltaBeforeItsStep { .. }),
             Self::AnswerAfterCancel => matches!(violation, Violation::SpokeAfterItsEnd { .. }),
             Self::RetryWithoutBound => matches!(violation, Violation::BegunTooOften { .. }),
+            Self::ForgottenPerson => matches!(violation, Violation::AgentsRanDespitePerson { .. }),
         }
     }
 
@@ -54,6 +57,7 @@ impl PlantedFault {
         match self {
             Self::ForgottenQueuedTurn => recovered.open_turns.truncate(1),
             Self::LostIdempotencyKey => recovered.keys.clear(),
+            Self::ForgottenPerson => recovered.person = None,
             Self::RetryWithoutBound => {
                 for event in recovered.open_turns.iter_mut().flatten() {
                     if let EventBody::RetrievalLog(log) = &mut event.body

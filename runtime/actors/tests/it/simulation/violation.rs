@@ -19,6 +19,8 @@ pub(crate) enum Violation {
     DeltaBeforeItsStep { wanted: u64, seen: u64 },
     /// A turn said something after it was told to stop, or after its end.
     SpokeAfterItsEnd { turn: TurnId },
+    /// Agents began a turn although a person has the session.
+    AgentsRanDespitePerson { turn: TurnId },
     /// A turn was begun more often than is allowed.
     BegunTooOften { turn: TurnId, times: u32 },
     /// A client has other durable events than the journal.

@@ -9,7 +9,10 @@ use std::{
 use orchestratai_actors::{
     Frame,
     session::{
-        core::{Context, DoubleTexting, Effect, Input, Key, Policy, Recovered, Reply, ReplyTo, Run, SessionCore},
+        core::{
+            Context, DoubleTexting, Effect, Input, Key, Policy, Recovered, Release, Reply, ReplyTo, Run, Say,
+            SessionCore, TakeOver, WaitEnd,
+        },
         outbox::{AnswerMark, Outgoing, OutgoingKind},
         turn::{Receipt, TurnInput, TurnState},
     },
@@ -20,7 +23,7 @@ use orchestratai_agents::{
 };
 use orchestratai_shared::{
     AgentId, CacheStatus, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event, EventBody, Failure, Intent,
-    LogData, LogStatus, MessageContent, MessageId, SessionId, Signal, SignalBody, Timestamp, TurnId,
+    LogData, LogStatus, MessageContent, MessageId, PersonInCharge, SessionId, Signal, SignalBody, Timestamp, TurnId,
     event::MessageDelta,
 };
 use orchestratai_store::JournalEntry;
@@ -31,6 +34,8 @@ use super::{Checked, client::Client, fault::PlantedFault, violation::Violation};
 
 const ATTEMPTS_MAX: u32 = 3;
 const RUN_MAX: Duration = Duration::from_secs(60);
+/// How long a turn waits for a person: a few of the leaps in time.
+const PERSON_MAX: Duration = Duration::from_secs(300);
 /// Steps after which a history without new input and faults must have come to rest.
 const STEPS_TO_REST_MAX: usize = 5_000;
 
@@ -63,6 +68,8 @@ struct SimSession {
     client: Client,
     /// What was said, by key; the number of messages is small.
     said: Vec<(ClientMessageId, MessageContent)>,
+    /// And what persons said.
+    said_by_person: Vec<(ClientMessageId, MessageContent)>,
     /// Runs that the orchestrator or an agent works at.
     routes: Vec<Run>,
     runs: BTreeMap<RunOrder, Script>,
@@ -81,13 +88,20 @@ type RunOrder = (TurnId, u32, u32);
 enum Waiting {
     Submit,
     Cancel(TurnId),
+    TakeOver,
+    Say(ClientMessageId),
+    Release,
 }
 
 #[derive(Debug, Default)]
 struct TurnLedger {
     begun: u32,
+    /// How often it was given back by a person.
+    given_back: u32,
     ended: bool,
     cancel_asked: bool,
+    /// It was routed, and no agent has begun.
+    is_routed: bool,
     /// What had been withdrawn and said when the stop was asked for: nothing beyond may leave.
     said_at_cancel: Option<(u32, usize)>,
     /// What the agent has said since it was last withdrawn, as far as the core took it.
@@ -167,7 +181,7 @@ impl Coverage {
     }
 }
 
-const OPEN_STATES: [&str; 4] = ["accepted", "routing", "running", "stopping"];
+const OPEN_STATES: [&str; 5] = ["accepted", "routing", "running", "with_person", "stopping"];
 
 fn missing(
     states: impl Iterator<Item = &'static str>,
@@ -196,6 +210,7 @@ impl World {
                     double_texting,
                     queue_max: 3,
                     attempts_max: ATTEMPTS_MAX,
+                    person_max: PERSON_MAX,
                 },
             )
         });
@@ -276,6 +291,10 @@ impl World {
             42..46 => self.let_time_pass(at, eventful),
             46..66 => self.commit(at),
             66..76 => self.route(at),
+            76..79 if eventful => self.take_over(at),
+            79..84 if eventful => self.say(at),
+            84..86 if eventful => self.say_again(at),
+            86..89 if eventful => self.release(at),
             _ => self.agent_acts(at),
         }
     }
@@ -332,6 +351,96 @@ impl World {
             ledger.said_at_cancel = Some((ledger.withdrawn, ledger.said.len()));
         }
         Ok(())
+    }
+
+    fn take_over(&mut self, at: usize) -> Checked {
+        let interrupt = self.random.random_bool(0.5);
+        let name = ["Kim", "Kim", "Sam"].choose(&mut self.random).expect("there are names");
+        let open: Vec<_> = self.core(at).open_turn_ids().collect();
+        if interrupt {
+            for turn_id in &open {
+                self.note(at, *turn_id, "interrupt");
+            }
+        }
+        let reply_to = self.sessions[at].expect_reply(Waiting::TakeOver);
+        let waited = |world: &Self, turn_id| {
+            let turn = world.core(at).turn(turn_id);
+            turn.is_some_and(|(state, _)| *state == TurnState::WithPerson)
+        };
+        let before: Vec<_> = open
+            .iter()
+            .filter(|turn_id| !waited(self, **turn_id))
+            .copied()
+            .collect();
+        let take_over = TakeOver {
+            name: (*name).to_owned(),
+            reason: None,
+            interrupt,
+            reply_to,
+        };
+        self.trace(|| format!("session {at} ← {take_over:?}"));
+        let effects = self.handle(at, Input::TakeOver(take_over));
+        for turn_id in before {
+            // What agents had said is withdrawn before anything else leaves.
+            if waited(self, turn_id)
+                && let Some(ledger) = self.sessions[at].turns.get_mut(&turn_id)
+            {
+                ledger.withdraw();
+            }
+        }
+        self.perform(at, effects)
+    }
+
+    fn say(&mut self, at: usize) -> Checked {
+        let key = ClientMessageId(self.new_id());
+        let content = MessageContent::parse(format!("words {}", self.ids & 0xffff)).expect("it is short");
+        self.sessions[at].said_by_person.push((key, content.clone()));
+        self.say_with(at, key, content)
+    }
+
+    fn say_again(&mut self, at: usize) -> Checked {
+        let Some((key, content)) = self.sessions[at].said_by_person.choose(&mut self.random).cloned() else {
+            return Ok(());
+        };
+        self.faults += 1;
+        self.say_with(at, key, content)
+    }
+
+    fn say_with(&mut self, at: usize, client_message_id: ClientMessageId, content: MessageContent) -> Checked {
+        let open: Vec<_> = self.core(at).open_turn_ids().collect();
+        for turn_id in &open {
+            self.note(at, *turn_id, "person_replied");
+        }
+        let turn_id = open
+            .choose(&mut self.random)
+            .copied()
+            .filter(|_| self.random.random_bool(0.3));
+        let reply_to = self.sessions[at].expect_reply(Waiting::Say(client_message_id));
+        self.give(
+            at,
+            Input::Say(Say {
+                client_message_id,
+                content,
+                turn_id,
+                reply_to,
+            }),
+        )
+    }
+
+    fn release(&mut self, at: usize) -> Checked {
+        let open: Vec<_> = self.core(at).open_turn_ids().collect();
+        for turn_id in open {
+            self.note(at, turn_id, "hand_back");
+        }
+        let reply_to = self.sessions[at].expect_reply(Waiting::Release);
+        self.give(
+            at,
+            Input::Release(Release {
+                name: None,
+                reason: None,
+                reply_to,
+            }),
+        )
     }
 
     /// One session's actor ends as by a panic; what it had handed on may still become durable.
@@ -692,16 +801,17 @@ impl World {
             Effect::Reply(to, reply) => self.sessions[at].take_reply(to, &reply),
             Effect::Route(request) => {
                 let session = &mut self.sessions[at];
+                if session.is_persons() {
+                    return Err(Violation::AgentsRanDespitePerson {
+                        turn: request.run.turn_id,
+                    });
+                }
                 session.begin(request.run)?;
                 session.routes.push(request.run);
             }
             Effect::RunAgent { request, .. } => {
                 let steps_left = self.random.random_range(0..5);
                 let (run, parts) = (request.run, request.concerns.len());
-                assert!(
-                    run.leg == 0 || parts == 0,
-                    "whoever takes over answers the whole message"
-                );
                 let session = &mut self.sessions[at];
                 if session
                     .turns
@@ -711,9 +821,8 @@ impl World {
                     return Err(Violation::SpokeAfterItsEnd { turn: run.turn_id });
                 }
                 let ledger = session.turns.entry(run.turn_id).or_default();
-                if run.leg == 0 {
-                    (ledger.said, ledger.withdrawn) = (String::new(), 0);
-                }
+                let is_first = std::mem::take(&mut ledger.is_routed);
+                assert!(is_first || parts == 0, "whoever takes over answers the whole message");
                 ledger.withdraw();
                 session.runs.insert(
                     (run.turn_id, run.attempt, run.leg),
@@ -732,6 +841,12 @@ impl World {
                     script.stopped = true;
                 }
             }
+            Effect::Waits(_) => {}
+            Effect::WaitEnded { turn_id, end, .. } => {
+                if matches!(end, WaitEnd::HandedBack | WaitEnd::Expired) {
+                    self.sessions[at].turns.entry(turn_id).or_default().given_back += 1;
+                }
+            }
             Effect::TurnEnded(ended) => {
                 let session = &mut self.sessions[at];
                 session
@@ -739,6 +854,7 @@ impl World {
                     .retain(|(turn_id, ..), script| *turn_id != ended.turn_id || !script.stopped);
                 if let Some(EventBody::MessageCompleted(completed)) =
                     ended.events.last().map(|recorded| &recorded.event.body)
+                    && completed.client_message_id.is_none()
                 {
                     let said = session.turns.get(&ended.turn_id).map(|ledger| ledger.said.as_str());
                     if said.is_some_and(|said| said != completed.message.content) {
@@ -790,7 +906,13 @@ impl World {
             let mut keys = BTreeSet::new();
             let mut open = BTreeSet::new();
             for event in &session.journal {
-                let turn = event.turn_id.expect("every durable event of today belongs to a turn");
+                let Some(turn) = event.turn_id else {
+                    assert!(
+                        matches!(event.body, EventBody::Handoff(_)),
+                        "only a session changes hands beside its turns"
+                    );
+                    continue;
+                };
                 if let EventBody::MessageAccepted(accepted) = &event.body {
                     if !keys.insert(accepted.client_message_id.0) {
                         return Err(Violation::AcceptedTwice {
@@ -871,6 +993,7 @@ impl SimSession {
             unacknowledged: None,
             client: Client::default(),
             said: Vec::new(),
+            said_by_person: Vec::new(),
             routes: Vec::new(),
             runs: BTreeMap::new(),
             reply_count: 0,
@@ -892,19 +1015,20 @@ impl SimSession {
         for ledger in self.turns.values_mut() {
             // Whoever asked for the stop had no receipt, and asks again if it still matters.
             (ledger.cancel_asked, ledger.said_at_cancel) = (false, None);
+            // The answer begins anew.
+            (ledger.said, ledger.withdrawn, ledger.is_routed) = (String::new(), 0, false);
         }
     }
 
     /// Makes entries durable, all or none; the journal refuses what does not go on where it ends.
     fn store(&mut self, entries: Vec<JournalEntry>) -> Checked {
         for entry in entries {
-            let turn = entry
-                .event
-                .turn_id
-                .expect("every durable event of today belongs to a turn");
-            let ledger = self.turns.entry(turn).or_default();
-            if ledger.ended && entry.event.body.is_terminal() {
-                return Err(Violation::EndedTwice { turn });
+            let ends = entry.event.turn_id.filter(|_| entry.event.body.is_terminal());
+            if let Some(turn) = ends {
+                let ledger = self.turns.entry(turn).or_default();
+                if std::mem::replace(&mut ledger.ended, true) {
+                    return Err(Violation::EndedTwice { turn });
+                }
             }
             let expected = self.journal.len() as u64 + 1;
             if entry.event.seq != expected {
@@ -913,17 +1037,10 @@ impl SimSession {
                     found: entry.event.seq,
                 });
             }
-            ledger.ended |= entry.event.body.is_terminal();
-            if let EventBody::MessageAccepted(accepted) = &entry.event.body {
-                let known = self.journal.iter().any(|event| {
-                    matches!(&event.body, EventBody::MessageAccepted(earlier)
-                        if earlier.client_message_id == accepted.client_message_id)
-                });
-                if known {
-                    return Err(Violation::AcceptedTwice {
-                        key: accepted.client_message_id,
-                    });
-                }
+            if let Some(key) = key_of(&entry.event)
+                && self.journal.iter().any(|event| key_of(event) == Some(key))
+            {
+                return Err(Violation::AcceptedTwice { key });
             }
             self.journal.push(entry.event);
         }
@@ -935,14 +1052,16 @@ impl SimSession {
         let mut open: Vec<Vec<Event>> = Vec::new();
         let mut keys: Vec<(ClientMessageId, Key)> = Vec::new();
         for event in &self.journal {
-            let turn_id = event.turn_id.expect("every durable event of today belongs to a turn");
-            if let EventBody::MessageAccepted(accepted) = &event.body {
+            let Some(turn_id) = event.turn_id else { continue };
+            if let Some(client_message_id) = key_of(event) {
                 let key = Key {
                     turn_id,
                     accepted_seq: event.seq,
                     ended_seq: None,
                 };
-                keys.push((accepted.client_message_id, key));
+                keys.push((client_message_id, key));
+            }
+            if matches!(event.body, EventBody::MessageAccepted(_)) {
                 open.push(Vec::new());
             }
             if event.body.is_terminal() {
@@ -963,16 +1082,34 @@ impl SimSession {
             last_seq: self.journal.len() as u64,
             keys,
             open_turns: open,
+            person: self.person(),
         }
+    }
+
+    /// Who has the session by its journal.
+    fn person(&self) -> Option<PersonInCharge> {
+        let handoffs = self.journal.iter().rev().filter(|event| event.turn_id.is_none());
+        let last = handoffs.filter_map(|event| match &event.body {
+            EventBody::Handoff(handoff) => Some((handoff, event.at)),
+            _ => None,
+        });
+        let (handoff, since) = last.take(1).next()?;
+        let name = handoff.by.clone().expect("it is known who");
+        handoff.to.is_person().then_some(PersonInCharge { name, since })
+    }
+
+    fn is_persons(&self) -> bool {
+        self.person().is_some()
     }
 
     fn publish_event(&mut self, seq: u64) -> Checked {
         match self.journal.iter().find(|event| event.seq == seq).cloned() {
             Some(event) => {
                 if let EventBody::MessageCompleted(completed) = &event.body
+                    && completed.client_message_id.is_none()
                     && self.client.answer(completed.message.id) != Some(completed.message.content.as_str())
                 {
-                    let turn = event.turn_id.expect("every durable event of today belongs to a turn");
+                    let turn = event.turn_id.expect("what ends is a turn");
                     return Err(Violation::AnswerDiffers { turn });
                 }
                 self.client.take_event(&event)
@@ -1027,7 +1164,24 @@ impl SimSession {
                 let journal = self.journal.len() as u64;
                 assert!(key.accepted_seq <= journal && key.ended_seq.is_none_or(|seq| seq <= journal));
             }
-            (Some(Waiting::Submit), Reply::Refused(_)) => {}
+            (Some(Waiting::Submit | Waiting::TakeOver | Waiting::Say(_)), Reply::Refused(_)) => {}
+            (Some(Waiting::TakeOver), Reply::InCharge(Some(_))) => {
+                let is_taken =
+                    |event: &Arc<Event>| matches!(&event.body, EventBody::Handoff(handoff) if handoff.to.is_person());
+                assert!(self.journal.iter().any(is_taken), "taken over before the commit");
+            }
+            (Some(Waiting::Release), Reply::InCharge(None)) => {}
+            (Some(Waiting::Say(key)), Reply::Said(said)) => {
+                let event = self.journal.iter().find(|event| event.seq == said.seq);
+                assert_eq!(
+                    event.and_then(|event| key_of(event)),
+                    Some(key),
+                    "said before the commit"
+                );
+            }
+            (Some(Waiting::Say(_)), Reply::Repeated { key, .. }) => {
+                assert!(key.accepted_seq <= self.journal.len() as u64);
+            }
             (Some(Waiting::Cancel(turn_id)), Reply::Cancelled(_)) => {
                 assert!(
                     self.turns.get(&turn_id).is_some_and(|ledger| ledger.ended),
@@ -1046,7 +1200,8 @@ impl SimSession {
         if ledger.cancel_asked || ledger.ended {
             return Err(Violation::SpokeAfterItsEnd { turn: run.turn_id });
         }
-        if ledger.begun > ATTEMPTS_MAX {
+        ledger.is_routed = true;
+        if ledger.begun > ATTEMPTS_MAX + ledger.given_back {
             return Err(Violation::BegunTooOften {
                 turn: run.turn_id,
                 times: ledger.begun,
@@ -1074,7 +1229,16 @@ impl SimSession {
     }
 }
 
-fn all_inputs() -> [TurnInput; 10] {
+/// The idempotency key that an event has taken.
+fn key_of(event: &Event) -> Option<ClientMessageId> {
+    match &event.body {
+        EventBody::MessageAccepted(accepted) => Some(accepted.client_message_id),
+        EventBody::MessageCompleted(completed) => completed.client_message_id,
+        _ => None,
+    }
+}
+
+fn all_inputs() -> [TurnInput; 14] {
     [
         TurnInput::Begin,
         TurnInput::Routed {
@@ -1089,6 +1253,10 @@ fn all_inputs() -> [TurnInput; 10] {
         TurnInput::Stopped(Receipt::default()),
         TurnInput::Expire,
         TurnInput::GiveUp,
+        TurnInput::BeginWithPerson,
+        TurnInput::Interrupt,
+        TurnInput::PersonReplied,
+        TurnInput::HandBack,
     ]
 }
 
