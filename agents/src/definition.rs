@@ -1,6 +1,7 @@
 //! What an agent is: configuration, read from a TOML file for each agent.
 
 mod catalog;
+mod draft;
 mod file;
 mod problem;
 mod table;

@@ -41,6 +41,7 @@ mod source;
 mod spelling;
 mod split;
 mod vector_watch;
+mod view;
 
 use std::{
     collections::BTreeMap,
@@ -57,7 +58,7 @@ pub use self::{
     collection::CollectionName,
     document::{
         ChangeOutcome, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore, DocumentStoreError,
-        DocumentSummary, DocumentsSince, NewDocument,
+        DocumentSummary, DocumentsSince, NewDocument, StoredCollection,
     },
     error::KnowledgeError,
     file_kind::FileKind,
@@ -71,6 +72,7 @@ pub use self::{
     source::{FILE_BYTES_MAX, FileProblem, ParsedFiles, SourceFile, parse},
     spelling::Correction,
     vector_watch::{EmbedderStage, VectorOrigin, VectorWatch},
+    view::{ChunkView, DocumentView},
 };
 pub(crate) use self::{
     passage::{Passage, PassageKind, Passages},
@@ -425,6 +427,38 @@ impl Knowledge {
     fn serves(&self, index: &Arc<CollectionIndex>) -> bool {
         let snapshot = self.snapshot();
         snapshot.collections.values().any(|served| Arc::ptr_eq(served, index))
+    }
+
+    /// The documents at a path, of one collection or of all, the one that was changed last first. There are several where several
+    /// folders were ingested.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the store fails.
+    pub async fn at_path(
+        &self,
+        collection: Option<&CollectionName>,
+        path: &str,
+    ) -> Result<Vec<DocumentSummary>, KnowledgeError> {
+        Ok(self.0.documents.at_path(collection, path).await?)
+    }
+
+    /// A document with its text, and where in it each chunk stands; none where there is no such document.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the store fails.
+    pub async fn document(&self, id: DocumentId) -> Result<Option<DocumentView>, KnowledgeError> {
+        match self.0.documents.read(id).await? {
+            Some((summary, content)) => blocking(move || Ok(Some(DocumentView::new(summary, content)))).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The collections that there are, by name, whether they are served already or not.
+    ///
+    /// # Errors
+    /// [`KnowledgeError`] where the store fails.
+    pub async fn stored_collections(&self) -> Result<Vec<StoredCollection>, KnowledgeError> {
+        Ok(self.0.documents.collections().await?)
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

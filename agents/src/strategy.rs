@@ -53,6 +53,14 @@ pub fn responders(means: &Means) -> HashMap<AgentId, Arc<dyn Responder>> {
         .collect()
 }
 
+/// A responder for a trial: it answers by this definition, which may be one that is nobody's yet, and neither takes anything from the
+/// semantic cache nor leaves anything in it.
+#[must_use]
+pub fn trial_responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {
+    let cache = Arc::new(SemanticCache::new(Arc::clone(&means.embedder)));
+    responder(agent, &Means { cache, ..means.clone() })
+}
+
 fn responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {
     match agent.strategy {
         Strategy::Direct => Arc::new(Direct::new(agent, means)),

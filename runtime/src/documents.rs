@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use orchestratai_agents::knowledge::{
     ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
     DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, NewDocument, NewIndexPart,
+    StoredCollection,
 };
 use orchestratai_store as store;
 use orchestratai_store::{DEFAULT_ORGANIZATION, Store};
@@ -108,6 +109,58 @@ impl DocumentStore for StoredDocuments {
         let items = page.items.into_iter().map(summary).collect::<Result<_, _>>()?;
         let has_more = page.has_more;
         Ok(DocumentPage { items, has_more })
+    }
+
+    async fn at_path(
+        &self,
+        collection: Option<&CollectionName>,
+        path: &str,
+    ) -> Result<Vec<DocumentSummary>, DocumentStoreError> {
+        let name = collection.map(CollectionName::as_str);
+        let found = self.store.documents_at(DEFAULT_ORGANIZATION, name, path).await;
+        found
+            .map_err(DocumentStoreError::new)?
+            .into_iter()
+            .map(summary)
+            .collect()
+    }
+
+    async fn read(&self, id: DocumentId) -> Result<Option<(DocumentSummary, String)>, DocumentStoreError> {
+        let stored = self.store.document(store::DocumentId(id.0)).await;
+        let stored = stored.map_err(DocumentStoreError::new)?;
+        stored
+            .filter(|stored| stored.document.organization == DEFAULT_ORGANIZATION)
+            .map(|stored| {
+                let document = stored.document;
+                let summary = DocumentSummary {
+                    id,
+                    collection: collection(&document.collection)?,
+                    root: document.root,
+                    path: document.path,
+                    title: document.title,
+                    revision: stored.revision,
+                    created_at: stored.created_at,
+                    updated_at: stored.updated_at,
+                };
+                Ok((summary, document.content))
+            })
+            .transpose()
+    }
+
+    async fn collections(&self) -> Result<Vec<StoredCollection>, DocumentStoreError> {
+        let collections = self.store.collections(DEFAULT_ORGANIZATION).await;
+        let stored = |stored: store::StoredCollection| {
+            Ok(StoredCollection {
+                name: collection(&stored.name)?,
+                documents: usize::try_from(stored.documents).unwrap_or(usize::MAX),
+                updated_at: stored.updated_at,
+            })
+        };
+        collections
+            .map_err(DocumentStoreError::new)?
+            .into_iter()
+            .map(stored)
+            .collect()
     }
 }
 

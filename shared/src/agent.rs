@@ -2,7 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{id::AgentId, retrieval::RetrievalStrategy};
+use crate::{
+    content::Confidence,
+    error::Failure,
+    id::{AgentId, SessionId, TurnId},
+    retrieval::RetrievalStrategy,
+    session::CacheStatus,
+    time::Timestamp,
+};
 
 /// What an agent is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -62,4 +69,48 @@ pub struct Agent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub cached: Option<bool>,
+}
+
+/// A turn that an agent has had, as its history shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentTurn {
+    /// The turn.
+    pub turn_id: TurnId,
+    /// Its session.
+    pub session_id: SessionId,
+    /// What the user said.
+    pub question: String,
+    /// How it ended.
+    pub outcome: TurnOutcome,
+    /// How sure the answer was; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// From acceptance to the end, in milliseconds.
+    pub latency_ms: u64,
+    /// Tokens that providers have reported for it.
+    pub tokens_used: u64,
+    /// What they cost, in USD; left out where that is not known of it alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
+    /// Whether the semantic cache answered; left out where there is no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_status: Option<CacheStatus>,
+    /// When the message was accepted.
+    pub started_at: Timestamp,
+    /// Why it failed, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TurnOutcome {
+    /// With an answer.
+    Completed,
+    /// Without one.
+    Failed,
+    /// It was stopped.
+    Cancelled,
 }

@@ -108,6 +108,21 @@ impl EventBody {
     }
 }
 
+impl MessageCompleted {
+    /// Whether the answer says that the knowledge base has none: a specialist's, with a confidence below 0.5. The orchestrator's own
+    /// answers are not taken from there.
+    #[must_use]
+    pub fn found_nothing(&self) -> bool {
+        const ANSWERS: f64 = 0.5;
+        let is_specialist = (self.message.agent.as_ref()).is_some_and(|agent| agent.as_str() != AgentId::ORCHESTRATOR);
+        is_specialist
+            && self
+                .message
+                .confidence
+                .is_some_and(|confidence| confidence.get() < ANSWERS)
+    }
+}
+
 /// A durable event: numbered 1, 2, 3 … in its session, and published only after its commit.
 #[derive(Debug, Clone, PartialEq, utoipa::ToSchema)]
 #[schema(as = DurableEvent)]

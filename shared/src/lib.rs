@@ -10,6 +10,7 @@
 //! - [`content`]: what a user may say, and a confidence;
 //! - [`agent`], [`message`], [`session`]: the objects people see;
 //! - [`feedback`]: what people think of an answer;
+//! - [`question`]: questions that found nothing;
 //! - [`retrieval`]: the steps of a turn, as retrieval logs;
 //! - [`live`]: sessions in progress;
 //! - [`event`]: what the server tells: durable events and transient signals;
@@ -25,6 +26,7 @@ pub mod feedback;
 pub mod id;
 pub mod live;
 pub mod message;
+pub mod question;
 pub mod retrieval;
 pub mod session;
 pub mod time;
@@ -33,7 +35,7 @@ mod typescript;
 #[cfg(test)]
 mod wire_shapes;
 
-pub use agent::{Agent, AgentColor, AgentStatus};
+pub use agent::{Agent, AgentColor, AgentStatus, AgentTurn, TurnOutcome};
 pub use command::ClientCommand;
 pub use content::{Confidence, MessageContent};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, Failure, FieldError, Invalid};
@@ -42,6 +44,7 @@ pub use feedback::{Feedback, Rating};
 pub use id::{AgentId, ApprovalId, ClientMessageId, LogId, MessageId, SessionId, TurnId};
 pub use live::{LiveChanges, LiveSession, LiveSessions, LiveTurn, PersonInCharge};
 pub use message::{Citation, Message, MessageRole};
+pub use question::{QuestionState, UnansweredQuestion};
 pub use retrieval::{
     CacheLookup, CacheOutcome, ChunkMetadata, DocumentChunk, DocumentRead, DocumentsRead, Intent, LogData, LogStatus,
     LogType, QueryAnalysis, RetrievalLog, RetrievalStrategy, VectorSearch,

@@ -36,21 +36,21 @@ const KEYS: &[&str] = &[
     "direct",
 ];
 
-const COLORS: &[(&str, AgentColor)] = &[
+pub(super) const COLORS: &[(&str, AgentColor)] = &[
     ("cyan", AgentColor::Cyan),
     ("green", AgentColor::Green),
     ("blue", AgentColor::Blue),
     ("purple", AgentColor::Purple),
 ];
 
-const STRATEGIES: &[(&str, Strategy)] = &[
+pub(super) const STRATEGIES: &[(&str, Strategy)] = &[
     ("pure_rag", Strategy::PureRag),
     ("pure_cag", Strategy::PureCag),
     ("hybrid", Strategy::Hybrid),
     ("direct", Strategy::Direct),
 ];
 
-const INTENTS: &[(&str, Intent)] = &[
+pub(super) const INTENTS: &[(&str, Intent)] = &[
     ("meta_question", Intent::MetaQuestion),
     ("simple_chat", Intent::SimpleChat),
     ("pricing_question", Intent::PricingQuestion),
@@ -59,7 +59,7 @@ const INTENTS: &[(&str, Intent)] = &[
     ("complex_question", Intent::ComplexQuestion),
 ];
 
-const CASES: &[(&str, Case)] = &[
+pub(super) const CASES: &[(&str, Case)] = &[
     ("greeting", Case::Greeting),
     ("thanks", Case::Thanks),
     ("farewell", Case::Farewell),

@@ -116,6 +116,17 @@ pub struct DocumentPage {
     pub has_more: bool,
 }
 
+/// A collection as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCollection {
+    /// Its name.
+    pub name: CollectionName,
+    /// Documents in it.
+    pub documents: usize,
+    /// When one of them was changed last.
+    pub updated_at: Timestamp,
+}
+
 /// Keeps the documents of one organization: they are the truth, and every index is made from them.
 #[async_trait]
 pub trait DocumentStore: IndexPartStore {
@@ -157,6 +168,28 @@ pub trait DocumentStore: IndexPartStore {
         limit: usize,
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, DocumentStoreError>;
+
+    /// The documents at a path, of one collection or of all, the one that was changed last first.
+    ///
+    /// # Errors
+    /// [`DocumentStoreError`] where the store cannot be read.
+    async fn at_path(
+        &self,
+        collection: Option<&CollectionName>,
+        path: &str,
+    ) -> Result<Vec<DocumentSummary>, DocumentStoreError>;
+
+    /// A document with its text, or none.
+    ///
+    /// # Errors
+    /// [`DocumentStoreError`] where the store cannot be read.
+    async fn read(&self, id: DocumentId) -> Result<Option<(DocumentSummary, String)>, DocumentStoreError>;
+
+    /// The collections that have documents, by name.
+    ///
+    /// # Errors
+    /// [`DocumentStoreError`] where the store cannot be read.
+    async fn collections(&self) -> Result<Vec<StoredCollection>, DocumentStoreError>;
 }
 
 /// The store of documents failed.

@@ -29,6 +29,13 @@ impl Filter {
         self
     }
 
+    /// Its fields, each with the values that it may have.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.fields
+            .iter()
+            .map(|(field, values)| (field.as_str(), values.as_slice()))
+    }
+
     /// Whether it admits all.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::{
     ChangeOutcome, CollectionName, DocumentChanges, DocumentId, DocumentPage, DocumentStore, DocumentStoreError,
-    DocumentsSince, IndexPart, IndexPartStore, NewDocument, NewIndexPart, blocking,
+    DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, NewDocument, NewIndexPart, StoredCollection, blocking,
     prepared::{Kept, Prepared, Source},
     vector_watch::{EmbedderStage, VectorOrigin, VectorWatch},
 };
@@ -120,6 +120,22 @@ impl DocumentStore for PreparedDocuments {
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, DocumentStoreError> {
         self.documents.list(collection, limit, before).await
+    }
+
+    async fn at_path(
+        &self,
+        collection: Option<&CollectionName>,
+        path: &str,
+    ) -> Result<Vec<DocumentSummary>, DocumentStoreError> {
+        self.documents.at_path(collection, path).await
+    }
+
+    async fn read(&self, id: DocumentId) -> Result<Option<(DocumentSummary, String)>, DocumentStoreError> {
+        self.documents.read(id).await
+    }
+
+    async fn collections(&self) -> Result<Vec<StoredCollection>, DocumentStoreError> {
+        self.documents.collections().await
     }
 }
 

@@ -154,7 +154,7 @@ mod tests {
         definition::Catalog,
         knowledge::{
             ChangeOutcome, CollectionName, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
-            DocumentStoreError, DocumentsSince, IndexPartStore,
+            DocumentStoreError, DocumentSummary, DocumentsSince, IndexPartStore, StoredCollection,
         },
         model::{ModelError, ModelEvent, ModelStream, ModelTask},
         routing::Router,
@@ -199,6 +199,22 @@ mod tests {
                 items: Vec::new(),
                 has_more: false,
             })
+        }
+
+        async fn at_path(
+            &self,
+            _: Option<&CollectionName>,
+            _: &str,
+        ) -> Result<Vec<DocumentSummary>, DocumentStoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn read(&self, _: DocumentId) -> Result<Option<(DocumentSummary, String)>, DocumentStoreError> {
+            Ok(None)
+        }
+
+        async fn collections(&self) -> Result<Vec<StoredCollection>, DocumentStoreError> {
+            Ok(Vec::new())
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use orchestratai_agents::knowledge::{
     ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
-    DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore,
+    DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, StoredCollection,
 };
 use orchestratai_shared::Timestamp;
 use uuid::Uuid;
@@ -281,5 +281,17 @@ impl DocumentStore for MemoryStore {
             items,
             has_more: all.len() > limit,
         })
+    }
+
+    async fn at_path(&self, _: Option<&CollectionName>, _: &str) -> Result<Vec<DocumentSummary>, DocumentStoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn read(&self, _: DocumentId) -> Result<Option<(DocumentSummary, String)>, DocumentStoreError> {
+        Ok(None)
+    }
+
+    async fn collections(&self) -> Result<Vec<StoredCollection>, DocumentStoreError> {
+        Ok(Vec::new())
     }
 }

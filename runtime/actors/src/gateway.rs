@@ -4,7 +4,9 @@ mod asking;
 mod feedback;
 mod live;
 mod person;
+mod questions;
 mod sessions;
+pub(crate) mod trials;
 mod turns;
 
 use std::{
@@ -17,7 +19,10 @@ use std::{
 
 use actix::Recipient;
 use futures_util::future::join_all;
-use orchestratai_agents::routing::{Router, RoutingDecision};
+use orchestratai_agents::{
+    definition::AgentDefinition,
+    routing::{Router, RoutingDecision},
+};
 use orchestratai_shared::{
     Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, PersonInCharge,
     RetrievalLog, SessionId, Timestamp, TurnId,
@@ -30,12 +35,14 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::trials::TrialResponder;
 use crate::{
     admission::Admission,
     agent::board::AgentBoard,
     cluster::Cluster,
     health::{Probe, ServiceHealth, ServiceState},
     link::SessionLink,
+    orchestrator::Crew,
     publish::{Cut, Publish},
     refusal::Refusal,
     registry::{CaptureAll, Dispatch, Resume},
@@ -127,6 +134,7 @@ pub(crate) struct Inner {
     pub(crate) surveyor: Surveyor,
     pub(crate) store: Store,
     pub(crate) router: Arc<Router>,
+    pub(crate) crew: Crew,
     pub(crate) board: AgentBoard,
     pub(crate) admission: Admission,
     pub(crate) journal_fails: Arc<AtomicBool>,
@@ -140,6 +148,9 @@ pub(crate) struct Inner {
     pub(crate) gave_up: CancellationToken,
     /// Who may search sessions for a text.
     pub(crate) searches: Semaphore,
+    /// Makes what answers trials, and who may have one.
+    pub(crate) trial_responder: TrialResponder,
+    pub(crate) trials: Semaphore,
 }
 
 /// The kept handles on one shard's registry.
@@ -318,6 +329,12 @@ impl Gateway {
     #[must_use]
     pub fn agent(&self, id: &AgentId) -> Option<Agent> {
         self.inner.board.agent(id)
+    }
+
+    /// What the agents are: their definitions.
+    #[must_use]
+    pub fn definitions(&self) -> &[AgentDefinition] {
+        self.inner.crew.catalog.agents()
     }
 
     /// Who would answer this, and why; nothing is stored.

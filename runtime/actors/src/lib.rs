@@ -27,7 +27,10 @@ mod shard;
 pub mod snapshotter;
 mod start;
 
-pub use gateway::{Accepted, Conversed, Gateway, Submission, Subscription, TurnRecord};
+pub use gateway::{
+    Accepted, Conversed, Gateway, Submission, Subscription, TurnRecord,
+    trials::{Trial, TrialResponder},
+};
 pub use health::{Probe, ServiceHealth, ServiceState};
 pub use link::{LinkError, SessionLink};
 pub use publish::{CloseReason, Cut, Frame, Publish};

@@ -22,7 +22,10 @@ use crate::{
     admission::Admission,
     agent::board::AgentBoard,
     cluster::{Cluster, ExchangeParts, ShardDoors},
-    gateway::{Gateway, Inner, ShardHandle, Surveyor},
+    gateway::{
+        Gateway, Inner, ShardHandle, Surveyor,
+        trials::{TRIALS_MAX, TrialResponder},
+    },
     health::Probe,
     journal::Journal,
     orchestrator::Crew,
@@ -41,6 +44,8 @@ pub struct Parts {
     pub router: Arc<Router>,
     /// What answers, by agent.
     pub responders: HashMap<AgentId, Arc<dyn Responder>>,
+    /// What answers where an agent is only tried.
+    pub trial_responder: TrialResponder,
     /// Metrics.
     pub metrics: Metrics,
     /// Limits and habits of sessions.
@@ -65,6 +70,7 @@ pub fn start(parts: Parts) -> Gateway {
         catalog,
         router,
         responders,
+        trial_responder,
         metrics,
         settings,
         shards,
@@ -157,6 +163,7 @@ pub fn start(parts: Parts) -> Gateway {
         surveyor: Surveyor::new(surveys),
         store,
         router,
+        crew,
         board,
         admission,
         journal_fails,
@@ -166,5 +173,7 @@ pub fn start(parts: Parts) -> Gateway {
         patience,
         gave_up: CancellationToken::new(),
         searches: Semaphore::new(1),
+        trial_responder,
+        trials: Semaphore::new(TRIALS_MAX),
     })
 }

@@ -16,7 +16,7 @@ use orchestratai_agents::{
     definition::Catalog,
     knowledge::{EmbedderStage, Knowledge, SecondStageUse, VectorOrigin, VectorWatch},
     routing::Router,
-    strategy::{Means, responders},
+    strategy::{Means, responders, trial_responder},
 };
 use orchestratai_store::{Access, DEFAULT_ORGANIZATION, NodeSettings, Store};
 use orchestratai_telemetry::{History, Metrics, SearchStage, SecondStageOutcome, Traces, init_tracing};
@@ -300,6 +300,10 @@ fn start_actors(
         catalog: Arc::clone(&means.catalog),
         router: Arc::clone(&means.router),
         responders: responders(means),
+        trial_responder: {
+            let means = means.clone();
+            Arc::new(move |definition| trial_responder(definition, &means))
+        },
         metrics: metrics.clone(),
         settings: session_settings(settings),
         shards: count_or_cores(settings.actors.shards),

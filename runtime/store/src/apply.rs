@@ -23,7 +23,7 @@ use crate::{
     batch::{self, Rows, SessionChange, Step},
     checkpoint::Checkpointer,
     dialect,
-    entity::{erased_session, feedback, journal, message, session, turn},
+    entity::{erased_session, feedback, journal, message, question, session, turn},
     meta,
     rows::{ROWS_MAX, hour, insert, text, time},
     snapshot::embedded,
@@ -156,8 +156,12 @@ async fn write_rows(
         return Ok(());
     }
     let Checked { organizations, entered } = check_order(transaction, &rows.changed, owner).await?;
-    let to_write =
-        rows.journal.len() + rows.messages.len() + rows.accepted.len() + rows.ended.len() + rows.changed.len();
+    let to_write = rows.journal.len()
+        + rows.messages.len()
+        + rows.accepted.len()
+        + rows.ended.len()
+        + rows.unanswered.len()
+        + rows.changed.len();
     let persons = std::mem::take(&mut rows.persons);
     let statements = statements::write(backend, rows, &organizations);
     let written = dialect::execute_all(transaction, statements).await?;
@@ -308,6 +312,10 @@ async fn erase(
         .await?;
     turn::Entity::delete_many()
         .filter(turn::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await?;
+    question::Entity::delete_many()
+        .filter(question::Column::SessionId.eq(id))
         .exec(transaction)
         .await?;
     feedback::Entity::delete_many()

@@ -8,7 +8,7 @@ use std::{
 
 use bytestring::ByteString;
 use orchestratai_shared::{
-    ChatSession, ClientMessageId, Event, Message, SessionId, Timestamp, TurnId, event::EventBody,
+    AgentId, ChatSession, ClientMessageId, Confidence, Event, Message, SessionId, Timestamp, TurnId, event::EventBody,
 };
 
 use crate::{
@@ -38,6 +38,8 @@ pub(crate) struct Rows {
     pub(crate) ended: Vec<EndedTurn>,
     /// Who has which session, and what persons say.
     pub(crate) persons: PersonRows,
+    /// Turns whose answer says that nothing was found.
+    pub(crate) unanswered: Vec<UnansweredTurn>,
     accepted_at: HashMap<TurnId, usize>,
     /// The last row of each session in `journal`.
     row_of: HashMap<SessionId, usize>,
@@ -95,7 +97,7 @@ pub(crate) struct AcceptedTurn {
     pub(crate) session_id: SessionId,
     pub(crate) client_message_id: ClientMessageId,
     pub(crate) accepted_seq: u64,
-    pub(crate) ended: Option<(u64, Timestamp)>,
+    pub(crate) ended: Option<TurnEnd>,
 }
 
 /// The end of a turn.
@@ -103,8 +105,25 @@ pub(crate) struct AcceptedTurn {
 pub(crate) struct EndedTurn {
     pub(crate) id: TurnId,
     pub(crate) session_id: SessionId,
+    pub(crate) end: TurnEnd,
+}
+
+/// How a turn has ended.
+#[derive(Debug)]
+pub(crate) struct TurnEnd {
     pub(crate) seq: u64,
     pub(crate) at: Timestamp,
+    /// Whose answer ended it.
+    pub(crate) agent: Option<AgentId>,
+}
+
+/// A turn whose answer says that nothing was found.
+#[derive(Debug)]
+pub(crate) struct UnansweredTurn {
+    pub(crate) id: TurnId,
+    pub(crate) session_id: SessionId,
+    pub(crate) agent: AgentId,
+    pub(crate) confidence: Confidence,
 }
 
 /// Works out the steps of writes.
@@ -190,24 +209,38 @@ impl Rows {
                 Some(accepted.message.clone())
             }
             EventBody::MessageCompleted(completed) => {
+                let message = &completed.message;
+                let agent = message.agent.clone();
+                if completed.found_nothing()
+                    && let (Some(agent), Some(confidence)) = (&agent, message.confidence)
+                {
+                    self.unanswered.push(UnansweredTurn {
+                        id: turn_id,
+                        session_id,
+                        agent: agent.clone(),
+                        confidence,
+                    });
+                }
                 match completed.client_message_id.filter(|_| is_unasked(turn_id, completed)) {
                     Some(client_message_id) => self.accepted.push(AcceptedTurn {
                         id: turn_id,
                         session_id,
                         client_message_id,
                         accepted_seq: seq,
-                        ended: Some((seq, at)),
+                        ended: Some(TurnEnd { seq, at, agent }),
                     }),
-                    None => self.end(turn_id, session_id, seq, at),
+                    None => self.end(turn_id, session_id, TurnEnd { seq, at, agent }),
                 }
-                Some(completed.message.clone())
+                Some(message.clone())
             }
             EventBody::TurnCancelled(_) => {
-                self.end(turn_id, session_id, seq, at);
+                let agent = kept.as_ref().and_then(|message| message.agent.clone());
+                self.end(turn_id, session_id, TurnEnd { seq, at, agent });
                 kept
             }
             EventBody::TurnFailed(_) => {
-                self.end(turn_id, session_id, seq, at);
+                let agent = None;
+                self.end(turn_id, session_id, TurnEnd { seq, at, agent });
                 None
             }
             EventBody::RetrievalLog(_)
@@ -220,15 +253,10 @@ impl Rows {
         self.messages.extend(message.map(|message| MessageRow { message, seq }));
     }
 
-    fn end(&mut self, id: TurnId, session_id: SessionId, seq: u64, at: Timestamp) {
+    fn end(&mut self, id: TurnId, session_id: SessionId, end: TurnEnd) {
         match self.accepted_at.get(&id) {
-            Some(&index) => self.accepted[index].ended = Some((seq, at)),
-            None => self.ended.push(EndedTurn {
-                id,
-                session_id,
-                seq,
-                at,
-            }),
+            Some(&index) => self.accepted[index].ended = Some(end),
+            None => self.ended.push(EndedTurn { id, session_id, end }),
         }
     }
 }

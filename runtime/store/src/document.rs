@@ -78,6 +78,17 @@ pub struct DocumentSummary {
     pub updated_at: Timestamp,
 }
 
+/// A collection: documents that are searched together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCollection {
+    /// Its name.
+    pub name: String,
+    /// Documents in it, 1 or more.
+    pub documents: u64,
+    /// When one of them was changed last.
+    pub updated_at: Timestamp,
+}
+
 /// A change of documents, made as a whole.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DocumentChanges {

@@ -101,7 +101,7 @@ impl Store {
         let mut next = after_seq.saturating_add(1);
         // Rows are read a few at a time, since what they hold is known only when they have been read.
         'rows: while next <= last_stored && page.frames.len() < max_events {
-            let rows = rows_from(&reader, id, next, Some(ROWS_AT_ONCE)).await?;
+            let rows = rows_from(&reader, id, next, None, Some(ROWS_AT_ONCE)).await?;
             let Some(last) = rows.last() else { break };
             let after_rows = unsigned(last.last_seq) + 1;
             for row in rows {
@@ -129,7 +129,11 @@ impl Store {
         if let Some(frame) = self.unapplied(id).await?.into_iter().find(|frame| frame.seq == seq) {
             return Ok(Some(frame));
         }
-        let Some(row) = rows_from(self.readers(), id, seq, Some(1)).await?.into_iter().next() else {
+        let Some(row) = rows_from(self.readers(), id, seq, None, Some(1))
+            .await?
+            .into_iter()
+            .next()
+        else {
             return Ok(None);
         };
         Ok(frames::slice(unsigned(row.seq), row.payload)?
@@ -191,11 +195,12 @@ impl PageInMaking {
 /// Rows read by one statement while it is not known how many are wanted.
 const ROWS_AT_ONCE: u64 = 32;
 
-/// The rows that hold `seq` and what follows, oldest first.
+/// The rows that hold `seq` and what follows, up to `last_seq` where that is given, oldest first.
 async fn rows_from(
     reader: &impl ConnectionTrait,
     id: SessionId,
     seq: u64,
+    last_seq: Option<u64>,
     limit: Option<u64>,
 ) -> Result<Vec<journal::Model>, StoreError> {
     // `seq` may stand inside a row. The row that it stands in is the last one that begins at or before it.
@@ -205,8 +210,11 @@ async fn rows_from(
         .and_where(Expr::col(journal::Column::SessionId).eq(TextUuid(id.0)))
         .and_where(Expr::col(journal::Column::Seq).lte(signed(seq)))
         .to_owned();
-    let rows = journal::Entity::find()
-        .filter(journal::Column::SessionId.eq(TextUuid(id.0)))
+    let mut select = journal::Entity::find().filter(journal::Column::SessionId.eq(TextUuid(id.0)));
+    if let Some(last_seq) = last_seq {
+        select = select.filter(journal::Column::Seq.lte(signed(last_seq)));
+    }
+    let rows = select
         .filter(Expr::col(journal::Column::Seq).gte(Func::coalesce([
             Expr::SubQuery(None, Box::new(begin.into())),
             Expr::val(signed(seq)),
@@ -225,11 +233,12 @@ pub(crate) async fn range(
     seq: u64,
     last_seq: Option<u64>,
 ) -> Result<Vec<Event>, StoreError> {
+    let end = last_seq;
     let last_seq = last_seq.unwrap_or(u64::MAX);
     let mut events = Vec::new();
     let mut next = seq;
     loop {
-        let rows = rows_from(reader, id, next, Some(ROWS_AT_ONCE)).await?;
+        let rows = rows_from(reader, id, next, end, Some(ROWS_AT_ONCE)).await?;
         let is_last = (rows.len() as u64) < ROWS_AT_ONCE;
         for row in rows {
             for frame in frames::slice(unsigned(row.seq), row.payload)? {
@@ -243,4 +252,23 @@ pub(crate) async fn range(
             return Ok(events);
         }
     }
+}
+
+/// The events of a stretch that are no retrieval logs, which are most of its bytes.
+pub(crate) async fn range_without_logs(
+    reader: &impl ConnectionTrait,
+    id: SessionId,
+    seq: u64,
+    last_seq: u64,
+) -> Result<Vec<Event>, StoreError> {
+    let mut events = Vec::new();
+    for row in rows_from(reader, id, seq, Some(last_seq), None).await? {
+        for frame in frames::slice(unsigned(row.seq), row.payload)? {
+            let is_log = frame.text.starts_with(r#"{"type":"retrieval_log""#);
+            if (seq..=last_seq).contains(&frame.seq) && !is_log {
+                events.push(frame.event()?);
+            }
+        }
+    }
+    Ok(events)
 }

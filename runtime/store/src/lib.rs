@@ -21,6 +21,8 @@
 //! - [`record`], [`events`], [`turn`], [`page`]: reading sessions, journal, turns and pages;
 //! - [`session_list`]: sessions as a list, with their titles;
 //! - [`feedback`]: what people think of answers;
+//! - [`agent_turns`]: the turns of an agent;
+//! - [`question`]: questions that found nothing;
 //! - [`export`]: a whole session as a document;
 //! - [`redis_server`]: where Redis is, and connections to it;
 //! - [`redis_log`]: entries that all who have the same Redis read;
@@ -29,6 +31,7 @@
 //! - [`backup`]: copies of all that, and the way back;
 //! - `entity`, `migration`: tables.
 
+pub mod agent_turns;
 pub mod backup;
 pub mod bus;
 pub mod document;
@@ -38,6 +41,7 @@ pub mod export;
 pub mod feedback;
 pub mod node;
 pub mod page;
+pub mod question;
 pub mod record;
 pub mod redis_log;
 pub mod redis_server;
@@ -77,7 +81,7 @@ pub use backup::{
 pub use bus::{Bus, BusError, BusEvent};
 pub use document::{
     Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, IndexPart,
-    NewDocument, NewIndexPart,
+    NewDocument, NewIndexPart, StoredCollection,
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use events::{EventsPage, StoredFrame};

@@ -6,6 +6,8 @@ mod m20261127_000003_nodes;
 mod m20261127_000004_session_list;
 mod m20261127_000005_takeovers;
 mod m20261127_000006_feedback;
+mod m20261127_000007_questions;
+mod m20261127_000008_turn_agents;
 mod m20261127_000010_index_parts;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -22,6 +24,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000004_session_list::Migration),
             Box::new(m20261127_000005_takeovers::Migration),
             Box::new(m20261127_000006_feedback::Migration),
+            Box::new(m20261127_000007_questions::Migration),
+            Box::new(m20261127_000008_turn_agents::Migration),
             Box::new(m20261127_000010_index_parts::Migration),
         ]
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use orchestratai_shared::{ChatSession, Confidence, MessageRole, SessionId};
+use orchestratai_shared::{AgentId, ChatSession, Confidence, MessageRole, QuestionState, SessionId};
 use sea_orm::{
     DbBackend, Statement,
     entity::prelude::DateTimeUtc,
@@ -13,7 +13,7 @@ use sea_orm::{
 use crate::{
     NodeId,
     batch::{EndedTurn, MessageRow, Rows, SessionChange},
-    entity::{journal, message, session, signed, turn},
+    entity::{journal, message, question, session, signed, turn},
     rows::{ROWS_MAX, change, hour, insert, number, storable, text, text_value, time, time_value, values_list},
 };
 
@@ -51,20 +51,33 @@ pub(crate) fn write(backend: DbBackend, rows: Rows, organizations: &HashMap<Sess
     });
     statements.extend(insert(backend, message::Entity, &MESSAGE_COLUMNS, messages, None));
     let accepted = rows.accepted.into_iter().map(|turn| {
-        let (ended_seq, ended_at) = turn.ended.map(|(seq, at)| (signed(seq), DateTimeUtc::from(at))).unzip();
+        let ended = turn.ended.as_ref();
         let organization = organization(&turn.session_id);
         [
             text(turn.id.0),
             text(turn.session_id.0),
             text(turn.client_message_id.0),
             number(turn.accepted_seq),
-            ended_seq.into(),
-            ended_at.into(),
+            ended.map(|end| signed(end.seq)).into(),
+            ended.map(|end| DateTimeUtc::from(end.at)).into(),
             organization,
+            agent(ended.and_then(|end| end.agent.as_ref())).into(),
         ]
     });
     statements.extend(insert(backend, turn::Entity, &TURN_COLUMNS, accepted, None));
     statements.extend(end_turns(backend, &rows.ended));
+    let unanswered = rows.unanswered.into_iter().map(|turn| {
+        let organization = organization(&turn.session_id);
+        [
+            text(turn.id.0),
+            text(turn.session_id.0),
+            turn.agent.as_str().into(),
+            turn.confidence.get().into(),
+            QuestionState::Open.as_str().into(),
+            organization,
+        ]
+    });
+    statements.extend(insert(backend, question::Entity, &QUESTION_COLUMNS, unanswered, None));
     let changed: Vec<_> = rows.changed.into_iter().collect();
     statements.extend(change_sessions(backend, &changed));
     statements
@@ -77,14 +90,16 @@ fn end_turns(backend: DbBackend, ended: &[EndedTurn]) -> impl Iterator<Item = St
             [
                 text_value(turn.id.0),
                 text_value(turn.session_id.0),
-                signed(turn.seq).into(),
-                time_value(turn.at),
+                signed(turn.end.seq).into(),
+                time_value(turn.end.at),
+                agent(turn.end.agent.as_ref()).into(),
             ]
         });
         let update = Query::update()
             .table(turn::Entity)
             .value(turn::Column::EndedSeq, change(3))
             .value(turn::Column::EndedAt, change(4))
+            .value(turn::Column::Agent, change(5))
             .from(values_list(rows))
             .and_where(Expr::col((turn::Entity, turn::Column::Id)).eq(change(1)))
             .and_where(Expr::col((turn::Entity, turn::Column::SessionId)).eq(change(2)))
@@ -173,7 +188,7 @@ const MESSAGE_COLUMNS: [message::Column; 9] = [
     message::Column::Seq,
 ];
 
-const TURN_COLUMNS: [turn::Column; 7] = [
+const TURN_COLUMNS: [turn::Column; 8] = [
     turn::Column::Id,
     turn::Column::SessionId,
     turn::Column::ClientMessageId,
@@ -181,6 +196,16 @@ const TURN_COLUMNS: [turn::Column; 7] = [
     turn::Column::EndedSeq,
     turn::Column::EndedAt,
     turn::Column::OrganizationId,
+    turn::Column::Agent,
+];
+
+const QUESTION_COLUMNS: [question::Column; 6] = [
+    question::Column::TurnId,
+    question::Column::SessionId,
+    question::Column::Agent,
+    question::Column::Confidence,
+    question::Column::State,
+    question::Column::OrganizationId,
 ];
 
 fn session_values(session: &ChatSession, organization: &str, owner: Option<NodeId>) -> [Expr; 11] {
@@ -212,6 +237,11 @@ fn message_values(backend: DbBackend, row: MessageRow, organization: Expr) -> [E
         organization,
         number(seq),
     ]
+}
+
+/// An agent's id, where there is one.
+fn agent(id: Option<&AgentId>) -> Option<String> {
+    id.map(|id| id.as_str().to_owned())
 }
 
 /// How the role of who wrote a message is spelt.

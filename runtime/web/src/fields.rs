@@ -35,6 +35,11 @@ impl Fields {
         fields
     }
 
+    /// Whether a field is there, be it as `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// A field that must be there; `None` where it is not, or not valid, which [`Self::finish`] will say.
     pub(crate) fn required<T>(&mut self, name: &str, parse: impl FnOnce(Value) -> Result<T, Invalid>) -> Option<T> {
         match self.values.remove(name) {

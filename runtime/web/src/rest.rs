@@ -1,9 +1,11 @@
 //! The REST endpoints.
 
+mod agent_definition;
 pub(crate) mod agents;
 pub(crate) mod chat;
 pub(crate) mod console;
 pub(crate) mod docs;
+pub(crate) mod documents;
 pub(crate) mod feedback;
 pub(crate) mod health;
 pub(crate) mod knowledge;
@@ -11,6 +13,7 @@ pub(crate) mod live;
 pub(crate) mod overview;
 mod page;
 pub(crate) mod person;
+pub(crate) mod questions;
 pub(crate) mod route;
 pub(crate) mod session;
 pub(crate) mod sessions;
@@ -36,6 +39,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     chat::configure(routes);
     agents::configure(routes);
     knowledge::configure(routes);
+    questions::configure(routes);
     route::configure(routes);
     console::configure(routes);
     overview::configure(routes);

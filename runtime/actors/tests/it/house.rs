@@ -134,6 +134,7 @@ impl House {
             catalog,
             router,
             responders,
+            trial_responder: Arc::new(move |_| Arc::clone(&responder)),
             metrics: Metrics::new(&build),
             settings,
             shards: SHARDS,

@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// All of them, in the order in which they are copied. Snapshots of sessions are no part: they are caches of the journal.
-pub(super) const TABLES: [Table; 11] = [
+pub(super) const TABLES: [Table; 12] = [
     Table {
         name: "sessions",
         columns: &[
@@ -82,6 +82,7 @@ pub(super) const TABLES: [Table; 11] = [
             integer("ended_seq"),
             time("ended_at"),
             text("organization_id"),
+            text("agent"),
         ],
     },
     Table {
@@ -106,6 +107,18 @@ pub(super) const TABLES: [Table; 11] = [
             text("rating"),
             text("reason"),
             time("at"),
+            text("organization_id"),
+        ],
+    },
+    Table {
+        name: "questions",
+        columns: &[
+            text("turn_id"),
+            text("session_id"),
+            text("agent"),
+            decimal("confidence", 2),
+            text("state"),
+            text("note"),
             text("organization_id"),
         ],
     },

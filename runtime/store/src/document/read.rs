@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use serde_json::{Map, Value};
 
-use super::{Document, DocumentId, DocumentRoot, DocumentSummary, DocumentsSince, NewDocument};
+use super::{Document, DocumentId, DocumentRoot, DocumentSummary, DocumentsSince, NewDocument, StoredCollection};
 use crate::{
     Page, Store, StoreError,
     entity::{document, removed_document, signed, unsigned},
@@ -59,18 +59,7 @@ impl Store {
         }
         let mut rows: Vec<SummaryRow> = select
             .select_only()
-            .columns([
-                document::Column::Id,
-                document::Column::OrganizationId,
-                document::Column::Collection,
-                document::Column::Root,
-                document::Column::Path,
-                document::Column::Title,
-                document::Column::ContentHash,
-                document::Column::Revision,
-                document::Column::CreatedAt,
-                document::Column::UpdatedAt,
-            ])
+            .columns(SUMMARY_COLUMNS)
             .order_by_desc(document::Column::Id)
             .limit(limit as u64 + 1)
             .into_model()
@@ -82,6 +71,58 @@ impl Store {
             items: rows.into_iter().rev().map(DocumentSummary::from).collect(),
             has_more,
         })
+    }
+
+    /// The documents of an organization at a path, in one of its collections or in all, without their texts, the one that was changed
+    /// last first: each root may have one there.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn documents_at(
+        &self,
+        organization: &str,
+        collection: Option<&str>,
+        path: &str,
+    ) -> Result<Vec<DocumentSummary>, StoreError> {
+        let mut select = document::Entity::find()
+            .filter(document::Column::OrganizationId.eq(organization))
+            .filter(document::Column::Path.eq(path));
+        if let Some(collection) = collection {
+            select = select.filter(document::Column::Collection.eq(collection));
+        }
+        let rows: Vec<SummaryRow> = select
+            .select_only()
+            .columns(SUMMARY_COLUMNS)
+            .order_by_desc(document::Column::UpdatedAt)
+            .order_by_desc(document::Column::Id)
+            .into_model()
+            .all(self.readers())
+            .await?;
+        Ok(rows.into_iter().map(DocumentSummary::from).collect())
+    }
+
+    /// The collections of an organization that have documents, by name.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot be read.
+    pub async fn collections(&self, organization: &str) -> Result<Vec<StoredCollection>, StoreError> {
+        let rows: Vec<(String, i64, DateTimeUtc)> = document::Entity::find()
+            .select_only()
+            .column(document::Column::Collection)
+            .column_as(document::Column::Id.count(), "documents")
+            .column_as(document::Column::UpdatedAt.max(), "updated_at")
+            .filter(document::Column::OrganizationId.eq(organization))
+            .group_by(document::Column::Collection)
+            .order_by_asc(document::Column::Collection)
+            .into_tuple()
+            .all(self.readers())
+            .await?;
+        let collection = |(name, documents, updated_at): (String, i64, DateTimeUtc)| StoredCollection {
+            name,
+            documents: unsigned(documents),
+            updated_at: updated_at.into(),
+        };
+        Ok(rows.into_iter().map(collection).collect())
     }
 
     /// The content hashes of the documents of a root, by path.
@@ -145,6 +186,20 @@ impl Store {
         })
     }
 }
+
+/// What a summary is made of.
+const SUMMARY_COLUMNS: [document::Column; 10] = [
+    document::Column::Id,
+    document::Column::OrganizationId,
+    document::Column::Collection,
+    document::Column::Root,
+    document::Column::Path,
+    document::Column::Title,
+    document::Column::ContentHash,
+    document::Column::Revision,
+    document::Column::CreatedAt,
+    document::Column::UpdatedAt,
+];
 
 #[derive(FromQueryResult)]
 struct SummaryRow {

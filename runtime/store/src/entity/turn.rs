@@ -13,6 +13,8 @@ pub struct Model {
     pub ended_seq: Option<i64>,
     pub ended_at: Option<DateTimeUtc>,
     pub organization_id: String,
+    /// Whose answer ended it; none where it has no answer.
+    pub agent: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -83,10 +83,13 @@ async fn fill(store: &Store) -> Vec<Conversation> {
             0 => Some(talk.fail()),
             1 => Some(talk.cancel(Some("half an ans"))),
             2 => Some(talk.cancel(None)),
+            4 => Some(talk.answer("I found nothing.", "policy", 0.31, 0, 0.0)),
             _ => None,
         };
         batch.extend(end.map(|end| talk.append(vec![end])));
     }
+    let accepted = talks[4].accept("And still?");
+    batch.push(talks[4].append(vec![accepted]));
     store.commit(batch).await.unwrap();
     let title = SessionTitle::parse("A \"title\"").unwrap();
     store.set_session_title(talks[0].id, Some(&title)).await.unwrap();
@@ -127,7 +130,7 @@ async fn every_row_comes_back_on_either_engine_and_the_epoch_is_new(home: Home) 
     let contents = check_backup(&backup[..]).unwrap();
     let rows =
         ["sessions", "turns", "erased_sessions", "documents", "removed_documents"].map(|table| contents.rows(table));
-    assert_eq!(rows, [4, 8, 1, 1, 1]);
+    assert_eq!(rows, [4, 9, 1, 1, 1]);
     // One that was made, and one that somebody was about to make.
     assert_eq!(contents.rows("index_parts"), 2);
     assert_eq!(contents.origin.epoch, store.epoch());
@@ -150,6 +153,9 @@ async fn every_row_comes_back_on_either_engine_and_the_epoch_is_new(home: Home) 
                 store.session_summary(talk.id).await.unwrap()
             );
         }
+        let questions = async |store: &Store| store.questions("default", None, 9, None).await.unwrap();
+        assert_eq!(questions(&opened).await, questions(&store).await);
+        assert_eq!(questions(&opened).await.items.len(), 1);
         assert_eq!(opened.knowledge_revision().await.unwrap(), 2);
         assert_eq!(
             opened.documents_since(0).await.unwrap(),

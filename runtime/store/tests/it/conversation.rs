@@ -3,10 +3,10 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use orchestratai_shared::{
-    AgentId, CacheStatus, ChatMetrics, ChatSession, Citation, ClientMessageId, Confidence, DocumentRead, DocumentsRead,
-    ErrorCode, Event, EventBody, Failure, Intent, LogData, LogId, LogStatus, Message, MessageId, MessageRole,
-    QueryAnalysis, RetrievalLog, SessionId, Timestamp, TurnId,
-    event::{Handoff, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed},
+    AgentId, AgentStatus, CacheStatus, ChatMetrics, ChatSession, Citation, ClientMessageId, Confidence, DocumentRead,
+    DocumentsRead, ErrorCode, Event, EventBody, Failure, Intent, LogData, LogId, LogStatus, Message, MessageId,
+    MessageRole, QueryAnalysis, RetrievalLog, SessionId, Timestamp, TurnId,
+    event::{AgentStatusChanged, Handoff, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed},
 };
 use orchestratai_store::{Append, JournalEntry, Write};
 
@@ -108,12 +108,31 @@ impl Conversation {
         self.entry(turn, EventBody::RetrievalLog(log))
     }
 
+    /// A change of an agent's status, in the oldest open turn.
+    pub(crate) fn status(&mut self, agent: &str, status: AgentStatus) -> JournalEntry {
+        let (turn, _) = self.open[0];
+        let agent = AgentId::parse(agent).expect("a valid id");
+        self.entry(turn, EventBody::AgentStatus(AgentStatusChanged { agent, status }))
+    }
+
     /// The answer to the oldest open turn.
     pub(crate) fn complete(&mut self, content: &str, tokens: u64, cost: f64) -> JournalEntry {
+        self.answer(content, "technical", 0.87, tokens, cost)
+    }
+
+    /// The answer to the oldest open turn, by whom and how sure it is.
+    pub(crate) fn answer(
+        &mut self,
+        content: &str,
+        agent: &str,
+        confidence: f64,
+        tokens: u64,
+        cost: f64,
+    ) -> JournalEntry {
         let (turn, _) = self.open.pop_front().expect("an open turn");
         let mut message = self.message(MessageRole::Assistant, content);
-        message.agent = Some(AgentId::parse("technical").expect("a valid id"));
-        message.confidence = Some(Confidence::new(0.87));
+        message.agent = Some(AgentId::parse(agent).expect("a valid id"));
+        message.confidence = Some(Confidence::new(confidence));
         let metrics = ChatMetrics {
             tokens_used: tokens,
             cost,

@@ -268,9 +268,54 @@ async fn what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes(home: Home
     assert_eq!(left, ["a.md", "b.md"]);
 }
 
+async fn documents_are_found_by_their_path_and_collections_counted(home: Home) {
+    let store = home.open().await;
+    assert!(store.collections("default").await.unwrap().is_empty());
+    let of = |collection: &str, root: &str, path: &str| NewDocument {
+        collection: collection.to_owned(),
+        root: root.to_owned(),
+        ..document(path, &format!("{collection} {root} {path}"))
+    };
+    let theirs = NewDocument {
+        organization: "theirs".to_owned(),
+        ..of("policy", "/kb", "a.md")
+    };
+    let first = put(vec![of("policy", "/kb", "a.md"), of("policy", "/kb", "b.md"), theirs]);
+    store.change_documents(first).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    let second = put(vec![of("policy", "/other", "a.md"), of("billing", "/kb", "a.md")]);
+    let ids = store.change_documents(second).await.unwrap().ids;
+
+    let at = async |collection| {
+        let found = store.documents_at("default", collection, "a.md").await.unwrap();
+        found
+            .into_iter()
+            .map(|found| (found.collection, found.root))
+            .collect::<Vec<_>>()
+    };
+    let place = |collection: &str, root: &str| (collection.to_owned(), root.to_owned());
+    assert_eq!(
+        at(Some("policy")).await,
+        [place("policy", "/other"), place("policy", "/kb")]
+    );
+    assert_eq!(at(Some("billing")).await, [place("billing", "/kb")]);
+    assert_eq!(at(None).await.len(), 3);
+    assert!(store.documents_at("default", None, "A.MD").await.unwrap().is_empty());
+
+    let collections = store.collections("default").await.unwrap();
+    let counted: Vec<_> = collections
+        .iter()
+        .map(|found| (found.name.as_str(), found.documents))
+        .collect();
+    assert_eq!(counted, [("billing", 1), ("policy", 3)]);
+    let newest = store.document(ids[0]).await.unwrap().unwrap();
+    assert_eq!(collections[1].updated_at, newest.updated_at);
+}
+
 on_each_engine!(
     each_change_raises_the_revision_and_is_seen_by_who_asks_since,
     replacing_a_root_leaves_other_roots_and_collections,
     many_documents_are_changed_and_listed,
     what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes,
+    documents_are_found_by_their_path_and_collections_counted,
 );

@@ -5,6 +5,7 @@
     reason = "a test that panics has failed, which is what it should do"
 )]
 
+mod agent_turns;
 mod backup;
 mod bus;
 mod child;
@@ -21,6 +22,7 @@ mod model;
 mod nodes;
 mod opening;
 mod pages;
+mod questions;
 mod redis_log;
 mod redis_places;
 mod server;

@@ -14,6 +14,8 @@ pub(crate) enum Step {
     Accept(usize),
     Log(usize),
     Complete(usize),
+    /// An answer that says that there is none.
+    Shrug(usize),
     Fail(usize),
     Cancel(usize, bool),
     /// A person takes it over, or gives it back.
@@ -37,6 +39,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         6 => session.clone().prop_map(Step::Accept),
         6 => session.clone().prop_map(Step::Log),
         5 => session.clone().prop_map(Step::Complete),
+        2 => session.clone().prop_map(Step::Shrug),
         1 => session.clone().prop_map(Step::Fail),
         2 => (session.clone(), any::<bool>()).prop_map(|(n, kept)| Step::Cancel(n, kept)),
         1 => session.clone().prop_map(Step::TakeOver),
@@ -66,6 +69,7 @@ struct Expected {
     /// How often there was one of this id before.
     erased: u32,
     title: Option<SessionTitle>,
+    unanswered: Vec<TurnId>,
 }
 
 impl Expected {
@@ -95,6 +99,9 @@ impl Expected {
                     self.turns.push((turn_id, event.seq, Some(event.seq)));
                 }
                 self.tokens += completed.metrics.tokens_used;
+                if completed.found_nothing() {
+                    self.unanswered.push(turn_id);
+                }
             }
             EventBody::TurnCancelled(cancelled) => self.tokens += cancelled.tokens_billed,
             EventBody::RetrievalLog(log) => self.logs.push(log.id),
@@ -164,7 +171,10 @@ impl World {
             Step::TakeOver(session) => self.append(session, |talk| talk.take_over("Kim \"K\"")),
             Step::Release(session) => self.append(session, |talk| talk.release("Sam")),
             Step::Say(session) => self.append(session, |talk| talk.say("I am here.")),
-            Step::Log(_) | Step::Complete(_) | Step::Fail(_) | Step::Cancel(..) => {}
+            Step::Shrug(session) if has_open(self, session) => {
+                self.append(session, |talk| talk.answer("I found nothing.", "policy", 0.2, 0, 0.0));
+            }
+            Step::Log(_) | Step::Complete(_) | Step::Shrug(_) | Step::Fail(_) | Step::Cancel(..) => {}
             Step::Erase(session) => {
                 let talk = &mut self.talks[session];
                 self.pending.push(Write::EraseSession { session_id: talk.id });
@@ -303,6 +313,14 @@ impl World {
             .iter()
             .map(|summary| (summary.session.last_activity, summary.session.id));
         assert!(listed.eq(expected));
+        let questions = store
+            .questions(DEFAULT_ORGANIZATION, None, 1_000, None)
+            .await
+            .unwrap()
+            .items;
+        let mut unanswered: Vec<TurnId> = self.committed.values().flat_map(|one| one.unanswered.clone()).collect();
+        unanswered.sort();
+        assert!(questions.iter().map(|question| question.id).eq(unanswered));
     }
 }
 

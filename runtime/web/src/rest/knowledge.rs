@@ -14,11 +14,11 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{chat::content, get, page::unknown_cursor, resource, upload::Upload};
+use super::{chat::content, documents, get, page::unknown_cursor, resource, upload::Upload};
 use crate::{
     body,
     error::ApiError,
-    fields::{Fields, parsed, whole},
+    fields::{Fields, parsed, text, whole},
     openapi::{BadBody, Busy, Invalid, NotFound, Unexpected},
     site::Site,
 };
@@ -31,7 +31,12 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
                 .route(get().to(list))
                 .route(web::post().to(upload)),
         )
-        .service(resource("/api/knowledge/documents/{document_id}", "DELETE").route(web::delete().to(delete)));
+        .service(
+            resource("/api/knowledge/documents/{document_id}", "GET, HEAD, DELETE")
+                .route(get().to(documents::read))
+                .route(web::delete().to(delete)),
+        )
+        .service(resource("/api/knowledge/collections", "GET, HEAD").route(get().to(documents::collections)));
 }
 
 /// What to search for.
@@ -224,11 +229,13 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
 
 /// The documents of one collection, or of all.
 ///
-/// The page ends with the newest document, or with the one before `before`.
+/// The page ends with the newest document, or with the one before `before`. With `path` it has the documents at that path, the one
+/// that was changed last first: where several folders were ingested, each may have one there.
 #[utoipa::path(
     get, path = "/api/knowledge/documents", operation_id = "listDocuments", tag = "knowledge",
     params(
         ("collection" = Option<String>, Query, description = "Only this collection.", pattern = "^[a-z][a-z0-9_-]{0,63}$"),
+        ("path" = Option<String>, Query, description = "Only documents at this path, such as a citation's `source`."),
         ("limit" = Option<u64>, Query, description = "Documents at most.", minimum = 1, maximum = 200),
         ("before" = Option<Uuid>, Query, description = "Only documents older than this one.")
     ),
@@ -237,12 +244,23 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
 pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     const LIMIT_DEFAULT: u64 = 50;
     const LIMIT_MAX: u64 = 200;
-    let mut fields = Fields::of_query(request.query_string(), &["collection", "limit", "before"]);
+    let mut fields = Fields::of_query(request.query_string(), &["collection", "path", "limit", "before"]);
     let collection: Option<CollectionName> = fields.optional("collection", parsed);
+    let path = fields.optional("path", text);
     let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
     let before = fields.optional("before", parsed).map(|DocumentUuid(id)| DocumentId(id));
     fields.finish(Some(()))?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if let Some(path) = path {
+        let found = site.knowledge.at_path(collection.as_ref(), &path).await;
+        let mut found = found.map_err(|error| failed(&error))?;
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        return Ok(HttpResponse::Ok().json(Documents {
+            documents: found.into_iter().map(info).collect(),
+            has_more,
+        }));
+    }
     let page = site.knowledge.list(collection.as_ref(), limit, before).await;
     let page = page.map_err(|error| failed(&error))?;
     Ok(HttpResponse::Ok().json(Documents {
@@ -272,7 +290,7 @@ pub(crate) async fn delete(site: Data<Site>, path: Path<String>) -> Result<HttpR
 }
 
 /// A document's id as text has it: in the one spelling that all ids have.
-struct DocumentUuid(Uuid);
+pub(super) struct DocumentUuid(pub(super) Uuid);
 
 impl std::str::FromStr for DocumentUuid {
     type Err = InvalidValue;
@@ -282,7 +300,7 @@ impl std::str::FromStr for DocumentUuid {
     }
 }
 
-fn info(summary: DocumentSummary) -> DocumentInfo {
+pub(super) fn info(summary: DocumentSummary) -> DocumentInfo {
     DocumentInfo {
         id: summary.id.0,
         collection: summary.collection.to_string(),
@@ -296,7 +314,7 @@ fn info(summary: DocumentSummary) -> DocumentInfo {
 }
 
 /// What a client is told where the knowledge base fails; the log has the rest.
-fn failed(error: &KnowledgeError) -> ApiError {
+pub(super) fn failed(error: &KnowledgeError) -> ApiError {
     match error.source().and_then(|cause| cause.downcast_ref::<StoreError>()) {
         Some(StoreError::UnknownCursor) => unknown_cursor(),
         Some(cause) if cause.is_retryable() => {

@@ -190,10 +190,10 @@ fn searched(value: Value) -> Result<Option<String>, InvalidValue> {
 }
 
 fn title(value: Value) -> Result<Option<SessionTitle>, InvalidValue> {
-    match value {
-        Value::Null => Ok(None),
-        value => SessionTitle::parse(&text(value)?).map(Some),
+    if value.is_null() {
+        return Ok(None);
     }
+    SessionTitle::parse(&text(value)?).map(Some)
 }
 
 fn format(value: Value) -> Result<ExportFormat, InvalidValue> {

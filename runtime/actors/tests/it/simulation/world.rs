@@ -1089,9 +1089,11 @@ impl SimSession {
     /// Who has the session by its journal.
     fn person(&self) -> Option<PersonInCharge> {
         let handoffs = self.journal.iter().rev().filter(|event| event.turn_id.is_none());
-        let last = handoffs.filter_map(|event| match &event.body {
-            EventBody::Handoff(handoff) => Some((handoff, event.at)),
-            _ => None,
+        let last = handoffs.filter_map(|event| {
+            let EventBody::Handoff(handoff) = &event.body else {
+                return None;
+            };
+            Some((handoff, event.at))
         });
         let (handoff, since) = last.take(1).next()?;
         let name = handoff.by.clone().expect("it is known who");
@@ -1231,11 +1233,13 @@ impl SimSession {
 
 /// The idempotency key that an event has taken.
 fn key_of(event: &Event) -> Option<ClientMessageId> {
-    match &event.body {
-        EventBody::MessageAccepted(accepted) => Some(accepted.client_message_id),
-        EventBody::MessageCompleted(completed) => completed.client_message_id,
-        _ => None,
+    if let EventBody::MessageAccepted(accepted) = &event.body {
+        return Some(accepted.client_message_id);
     }
+    let EventBody::MessageCompleted(completed) = &event.body else {
+        return None;
+    };
+    completed.client_message_id
 }
 
 fn all_inputs() -> [TurnInput; 14] {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     NodeId, StoreError,
-    batch::{AcceptedTurn, EndedTurn, JournalRow, MessageRow, Rows},
+    batch::{AcceptedTurn, EndedTurn, JournalRow, MessageRow, Rows, TurnEnd},
     entity::signed,
     rows::{hour, storable},
     statements::role_text,
@@ -24,10 +24,9 @@ use crate::{
 /// `= ANY (ARRAY[…])` leaves nothing but look-ups by the primary key. For `=`, a plan made while a table is small would read all
 /// of it, and go on so when it has grown. The other conditions on a turn are put so that no other index serves them; that of
 /// the open ones is full of what has ended.
-macro_rules! write_rows {
-    ($mark:literal) => {
-        concat!(
-            "
+macro_rules! rows {
+    () => {
+        "
 WITH
 change AS (
     SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::timestamptz[], $5::bigint[], $6::float8[], $7::bigint[], $41::bigint[])
@@ -93,46 +92,67 @@ message_rows AS (
     JOIN written ON written.id = new.session_id
 ),
 accepted AS (
-    INSERT INTO turns (id, session_id, client_message_id, accepted_seq, ended_seq, ended_at, organization_id)
+    INSERT INTO turns (id, session_id, client_message_id, accepted_seq, ended_seq, ended_at, organization_id, agent)
     SELECT
-        new.id, new.session_id, new.client_message_id, new.accepted_seq, new.ended_seq, new.ended_at, written.organization_id
-    FROM unnest($29::text[], $30::text[], $31::text[], $32::bigint[], $33::bigint[], $34::timestamptz[])
-        AS new (id, session_id, client_message_id, accepted_seq, ended_seq, ended_at)
+        new.id, new.session_id, new.client_message_id, new.accepted_seq, new.ended_seq, new.ended_at, written.organization_id,
+        new.agent
+    FROM unnest($29::text[], $30::text[], $31::text[], $32::bigint[], $33::bigint[], $34::timestamptz[], $43::text[])
+        AS new (id, session_id, client_message_id, accepted_seq, ended_seq, ended_at, agent)
     JOIN written ON written.id = new.session_id
 ),
 ended AS (
-    UPDATE turns SET ended_seq = the_end.seq, ended_at = the_end.at
-    FROM unnest($35::text[], $36::text[], $37::bigint[], $38::timestamptz[]) AS the_end (id, session_id, seq, at)
+    UPDATE turns SET ended_seq = the_end.seq, ended_at = the_end.at, agent = the_end.agent
+    FROM unnest($35::text[], $36::text[], $37::bigint[], $38::timestamptz[], $44::text[])
+        AS the_end (id, session_id, seq, at, agent)
     WHERE turns.id = ANY (ARRAY[the_end.id])
         AND turns.session_id IS NOT DISTINCT FROM the_end.session_id
         AND COALESCE(turns.ended_seq, 0) = 0
     RETURNING turns.id
-)
-",
-            $mark
-        )
+)"
     };
 }
 
-/// Where nobody else writes.
-const WRITE_ROWS: &str = write_rows!(
-    "
+/// Turns whose answer says that nothing was found. Most batches have none, and are not made to plan for it.
+macro_rules! questions {
+    () => {
+        ",
+unanswered AS (
+    INSERT INTO questions (turn_id, session_id, agent, confidence, state, organization_id)
+    SELECT new.turn_id, new.session_id, new.agent, new.confidence, 'open', written.organization_id
+    FROM unnest($45::text[], $46::text[], $47::text[], $48::float8[]) AS new (turn_id, session_id, agent, confidence)
+    JOIN written ON written.id = new.session_id
+)"
+    };
+}
+
+/// The mark where nobody else writes.
+macro_rules! mark_alone {
+    () => {
+        "
 INSERT INTO meta (name, value)
 SELECT 'last_batch', CASE
     WHEN (SELECT count(*) FROM written) = cardinality($1) AND (SELECT count(*) FROM ended) = cardinality($35) THEN $40
 END
 ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-);
+    };
+}
 
-/// As a node. Its lease is looked at in its newest form, too: who declares it gone waits for the end of this.
-const WRITE_ROWS_AS_NODE: &str = write_rows!(
-    "
+/// The mark as a node. Its lease is looked at in its newest form, too: who declares it gone waits for the end of this.
+macro_rules! mark_as_node {
+    () => {
+        "
 UPDATE nodes SET last_batch = $40, place = CASE
     WHEN (SELECT count(*) FROM written) = cardinality($1) AND (SELECT count(*) FROM ended) = cardinality($35)
         AND fenced_at IS NULL AND lease_until > clock_timestamp() THEN place
 END
 WHERE id = $39"
-);
+    };
+}
+
+const WRITE_ROWS: &str = concat!(rows!(), mark_alone!());
+const WRITE_ROWS_AND_QUESTIONS: &str = concat!(rows!(), questions!(), mark_alone!());
+const WRITE_ROWS_AS_NODE: &str = concat!(rows!(), mark_as_node!());
+const WRITE_ROWS_AND_QUESTIONS_AS_NODE: &str = concat!(rows!(), questions!(), mark_as_node!());
 
 /// Commits rows, for a node or alone, and with them the name of their batch.
 ///
@@ -147,9 +167,12 @@ pub(crate) async fn commit_rows(
 ) -> Result<(), StoreError> {
     let changed = Vec::from_iter(&rows.changed);
     let created = &rows.created;
-    let statement = match writer {
-        Some(_) => WRITE_ROWS_AS_NODE,
-        None => WRITE_ROWS,
+    let unanswered = &rows.unanswered;
+    let statement = match (writer, unanswered.is_empty()) {
+        (Some(_), true) => WRITE_ROWS_AS_NODE,
+        (Some(_), false) => WRITE_ROWS_AND_QUESTIONS_AS_NODE,
+        (None, true) => WRITE_ROWS,
+        (None, false) => WRITE_ROWS_AND_QUESTIONS,
     };
     let query = sqlx::query(statement)
         .bind(column(&changed, |(id, _)| session(**id)))
@@ -170,12 +193,22 @@ pub(crate) async fn commit_rows(
     let query = bind_journal(query, &rows.journal);
     let query = bind_messages(query, &rows.messages);
     let query = bind_turns(query, &rows.accepted, &rows.ended);
-    let done = query
+    let query = query
         .bind(writer.map(|writer| writer.to_string()))
         .bind(batch_id)
         .bind(column(&changed, |(_, change)| hour(change.last_activity)))
         .bind(column(created, |(new, _)| hour(new.last_activity)))
-        .execute(connection.get_postgres_connection_pool());
+        .bind(column(&rows.accepted, |turn| agent(turn.ended.as_ref())))
+        .bind(column(&rows.ended, |turn| agent(Some(&turn.end))));
+    let query = match unanswered.is_empty() {
+        true => query,
+        false => query
+            .bind(column(unanswered, |turn| text(turn.id.0)))
+            .bind(column(unanswered, |turn| session(turn.session_id)))
+            .bind(column(unanswered, |turn| turn.agent.as_str()))
+            .bind(column(unanswered, |turn| turn.confidence.get())),
+    };
+    let done = query.execute(connection.get_postgres_connection_pool());
     match done.await.map_err(refusal)?.rows_affected() {
         1 => Ok(()),
         // A node that nobody remembers any more: it was gone for days, and owns nothing.
@@ -214,12 +247,16 @@ fn bind_turns<'q>(query: Query<'q>, accepted: &[AcceptedTurn], ended: &[EndedTur
         .bind(column(accepted, |turn| session(turn.session_id)))
         .bind(column(accepted, |turn| text(turn.client_message_id.0)))
         .bind(column(accepted, |turn| signed(turn.accepted_seq)))
-        .bind(column(accepted, |turn| turn.ended.map(|(seq, _)| signed(seq))))
-        .bind(column(accepted, |turn| turn.ended.map(|(_, at)| time(at))))
+        .bind(column(accepted, |turn| turn.ended.as_ref().map(|end| signed(end.seq))))
+        .bind(column(accepted, |turn| turn.ended.as_ref().map(|end| time(end.at))))
         .bind(column(ended, |turn| text(turn.id.0)))
         .bind(column(ended, |turn| session(turn.session_id)))
-        .bind(column(ended, |turn| signed(turn.seq)))
-        .bind(column(ended, |turn| time(turn.at)))
+        .bind(column(ended, |turn| signed(turn.end.seq)))
+        .bind(column(ended, |turn| time(turn.end.at)))
+}
+
+fn agent(end: Option<&TurnEnd>) -> Option<&str> {
+    end.and_then(|end| end.agent.as_ref()).map(AgentId::as_str)
 }
 
 fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
@@ -289,7 +326,7 @@ mod tests {
         ] {
             journal.execute_unprepared(statement).await.unwrap();
         }
-        let explain = format!("EXPLAIN EXECUTE commit_rows ({arrays}NULL, 'a batch', '{{}}', '{{}}')");
+        let explain = format!("EXPLAIN EXECUTE commit_rows ({arrays}NULL, 'a batch', '{{}}', '{{}}', '{{}}', '{{}}')");
         let rows = journal.query_all_raw(Statement::from_string(DbBackend::Postgres, explain));
         let plan: Vec<String> = (rows.await.unwrap().iter())
             .map(|row| row.try_get_by_index(0).unwrap())

@@ -199,17 +199,21 @@ impl Bench {
 
     fn completed(&self, turn_id: TurnId) -> &MessageCompleted {
         let of_turn = self.journal.iter().filter(|event| event.turn_id == Some(turn_id));
-        let completed = of_turn.filter_map(|event| match &event.body {
-            EventBody::MessageCompleted(completed) => Some(completed),
-            _ => None,
+        let mut completed = of_turn.filter_map(|event| {
+            let EventBody::MessageCompleted(completed) = &event.body else {
+                return None;
+            };
+            Some(completed)
         });
-        completed.last().expect("it has an answer")
+        completed.next_back().expect("it has an answer")
     }
 
     fn handoffs(&self) -> Vec<(String, String, Option<String>)> {
-        let handoffs = self.journal.iter().filter_map(|event| match &event.body {
-            EventBody::Handoff(handoff) if event.turn_id.is_none() => Some(handoff),
-            _ => None,
+        let handoffs = self.journal.iter().filter_map(|event| {
+            let EventBody::Handoff(handoff) = &event.body else {
+                return None;
+            };
+            event.turn_id.is_none().then_some(handoff)
         });
         handoffs
             .map(|handoff| (handoff.from.to_string(), handoff.to.to_string(), handoff.by.clone()))
@@ -292,9 +296,11 @@ fn an_answer_under_way_is_let_end_unless_it_is_to_be_interrupted() {
     let completed = bench.completed(turn);
     assert_eq!(completed.message.content, "It is 7 dollars.");
     let statuses: Vec<_> = (bench.journal.iter().filter(|event| event.turn_id == Some(turn)))
-        .filter_map(|event| match &event.body {
-            EventBody::AgentStatus(changed) => Some((changed.agent.to_string(), changed.status)),
-            _ => None,
+        .filter_map(|event| {
+            let EventBody::AgentStatus(changed) = &event.body else {
+                return None;
+            };
+            Some((changed.agent.to_string(), changed.status))
         })
         .collect();
     let last_of = |agent: &str| statuses.iter().rev().find(|(id, _)| id == agent).unwrap().1;
@@ -367,9 +373,11 @@ fn an_answer_of_agents_that_a_crash_cut_off_waits_for_the_person() {
     bench.take_over("Kim", false);
     bench.restart();
     assert_eq!(bench.routed.len(), 1, "no agent takes it up");
-    let last_log = bench.journal.iter().rev().find_map(|event| match &event.body {
-        EventBody::RetrievalLog(log) => Some(log),
-        _ => None,
+    let last_log = bench.journal.iter().rev().find_map(|event| {
+        let EventBody::RetrievalLog(log) = &event.body else {
+            return None;
+        };
+        Some(log)
     });
     assert_eq!(last_log.unwrap().status, LogStatus::Warning);
     bench.say("It is 7 dollars.");
