@@ -39,13 +39,17 @@ function Routing({ data, question }: { data: QueryAnalysis; question: string | u
         facts={[
           [t('intent'), <Badge key="intent">{t(`intents.${data.intent}`)}</Badge>],
           [t('target'), data.target_agent],
-          [
-            t('confidence'),
-            <span key="confidence" className="flex items-center gap-2">
-              <Meter value={data.confidence} label={t('confidence')} className="w-20" />
-              {figures.percent(data.confidence)}
-            </span>,
-          ],
+          ...(data.confidence === 0
+            ? []
+            : [
+                [
+                  t('confidence'),
+                  <span key="confidence" className="flex items-center gap-2">
+                    <Meter value={data.confidence} label={t('confidence')} className="w-20" />
+                    {figures.percent(data.confidence)}
+                  </span>,
+                ] as const,
+              ]),
           ...(data.attempt === undefined ? [] : [[t('attempt'), figures.count(data.attempt)] as const]),
         ]}
       />

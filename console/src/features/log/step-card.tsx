@@ -78,6 +78,8 @@ function Summary({ step: { log } }: { step: Step }) {
   const text = (() => {
     switch (log.type) {
       case 'routing':
+        // A person was given the message, or has given it back: no decision that somebody could be sure of.
+        if (log.data.confidence === 0) return log.data.reasoning
         return t('routingSummary', { agent: log.data.target_agent, share: figures.percent(log.data.confidence) })
       case 'vector_search':
         return t('searchSummary', { count: log.data.chunks_retrieved, duration: figures.duration(log.data.latency) })
