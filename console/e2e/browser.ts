@@ -37,7 +37,11 @@ export async function open(
   const page = await context.newPage()
   page.setDefaultTimeout(15_000)
   const shots = process.env['E2E_SHOTS']
-  if (shots !== undefined) onTestFailed(async () => void (await page.screenshot({ path: join(shots, `failed-${Date.now()}.png`) })))
+  if (shots !== undefined) {
+    onTestFailed(async () => {
+      if (!page.isClosed()) await page.screenshot({ path: join(shots, `failed-${Date.now()}.png`) })
+    })
+  }
   const problems: string[] = []
   const note = (text: string) => {
     if (!allow?.test(text) && !(process.env['E2E_PENDING'] && text.includes('404'))) problems.push(text)

@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { launchBrowser, open } from './browser'
-import { ChatPage, eventsOf, keepBusy, LONG_QUESTION } from './chat-page'
+import { askFromElsewhere, ChatPage, eventsOf, LONG_QUESTION } from './chat-page'
 import { Server } from './server'
 
 const QUESTION = 'How do I rotate my API key?'
@@ -25,7 +26,6 @@ describe('the connection', () => {
     const { page, problems } = await open(browser, server.url, { allow: AWAY })
     const chat = new ChatPage(page)
     await chat.composer.waitFor()
-    await keepBusy(server.apiUrl)
     for (let index = 0; index < 8; index += 1) await chat.ask(`${index}: ${LONG_QUESTION}`)
     // Some have been answered, one is being answered, others wait.
     await page.locator('article[aria-busy="false"]').first().waitFor()
@@ -118,13 +118,12 @@ describe('the connection', () => {
     await chat.answered(1)
     await chat.ask('How long are audit logs kept?')
     await chat.answered(2)
-    await keepBusy(server.apiUrl)
-    await chat.ask(LONG_QUESTION)
-    await chat.ask(LONG_QUESTION)
-    await chat.answers.last().getByRole('button', { name: 'Stop' }).click()
-    await chat.answered(4)
+    await askFromElsewhere(server.apiUrl, chat.sessionId, 16)
+    await chat.answers.last().getByRole('button', { name: 'Stop' }).dispatchEvent('click')
+    await page.getByText(/^Stopped\./).first().waitFor()
+    await chat.answered(18)
     const events = await eventsOf(server.apiUrl, chat.sessionId)
-    expect(events.filter(({ type }) => type === 'message_accepted')).toHaveLength(4)
+    expect(events.filter(({ type }) => type === 'message_accepted')).toHaveLength(18)
     expect(events.filter(({ type }) => type === 'turn_cancelled')).toHaveLength(1)
     expect(problems).toEqual([])
     await context.close()
@@ -134,19 +133,19 @@ describe('the connection', () => {
 describe('a message that the server refuses', () => {
   it('is rolled back, and goes through when it is tried again', async () => {
     const [server, browser] = await Promise.all([
-      Server.start({ settings: { 'session.double_texting': 'reject' } }),
+      Server.start({ settings: { 'limits.turns_in_flight': '16', 'session.queue_max': '20' } }),
       launchBrowser(),
     ])
     try {
       const { page, problems } = await open(browser, server.url)
       const chat = new ChatPage(page)
-      await chat.composer.waitFor()
-      await keepBusy(server.apiUrl)
-      await chat.ask(`1: ${LONG_QUESTION}`)
-      await chat.answers.first().getByRole('button', { name: 'Stop' }).waitFor()
-      await chat.ask(`2: ${LONG_QUESTION}`)
-      await page.getByText(/^Not sent: /).waitFor()
+      await chat.ask(QUESTION)
       await chat.answered(1)
+      await chat.composer.fill('asked too early')
+      await askFromElsewhere(server.apiUrl, crypto.randomUUID(), 16)
+      await chat.composer.press('Enter')
+      await page.getByText(/^Not sent: /).waitFor()
+      await sleep(8_000)
       await page.getByRole('button', { name: 'Try again' }).click()
       await chat.answered(2)
       expect(await page.getByText(/^Not sent: /).count()).toBe(0)

@@ -30,7 +30,9 @@ export class ChatPage {
     await this.page.waitForFunction(
       (rows) =>
         document.querySelector(`article[aria-posinset="${rows}"][aria-setsize="${rows}"][aria-busy="false"]`) !== null &&
-        document.querySelector('article[aria-busy="true"]') === null,
+        document.querySelector('article[aria-busy="true"]') === null &&
+        // The renderer of markdown is loaded with the first answer.
+        document.querySelector('.markdown-block > p.whitespace-pre-wrap') === null,
       2 * count,
       { timeout: 45_000 },
     )
@@ -54,16 +56,14 @@ export async function eventsOf(apiUrl: string, sessionId: string): Promise<{ seq
 /** A question that takes the agents a while. */
 export const LONG_QUESTION = `How do I rotate my API key? ${'And what about the retention of audit logs, refunds and webhooks? '.repeat(25)}`
 
-/** Gives the server so much else to do that a turn takes long enough to be stopped, or cut off, in the middle. */
-export async function keepBusy(apiUrl: string, turns = 60): Promise<void> {
-  await Promise.all(
-    Array.from({ length: turns }, async (_, index) => {
-      const response = await fetch(`${apiUrl}/api/chat/stream/initiate`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ session_id: crypto.randomUUID(), message: `${index}: ${LONG_QUESTION}` }),
-      })
-      await response.text()
-    }),
-  )
+/** Puts `count` long questions into a session from elsewhere: for as long as they are answered, there is something to stop. */
+export async function askFromElsewhere(apiUrl: string, sessionId: string, count: number): Promise<void> {
+  for (let index = 0; index < count; index += 1) {
+    const response = await fetch(`${apiUrl}/api/chat/stream/initiate`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ session_id: sessionId, message: `${index}: ${LONG_QUESTION}` }),
+    })
+    if (!response.ok) throw new Error(await response.text())
+  }
 }

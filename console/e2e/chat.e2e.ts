@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { documentPicture, expectAccessible, launchBrowser, open } from './browser'
-import { ChatPage, eventsOf, keepBusy, LONG_QUESTION } from './chat-page'
+import { askFromElsewhere, ChatPage, eventsOf } from './chat-page'
 import { Server } from './server'
 
 const QUESTION = 'How do I rotate my API key?'
@@ -10,7 +10,7 @@ describe('the chat', () => {
   let server: Server
   let browser: Browser
   beforeAll(async () => {
-    ;[server, browser] = await Promise.all([Server.start(), launchBrowser()])
+    ;[server, browser] = await Promise.all([Server.start({ settings: { 'session.queue_max': '20' } }), launchBrowser()])
   })
   afterAll(async () => {
     await browser.close()
@@ -55,18 +55,18 @@ describe('the chat', () => {
     expect(problems).toEqual([])
   })
 
-  it('takes messages while it answers, and stops one that waits', async () => {
+  it('follows what is asked from elsewhere, and stops one of many', async () => {
     const { page, problems } = await open(browser, server.url)
     const chat = new ChatPage(page)
-    await chat.composer.waitFor()
-    await keepBusy(server.apiUrl)
-    for (let index = 0; index < 6; index += 1) await chat.ask(`${index}: ${LONG_QUESTION}`)
-    await chat.answers.last().getByRole('button', { name: 'Stop' }).click()
-    await page.getByText('Stopped.').first().waitFor()
-    await chat.answered(6)
+    await chat.ask(QUESTION)
+    await chat.answered(1)
+    await askFromElsewhere(server.apiUrl, chat.sessionId, 16)
+    await chat.answers.last().getByRole('button', { name: 'Stop' }).dispatchEvent('click')
+    await page.getByText(/^Stopped\./).first().waitFor()
+    await chat.answered(17)
     const events = await eventsOf(server.apiUrl, chat.sessionId)
     const ends = events.filter(({ type }) => ['message_completed', 'turn_failed', 'turn_cancelled'].includes(type))
-    expect(ends).toHaveLength(6)
+    expect(ends).toHaveLength(17)
     expect(ends.filter(({ type }) => type === 'turn_cancelled')).toHaveLength(1)
     expect(problems).toEqual([])
   })

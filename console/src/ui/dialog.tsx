@@ -1,5 +1,5 @@
 import { X } from 'lucide-react'
-import { useEffect, useId, useRef, type ReactNode } from 'react'
+import { useEffect, useId, useRef, useState, type ReactNode } from 'react'
 import { useTranslations } from 'use-intl'
 import { classNames } from '@/lib/class-names'
 import { IconButton } from './button'
@@ -29,18 +29,28 @@ export function Dialog({
   const titleId = useId()
   const descriptionId = useId()
   const t = useTranslations('common')
+  // What is in it may measure itself, so it comes once there is room for it.
+  const [isShown, setShown] = useState(false)
+  const body = useRef<HTMLDivElement>(null)
 
   useEffect(() => {
     const dialog = ref.current
     if (!dialog || !isOpen) return
     const before = document.activeElement
     if (!dialog.open) dialog.showModal()
+    setShown(true)
     return () => {
+      setShown(false)
       if (dialog.open) dialog.close()
       // The element may be gone with what the dialog did; the browser then keeps the focus on the page.
       if (before instanceof HTMLElement && before.isConnected) before.focus()
     }
   }, [isOpen])
+
+  useEffect(() => {
+    // Who opened a form wants to fill it in, not to close it.
+    if (isShown) body.current?.querySelector<HTMLElement>('input, textarea, select')?.focus()
+  }, [isShown])
 
   if (!isOpen) return null
   return (
@@ -78,7 +88,9 @@ export function Dialog({
             <X aria-hidden size={16} />
           </IconButton>
         </header>
-        <div className="min-h-0 grow overflow-auto px-5 pb-4">{children}</div>
+        <div ref={body} className="min-h-0 grow overflow-auto px-5 pb-4">
+          {isShown && children}
+        </div>
         {footer !== undefined && (
           <footer className="flex flex-wrap justify-end gap-2 border-t border-line px-5 py-3">{footer}</footer>
         )}

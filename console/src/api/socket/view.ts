@@ -219,7 +219,7 @@ class Draft {
         this.changeOf(event, (turn) => ({
           ...turn,
           phase: turn.phase === 'accepted' ? 'routing' : turn.phase,
-          steps: [...turn.steps, { seq: event.seq, log: event.data as RetrievalLog }],
+          steps: [...turn.steps, { seq: event.seq, log: event.data }],
         }))
         return
       case 'agent_status': {

@@ -61,21 +61,21 @@ export function LogPanel({ turns: given, agents, hasOlder, onLoadOlder, onOpen, 
           value={filter.type}
           options={TYPES.map((value) => ({ value, label: value === 'all' ? t('allTypes') : t(`types.${value}`) }))}
           onChange={(type) => setFilter({ ...filter, type })}
-          className="h-control-small! min-w-0 text-sm!"
+          className="h-control-small! min-w-0 pr-0! pl-1.5! text-sm!"
         />
         <Select
           aria-label={t('filterStatus')}
           value={filter.status}
           options={STATUSES.map((value) => ({ value, label: value === 'all' ? t('allStatuses') : t(`statuses.${value}`) }))}
           onChange={(status) => setFilter({ ...filter, status })}
-          className="h-control-small! min-w-0 text-sm!"
+          className="h-control-small! min-w-0 pr-0! pl-1.5! text-sm!"
         />
         <Select
           aria-label={t('filterAgent')}
           value={filter.agent}
           options={[{ value: 'all', label: t('allAgents') }, ...agents.map(({ id, name }) => ({ value: id, label: name }))]}
           onChange={(agent) => setFilter({ ...filter, agent })}
-          className="h-control-small! min-w-0 text-sm!"
+          className="h-control-small! min-w-0 pr-0! pl-1.5! text-sm!"
         />
       </div>
       {!hasRows && (

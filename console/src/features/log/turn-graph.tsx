@@ -11,6 +11,9 @@ import '@xyflow/react/dist/base.css'
 type Data = { title: string; detail: string; icon?: LogType; color?: string | undefined; status?: string }
 type TurnNode = Node<Data, 'turn'>
 
+/** Known beforehand, so that nothing has to be measured before it is shown. */
+const WIDTH = 200
+const HEIGHT = 64
 const COLUMN = 250
 const ROW = 92
 
@@ -46,7 +49,7 @@ function graphOf(turn: Turn, agents: readonly Agent[], words: { question: string
   const nodes: TurnNode[] = []
   const edges: Edge[] = []
   const add = (id: string, column: number, row: number, data: Data) =>
-    nodes.push({ id, type: 'turn', position: { x: column * COLUMN, y: row * ROW }, data })
+    nodes.push({ id, type: 'turn', position: { x: column * COLUMN, y: row * ROW }, width: WIDTH, height: HEIGHT, data })
   const join = (source: string, target: string) =>
     edges.push({ id: `${source}-${target}`, source, target, animated: turn.outcome === undefined })
 
@@ -102,7 +105,7 @@ function TurnNodeCard({ data }: NodeProps<TurnNode>) {
     <div
       data-color={data.color}
       className={classNames(
-        'w-50 rounded-control border bg-raised px-2.5 py-1.5 text-left text-xs shadow-card',
+        'h-full w-full overflow-hidden rounded-control border bg-raised px-2.5 py-1.5 text-left text-xs shadow-card',
         data.status === 'error' ? 'border-danger' : data.status === 'warning' ? 'border-warning-solid' : 'border-line-strong',
       )}
     >
