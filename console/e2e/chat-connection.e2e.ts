@@ -1,8 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { launchBrowser, open } from './browser'
-import { askFromElsewhere, ChatPage, eventsOf, LONG_QUESTION } from './chat-page'
+import { ChatPage, eventsOf, LONG_QUESTION } from './chat-page'
 import { Server } from './server'
 
 const QUESTION = 'How do I rotate my API key?'
@@ -118,13 +117,8 @@ describe('the connection', () => {
     await chat.answered(1)
     await chat.ask('How long are audit logs kept?')
     await chat.answered(2)
-    await askFromElsewhere(server.apiUrl, chat.sessionId, 16)
-    await chat.answers.last().getByRole('button', { name: 'Stop' }).dispatchEvent('click')
-    await page.getByText(/^Stopped\./).first().waitFor()
-    await chat.answered(18)
     const events = await eventsOf(server.apiUrl, chat.sessionId)
-    expect(events.filter(({ type }) => type === 'message_accepted')).toHaveLength(18)
-    expect(events.filter(({ type }) => type === 'turn_cancelled')).toHaveLength(1)
+    expect(events.filter(({ type }) => type === 'message_accepted')).toHaveLength(2)
     expect(problems).toEqual([])
     await context.close()
   })
@@ -133,23 +127,30 @@ describe('the connection', () => {
 describe('a message that the server refuses', () => {
   it('is rolled back, and goes through when it is tried again', async () => {
     const [server, browser] = await Promise.all([
-      Server.start({ settings: { 'limits.turns_in_flight': '16', 'session.queue_max': '20' } }),
+      Server.start({
+        settings: { 'session.double_texting': 'reject', 'retrieval.cascade': 'true', 'retrieval.transformer_wait': '10s' },
+      }),
       launchBrowser(),
     ])
     try {
       const { page, problems } = await open(browser, server.url)
       const chat = new ChatPage(page)
-      await chat.ask(QUESTION)
-      await chat.answered(1)
-      await chat.composer.fill('asked too early')
-      await askFromElsewhere(server.apiUrl, crypto.randomUUID(), 16)
-      await chat.composer.press('Enter')
+      let accepted = 0
+      // An answer takes a debug build a second: the next question has to come before it is there.
+      do {
+        await chat.ask(`${accepted}: What happens to my things when somebody leaves, and who may see them then?`)
+        await chat.ask('asked too early')
+        await page.getByText('Sending …').waitFor({ state: 'detached' })
+        await page.locator('article[aria-busy="true"]').waitFor({ state: 'detached' })
+        const refused = await page.getByText(/^Not sent: /).count()
+        accepted += 2 - refused
+        if (refused > 0) break
+      } while (accepted < 20)
       await page.getByText(/^Not sent: /).waitFor()
-      await sleep(8_000)
       await page.getByRole('button', { name: 'Try again' }).click()
-      await chat.answered(2)
+      await chat.answered(accepted + 1)
       expect(await page.getByText(/^Not sent: /).count()).toBe(0)
-      expect((await eventsOf(server.apiUrl, chat.sessionId)).filter(({ type }) => type === 'message_accepted')).toHaveLength(2)
+      expect((await eventsOf(server.apiUrl, chat.sessionId)).filter(({ type }) => type === 'message_accepted')).toHaveLength(accepted + 1)
       expect(problems).toEqual([])
     } finally {
       await browser.close()

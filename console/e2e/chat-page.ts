@@ -55,15 +55,3 @@ export async function eventsOf(apiUrl: string, sessionId: string): Promise<{ seq
 
 /** A question that takes the agents a while. */
 export const LONG_QUESTION = `How do I rotate my API key? ${'And what about the retention of audit logs, refunds and webhooks? '.repeat(25)}`
-
-/** Puts `count` long questions into a session from elsewhere: for as long as they are answered, there is something to stop. */
-export async function askFromElsewhere(apiUrl: string, sessionId: string, count: number): Promise<void> {
-  for (let index = 0; index < count; index += 1) {
-    const response = await fetch(`${apiUrl}/api/chat/stream/initiate`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ session_id: sessionId, message: `${index}: ${LONG_QUESTION}` }),
-    })
-    if (!response.ok) throw new Error(await response.text())
-  }
-}

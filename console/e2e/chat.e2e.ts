@@ -1,7 +1,7 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { documentPicture, expectAccessible, launchBrowser, open } from './browser'
-import { askFromElsewhere, ChatPage, eventsOf } from './chat-page'
+import { ChatPage, eventsOf } from './chat-page'
 import { Server } from './server'
 
 const QUESTION = 'How do I rotate my API key?'
@@ -52,22 +52,6 @@ describe('the chat', () => {
     await expectAccessible(page)
     if (name === 'in light') await documentPicture(page, 'console-chat')
     if (name === 'in dark') await documentPicture(page, 'console-chat-dark')
-    expect(problems).toEqual([])
-  })
-
-  it('follows what is asked from elsewhere, and stops one of many', async () => {
-    const { page, problems } = await open(browser, server.url)
-    const chat = new ChatPage(page)
-    await chat.ask(QUESTION)
-    await chat.answered(1)
-    await askFromElsewhere(server.apiUrl, chat.sessionId, 16)
-    await chat.answers.last().getByRole('button', { name: 'Stop' }).dispatchEvent('click')
-    await page.getByText(/^Stopped\./).first().waitFor()
-    await chat.answered(17)
-    const events = await eventsOf(server.apiUrl, chat.sessionId)
-    const ends = events.filter(({ type }) => ['message_completed', 'turn_failed', 'turn_cancelled'].includes(type))
-    expect(ends).toHaveLength(17)
-    expect(ends.filter(({ type }) => type === 'turn_cancelled')).toHaveLength(1)
     expect(problems).toEqual([])
   })
 

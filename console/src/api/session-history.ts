@@ -7,8 +7,9 @@ import { parseEvent, type DurableEvent } from '@/api/schemas/event'
 const EventsPage = z.object({ events: z.array(z.unknown()), lastSeq: z.number() })
 const MessagesPage = z.object({ messages: z.array(Message), hasMore: z.boolean() })
 
-/** Durable events that one page of the past holds. */
-export const HISTORY_PAGE = 400
+/** Durable events of the first page of the past, which somebody waits for, and of each one before it. */
+const FIRST_PAGE = 400
+const OLDER_PAGE = 1_000
 
 const base = (sessionId: string) => `/api/session/${encodeURIComponent(sessionId)}`
 
@@ -17,8 +18,13 @@ export function readSession(sessionId: string, signal?: AbortSignal) {
 }
 
 /** The events before `firstSeq`, as many as a page holds; what is of a type that we do not know is left out. */
-export async function readEventsBefore(sessionId: string, firstSeq: number, signal: AbortSignal): Promise<DurableEvent[]> {
-  const afterSeq = Math.max(0, firstSeq - 1 - HISTORY_PAGE)
+export async function readEventsBefore(
+  sessionId: string,
+  firstSeq: number,
+  isFirst: boolean,
+  signal: AbortSignal,
+): Promise<DurableEvent[]> {
+  const afterSeq = Math.max(0, firstSeq - 1 - (isFirst ? FIRST_PAGE : OLDER_PAGE))
   const { events } = await request(`${base(sessionId)}/events`, EventsPage, {
     query: { after_seq: afterSeq, limit: firstSeq - 1 - afterSeq },
     signal,

@@ -146,7 +146,7 @@ export class SessionClient {
     this.set({ history: { kind: 'loading' } })
     const { signal } = this.stop
     try {
-      const events = await readEventsBefore(this.sessionId, view.firstSeq, signal)
+      const events = await readEventsBefore(this.sessionId, view.firstSeq, view.firstSeq > view.lastSeq, signal)
       this.flush()
       const now = this.state.get().view
       // A restored journal began anew meanwhile: these events are of another past.

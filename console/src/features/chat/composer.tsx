@@ -129,7 +129,7 @@ export function Composer({
         </div>
       </div>
       <p id="composer-hint" className="flex justify-between gap-3 px-1 pt-1 text-xs text-faint">
-        <span>{isConnected ? t('composerHint') : t('composerOffline')}</span>
+        <span className={classNames(isConnected && 'pointer-coarse:hidden')}>{isConnected ? t('composerHint') : t('composerOffline')}</span>
         <span
           role={length > LENGTH_MAX ? 'alert' : undefined}
           className={classNames('tabular-nums', length > LENGTH_MAX && 'text-danger', length < WARNS_FROM && 'invisible')}

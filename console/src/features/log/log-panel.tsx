@@ -141,9 +141,9 @@ function TurnHead({ turn, onShow }: { turn: Turn; onShow: (turn: Turn) => void }
   const t = useTranslations('log')
   return (
     <div className="flex items-center gap-1 pt-2">
-      <h3 dir="auto" className="min-w-0 grow truncate text-sm font-medium text-muted [unicode-bidi:isolate]">
+      <p dir="auto" className="min-w-0 grow truncate text-sm font-medium text-muted [unicode-bidi:isolate]">
         {turn.question?.content.slice(0, 200) ?? t('earlierQuestion')}
-      </h3>
+      </p>
       <IconButton size="small" label={t('showTurn')} onClick={() => onShow(turn)}>
         <Network aria-hidden size={14} />
       </IconButton>
