@@ -112,7 +112,7 @@ export class Server {
   private async end(signal: NodeJS.Signals): Promise<void> {
     const child = this.child
     this.child = undefined
-    if (!child || child.exitCode !== null || child.signalCode !== null) return
+    if (child?.exitCode !== null || child.signalCode !== null) return
     const ended = once(child, 'exit')
     child.kill(signal)
     await ended

@@ -150,7 +150,7 @@ export class SessionClient {
       this.flush()
       const now = this.state.get().view
       // A restored journal began anew meanwhile: these events are of another past.
-      if (now.firstSeq !== view.firstSeq || now.epoch !== view.epoch) return this.set({ history: { kind: 'idle' } })
+      if (now.firstSeq !== view.firstSeq || now.epoch !== view.epoch) { this.set({ history: { kind: 'idle' } }); return; }
       let next = prepend(now, events)
       if (events.length === 0) next = { ...next, firstSeq: 1 }
       this.set({ view: next, history: { kind: 'idle' } })
@@ -182,11 +182,11 @@ export class SessionClient {
         const error = asApiError(cause)
         if (signal.aborted) return
         if (error.code === 'NOT_FOUND' || error.code === 'VALIDATION_ERROR') {
-          return this.set({ isGone: true, link: { kind: 'none' } })
+          this.set({ isGone: true, link: { kind: 'none' } }); return;
         }
-        if (error.code === 'UNAUTHENTICATED') return this.set({ link: { kind: 'refused', closeCode: 4001 } })
-        if (error.code === 'FORBIDDEN') return this.set({ link: { kind: 'refused', closeCode: 4003 } })
-        return this.wait(error.more.retryAfterMs)
+        if (error.code === 'UNAUTHENTICATED') { this.set({ link: { kind: 'refused', closeCode: 4001 } }); return; }
+        if (error.code === 'FORBIDDEN') { this.set({ link: { kind: 'refused', closeCode: 4003 } }); return; }
+        this.wait(error.more.retryAfterMs); return;
       }
     }
     if (signal.aborted || this.transport) return

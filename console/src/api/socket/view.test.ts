@@ -169,7 +169,7 @@ const durableOf = (happenings: Happening[]) => eventsOf(happenings).filter((even
 const comparable = (view: SessionView) => ({
   ...view,
   toldAt: 0,
-  turns: view.turns.map(({ firstDeltaAt: _, resetReason: __, ...turn }) => turn),
+  turns: view.turns.map((turn) => ({ ...turn, firstDeltaAt: undefined, resetReason: undefined })),
 })
 
 describe('a view', () => {
