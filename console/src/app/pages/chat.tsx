@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useNavigate, useParams } from '@tanstack/react-router'
-import { lazy, Suspense } from 'react'
+import { lazy, Suspense, useEffect } from 'react'
 import { useTranslations } from 'use-intl'
 import { agentsQuery, consoleQuery } from '@/api/server'
 import { forgetSession, useSession } from '@/api/socket/session-clients'
@@ -13,7 +13,6 @@ import { AgentCards } from '@/features/chat/agent-cards'
 import { AgentNames, useAgentNameMap } from '@/features/chat/agent-names'
 import { Composer } from '@/features/chat/composer'
 import { ConnectionBanner } from '@/features/chat/connection-banner'
-import { Conversation } from '@/features/chat/conversation'
 import { EmptyChat } from '@/features/chat/empty-chat'
 import { StreamAnnouncer } from '@/features/chat/stream-announcer'
 import { SessionHeader } from '@/features/sessions/session-header'
@@ -23,6 +22,8 @@ import { Button } from '@/ui/button'
 import { EmptyState } from '@/ui/empty-state'
 import { Skeleton } from '@/ui/skeleton'
 
+const loadConversation = () => import('@/features/chat/conversation')
+const Conversation = lazy(() => loadConversation().then((module) => ({ default: module.Conversation })))
 const LogPanel = lazy(() => import('@/features/log/log-panel').then((module) => ({ default: module.LogPanel })))
 const DocumentDialog = lazy(() => import('@/features/log/document-dialog').then((module) => ({ default: module.DocumentDialog })))
 const TurnDialog = lazy(() => import('@/features/log/turn-dialog').then((module) => ({ default: module.TurnDialog })))
@@ -32,6 +33,9 @@ export function ChatPage() {
   const { sessionId } = useParams({ strict: false })
   return sessionId === undefined ? <Chat sessionId={undefined} state={NOTHING} /> : <SessionChat key={sessionId} sessionId={sessionId} />
 }
+
+/** Long enough after the first paint to be in nobody's way, and long before a first question is typed. */
+const CONVERSATION_AFTER_MS = 1_500
 
 const NOTHING: SessionState = {
   view: emptyView(''),
@@ -78,6 +82,11 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
   const isConnected = sessionId === undefined || link.kind === 'live'
   const dialogTurn = shownTurn === undefined ? undefined : view.turns.find((turn) => turn.id === shownTurn)
   const newChat = () => void navigate({ to: '/' })
+  // A server that has gone by the time of the first question could not give it.
+  useEffect(() => {
+    const timer = setTimeout(() => void loadConversation(), CONVERSATION_AFTER_MS)
+    return () => clearTimeout(timer)
+  }, [])
 
   return (
     <AgentNames value={names}>
@@ -133,7 +142,9 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
           ) : isEmpty ? (
             <EmptyChat examples={info?.examples ?? [t('example1'), t('example2'), t('example3')]} onAsk={send} />
           ) : (
-            <Conversation state={state} onLoadOlder={onLoadOlder} />
+            <Suspense fallback={<div className="grow" />}>
+              <Conversation state={state} onLoadOlder={onLoadOlder} />
+            </Suspense>
           )}
           {!state.isGone && (
             <Composer
