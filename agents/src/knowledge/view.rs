@@ -111,7 +111,12 @@ impl<'t> Places<'t> {
             false => line + before.len() - before.trim_start().len(),
         };
         let after = &self.text[self.words[last].end..];
-        let end = self.words[last].end + after.find(char::is_whitespace).unwrap_or(after.len());
+        let rest = after.lines().next().unwrap_or_default();
+        let more = match rest.contains(char::is_alphanumeric) {
+            true => rest.find(char::is_whitespace).unwrap_or(rest.len()),
+            false => rest.trim_end().len(),
+        };
+        let end = self.words[last].end + more;
         Some(start..end)
     }
 
@@ -186,7 +191,8 @@ mod tests {
                 "End (of [it](x.md)).",
             ],
         );
-        check("a.md", "[Only](a.md)", &["[Only](a.md)"]);
+        // What stands there as it is needs nothing around it.
+        check("a.md", "[Only](a.md)", &["Only"]);
         check(
             "a.txt",
             "Top\r\n===\r\n\r\nOne line  \r\nand two.\r\n\r\nNext.",

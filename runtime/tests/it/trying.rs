@@ -38,14 +38,14 @@ async fn turns(rest: &Rest, agent: &str, query: &str) -> Vec<Value> {
 async fn a_definition_is_told_and_a_draft_of_another_one_tried_beside_it() {
     let server = Server::start().await;
     let rest = server.rest();
-    let definition = rest.get("/api/agents/policy/definition").await;
+    let definition = rest.get("/api/agents/billing/definition").await;
     assert_eq!(definition.status, StatusCode::OK, "{}", definition.body);
     let definition = definition.body;
     assert_eq!(
         (&definition["id"], &definition["strategy"]),
-        (&json!("policy"), &json!("pure_cag"))
+        (&json!("billing"), &json!("pure_cag"))
     );
-    assert_eq!(definition["collections"], json!(["policy"]));
+    assert_eq!(definition["collections"], json!(["billing"]));
     assert!(definition["limits"]["timeoutSeconds"].is_u64(), "{definition}");
     assert!(definition["examples"][0]["texts"].is_array(), "{definition}");
     check(
@@ -55,7 +55,7 @@ async fn a_definition_is_told_and_a_draft_of_another_one_tried_beside_it() {
     );
 
     let before = rest.get("/metrics").await.body;
-    let alone = try_out(&rest, "policy", &json!({"message": REFUND})).await;
+    let alone = try_out(&rest, "billing", &json!({"message": REFUND})).await;
     assert!(alone.get("draft").is_none(), "{alone}");
     let current = &alone["current"];
     assert!(current["confidence"].as_f64().unwrap() >= 0.5, "{current}");
@@ -63,23 +63,24 @@ async fn a_definition_is_told_and_a_draft_of_another_one_tried_beside_it() {
     let kinds: Vec<&str> = (current["logs"].as_array().unwrap().iter())
         .map(|log| log["type"].as_str().unwrap())
         .collect();
-    assert_eq!(kinds, ["vector_search", "documents"], "the cache is passed by");
+    assert_eq!(kinds, ["cache", "vector_search", "documents"]);
+    assert_eq!(current["logs"][0]["title"], "Passed by the cache");
     assert_eq!((&current["tokensUsed"], &current["cost"]), (&json!(0), &json!(0.0)));
 
     // The whole definition as a draft changes nothing; another collection does.
-    let both = try_out(&rest, "policy", &json!({"message": REFUND, "draft": definition})).await;
+    let both = try_out(&rest, "billing", &json!({"message": REFUND, "draft": definition})).await;
     for field in ["answer", "confidence", "citations"] {
         assert_eq!(both["draft"][field], current[field]);
         assert_eq!(both["current"][field], current[field]);
     }
     let draft = json!({"collections": ["technical"], "strategy": "pure_rag"});
-    let other = try_out(&rest, "policy", &json!({"message": REFUND, "draft": draft})).await;
+    let other = try_out(&rest, "billing", &json!({"message": REFUND, "draft": draft})).await;
     assert_ne!(other["draft"]["answer"], current["answer"]);
     assert_eq!(other["draft"]["logs"][0]["data"]["collection"], "technical");
     // A real turn says what the trial has said.
     let session_id = SessionId::new();
     let real = ask(&rest, session_id, REFUND).await;
-    assert_eq!(real["agent"], "policy", "{real}");
+    assert_eq!(real["agent"], "billing", "{real}");
     assert_eq!(real["message"], current["answer"]);
     assert_eq!(
         real["metrics"]["cache_status"], "miss",
@@ -90,10 +91,10 @@ async fn a_definition_is_told_and_a_draft_of_another_one_tried_beside_it() {
         (json!({"strategy": "pure_rga"}), "pure_rag"),
         (json!({"fallbacks": ["nobody"]}), "nobody"),
         (json!({"collections": null}), "collections"),
-        (json!({"id": "other"}), "policy"),
+        (json!({"id": "other"}), "billing"),
         (json!({"speed": 7}), "speed"),
     ] {
-        let tried = try_out(&rest, "policy", &json!({"message": REFUND, "draft": draft})).await;
+        let tried = try_out(&rest, "billing", &json!({"message": REFUND, "draft": draft})).await;
         let error = &tried["draft"]["error"];
         assert_eq!(error["code"], "VALIDATION_ERROR", "{tried}");
         assert!(error["message"].as_str().unwrap().contains(said), "{error}");
@@ -105,7 +106,7 @@ async fn a_definition_is_told_and_a_draft_of_another_one_tried_beside_it() {
         (json!({"message": REFUND, "draft": "x"}), "draft"),
     ] {
         check(
-            &rest.post("/api/agents/policy/try", &body).await,
+            &rest.post("/api/agents/billing/try", &body).await,
             ErrorCode::ValidationError,
             Some(field),
         );
@@ -117,14 +118,14 @@ async fn a_definition_is_told_and_a_draft_of_another_one_tried_beside_it() {
     );
 
     // Nothing of all that is a turn, or a session.
-    assert_eq!(turns(&rest, "policy", "").await.len(), 1);
+    assert_eq!(turns(&rest, "billing", "").await.len(), 1);
     let sessions = rest.get("/api/sessions").await.body;
     assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1);
     let counted = |metrics: &Value| {
         let text = metrics.as_str().unwrap().to_owned();
         let line = text
             .lines()
-            .find(|line| line.starts_with(r#"orchestratai_turns_total{agent="policy",outcome="completed"}"#));
+            .find(|line| line.starts_with(r#"orchestratai_turns_total{agent="billing",outcome="completed"}"#));
         line.map_or(0.0, |line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
     };
     assert_eq!(counted(&rest.get("/metrics").await.body) - counted(&before), 1.0);

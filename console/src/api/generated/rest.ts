@@ -38,6 +38,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/agents/{agent_id}/definition": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What an agent is: its file, as it is served.
+         * @description `limits`, `examples` and the rest are spelt as in the file, but in camelCase.
+         */
+        get: operations["getAgentDefinition"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{agent_id}/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets an agent answer a message that nobody has said, by its definition and by a draft of another one.
+         * @description It is a real turn, of the first message of a session, but nothing of it is stored, counted or left in the semantic cache. A draft
+         *     that is no definition has an `error` of the code `VALIDATION_ERROR`, which says everything that is wrong with it.
+         */
+        post: operations["tryAgent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/agents/{agent_id}/turns": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The turns that an agent has had, over all sessions.
+         * @description The page ends with the newest turn, or with the one before `before`. Where many turns of others have failed in between, it may
+         *     have fewer turns than there are.
+         */
+        get: operations["listAgentTurns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat": {
         parameters: {
             query?: never;
@@ -50,7 +112,8 @@ export interface paths {
         /**
          * Says something, and waits for the whole answer.
          * @description The same `Idempotency-Key` gives the same answer, whether the first one arrived or not. A client that goes away cancels
-         *     nothing. The turn's id is in `X-Turn-Id`.
+         *     nothing. The turn's id is in `X-Turn-Id`. Where a person has the session the answer comes when they reply, or 202 after as long as
+         *     an agent may take: the turn goes on, and the same `Idempotency-Key` waits for it again.
          */
         post: operations["chat"];
         delete?: never;
@@ -239,6 +302,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/knowledge/collections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The collections, with what is in them and who reads them.
+         * @description A collection that an agent reads is there also where it has no documents yet.
+         */
+        get: operations["listCollections"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/knowledge/documents": {
         parameters: {
             query?: never;
@@ -248,7 +331,8 @@ export interface paths {
         };
         /**
          * The documents of one collection, or of all.
-         * @description The page ends with the newest document, or with the one before `before`.
+         * @description The page ends with the newest document, or with the one before `before`. With `path` it has the documents at that path, the one
+         *     that was changed last first: where several folders were ingested, each may have one there.
          */
         get: operations["listDocuments"];
         put?: never;
@@ -271,7 +355,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** A document with its text, and where in it each chunk stands. */
+        get: operations["getDocument"];
         put?: never;
         post?: never;
         /** Removes a document. Answers are no longer taken from it when this answers. */
@@ -279,6 +364,43 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/questions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The questions whose answer said that the knowledge base has none.
+         * @description The page ends with the newest question, or with the one before `before`. A question goes with its session when that is erased.
+         */
+        get: operations["listQuestions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/knowledge/questions/{question_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Says what was done about a question. */
+        patch: operations["changeQuestion"];
         trace?: never;
     };
     "/api/knowledge/search": {
@@ -295,6 +417,27 @@ export interface paths {
          * @description A collection that does not exist has nothing in it.
          */
         post: operations["searchKnowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The sessions in progress, of all nodes, the latest active first.
+         * @description A session is in progress while a client follows it or a turn of it has not ended. What is shown is up to a second old. With
+         *     `Accept: text/event-stream` the answer is a stream: `sessions` with all of them first, then `changes` once a second at most.
+         */
+        get: operations["listLiveSessions"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -521,6 +664,69 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/session/{session_id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a session back to the agents.
+         * @description They answer what waits, one message after the other. A session that nobody has stays as it is.
+         */
+        post: operations["releaseSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/{session_id}/reply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says something as the person who has the session.
+         * @description It ends the oldest turn that waits, with a `message_completed` of agent `person`. Where none waits it is said all the same, as a
+         *     turn of its own that no `message_accepted` began. The same key says it once.
+         */
+        post: operations["replyAsPerson"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/session/{session_id}/takeover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a session over from the agents.
+         * @description From now on each message waits for the person, and no agent runs. Whoever follows the session is told by a `handoff` to `person`.
+         *     It holds until it is given back, whatever happens to the server. The same name may take it again, which changes nothing; another
+         *     one is refused.
+         */
+        post: operations["takeOverSession"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/sessions": {
         parameters: {
             query?: never;
@@ -657,6 +863,47 @@ export interface components {
             /** @description Its status now. */
             status: components["schemas"]["AgentStatus"];
         };
+        /** @description A turn that an agent has had, as its history shows it. */
+        AgentTurn: {
+            /** @description The turn. */
+            turnId: components["schemas"]["TurnId"];
+            /** @description Its session. */
+            sessionId: components["schemas"]["SessionId"];
+            /** @description What the user said. */
+            question: string;
+            /** @description How it ended. */
+            outcome: components["schemas"]["TurnOutcome"];
+            /** @description How sure the answer was; left out where there is none. */
+            confidence?: components["schemas"]["Confidence"];
+            /**
+             * Format: int64
+             * @description From acceptance to the end, in milliseconds.
+             */
+            latencyMs: number;
+            /**
+             * Format: int64
+             * @description Tokens that providers have reported for it.
+             */
+            tokensUsed: number;
+            /**
+             * Format: double
+             * @description What they cost, in USD; left out where that is not known of it alone.
+             */
+            cost?: number;
+            /** @description Whether the semantic cache answered; left out where there is no answer. */
+            cacheStatus?: components["schemas"]["CacheStatus"];
+            /** @description When the message was accepted. */
+            startedAt: components["schemas"]["Timestamp"];
+            /** @description Why it failed, where it did. */
+            error?: components["schemas"]["Failure"];
+        };
+        /** @description Turns that an agent has had, newest last. */
+        AgentTurns: {
+            /** @description The turns. */
+            turns: components["schemas"]["AgentTurn"][];
+            /** @description Whether there are older ones. */
+            hasMore: boolean;
+        };
         /** @description Every agent. */
         Agents: {
             /** @description The agents. */
@@ -731,8 +978,8 @@ export interface components {
             message: string;
             /** @description Who answered; of several agents, the main one. */
             agent: components["schemas"]["AgentId"];
-            /** @description How sure the answer is. */
-            confidence: components["schemas"]["Confidence"];
+            /** @description How sure the answer is; left out where a person answered. */
+            confidence?: components["schemas"]["Confidence"];
             /** @description The steps that led to it. */
             logs: components["schemas"]["RetrievalLog"][];
             /** @description What it took. */
@@ -815,10 +1062,32 @@ export interface components {
          * @enum {string}
          */
         ChatStreamEventKind: "agent_status" | "retrieval_log" | "message_chunk" | "message_reset" | "done" | "stream_error";
+        /** @description A message that waits for a person. */
+        ChatWaits: {
+            /** @description Its turn. */
+            turn_id: components["schemas"]["TurnId"];
+            /** @description The session. */
+            session_id: components["schemas"]["SessionId"];
+            /** @description Whom it waits for. */
+            person: components["schemas"]["PersonInCharge"];
+        };
         /** @description A check that says yes or no. */
         Check: {
             /** @description `alive` or `ready`. */
             status: string;
+        };
+        /** @description A chunk of a document: what is searched, and cited. */
+        ChunkPlace: {
+            /** @description Its place among the chunks of the document, from 0. */
+            id: number;
+            /** @description The headings above it, without the title, outermost first. */
+            headings: string[];
+            /** @description Its text as search shows it: a link to another document is reduced to its words. */
+            content: string;
+            /** @description Where it begins in the document's `content`, in bytes of UTF-8; left out where that cannot be told. */
+            start?: number;
+            /** @description Where it ends there. */
+            end?: number;
         };
         /** @description Says which retrieved chunk an `[n]` in an answer stands for. */
         Citation: {
@@ -840,6 +1109,26 @@ export interface components {
          * @description The idempotency key of a message, chosen by the client and unique in its session.
          */
         ClientMessageId: string;
+        /** @description A collection: documents that are searched together. */
+        CollectionInfo: {
+            /** @description Its name. */
+            name: string;
+            /** @description Documents in it. */
+            documents: number;
+            /** @description Chunks that are searched; those of a change count once it is served. */
+            chunks: number;
+            /** @description When one of its documents was changed last; left out where it has none. */
+            updatedAt?: components["schemas"]["Timestamp"];
+            /** @description The agents that read it. */
+            agents: components["schemas"]["AgentId"][];
+        };
+        /** @description Every collection. */
+        Collections: {
+            /** @description The collections, by name. */
+            collections: components["schemas"]["CollectionInfo"][];
+            /** @description Always false: this list has one page. */
+            hasMore: boolean;
+        };
         /**
          * Format: double
          * @description How sure an answer or a decision is: 0 to 1, in hundredths.
@@ -872,6 +1161,63 @@ export interface components {
          * @enum {string}
          */
         Decision: "approved" | "rejected";
+        /** @description What an agent is, as its file says. */
+        DefinitionBody: {
+            /** @description Its id; the file bears the same name. */
+            id: components["schemas"]["AgentId"];
+            /** @description Changes with the file's content. */
+            version: string;
+            /** @description Its name for people. */
+            name: string;
+            /** @description What it is for, in a few words. */
+            purpose: string;
+            /** @description The colour that stands for it. */
+            color: components["schemas"]["AgentColor"];
+            /** @description How it finds what it answers from. */
+            strategy: components["schemas"]["StrategyName"];
+            /** @description How it does so for questions of several parts, where that is another way. */
+            complexStrategy?: components["schemas"]["StrategyName"];
+            /** @description The model that answers. */
+            model: string;
+            /** @description What a language model is told about its part. */
+            prompt: string;
+            /** @description Whole words that speak for it. */
+            keywords: string[];
+            /** @description The collections that it reads. */
+            collections: string[];
+            /** @description Which documents of these it reads, by their front matter. */
+            filter: components["schemas"]["FilterField"][];
+            /** @description The tools that it may call. */
+            tools: string[];
+            /** @description Who takes over when it fails, in this order. */
+            fallbacks: components["schemas"]["AgentId"][];
+            /** @description How much it takes on. */
+            limits: components["schemas"]["DefinitionLimits"];
+            /** @description What people say to it. */
+            examples: components["schemas"]["ExampleGroup"][];
+            /** @description What it says without retrieval, by the kind of message. */
+            direct?: {
+                [key: string]: string;
+            };
+        };
+        /** @description How much an agent takes on, on each shard. */
+        DefinitionLimits: {
+            /**
+             * Format: int64
+             * @description Turns at once.
+             */
+            concurrencyTurns: number;
+            /**
+             * Format: int64
+             * @description Turns that may wait beside those.
+             */
+            queueTurns: number;
+            /**
+             * Format: int64
+             * @description How long one turn may take.
+             */
+            timeoutSeconds: number;
+        };
         /** @description A part of a document that retrieval found. */
         DocumentChunk: {
             /**
@@ -935,6 +1281,13 @@ export interface components {
             similarity: number;
             /** @description Why it was read, for people. */
             reason: string;
+        };
+        /** @description A document with its text. */
+        DocumentText: components["schemas"]["DocumentInfo"] & {
+            /** @description Its text as it is kept: Markdown, or plain text where the file was such, without front matter. */
+            content: string;
+            /** @description Its chunks, in order. */
+            chunks: components["schemas"]["ChunkPlace"][];
         };
         /** @description Documents, newest last. */
         Documents: {
@@ -1007,7 +1360,7 @@ export interface components {
             /** @enum {string} */
             type: "agent_status";
         } | {
-            /** @description One agent gave the turn to another. */
+            /** @description One agent gave the turn to another, or a person has the session, or has given it back. */
             data: components["schemas"]["Handoff"];
             /** @enum {string} */
             type: "handoff";
@@ -1051,6 +1404,18 @@ export interface components {
              * @description The `seq` of the session's last event; 0 where it has none.
              */
             lastSeq: number;
+        };
+        /** @description Things that people say to an agent, with what they want by them. */
+        ExampleGroup: {
+            /**
+             * @description What they want, in lower case.
+             * @example pricing_question
+             */
+            intent: string;
+            /** @description Which direct answer fits; only where the agent answers without retrieval. */
+            case?: string;
+            /** @description What they say. */
+            texts: string[];
         };
         /** @description Why something is refused or failed: code, and a message that a person may read. */
         Failure: {
@@ -1154,7 +1519,14 @@ export interface components {
              */
             connections: number;
         };
-        /** @description One agent gave the turn to another. */
+        /** @description A field of front matter, with the values that it may have. */
+        FilterField: {
+            /** @description The field. */
+            field: string;
+            /** @description The values. */
+            values: string[];
+        };
+        /** @description One agent gave the turn to another, or, of no turn, the session was given to a person, or back by one. */
         Handoff: {
             /** @description Who gave it. */
             from: components["schemas"]["AgentId"];
@@ -1162,6 +1534,8 @@ export interface components {
             to: components["schemas"]["AgentId"];
             /** @description Why, for people. */
             reason: string;
+            /** @description The name of the person who has taken it over or given it back, as it was given; left out between agents. */
+            by?: string;
         };
         /** @description The server serves. */
         Health: {
@@ -1183,6 +1557,70 @@ export interface components {
          * @enum {string}
          */
         Intent: "META_QUESTION" | "SIMPLE_CHAT" | "PRICING_QUESTION" | "POLICY_QUESTION" | "DOMAIN_QUESTION" | "COMPLEX_QUESTION";
+        /** @description What a stream of sessions in progress says: all of them first, then what has changed. */
+        LiveChanges: {
+            /** @description Sessions that are new or have changed, the latest active first. */
+            changed: components["schemas"]["LiveSession"][];
+            /** @description Sessions that are listed no more. */
+            gone: components["schemas"]["SessionId"][];
+            /** @description How many there are now, whether they are listed or not. */
+            total: number;
+            /** @description Nodes that have not answered; left out where all have. */
+            missingNodes?: string[];
+        };
+        /** @description A session in progress: somebody follows it, or a turn of it has not ended. */
+        LiveSession: {
+            /** @description The session with its totals. */
+            session: components["schemas"]["ChatSession"];
+            /** @description What it does. */
+            state: components["schemas"]["SessionState"];
+            /** @description The oldest of its turns that has not ended. */
+            turn?: components["schemas"]["LiveTurn"];
+            /** @description Turns that have not ended, that one included. */
+            openTurns: number;
+            /** @description Clients that follow it, over WebSocket or as a stream, whichever node they are connected to. */
+            clients: number;
+            /** @description Who has taken it over; left out where agents answer. */
+            person?: components["schemas"]["PersonInCharge"];
+            /** @description The node that has it; left out where there is but one. */
+            node?: string;
+        };
+        /** @description Sessions in progress, the latest active first. */
+        LiveSessions: {
+            /** @description The sessions. */
+            sessions: components["schemas"]["LiveSession"][];
+            /** @description How many there are, whether they are listed or not. */
+            total: number;
+            /** @description Whether there are more than are listed. */
+            hasMore: boolean;
+            /** @description Nodes that have not answered, whose sessions are missing here; left out where all have. */
+            missingNodes?: string[];
+        };
+        /** @description One event of the stream of sessions in progress. */
+        LiveStreamEvent: {
+            /** @description What the event says. */
+            event: components["schemas"]["LiveStreamEventKind"];
+            /** @description The JSON of it: `LiveSessions` for `sessions`, `LiveChanges` for `changes`. */
+            data: string;
+        };
+        /**
+         * @description What an event of the stream of sessions in progress says.
+         * @enum {string}
+         */
+        LiveStreamEventKind: "sessions" | "changes";
+        /** @description A turn in progress. */
+        LiveTurn: {
+            /** @description The turn. */
+            turnId: components["schemas"]["TurnId"];
+            /** @description Where it stands. */
+            state: components["schemas"]["TurnPhase"];
+            /** @description Who answers, `person` where it waits for one; left out until that is decided. */
+            agent?: components["schemas"]["AgentId"];
+            /** @description When its message was accepted. */
+            startedAt: components["schemas"]["Timestamp"];
+            /** @description What was asked; of a long message its beginning. */
+            question: string;
+        };
         /** @description The data of a step, by its kind. */
         LogData: {
             /** @description Who answers, and why. */
@@ -1248,7 +1686,10 @@ export interface components {
             /** @description Whether the semantic cache is passed by; left out where it is not. */
             fresh?: boolean;
         };
-        /** @description The turn ended with an answer. */
+        /**
+         * @description The turn ended with an answer. What a person says of their own accord is a turn of its own, which no `message_accepted` began
+         *     and whose id is the message's.
+         */
         MessageCompleted: {
             /** @description The answer as the transcript keeps it. */
             message: components["schemas"]["Message"];
@@ -1256,6 +1697,8 @@ export interface components {
             metrics: components["schemas"]["ChatMetrics"];
             /** @description What its `[n]` stand for. */
             citations: components["schemas"]["Citation"][];
+            /** @description The idempotency key that a person's message came with; left out where an agent answered. */
+            clientMessageId?: components["schemas"]["ClientMessageId"];
         };
         /** @description The text of a user's message: 1 to 2,000 Unicode scalar values, not white space alone. */
         MessageContent: string;
@@ -1311,6 +1754,13 @@ export interface components {
             /** @description All since the start of the server. */
             totals: components["schemas"]["Totals"];
         };
+        /** @description A person who has taken a session over. */
+        PersonInCharge: {
+            /** @description Who, as they gave their name: nobody has vouched for it. */
+            name: string;
+            /** @description Since when. */
+            since: components["schemas"]["Timestamp"];
+        };
         /** @description A stretch of time. */
         Point: components["schemas"]["Figures"] & {
             /** @description Its end. */
@@ -1332,11 +1782,68 @@ export interface components {
              */
             attempt?: number;
         };
+        /** @description What was done about a question. */
+        QuestionRequest: {
+            /** @description Whether something is still to be done about it. */
+            state: components["schemas"]["QuestionState"];
+            /**
+             * @description A note; `null` takes it away, and where it is left out the note stays.
+             * @example answered by billing/refunds.md
+             */
+            note?: string | null;
+        };
+        /**
+         * @description Whether something is still to be done about a question.
+         * @enum {string}
+         */
+        QuestionState: "open" | "done";
+        /** @description Questions that found nothing, newest last. */
+        Questions: {
+            /** @description The questions. */
+            questions: components["schemas"]["UnansweredQuestion"][];
+            /** @description Whether there are older ones. */
+            hasMore: boolean;
+        };
         /**
          * @description Whether an answer was good.
          * @enum {string}
          */
         Rating: "up" | "down";
+        /** @description A session is given back. */
+        ReleaseRequest: {
+            /** @description Who gives it back; the person who has it where it is left out. */
+            name?: string | null;
+            /** @description Why, for people. */
+            reason?: string | null;
+        };
+        /** @description The agents have a session again. */
+        Released: {
+            /** @description The session. */
+            sessionId: components["schemas"]["SessionId"];
+            /** @description When this was answered. */
+            at: components["schemas"]["Timestamp"];
+        };
+        /** @description What a person has said, and where it stands. */
+        Reply: {
+            /** @description The turn that it ends. Where none waited it is one of its own, whose id is the message's. */
+            turnId: components["schemas"]["TurnId"];
+            /** @description As the transcript keeps it. */
+            message: components["schemas"]["Message"];
+            /**
+             * Format: int64
+             * @description The `seq` of its `message_completed`.
+             */
+            seq: number;
+            /** @description Whether it had been said before under the same key; then nothing was said now. */
+            repeated: boolean;
+        };
+        /** @description What a person says. */
+        ReplyRequest: {
+            /** @description What is said. */
+            content: components["schemas"]["MessageContent"];
+            clientMessageId?: components["schemas"]["ClientMessageId"] | null;
+            turnId?: components["schemas"]["TurnId"] | null;
+        };
         /** @description One step of a turn. */
         RetrievalLog: components["schemas"]["LogData"] & {
             /** @description Its id. */
@@ -1495,10 +2002,34 @@ export interface components {
             /** @description Whether there are more after the last of them. */
             hasMore: boolean;
         };
+        /**
+         * @description How an agent finds what it answers from, as files spell it.
+         * @enum {string}
+         */
+        StrategyName: "pure_rag" | "pure_cag" | "hybrid" | "direct";
         /** @description A message was taken in; its answer can be streamed. */
         StreamInitiated: {
             /** @description Names the stream; it is the turn's id. */
             stream_id: components["schemas"]["TurnId"];
+        };
+        /** @description Somebody has a session. */
+        Takeover: {
+            /** @description The session. */
+            sessionId: components["schemas"]["SessionId"];
+            /** @description Who has it. */
+            person: components["schemas"]["PersonInCharge"];
+        };
+        /** @description A person wants to have a session. */
+        TakeoverRequest: {
+            /**
+             * @description Who: shown to everybody who follows the session, and vouched for by nobody.
+             * @example Kim
+             */
+            name: string;
+            /** @description Why, for people. */
+            reason?: string | null;
+            /** @description Whether an answer that agents are at is withdrawn, and its message waits for the person; else it is let end. */
+            interrupt?: boolean | null;
         };
         /**
          * Format: date-time
@@ -1553,6 +2084,51 @@ export interface components {
             /** @description When the server started. */
             since: components["schemas"]["Timestamp"];
         };
+        /** @description What the agent answers as it is, and as the draft would have it. */
+        TrialAnswer: {
+            /** @description As it is. */
+            current: components["schemas"]["TrialBody"];
+            /** @description As the draft would have it; left out where there is none. */
+            draft?: components["schemas"]["TrialBody"];
+        };
+        /** @description One answer of a trial. */
+        TrialBody: {
+            /** @description The answer, as far as it came. */
+            answer: string;
+            /** @description How sure it is; left out where there is no whole answer. */
+            confidence?: components["schemas"]["Confidence"];
+            /** @description What each `[n]` in the answer stands for. */
+            citations: components["schemas"]["Citation"][];
+            /** @description What the agent did. Session and message are nobody's. */
+            logs: components["schemas"]["RetrievalLog"][];
+            /**
+             * Format: double
+             * @description How long it took, in milliseconds.
+             */
+            latencyMs: number;
+            /**
+             * Format: int64
+             * @description Tokens that providers have reported.
+             */
+            tokensUsed: number;
+            /**
+             * Format: double
+             * @description What they cost, in USD.
+             */
+            cost: number;
+            /** @description Why there is no whole answer, where there is none. */
+            error?: components["schemas"]["Failure"];
+        };
+        /** @description What to try. */
+        TrialRequest: {
+            /**
+             * @description What a user might say.
+             * @example How do I rotate an API key?
+             */
+            message: string;
+            /** @description Fields of a definition that are to stand in place of the agent's own; `null` takes one away. */
+            draft?: Record<string, never> | null;
+        };
         /** @description The turn was stopped; the receipt. */
         TurnCancelled: {
             /** @description The message that keeps the partial answer; left out where nothing was kept. */
@@ -1583,6 +2159,37 @@ export interface components {
          * @description Names a turn: one accepted user message and all that answers it.
          */
         TurnId: string;
+        /**
+         * @description How a turn ended.
+         * @enum {string}
+         */
+        TurnOutcome: "completed" | "failed" | "cancelled";
+        /**
+         * @description Where a turn that has not ended stands.
+         * @enum {string}
+         */
+        TurnPhase: "accepted" | "routing" | "running" | "awaiting_approval";
+        /** @description A question whose answer said that the knowledge base has none. */
+        UnansweredQuestion: {
+            /** @description Names it; the same as its turn. */
+            id: components["schemas"]["TurnId"];
+            /** @description What the user said. */
+            question: string;
+            /** @description The session. */
+            sessionId: components["schemas"]["SessionId"];
+            /** @description The turn. */
+            turnId: components["schemas"]["TurnId"];
+            /** @description Who had no answer. */
+            agent: components["schemas"]["AgentId"];
+            /** @description When it was asked. */
+            askedAt: components["schemas"]["Timestamp"];
+            /** @description How sure the answer was: below 0.5. */
+            confidence: components["schemas"]["Confidence"];
+            /** @description Whether something is still to be done about it. */
+            state: components["schemas"]["QuestionState"];
+            /** @description What somebody has noted. */
+            note?: string;
+        };
         /** @description What became of an upload. */
         UploadAnswer: {
             /** @description The ids of the documents, in the order of the files that were taken in. */
@@ -1748,6 +2355,246 @@ export interface operations {
             };
         };
     };
+    getAgentDefinition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent. */
+                agent_id: components["schemas"]["AgentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The definition. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DefinitionBody"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    tryAgent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The agent. */
+                agent_id: components["schemas"]["AgentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrialRequest"];
+            };
+        };
+        responses: {
+            /** @description The answers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialAnswer"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listAgentTurns: {
+        parameters: {
+            query?: {
+                /** @description Turns at most. */
+                limit?: number;
+                /** @description Only turns that were accepted before this one. */
+                before?: components["schemas"]["TurnId"];
+            };
+            header?: never;
+            path: {
+                /** @description The agent. */
+                agent_id: components["schemas"]["AgentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentTurns"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     chat: {
         parameters: {
             query?: never;
@@ -1773,6 +2620,19 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChatAnswer"];
+                };
+            };
+            /** @description The message waits for a person, who has not answered yet: the turn goes on. */
+            202: {
+                headers: {
+                    /** @description Where its answer is streamed. */
+                    location?: string;
+                    /** @description The turn. */
+                    "x-turn-id"?: components["schemas"]["TurnId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChatWaits"];
                 };
             };
             /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
@@ -2481,11 +3341,69 @@ export interface operations {
             };
         };
     };
+    listCollections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every collection. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Collections"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     listDocuments: {
         parameters: {
             query?: {
                 /** @description Only this collection. */
                 collection?: string;
+                /** @description Only documents at this path, such as a citation's `source`. */
+                path?: string;
                 /** @description Documents at most. */
                 limit?: number;
                 /** @description Only documents older than this one. */
@@ -2658,6 +3576,83 @@ export interface operations {
             };
         };
     };
+    getDocument: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The document. */
+                document_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DocumentText"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
     deleteDocument: {
         parameters: {
             query?: never;
@@ -2706,6 +3701,186 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listQuestions: {
+        parameters: {
+            query?: {
+                /** @description Only questions in this state. */
+                state?: components["schemas"]["QuestionState"];
+                /** @description Questions at most; 50 where it is left out. */
+                limit?: number;
+                /** @description Only questions that were asked before this one. */
+                before?: components["schemas"]["TurnId"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Questions"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    changeQuestion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The question. */
+                question_id: components["schemas"]["TurnId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuestionRequest"];
+            };
+        };
+        responses: {
+            /** @description The question. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnansweredQuestion"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2793,6 +3968,75 @@ export interface operations {
             };
             /** @description The body is not of a type that is taken. */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listLiveSessions: {
+        parameters: {
+            query?: {
+                /** @description Sessions at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The sessions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveSessions"];
+                    "text/event-stream": components["schemas"]["LiveStreamEvent"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3858,6 +5102,326 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    releaseSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReleaseRequest"];
+            };
+        };
+        responses: {
+            /** @description The agents have it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Released"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    replyAsPerson: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Names the message in its session: a repeat is not said twice. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplyRequest"];
+            };
+        };
+        responses: {
+            /** @description It is said. */
+            200: {
+                headers: {
+                    /** @description The turn that it ends. */
+                    "x-turn-id"?: components["schemas"]["TurnId"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reply"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what there is: another message under the same key, or a turn that has ended or was cancelled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    takeOverSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TakeoverRequest"];
+            };
+        };
+        responses: {
+            /** @description The person has it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Takeover"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what there is: another message under the same key, or a turn that has ended or was cancelled. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
