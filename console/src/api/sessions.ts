@@ -1,4 +1,4 @@
-import { infiniteQueryOptions } from '@tanstack/react-query'
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query'
 import * as z from 'zod/mini'
 import { request, requestNothing, send } from '@/api/http'
 import { ChatSession } from '@/api/schemas/domain'
@@ -29,6 +29,16 @@ export const sessionsQuery = (query: string) =>
     // Its activity as it was listed: the session may have moved up since.
     getNextPageParam: (last) => (last.hasMore ? last.sessions.at(-1) : undefined),
   })
+
+/** What the latest active sessions are about, by their id: their titles, or how they began. */
+export const sessionNamesQuery = queryOptions({
+  queryKey: [...SESSIONS_KEY, 'names'],
+  queryFn: async ({ signal }) => {
+    const { sessions } = await request('/api/sessions', Sessions, { signal, query: { limit: 200 } })
+    return new Map(sessions.map((one) => [one.id, one.title ?? one.preview]))
+  },
+  refetchInterval: 15_000,
+})
 
 const path = (sessionId: string) => `/api/session/${encodeURIComponent(sessionId)}`
 

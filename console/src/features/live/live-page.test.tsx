@@ -56,7 +56,11 @@ function show(state: Partial<LiveFeedState>, path = '/live') {
 beforeEach(() => {
   vi.spyOn(liveFeed, 'watch').mockReturnValue(() => undefined)
   const billing = { id: 'billing', name: 'Billing', status: 'idle', model: 'm', color: 'green', tokensUsed: 0, cost: 0 }
-  vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ agents: [billing], hasMore: false })))
+  const { session: named } = session('0199-cccc')
+  const sessions = [{ ...named, state: 'idle', title: 'Rotating a key' }]
+  vi.stubGlobal('fetch', (path: string) =>
+    Promise.resolve(Response.json(path.startsWith('/api/sessions') ? { sessions, hasMore: false } : { agents: [billing], hasMore: false })),
+  )
 })
 
 describe('the list of live sessions', () => {
@@ -64,9 +68,10 @@ describe('the list of live sessions', () => {
     show({ live: of(SESSIONS) })
     const rows = within(await screen.findByRole('list', { name: 'Live sessions' })).getAllByRole('listitem')
     await screen.findByText(/^Billing, answering/)
+    await screen.findByText('Rotating a key')
     expect(rows[0]?.textContent).toMatch(/^Running2 waitHow do I pay\?Billing, answeringasked 1 min \d+ s ago0199-aaaa2 clients4 messagesn1$/)
     expect(rows[1]?.textContent).toMatch(/^With a person1 waitsWhere is my refund\?Kim, for 2 min \d+ s/)
-    expect(rows[2]?.textContent).toMatch(/^IdleWaits for a messagelast active at/)
+    expect(rows[2]?.textContent).toMatch(/^IdleRotating a keylast active at/)
     const link = within(rows[0] ?? document.body).getByRole('link', { name: 'How do I pay?' })
     expect(link.getAttribute('href')).toBe('/live/0199-aaaa')
   })
@@ -79,8 +84,8 @@ describe('the list of live sessions', () => {
     ['pay', ['How do I pay?']],
     ['BILLING', ['How do I pay?']],
     ['kim refund', ['Where is my refund?']],
-    ['cccc', ['Waits for a message']],
-    ['0199', ['How do I pay?', 'Where is my refund?', 'Waits for a message']],
+    ['rotating', ['Rotating a key']],
+    ['0199', ['How do I pay?', 'Where is my refund?', 'Rotating a key']],
   ])('finds by %j', async (query, found) => {
     const router = show({ live: of(SESSIONS) })
     await userEvent.type(await screen.findByRole('searchbox'), query)

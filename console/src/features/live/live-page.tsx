@@ -5,6 +5,7 @@ import { useMemo } from 'react'
 import { useTranslations } from 'use-intl'
 import { liveFeed } from '@/api/live-feed'
 import { agentsQuery } from '@/api/server'
+import { sessionNamesQuery } from '@/api/sessions'
 import { LIVE_STATES, liveSearch, type LiveSearch } from '@/lib/live-search'
 import { Button } from '@/ui/button'
 import { Card } from '@/ui/card'
@@ -24,8 +25,9 @@ export function LivePage() {
   const search = liveSearch(useSearch({ strict: false }))
   const navigate = useNavigate()
   const { data: agents } = useQuery(agentsQuery)
+  const { data: names } = useQuery(sessionNamesQuery)
   const byId = useMemo(() => new Map(agents?.map((agent) => [agent.id, agent])), [agents])
-  const shown = live?.sessions.filter((one) => isMatch(one, search, (id) => byId.get(id)?.name ?? id))
+  const shown = live?.sessions.filter((one) => isMatch(one, search, (id) => byId.get(id)?.name ?? id, names?.get(one.session.id)))
   const isFiltered = search.q !== undefined || search.state !== undefined
   // Each letter is no place to go back to.
   const choose = (next: LiveSearch) => void navigate({ to: '/live', search: next, replace: true })
@@ -75,7 +77,12 @@ export function LivePage() {
         <Card>
           <ul aria-label={t('title')}>
             {shown.map((one) => (
-              <LiveRow key={one.session.id} live={one} agent={one.turn?.agent === undefined ? undefined : byId.get(one.turn.agent)} />
+              <LiveRow
+                key={one.session.id}
+                live={one}
+                agent={one.turn?.agent === undefined ? undefined : byId.get(one.turn.agent)}
+                name={names?.get(one.session.id)}
+              />
             ))}
           </ul>
         </Card>

@@ -12,7 +12,12 @@ import { waitingMessages } from './matching'
 import { StateBadge } from './state-badge'
 
 /** One session in progress: what is asked, who is at it, since when, and who looks on. */
-export function LiveRow({ live, agent }: { live: LiveSession; agent: Agent | undefined }) {
+export function LiveRow({ live, agent, name }: {
+  live: LiveSession
+  agent: Agent | undefined
+  /** What the session is about, where that is known. */
+  name: string | undefined
+}) {
   const t = useTranslations('live')
   const figures = useFigures()
   const { session, turn, person, node, clients } = live
@@ -33,7 +38,7 @@ export function LiveRow({ live, agent }: { live: LiveSession; agent: Agent | und
           // The whole row is the link; what it says is its name.
           className="block truncate font-medium after:absolute after:inset-0 hover:underline"
         >
-          <bdi>{turn?.question ?? t('noQuestion')}</bdi>
+          <bdi>{turn?.question ?? name ?? t('noQuestion')}</bdi>
         </Link>
         <p className="mt-0.5 flex flex-wrap items-center gap-x-3 gap-y-0.5 text-sm text-muted">
           {person && (

@@ -2,11 +2,17 @@ import type { LiveSession } from '@/api/live'
 import type { LiveSearch } from '@/lib/live-search'
 
 /** Whether a session is among those that somebody looks for: by what is asked, who is at it, or where it is. */
-export function isMatch(live: LiveSession, { q = '', state }: LiveSearch, agentName: (id: string) => string): boolean {
+export function isMatch(
+  live: LiveSession,
+  { q = '', state }: LiveSearch,
+  agentName: (id: string) => string,
+  name?: string,
+): boolean {
   if (state !== undefined && live.state !== state) return false
   const agent = live.turn?.agent
   const texts = [
     live.session.id,
+    name,
     live.session.userId,
     live.turn?.question,
     agent,
