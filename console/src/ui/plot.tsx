@@ -110,7 +110,7 @@ function PlotTable({ title, times, series, format, formatTime }: Pick<PlotProps,
   return (
     // A region that scrolls takes the focus, so that the arrow keys scroll it.
     // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-    <div tabIndex={0} role="group" aria-label={t('table', { title })} className="overflow-auto" style={{ maxHeight: 2 * HEIGHT_PX }}>
+    <div tabIndex={0} role="group" aria-label={t('table', { title })} className="overflow-auto" style={{ maxHeight: HEIGHT_PX }}>
       <Table caption={t('table', { title })} className="overflow-visible">
         <thead>
           <tr>
