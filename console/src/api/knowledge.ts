@@ -24,15 +24,38 @@ export const collectionsQuery = queryOptions({
 
 const Documents = z.object({ documents: z.array(DocumentInfo), hasMore: z.boolean() })
 
-/** Pages from the newest document back; each page has its newest last, as the server says it. */
-export const documentsQuery = (filter: { collection?: string | undefined; query?: string | undefined }) =>
+export type DocumentFilter = { collection?: string | undefined; query?: string | undefined }
+type DocumentPage = { documents: DocumentInfo[]; before: string | undefined }
+
+const READ_AT_ONCE = 200
+/** So many are looked through before somebody is asked whether to go on. */
+const READ_MAX = 5_000
+
+/** Pages from the newest document back. */
+export const documentsQuery = (filter: DocumentFilter) =>
   infiniteQueryOptions({
     queryKey: [...KNOWLEDGE_KEY, 'documents', filter],
-    queryFn: ({ signal, pageParam }) =>
-      request('/api/knowledge/documents', Documents, { signal, query: { ...filter, limit: PAGE, before: pageParam } }),
+    queryFn: ({ signal, pageParam }) => documentPage(filter, pageParam, signal),
     initialPageParam: undefined as string | undefined,
-    getNextPageParam: (last) => (last.hasMore ? last.documents[0]?.id : undefined),
+    getNextPageParam: (last) => last.before,
   })
+
+/** The newest documents before `before`, newest first. The server knows no search by title, so what is looked for is looked for here. */
+async function documentPage({ collection, query }: DocumentFilter, before: string | undefined, signal: AbortSignal): Promise<DocumentPage> {
+  const wanted = query?.toLowerCase()
+  const isWanted = ({ title, path }: DocumentInfo) =>
+    wanted === undefined || title.toLowerCase().includes(wanted) || path.toLowerCase().includes(wanted)
+  const limit = wanted === undefined ? PAGE : READ_AT_ONCE
+  const documents: DocumentInfo[] = []
+  let cursor = before
+  for (let read = 0; read < READ_MAX; read += limit) {
+    const page = await request('/api/knowledge/documents', Documents, { signal, query: { collection, limit, before: cursor } })
+    documents.push(...page.documents.filter(isWanted).reverse())
+    cursor = page.hasMore ? page.documents[0]?.id : undefined
+    if (cursor === undefined || documents.length >= PAGE || wanted === undefined) break
+  }
+  return { documents, before: cursor }
+}
 
 const documentPath = (id: string) => `/api/knowledge/documents/${encodeURIComponent(id)}`
 

@@ -26,8 +26,7 @@ export function KnowledgePage() {
   const documents = useInfiniteQuery(documentsQuery({ collection, query }))
   const [upload, setUpload] = useState<{ dropped: ChosenFile[] }>()
   const drop = useDrop((dropped) => setUpload({ dropped }))
-  // Newest first, as the pages come: each page of the server has its newest last.
-  const rows = documents.data?.pages.flatMap((page) => [...page.documents].reverse()) ?? []
+  const rows = documents.data?.pages.flatMap((page) => page.documents) ?? []
   const isFiltered = collection !== undefined || query !== undefined
   const openUpload = () => setUpload({ dropped: [] })
 

@@ -1,4 +1,5 @@
 import { Link } from '@tanstack/react-router'
+import { useEffect, useRef } from 'react'
 import { useTranslations } from 'use-intl'
 import type { DocumentPart, WholeDocument } from '@/api/schemas/knowledge'
 import { classNames } from '@/lib/class-names'
@@ -7,12 +8,20 @@ import { passageKey } from '@/lib/passage'
 /** The passages that search finds, in order; each is a link to its place. */
 export function PassageList({ document, chosen }: { document: WholeDocument; chosen: DocumentPart | undefined }) {
   const t = useTranslations('knowledge.document')
+  const list = useRef<HTMLElement>(null)
+  const chosenId = chosen?.id
+  useEffect(() => {
+    const link = list.current?.querySelector<HTMLElement>('[data-chosen]')
+    // By hand, since scrolling it into view would move the page too.
+    if (list.current && link) list.current.scrollTop = link.offsetTop - list.current.clientHeight / 2
+  }, [chosenId])
   return (
     <nav
+      ref={list}
       aria-label={t('passages', { count: document.chunks.length })}
-      className="max-h-56 overflow-auto rounded-card border border-line bg-surface shadow-card lg:sticky lg:top-0 lg:max-h-[calc(100dvh-8rem)]"
+      className="relative max-h-56 overflow-auto rounded-card border border-line bg-surface shadow-card lg:sticky lg:top-0 lg:max-h-[calc(100dvh-8rem)]"
     >
-      <h2 className="sticky top-0 border-b border-line bg-surface px-4 py-2.5 text-sm font-semibold">
+      <h2 className="sticky top-0 z-10 rounded-t-card border-b border-line bg-surface px-4 py-2.5 text-sm font-semibold">
         {t('passages', { count: document.chunks.length })}
       </h2>
       <ol className="p-1.5">
@@ -25,7 +34,7 @@ export function PassageList({ document, chosen }: { document: WholeDocument; cho
                 params={{ documentId: document.id }}
                 search={{ passage: passageKey(part.content) }}
                 replace
-                aria-current={isChosen ? 'location' : undefined}
+                data-chosen={isChosen ? '' : undefined}
                 className={classNames(
                   'flex gap-2 rounded-control px-2 py-1.5 text-sm -outline-offset-2',
                   isChosen ? 'bg-accent-soft text-accent-text' : 'text-muted hover:bg-hover hover:text-text',
