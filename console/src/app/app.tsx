@@ -5,7 +5,6 @@ import { Language } from '@/app/language'
 import { createConsoleRouter } from '@/app/router'
 import { createQueryClient } from '@/api/query-client'
 import { access } from '@/api/token'
-import { TooltipProvider } from '@/ui/tooltip'
 
 const queryClient = createQueryClient()
 const router = createConsoleRouter(queryClient)
@@ -22,9 +21,7 @@ export function App() {
   return (
     <QueryClientProvider client={queryClient}>
       <Language>
-        <TooltipProvider delayDuration={400}>
-          <RouterProvider router={router} />
-        </TooltipProvider>
+        <RouterProvider router={router} />
       </Language>
     </QueryClientProvider>
   )

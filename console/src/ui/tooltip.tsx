@@ -1,11 +1,12 @@
 import { Tooltip as Radix } from 'radix-ui'
 import type { ReactElement, ReactNode } from 'react'
 
-export const TooltipProvider = Radix.Provider
+const DELAY_MS = 400
 
 /** More about a control; never the only place where something is said. */
 export function Tooltip({ text, children }: { text: ReactNode; children: ReactElement }) {
   return (
+    <Radix.Provider delayDuration={DELAY_MS}>
     <Radix.Root>
       <Radix.Trigger asChild>{children}</Radix.Trigger>
       <Radix.Portal>
@@ -18,5 +19,6 @@ export function Tooltip({ text, children }: { text: ReactNode; children: ReactEl
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>
+    </Radix.Provider>
   )
 }

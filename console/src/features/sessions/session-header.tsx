@@ -1,19 +1,9 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { Download, Ellipsis, Pencil, Trash2 } from 'lucide-react'
-import { useState, type ReactNode } from 'react'
+import { lazy, Suspense, type ReactNode } from 'react'
 import { useTranslations } from 'use-intl'
 import type { ChatSession } from '@/api/generated/wire'
-import { deleteSession, exportSession, renameSession, SESSIONS_KEY } from '@/api/sessions'
-import { saveFile } from '@/lib/save-file'
-import { Button, IconButton } from '@/ui/button'
-import { ConfirmDialog } from '@/ui/confirm-dialog'
-import { Dialog } from '@/ui/dialog'
-import { Field, Input } from '@/ui/field'
 import { useFigures } from '@/ui/figures'
-import { Menu, MenuItem, MenuSeparator } from '@/ui/menu'
-import { toast } from '@/ui/toast'
 
-const TITLE_MAX = 120
+const SessionMenu = lazy(() => import('./session-menu').then((module) => ({ default: module.SessionMenu })))
 
 /** A session's name and totals, and what can be done with it as a whole. */
 export function SessionHeader({ sessionId, title, session, onDeleted, children }: {
@@ -27,33 +17,8 @@ export function SessionHeader({ sessionId, title, session, onDeleted, children }
 }) {
   const t = useTranslations('sessions')
   const figures = useFigures()
-  const [dialog, setDialog] = useState<'rename' | 'delete'>()
-  const queryClient = useQueryClient()
-  const changed = () => queryClient.invalidateQueries({ queryKey: SESSIONS_KEY })
-  const failed = (error: Error) => toast(error.message, { tone: 'danger' })
-  const rename = useMutation({
-    mutationFn: ({ id, next }: { id: string; next: string | null }) => renameSession(id, next),
-    onSuccess: changed,
-    onError: failed,
-  })
-  const erase = useMutation({
-    mutationFn: deleteSession,
-    onSuccess: async () => {
-      setDialog(undefined)
-      onDeleted()
-      toast(t('deleted'))
-      await changed()
-    },
-    onError: failed,
-  })
-  const save = useMutation({
-    mutationFn: ({ id, format }: { id: string; format: 'markdown' | 'json' }) => exportSession(id, format),
-    onSuccess: ({ name, content }) => saveFile(name, content),
-    onError: failed,
-  })
   return (
     <header className="flex min-h-12 shrink-0 items-center gap-1 border-b border-line bg-surface px-2">
-      {/* What the page says first. */}
       <div className="min-w-0 grow px-1.5">
         <h1 className="truncate text-base font-semibold">
           <bdi>{title ?? t('newChat')}</bdi>
@@ -70,73 +35,10 @@ export function SessionHeader({ sessionId, title, session, onDeleted, children }
       </div>
       {children}
       {sessionId !== undefined && session && (
-        <Menu
-          trigger={
-            <IconButton label={t('actions')}>
-              <Ellipsis aria-hidden size={18} />
-            </IconButton>
-          }
-        >
-          <MenuItem icon={<Pencil aria-hidden size={15} />} onSelect={() => setDialog('rename')}>
-            {t('rename')}
-          </MenuItem>
-          <MenuItem icon={<Download aria-hidden size={15} />} onSelect={() => save.mutate({ id: sessionId, format: 'markdown' })}>
-            {t('exportMarkdown')}
-          </MenuItem>
-          <MenuItem icon={<Download aria-hidden size={15} />} onSelect={() => save.mutate({ id: sessionId, format: 'json' })}>
-            {t('exportJson')}
-          </MenuItem>
-          <MenuSeparator />
-          <MenuItem icon={<Trash2 aria-hidden size={15} />} isDangerous onSelect={() => setDialog('delete')}>
-            {t('delete')}
-          </MenuItem>
-        </Menu>
-      )}
-      {sessionId !== undefined && dialog === 'rename' && (
-        <RenameDialog
-          initial={title ?? ''}
-          onClose={() => setDialog(undefined)}
-          onSave={(next) => {
-            rename.mutate({ id: sessionId, next: next === '' ? null : next })
-            setDialog(undefined)
-          }}
-        />
-      )}
-      {sessionId !== undefined && (
-        <ConfirmDialog
-          isOpen={dialog === 'delete'}
-          onClose={() => setDialog(undefined)}
-          onConfirm={() => erase.mutate(sessionId)}
-          isBusy={erase.isPending}
-          title={t('deleteTitle')}
-          description={t('deleteHint')}
-          confirmLabel={t('delete')}
-        />
+        <Suspense fallback={<span className="size-control" />}>
+          <SessionMenu sessionId={sessionId} title={title} onDeleted={onDeleted} />
+        </Suspense>
       )}
     </header>
-  )
-}
-
-function RenameDialog({ initial, onClose, onSave }: { initial: string; onClose: () => void; onSave: (title: string) => void }) {
-  const t = useTranslations('sessions')
-  const tCommon = useTranslations('common')
-  const [text, setText] = useState(initial)
-  return (
-    <Dialog isOpen onClose={onClose} title={t('rename')}>
-      <form
-        className="flex flex-col gap-3"
-        onSubmit={(event) => {
-          event.preventDefault()
-          onSave(text.trim())
-        }}
-      >
-        <Field label={t('titleLabel')} hint={t('titleHint')}>
-          {(control) => <Input {...control} value={text} maxLength={TITLE_MAX} onChange={(event) => setText(event.target.value)} />}
-        </Field>
-        <Button type="submit" tone="primary" className="self-end">
-          {tCommon('save')}
-        </Button>
-      </form>
-    </Dialog>
   )
 }
