@@ -199,17 +199,14 @@ pub(crate) fn key_of(
     request: &HttpRequest,
     named: Option<ClientMessageId>,
 ) -> Option<ClientMessageId> {
+    if named.is_some() {
+        return named;
+    }
     let Some(key) = request.headers().get(IDEMPOTENCY_KEY) else {
-        return Some(named.unwrap_or_else(ClientMessageId::new));
+        return Some(ClientMessageId::new());
     };
     let key = key.to_str().map_err(|_| InvalidValue::new("must be a UUID"));
-    let key = key.and_then(str::parse::<ClientMessageId>);
-    let is_same = |key: &ClientMessageId| named.is_none_or(|named| named == *key);
-    let differs = || InvalidValue::new("must be the same as clientMessageId");
-    fields.keep(
-        IDEMPOTENCY_KEY,
-        key.and_then(|key| is_same(&key).then_some(key).ok_or_else(differs)),
-    )
+    fields.keep(IDEMPOTENCY_KEY, key.and_then(str::parse::<ClientMessageId>))
 }
 
 /// What a user says.

@@ -43,7 +43,12 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(crate) struct TakeoverRequest {
     /// Who: shown to everybody who follows the session, and vouched for by nobody.
-    #[schema(min_length = 1, max_length = 80, pattern = r"\S", example = "Kim")]
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = r"[^\s\x00-\x1f\x7f-\x9f]",
+        example = "Kim"
+    )]
     name: String,
     /// Why, for people.
     #[schema(max_length = 1000)]
@@ -69,7 +74,7 @@ pub(crate) struct Takeover {
 pub(crate) struct ReplyRequest {
     /// What is said.
     content: MessageContent,
-    /// The idempotency key; `Idempotency-Key` says the same.
+    /// The idempotency key; `Idempotency-Key` says the same, and counts for less.
     client_message_id: Option<ClientMessageId>,
     /// The turn that it answers; without it the oldest that waits, if one does.
     turn_id: Option<TurnId>,
@@ -94,7 +99,7 @@ pub(crate) struct Reply {
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(crate) struct ReleaseRequest {
     /// Who gives it back; the person who has it where it is left out.
-    #[schema(min_length = 1, max_length = 80, pattern = r"\S")]
+    #[schema(min_length = 1, max_length = 80, pattern = r"[^\s\x00-\x1f\x7f-\x9f]")]
     name: Option<String>,
     /// Why, for people.
     #[schema(max_length = 1000)]
@@ -130,8 +135,8 @@ pub(crate) async fn take_over(
 ) -> Result<HttpResponse, ApiError> {
     let session_id: SessionId = path_id("session_id", &path)?;
     let mut fields = body::json(&request, payload).await?;
-    let name = fields.required("name", words(NAME_CHARACTERS_MAX));
-    let reason = fields.optional("reason", words(REASON_CHARACTERS_MAX));
+    let name = fields.required("name", name);
+    let reason = fields.optional("reason", line(REASON_CHARACTERS_MAX)).flatten();
     let interrupt = fields.optional("interrupt", flag).unwrap_or_default();
     let name = fields.finish(name)?;
     let taken = site.gateway.take_over(session_id, &name, reason.as_deref(), interrupt);
@@ -203,8 +208,8 @@ pub(crate) async fn release(
 ) -> Result<HttpResponse, ApiError> {
     let session_id: SessionId = path_id("session_id", &path)?;
     let mut fields = body::json(&request, payload).await?;
-    let name = fields.optional("name", words(NAME_CHARACTERS_MAX));
-    let reason = fields.optional("reason", words(REASON_CHARACTERS_MAX));
+    let name = fields.optional("name", name);
+    let reason = fields.optional("reason", line(REASON_CHARACTERS_MAX)).flatten();
     fields.finish(Some(()))?;
     let released = site.gateway.release(session_id, name.as_deref(), reason.as_deref());
     if !released.await? {
@@ -214,17 +219,25 @@ pub(crate) async fn release(
     Ok(HttpResponse::Ok().json(Released { session_id, at }))
 }
 
-/// A text for people of so many characters at most, without the white space around it. No control characters: it stands in one line.
-fn words(characters_max: usize) -> impl FnOnce(Value) -> Result<String, InvalidValue> {
+/// A text for people of so many characters at most, as one line; none where nothing of it can be seen.
+fn line(characters_max: usize) -> impl FnOnce(Value) -> Result<Option<String>, InvalidValue> {
     move |value| {
-        let words = text(value)?.trim().to_owned();
-        let characters = words.chars().count();
-        if characters == 0 || characters > characters_max || words.chars().any(char::is_control) {
-            let bounds = format!("must be 1 to {characters_max} characters, and no control characters");
-            return Err(InvalidValue::new(bounds));
+        let text = text(value)?;
+        if text.chars().count() > characters_max {
+            return Err(InvalidValue::new(format!(
+                "must be at most {characters_max} characters long"
+            )));
         }
-        Ok(words)
+        let shown: String = text.chars().filter(|c| c.is_whitespace() || !c.is_control()).collect();
+        let line = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        Ok((!line.is_empty()).then_some(line))
     }
+}
+
+/// Who it is.
+fn name(value: Value) -> Result<String, InvalidValue> {
+    line(NAME_CHARACTERS_MAX)(value)?
+        .ok_or_else(|| InvalidValue::new("must hold at least one character that can be seen"))
 }
 
 #[cfg(test)]
@@ -235,18 +248,20 @@ mod tests {
 
     #[test]
     fn words_are_one_short_line() {
-        let read = |value: Value| words(5)(value);
-        assert_eq!(read(json!(" Kim ")).unwrap(), "Kim");
-        assert_eq!(read(json!("ééééé")).unwrap(), "ééééé");
-        for bad in [
-            json!(""),
-            json!("  "),
-            json!("abcdef"),
-            json!("a\nb"),
-            json!(7),
-            json!(null),
+        let read = |value: Value| line(5)(value);
+        for (given, shown) in [
+            (" Kim ", Some("Kim")),
+            ("ééééé", Some("ééééé")),
+            ("a\nb", Some("a b")),
+            ("a\u{1b}b", Some("ab")),
+            ("", None),
+            (" \u{85} ", None),
         ] {
+            assert_eq!(read(json!(given)).unwrap().as_deref(), shown, "{given:?}");
+        }
+        for bad in [json!("abcdef"), json!(7), json!(null)] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
+        assert!(name(json!("\u{0}")).is_err());
     }
 }
