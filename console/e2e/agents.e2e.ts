@@ -95,5 +95,5 @@ describe('the agents', () => {
       expect(problems).toEqual([])
       await context.close()
     }
-  })
+  }, 240_000)
 })

@@ -96,6 +96,7 @@ describe('the knowledge base', () => {
     await page.keyboard.press('Enter')
     for (const ranker of ['Words', 'Vector', 'Fused']) {
       const column = page.getByRole('region', { name: ranker })
+      await column.getByRole('button').nth(9).waitFor()
       expect(await column.getByRole('button').count()).toBe(10)
     }
     const second = page.getByRole('region', { name: 'Vector' }).getByRole('button').nth(1)
@@ -170,5 +171,5 @@ describe('the knowledge base', () => {
       expect(problems).toEqual([])
       await context.close()
     }
-  })
+  }, 240_000)
 })
