@@ -126,7 +126,7 @@ describe('the knowledge base', () => {
   })
 
   it('keeps what nobody could answer as a list of what is to be written', async () => {
-    const question = 'Which zebra composed the quarterly trombone sonata?'
+    const question = 'Which API endpoint returns the trombone score of my zebra?'
     const body = JSON.stringify({ message: question, session_id: crypto.randomUUID() })
     const headers = { 'content-type': 'application/json' }
     await fetch(`${server.apiUrl}/api/chat`, { method: 'POST', headers, body })
