@@ -26,7 +26,7 @@ function serve(count: number) {
 }
 
 const titles = async (query: string | undefined, pages: number) => {
-  const data = await new QueryClient().fetchInfiniteQuery({ ...documentsQuery({ query }), pages })
+  const data = await new QueryClient().infiniteQuery({ ...documentsQuery({ query }), pages })
   return data.pages.flatMap((page) => page.documents.map(({ title }) => title))
 }
 
