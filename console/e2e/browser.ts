@@ -35,7 +35,7 @@ export async function open(
   const { allow, ...contextOptions } = options
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB', ...contextOptions })
   const page = await context.newPage()
-  page.setDefaultTimeout(15_000)
+  page.setDefaultTimeout(30_000)
   const shots = process.env['E2E_SHOTS']
   if (shots !== undefined) {
     onTestFailed(async () => {

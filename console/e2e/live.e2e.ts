@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { documentPicture, expectAccessible, launchBrowser, open } from './browser'
 import { Server } from './server'
 
@@ -34,11 +34,18 @@ async function takeOver(page: Page, name: string, reason?: string): Promise<void
   await dialog.getByRole('button', { name: 'Take over' }).click()
 }
 
-describe('live sessions', () => {
+/** Each has two or three browsers' pages at once, and one of them a server that starts twice. */
+const PATIENCE = { timeout: 180_000 }
+
+describe('live sessions', PATIENCE, () => {
   let server: Server
   let browser: Browser
   beforeAll(async () => {
     ;[server, browser] = await Promise.all([Server.start(), launchBrowser()])
+  })
+  // A page that is left open is a client of its session, and somebody who is listed.
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close()
   })
   afterAll(async () => {
     await browser.close()
@@ -83,7 +90,6 @@ describe('live sessions', () => {
     await page.keyboard.press('Escape')
     for (const name of [/Edit/, /Ask again/, /Ask anew/, /Stop/]) expect(await page.getByRole('button', { name }).count()).toBe(0)
     expect(sent.filter((frame) => frame.includes('send_message'))).toEqual([])
-    await visitor.page.context().close()
     expect(problems).toEqual([])
   })
 
@@ -117,7 +123,6 @@ describe('live sessions', () => {
     await visitor.page.getByText('Kim has handed the session back to the agents').waitFor()
     // The agents answer what the person left.
     await expect.poll(() => visitor.page.getByRole('article', { name: /^Answer of (?!A person)/ }).count(), { timeout: 30_000 }).toBe(2)
-    await visitor.page.context().close()
     expect(problems).toEqual([])
   })
 
@@ -146,7 +151,6 @@ describe('live sessions', () => {
     expect(await kim.page.getByRole('textbox', { name: 'Your answer' }).inputValue()).toBe('I was about to')
     expect(kim.problems).toEqual([])
     expect(alex.problems).toEqual([])
-    for (const one of [visitor.page.context(), kim.context, alex.context]) await one.close()
   })
 
   it('keeps who has a session through a crash of the server', async () => {
@@ -160,7 +164,6 @@ describe('live sessions', () => {
     await page.getByRole('textbox', { name: 'Your answer' }).fill('I am.')
     await page.getByRole('button', { name: 'Send' }).click()
     await visitor.page.getByRole('article', { name: 'Answer of A person' }).getByText('I am.').waitFor({ timeout: 60_000 })
-    for (const one of [visitor.page.context(), page.context()]) await one.close()
   })
 
   it('says so where there is no such session, and begins none', async () => {
@@ -186,7 +189,6 @@ describe('live sessions', () => {
     await page.getByRole('listitem').filter({ hasText: 'Kim, for' }).first().waitFor()
     await expectAccessible(page)
     if (colorScheme === 'light') await documentPicture(page, 'console-live')
-    await visitor.page.context().close()
     expect(problems).toEqual([])
   })
 
@@ -204,7 +206,6 @@ describe('live sessions', () => {
     await page.getByRole('tab', { name: 'Unterhaltung' }).click()
     await page.getByRole('form', { name: 'Antworten als Kim' }).waitFor()
     expect(await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)).toBe(false)
-    await visitor.page.context().close()
     expect(problems).toEqual([])
   })
 })

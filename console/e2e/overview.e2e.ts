@@ -1,5 +1,5 @@
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { documentPicture, expectAccessible, launchBrowser, open } from './browser'
 import { Server } from './server'
 
@@ -20,7 +20,7 @@ async function ask(server: Server, questions: string[]): Promise<number> {
 const figure = (page: Page, name: string) =>
   page.getByRole('region', { name: 'The last minute' }).locator('dl > div').filter({ has: page.getByText(name, { exact: true }) })
 
-describe('the overview', () => {
+describe('the overview', { timeout: 120_000 }, () => {
   let server: Server
   let browser: Browser
   beforeAll(async () => {
@@ -29,6 +29,9 @@ describe('the overview', () => {
       launchBrowser(),
     ])
     expect(await ask(server, ['How do I pay?', 'What is an API key?', 'How do I pay?'])).toBe(3)
+  })
+  afterEach(async () => {
+    for (const context of browser.contexts()) await context.close()
   })
   afterAll(async () => {
     await browser.close()
@@ -46,7 +49,6 @@ describe('the overview', () => {
     await page.getByRole('row', { name: /Policy/ }).getByText('no data').first().waitFor()
     const turns = page.getByRole('row', { name: /Billing/ }).getByRole('cell').nth(2)
     expect(Number(await turns.textContent())).toBeGreaterThan(0)
-    await page.context().close()
     expect(problems).toEqual([])
   })
 
@@ -57,7 +59,6 @@ describe('the overview', () => {
     const before = Number(await total.textContent())
     expect(await ask(server, ['Where is the status page?'])).toBe(1)
     await expect.poll(async () => Number(await total.textContent()), { timeout: 20_000 }).toBe(before + 1)
-    await page.context().close()
   })
 
   it('asks nothing while nobody can see it', async () => {
@@ -78,7 +79,6 @@ describe('the overview', () => {
       document.dispatchEvent(new Event('visibilitychange'))
     })
     await expect.poll(() => asked, { timeout: 10_000 }).toBeGreaterThan(0)
-    await page.context().close()
   })
 
   it('reads plots by keyboard, draws them anew in another theme, and says them as tables', async () => {
@@ -105,7 +105,6 @@ describe('the overview', () => {
     const rows = card.getByRole('table').getByRole('row')
     expect(await rows.count()).toBeGreaterThan(1)
     await rows.last().getByText(time).waitFor()
-    await page.context().close()
     expect(problems).toEqual([])
   })
 
@@ -117,7 +116,6 @@ describe('the overview', () => {
     expect(await page.getByRole('link', { name: '6 h' }).getAttribute('aria-current')).toBe('page')
     const link = page.getByRole('link', { name: 'Open in Grafana', exact: true })
     expect(await link.getAttribute('href')).toBe('http://grafana.example:3001/d/orchestratai-overview?from=now-6h&to=now')
-    await page.context().close()
     expect(problems).toEqual([])
   })
 
@@ -129,7 +127,6 @@ describe('the overview', () => {
     if (colorScheme === 'light') await documentPicture(page, 'console-overview')
     await page.getByRole('button', { name: /show as a table/ }).first().click()
     await expectAccessible(page)
-    await page.context().close()
     expect(problems).toEqual([])
   })
 
@@ -146,7 +143,6 @@ describe('the overview', () => {
     await page.getByText(/^These figures are of \d\d:\d\d:\d\d/).waitFor({ timeout: 30_000 })
     await server.restart()
     await page.getByText(/^These figures are of/).waitFor({ state: 'hidden', timeout: 30_000 })
-    await page.context().close()
     expect(problems).toEqual([])
   })
 })
