@@ -89,7 +89,11 @@ function MarkdownInView({ text }: { text: string }) {
     observer.observe(ref.current)
     return () => observer.disconnect()
   }, [isNear])
-  return <div ref={ref}>{isNear ? <Markdown text={text} /> : <PlainText text={text} />}</div>
+  const plain = <PlainText text={text} />
+  return (
+    // A boundary of its own: the rest of the document must not give way while the code loads.
+    <div ref={ref}>{isNear ? <Suspense fallback={plain}><Markdown text={text} /></Suspense> : plain}</div>
+  )
 }
 
 function PlainText({ text, isMono = false }: { text: string; isMono?: boolean }) {
