@@ -32,7 +32,7 @@ export class ChatPage {
         document.querySelector(`article[aria-posinset="${rows}"][aria-setsize="${rows}"][aria-busy="false"]`) !== null &&
         document.querySelector('article[aria-busy="true"]') === null &&
         // The renderer of markdown is loaded with the first answer.
-        document.querySelector('.markdown-block > p.whitespace-pre-wrap') === null,
+        document.querySelector('.markdown-block > [data-pending]') === null,
       2 * count,
       { timeout: 45_000 },
     )

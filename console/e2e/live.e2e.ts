@@ -84,7 +84,7 @@ describe('live sessions', PATIENCE, () => {
     await page.getByRole('article', { name: 'Message of the user' }).getByText('How do I rotate it?').waitFor()
     await page.getByRole('article', { name: /^Answer of/ }).nth(1).waitFor()
     const trace = page.getByRole('complementary', { name: 'Trace' })
-    await trace.getByRole('heading', { name: 'How do I rotate it?' }).waitFor()
+    await trace.getByText('How do I rotate it?').first().waitFor()
     await trace.getByRole('button', { name: /turn/i }).last().click()
     await page.getByRole('dialog').getByRole('tab', { name: 'Waterfall' }).click()
     await page.keyboard.press('Escape')

@@ -80,7 +80,7 @@ export function Conversation({ state, onLoadOlder }: { state: SessionState; onLo
         aria-live="off"
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
-        className="h-full overflow-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
+        className="h-full overflow-auto overscroll-y-contain -outline-offset-2 [overflow-anchor:none]"
       >
         {history.kind === 'loading' && rows.length === 0 && <Loading />}
         <div className="relative mx-auto w-full max-w-reading" style={{ height: total }}>

@@ -92,7 +92,7 @@ export function LogPanel({ turns: given, agents, hasOlder, onLoadOlder, onOpen, 
         aria-label={t('steps')}
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
-        className="min-h-0 grow overflow-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
+        className="min-h-0 grow overflow-auto overscroll-y-contain -outline-offset-2 [overflow-anchor:none]"
       >
         <div className="relative" style={{ height: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map((item) => {

@@ -46,4 +46,13 @@ describe('signs that reorder text', () => {
     expect(withoutOverrides('a\u202Eb\u202Cc')).toBe('ab\u202Cc')
     expect(withVisibleControls('if (x\u2066) {\u202E}')).toBe('if (x⟨U+2066⟩) {⟨U+202E⟩}')
   })
+
+  it('does not have parsed what is nested beyond all reason', () => {
+    for (const deep of ['>'.repeat(5_000) + ' deep', '- '.repeat(3_000) + 'list', '1. '.repeat(100) + 'list']) {
+      expect(splitBlocks(`Before.\n\n${deep}`).map(({ kind }) => kind)).toEqual(['markdown', 'plain'])
+    }
+    for (const usual of ['-'.repeat(80), '> > quoted twice', '- one\n  - two\n    - three', '*'.repeat(80)]) {
+      expect(splitBlocks(usual).map(({ kind }) => kind)).toEqual(['markdown'])
+    }
+  })
 })

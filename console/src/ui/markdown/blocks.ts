@@ -47,7 +47,11 @@ export function splitBlocks(markdown: string): Block[] {
   return blocks
 }
 
+/** Quotes and lists that are nested deeper are laid out by a recursion that a browser's stack may not bear. */
+const TOO_DEEP = /^[ \t]*(?:>[ \t]?|[-*+][ \t]+|\d{1,9}[.)][ \t]+){40}/m
+
 function bounded(text: string): Block[] {
+  if (text.length <= BLOCK_MAX && TOO_DEEP.test(text)) return [{ text, kind: 'plain' }]
   if (text.length <= BLOCK_MAX) return [{ text, kind: 'markdown' }]
   const pieces: Block[] = []
   for (let at = 0; at < text.length; ) {

@@ -43,12 +43,12 @@ const components = (isOpen: boolean): Components => ({
     const index = Number((node as HastNode | undefined)?.properties?.['dataCitation'] ?? Number.NaN)
     return Number.isInteger(index) ? <Citation index={index} /> : <span>{children}</span>
   },
-  // A heading of an answer stands below those of the page.
-  h1: ({ children }) => <h3>{children}</h3>,
-  h2: ({ children }) => <h4>{children}</h4>,
-  h3: ({ children }) => <h5>{children}</h5>,
-  h4: ({ children }) => <h6>{children}</h6>,
-  h5: ({ children }) => <h6>{children}</h6>,
+  // Headings of an answer, or of a passage, stand below those of the page, whichever level they begin with.
+  h1: ({ children }) => <h3 data-level={1}>{children}</h3>,
+  h2: ({ children }) => <h3>{children}</h3>,
+  h4: ({ children }) => <h3>{children}</h3>,
+  h5: ({ children }) => <h3>{children}</h3>,
+  h6: ({ children }) => <h3>{children}</h3>,
 })
 const OPEN = components(true)
 const CLOSED = components(false)

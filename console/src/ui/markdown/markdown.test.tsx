@@ -14,7 +14,7 @@ async function show(text: string, onOpen?: (index: number) => void) {
   )
   // The renderer is loaded with the first answer.
   await import('./markdown-block')
-  await vi.waitFor(() => expect(view.container.querySelector('.markdown-block:first-child > .whitespace-pre-wrap')).toBeNull(), PATIENCE)
+  await vi.waitFor(() => expect(view.container.querySelector('.markdown-block > [data-pending]')).toBeNull(), PATIENCE)
   return view
 }
 

@@ -54,7 +54,13 @@ const MemoBlock = memo(function BlockOf({ text, kind, isOpen }: Block & { isOpen
         plain
       ) : (
         <Fallback to={plain}>
-          <Suspense fallback={plain}>
+          <Suspense
+            fallback={
+              <p data-pending className="whitespace-pre-wrap">
+                {text}
+              </p>
+            }
+          >
             <MarkdownBlock text={text} isOpen={isOpen} />
           </Suspense>
         </Fallback>
