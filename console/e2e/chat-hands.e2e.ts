@@ -33,7 +33,14 @@ describe('the chat in other hands', () => {
     await expectAccessible(page)
     // A finger drags the page from the log back to the conversation.
     const session = await page.context().newCDPSession(page)
-    await session.send('Input.synthesizeScrollGesture', { x: 200, y: 500, xDistance: 330, gestureSourceType: 'touch', speed: 1200 })
+    const finger = (type: 'touchStart' | 'touchMove' | 'touchEnd', x?: number) =>
+      session.send('Input.dispatchTouchEvent', { type, touchPoints: x === undefined ? [] : [{ x, y: 500 }] })
+    await finger('touchStart', 40)
+    for (let x = 50; x <= 370; x += 20) {
+      await finger('touchMove', x)
+      await page.waitForTimeout(16)
+    }
+    await finger('touchEnd')
     await page.getByRole('tab', { name: 'Conversation', selected: true }).waitFor()
     await page.getByRole('tab', { name: 'Agents' }).tap()
     await page.getByRole('list', { name: 'Agents' }).getByText('Technical').waitFor()
