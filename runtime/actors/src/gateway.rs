@@ -221,9 +221,11 @@ impl Gateway {
     /// # Errors
     /// [`Refusal`] where the journal cannot be written.
     pub async fn erase_session(&self, id: SessionId) -> Result<bool, Refusal> {
+        // An answer may be lost on its way from another node. Asked again, there is no such session any more.
+        let was_there = self.session(id).await?.is_some();
         match self.ask(id, false, |reply| Command::Erase { reply }).await? {
             Some(outcome) => outcome.map(|()| true),
-            None => Ok(false),
+            None => Ok(was_there),
         }
     }
 
