@@ -98,10 +98,17 @@ async fn three_nodes_of_which_one_is_killed_every_few_seconds_keep_every_promise
     let crowd = Crowd::gather(&nodes);
     let began = Instant::now();
     let (mut kills, mut taken_over) = (0, 0.0);
+    let mut cut_off = Vec::new();
     while began.elapsed() < KILLING || kills < KILLS {
         tokio::time::sleep(Duration::from_millis(2_500)).await;
         let killed = nodes.remove(0);
         crowd.leave(&killed);
+        // The crowd may have nothing under way just now: clients are slower than nodes.
+        let (address, pid) = (killed.address(), killed.pid());
+        let asked = tokio::task::spawn_blocking(move || ask_and_stop(address, pid))
+            .await
+            .unwrap();
+        cut_off.extend(asked.expect("the node is there").0);
         let folder = killed.kill();
         kills += 1;
         if kills % 2 == 0 {
@@ -116,6 +123,10 @@ async fn three_nodes_of_which_one_is_killed_every_few_seconds_keep_every_promise
         nodes.push(again);
     }
     let said = crowd.disperse(&nodes[0].rest()).await;
+    for session_id in cut_off {
+        let events = all_ended(&nodes[0], session_id).await;
+        assert!(events.iter().map(|event| event.seq).eq(1..=events.len() as u64));
+    }
     eprintln!("{kills} kills, {taken_over} sessions seen to be taken over");
     assert!(taken_over > 0.0, "nothing was under way when a node was killed");
     assert!(said >= 4 * CLIENTS, "only {said} messages were said");
