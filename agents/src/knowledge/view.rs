@@ -196,7 +196,8 @@ mod tests {
         check(
             "a.txt",
             "Top\r\n===\r\n\r\nOne line  \r\nand two.\r\n\r\nNext.",
-            &["One line  \r\nand two.\r\n\r\nNext."],
+            // A short line above text is a heading, in plain text.
+            &["and two.", "Next."],
         );
         check("a.md", "", &[]);
     }
