@@ -222,11 +222,19 @@ impl Gateway {
     /// [`Refusal`] where the journal cannot be written.
     pub async fn erase_session(&self, id: SessionId) -> Result<bool, Refusal> {
         // An answer may be lost on its way from another node. Asked again, there is no such session any more.
-        let was_there = self.session(id).await?.is_some();
-        match self.ask(id, false, |reply| Command::Erase { reply }).await? {
-            Some(outcome) => outcome.map(|()| true),
-            None => Ok(was_there),
+        let mut was_asked = false;
+        for _ in 0..TRIES_MAX {
+            let (reply, answer) = oneshot::channel();
+            let unanswered = self.dispatch(id, false, Command::Erase { reply })?;
+            if let Ok(outcome) = answer.await {
+                return outcome.map(|()| true);
+            }
+            if !unanswered.may_be_asked_again().await? {
+                return Ok(was_asked);
+            }
+            was_asked = true;
         }
+        Err(unreachable_session())
     }
 
     /// A page of a session's transcript, newest last; `None` where there is no such session.
