@@ -93,11 +93,12 @@ export function prepend(view: SessionView, older: readonly DurableEvent[]): Sess
   const known = older.filter((event) => event.seq < view.firstSeq)
   const before = applyAll({ ...emptyView(view.sessionId), firstSeq: first.seq, lastSeq: first.seq - 1 }, known)
   const turns = [...before.turns]
+  const places = new Map(turns.map((turn, index) => [turn.id, index]))
   const rest: Turn[] = []
   for (const turn of view.turns) {
-    const index = turns.findLastIndex((other) => other.id === turn.id)
-    const half = turns[index]
-    if (half) turns[index] = joined(half, turn)
+    const index = places.get(turn.id)
+    const half = index === undefined ? undefined : turns[index]
+    if (half && index !== undefined) turns[index] = joined(half, turn)
     else rest.push(turn)
   }
   return {
