@@ -76,6 +76,11 @@ export async function expectAccessible(page: Page): Promise<void> {
       returnByValue: true,
     })
   await run(source)
+  // What still fades in has not the colours that it will have. An animation without end (a spinner) is not waited for, and one
+  // that is taken back while it is waited for has ended too.
+  await run(
+    'Promise.allSettled(document.getAnimations().filter((a) => a.effect?.getComputedTiming().endTime !== Infinity).map((a) => a.finished))',
+  )
   const { result, exceptionDetails } = await run(
     "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })" +
       '.then((r) => ({ violations: r.violations.map((v) => ({ id: v.id, help: v.help, nodes: v.nodes.map((n) => ({ target: n.target, failureSummary: n.failureSummary })) })) }))',
