@@ -1,5 +1,7 @@
 //! What the server tells: durable events, which the journal keeps, and transient signals, which it does not.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
 
 use crate::{
@@ -11,6 +13,7 @@ use crate::{
     retrieval::RetrievalLog,
     session::{ChatMetrics, ChatSession},
     time::Timestamp,
+    user_message::{self, ContextMessage},
 };
 
 /// Declares an enum of wire bodies: each variant has a `type` on the wire and its own struct as `data`.
@@ -271,6 +274,15 @@ data! {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         #[cfg_attr(test, ts(optional, as = "Option<bool>"))]
         fresh: bool,
+        /// The agent that it was meant for; left out where routing was to decide.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        addressee: Option<AgentId>,
+        /// What was said before it elsewhere than in this session, oldest first; left out where that is nothing.
+        #[serde(default, skip_serializing_if = "user_message::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<ContextMessage>>"))]
+        #[schema(value_type = Vec<ContextMessage>, required = false)]
+        context: Arc<[ContextMessage]>,
     }
 
     /// An agent's status changed.

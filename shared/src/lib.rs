@@ -7,7 +7,7 @@
 //! In reading order:
 //! - [`id`]: a type for each kind of identifier;
 //! - [`time`]: the one shape of a point in time;
-//! - [`content`]: what a user may say, and a confidence;
+//! - [`content`], [`user_message`]: what a user may say, and a confidence;
 //! - [`agent`], [`message`], [`session`]: the objects people see;
 //! - [`feedback`]: what people think of an answer;
 //! - [`question`]: questions that found nothing;
@@ -32,6 +32,7 @@ pub mod session;
 pub mod time;
 #[cfg(test)]
 mod typescript;
+pub mod user_message;
 #[cfg(test)]
 mod wire_shapes;
 
@@ -51,6 +52,7 @@ pub use retrieval::{
 };
 pub use session::{CacheStatus, ChatMetrics, ChatSession, SessionState, SessionSummary, SessionTitle};
 pub use time::Timestamp;
+pub use user_message::{ContextMessage, UserMessage};
 
 /// Version of the wire contract, as named in the WebSocket subprotocol.
 pub const SUBPROTOCOL: &str = "orchestratai.v1";

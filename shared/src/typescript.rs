@@ -6,7 +6,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use ts_rs::{Config, TS};
 
-use crate::{agent, command, error, event, id, live, message, retrieval, session};
+use crate::{agent, command, error, event, id, live, message, retrieval, session, user_message};
 
 macro_rules! declarations {
     ($config:expr, $($ty:ty),+ $(,)?) => {{
@@ -43,6 +43,7 @@ fn generated() -> String {
         message::MessageRole,
         message::Message,
         message::Citation,
+        user_message::ContextMessage,
         retrieval::RetrievalStrategy,
         retrieval::Intent,
         retrieval::LogType,

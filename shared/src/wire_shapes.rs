@@ -1,5 +1,7 @@
 //! Snapshots of every shape on the wire, and the round trip of each.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use uuid::Uuid;
 
@@ -118,6 +120,8 @@ fn event_bodies() -> Vec<EventBody> {
             message: user_message(),
             client_message_id: ClientMessageId(uuid(6)),
             fresh: false,
+            addressee: None,
+            context: Arc::default(),
         }),
         log(LogData::Routing(QueryAnalysis {
             intent: Intent::DomainQuestion,

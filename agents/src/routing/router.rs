@@ -92,6 +92,36 @@ impl Router {
         self.examine(message, history).decision
     }
 
+    /// Decides about a message that is meant for `agent`: it gets all of it, but for attempts to change the rules. What is meant for
+    /// the orchestrator, or for nobody there is, is routed as any other.
+    #[must_use]
+    pub fn route_to(&self, agent: &AgentId, message: &str, history: &[Arc<Message>]) -> RoutingDecision {
+        let routed = self.examine(message, history);
+        let is_specialist = self.agents.iter().skip(1).any(|known| known == agent);
+        if !is_specialist || routed.case == Some(Case::Injection) {
+            return routed.decision;
+        }
+        let intent = match routed.decision.intent {
+            Intent::MetaQuestion | Intent::SimpleChat => Intent::DomainQuestion,
+            asked @ (Intent::PricingQuestion
+            | Intent::PolicyQuestion
+            | Intent::DomainQuestion
+            | Intent::ComplexQuestion) => asked,
+        };
+        let certain = Confidence::new(1.0);
+        RoutingDecision {
+            agent: agent.clone(),
+            intent,
+            confidence: certain,
+            reasoning: "The client asked for this agent.".to_owned(),
+            candidates: vec![Candidate {
+                agent: agent.clone(),
+                confidence: certain,
+            }],
+            concerns: Vec::new(),
+        }
+    }
+
     /// What kind of direct answer `message` needs after `history`; none where a specialist is to answer it.
     #[must_use]
     pub fn case(&self, message: &str, history: &[Arc<Message>]) -> Option<Case> {

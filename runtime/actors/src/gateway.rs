@@ -25,7 +25,7 @@ use orchestratai_agents::{
 };
 use orchestratai_shared::{
     Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, PersonInCharge,
-    RetrievalLog, SessionId, Timestamp, TurnId,
+    RetrievalLog, SessionId, Timestamp, TurnId, UserMessage,
 };
 use orchestratai_store::{EventsPage, NodeId, Page, Store, StoreError};
 use orchestratai_telemetry::{Metrics, TraceParent};
@@ -64,9 +64,7 @@ pub struct Submission {
     /// The idempotency key.
     pub client_message_id: ClientMessageId,
     /// What is said.
-    pub content: MessageContent,
-    /// Passes by the semantic cache.
-    pub fresh: bool,
+    pub said: UserMessage,
     /// Names the request that brought it, in the logs and the trace.
     pub request_id: Arc<str>,
     /// The span that the turn continues; without one its trace begins with it.

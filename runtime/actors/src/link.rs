@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actix::{Recipient, dev::SendError};
-use orchestratai_shared::{ClientMessageId, MessageContent, SessionId, TurnId};
+use orchestratai_shared::{ClientMessageId, SessionId, TurnId, UserMessage};
 use orchestratai_telemetry::TraceParent;
 
 use crate::{
@@ -69,8 +69,7 @@ impl SessionLink {
     pub fn send_message(
         &self,
         client_message_id: ClientMessageId,
-        content: MessageContent,
-        fresh: bool,
+        said: UserMessage,
         request_id: Arc<str>,
         trace: Option<TraceParent>,
     ) -> Result<(), LinkError> {
@@ -79,8 +78,7 @@ impl SessionLink {
         let reply = SubmitReply::Subscriber(claim);
         self.pass(Command::Submit(Submit {
             client_message_id,
-            content,
-            fresh,
+            said,
             request_id,
             trace,
             permit,

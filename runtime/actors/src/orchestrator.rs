@@ -77,7 +77,11 @@ impl Handler<Route> for Orchestrator {
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         let crew = &self.crew;
         let routing = tracing::info_span!(parent: &route.span, "route", agent.id = tracing::field::Empty).entered();
-        let decide = || crew.router.route_after(route.request.content.as_str(), &route.history);
+        let said = &route.request.said;
+        let decide = || match &said.addressee {
+            Some(agent) => crew.router.route_to(agent, said.content.as_str(), &route.history),
+            None => crew.router.route_after(said.content.as_str(), &route.history),
+        };
         let decided = std::panic::catch_unwind(AssertUnwindSafe(decide));
         let decision = match decided {
             Ok(decision) => {

@@ -220,6 +220,8 @@ pub(crate) async fn heads(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use orchestratai_shared::{
         ChatSession, Event, EventBody, Message, MessageId, MessageRole, Timestamp, event::MessageAccepted,
     };
@@ -379,6 +381,8 @@ mod tests {
                 message,
                 client_message_id: ClientMessageId::new(),
                 fresh: false,
+                addressee: None,
+                context: Arc::default(),
             }),
         }
     }

@@ -100,6 +100,15 @@ chunkId: number,
  * The document's path relative to the ingested folder.
  */
 source: string, };
+export type ContextMessage = { 
+/**
+ * Who spoke.
+ */
+role: MessageRole, 
+/**
+ * What was said.
+ */
+content: string, };
 export type RetrievalStrategy = "Pure RAG" | "Pure CAG" | "Hybrid RAG/CAG";
 export type Intent = "META_QUESTION" | "SIMPLE_CHAT" | "PRICING_QUESTION" | "POLICY_QUESTION" | "DOMAIN_QUESTION" | "COMPLEX_QUESTION";
 export type LogType = "routing" | "vector_search" | "cache" | "documents";
@@ -358,7 +367,15 @@ clientMessageId: ClientMessageId,
 /**
  * Whether the semantic cache is passed by; left out where it is not.
  */
-fresh?: boolean, };
+fresh?: boolean, 
+/**
+ * The agent that it was meant for; left out where routing was to decide.
+ */
+addressee?: AgentId, 
+/**
+ * What was said before it elsewhere than in this session, oldest first; left out where that is nothing.
+ */
+context?: Array<ContextMessage>, };
 export type AgentStatusChanged = { 
 /**
  * Which agent.

@@ -138,8 +138,7 @@ impl Exchange {
         Some(match command {
             Command::Submit(Submit {
                 client_message_id,
-                content,
-                fresh,
+                said,
                 request_id,
                 trace,
                 reply: SubmitReply::Caller(reply),
@@ -149,8 +148,7 @@ impl Exchange {
             }) => {
                 let question = Question::Submit {
                     client_message_id,
-                    content,
-                    fresh,
+                    said,
                     request_id,
                     trace,
                     with_end: end.is_some(),
@@ -297,8 +295,7 @@ impl Exchange {
         let word = match command {
             Command::Submit(Submit {
                 client_message_id,
-                content,
-                fresh,
+                said,
                 request_id,
                 trace,
                 reply: SubmitReply::Subscriber(claim),
@@ -316,8 +313,7 @@ impl Exchange {
                 Word::Submit {
                     n,
                     client_message_id,
-                    content,
-                    fresh,
+                    said,
                     request_id,
                     trace,
                 }

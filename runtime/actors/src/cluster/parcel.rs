@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytestring::ByteString;
 use orchestratai_shared::{
-    ChatSession, ClientMessageId, Event, Failure, LiveSession, MessageContent, MessageId, SessionId, TurnId,
+    ChatSession, ClientMessageId, Event, Failure, LiveSession, MessageId, SessionId, TurnId, UserMessage,
     event::TurnCancelled,
 };
 use orchestratai_telemetry::TraceParent;
@@ -58,8 +58,7 @@ pub(super) enum Parcel {
 pub(super) enum Question {
     Submit {
         client_message_id: ClientMessageId,
-        content: MessageContent,
-        fresh: bool,
+        said: UserMessage,
         request_id: Arc<str>,
         trace: Option<TraceParent>,
         /// Whether the end of the turn is waited for: a second answer tells of it.
@@ -88,8 +87,7 @@ pub(super) enum Word {
     Submit {
         n: u64,
         client_message_id: ClientMessageId,
-        content: MessageContent,
-        fresh: bool,
+        said: UserMessage,
         request_id: Arc<str>,
         trace: Option<TraceParent>,
     },

@@ -165,8 +165,7 @@ impl Exchange {
         Ok(match question {
             Question::Submit {
                 client_message_id,
-                content,
-                fresh,
+                said,
                 request_id,
                 trace,
                 with_end,
@@ -175,8 +174,7 @@ impl Exchange {
                 let (end, ended) = oneshot::channel();
                 let submit = Submit {
                     client_message_id,
-                    content,
-                    fresh,
+                    said,
                     request_id,
                     trace,
                     permit: self.parts.admission.admit()?,
@@ -289,8 +287,7 @@ impl Exchange {
             Word::Submit {
                 n,
                 client_message_id,
-                content,
-                fresh,
+                said,
                 request_id,
                 trace,
             } => {
@@ -313,8 +310,7 @@ impl Exchange {
                 }));
                 Command::Submit(Submit {
                     client_message_id,
-                    content,
-                    fresh,
+                    said,
                     request_id,
                     trace,
                     permit,

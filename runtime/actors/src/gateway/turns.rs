@@ -130,8 +130,7 @@ impl Gateway {
         let admission = &self.inner.admission;
         Command::Submit(Submit {
             client_message_id: submission.client_message_id,
-            content: submission.content.clone(),
-            fresh: submission.fresh,
+            said: submission.said.clone(),
             request_id: Arc::clone(&submission.request_id),
             trace: submission.trace.clone(),
             permit: admission.admit().unwrap_or_else(|_| admission.admit_promised()),

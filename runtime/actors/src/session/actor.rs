@@ -19,8 +19,8 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use orchestratai_agents::turn::TurnRequest;
 use orchestratai_shared::{
-    AgentId, ChatSession, ClientMessageId, ErrorCode, Event, EventBody, Message as TranscriptMessage, SessionId,
-    Signal, SignalBody, Timestamp, TurnId,
+    AgentId, ChatSession, ClientMessageId, ErrorCode, Event, EventBody, Message as TranscriptMessage, MessageId,
+    SessionId, Signal, SignalBody, Timestamp, TurnId, UserMessage,
     event::{ErrorSignal, Lagging, ServerDraining, SessionReady},
 };
 use orchestratai_store::{Append as JournalAppend, JournalEntry, NodeId, Rehydrated, StoreError, StoredFrame, Write};
@@ -183,7 +183,7 @@ impl Session {
                 Effect::Reply(to, reply) => self.reply(to, reply, ctx),
                 Effect::Route(request) => {
                     let route = Route {
-                        history: self.history(None),
+                        history: self.history(&request.said, None),
                         span: self.span_of(request.run.turn_id),
                         request,
                         session: ctx.address().recipient(),
@@ -198,7 +198,8 @@ impl Session {
                     let concerns = std::mem::take(&mut request.concerns);
                     // Who answers a part of a message is shown all of it.
                     let whole = (!concerns.is_empty()).then_some(request.run.turn_id);
-                    let run = self.run_turn(request, self.history(whole), ctx);
+                    let history = self.history(&request.said, whole);
+                    let run = self.run_turn(request, history, ctx);
                     #[expect(
                         clippy::disallowed_methods,
                         reason = "one message for each run, and turns are bounded by permits"
@@ -227,14 +228,26 @@ impl Session {
         }
     }
 
-    /// What was said before a turn: no message that waits for its answer, its own and later ones among them, but that of the turn
-    /// `with`.
-    fn history(&self, with: Option<TurnId>) -> Vec<Arc<TranscriptMessage>> {
+    /// What was said before a turn: first what its message brings along from elsewhere, then what the session has; no message that
+    /// waits for its answer, its own and later ones among them, but that of the turn `with`.
+    fn history(&self, said: &UserMessage, with: Option<TurnId>) -> Vec<Arc<TranscriptMessage>> {
+        let from_elsewhere = said.context.iter().map(|message| {
+            Arc::new(TranscriptMessage {
+                id: MessageId::new(),
+                role: message.role,
+                content: message.content.clone(),
+                agent: None,
+                confidence: None,
+                timestamp: self.totals.start_time,
+                session_id: self.id(),
+            })
+        });
         let is_shown = |message: &&Arc<TranscriptMessage>| {
             let turn = self.core.turn_of_message(message.id);
             turn.is_none() || turn == with
         };
-        self.transcript.iter().filter(is_shown).cloned().collect()
+        let own = self.transcript.iter().filter(is_shown).cloned();
+        from_elsewhere.chain(own).collect()
     }
 
     fn run_turn(&mut self, request: RunRequest, history: Vec<Arc<TranscriptMessage>>, ctx: &Context<Self>) -> RunTurn {
@@ -243,8 +256,8 @@ impl Session {
         let turn = TurnRequest {
             session_id: self.id(),
             turn_id: request.run.turn_id,
-            message: request.content,
-            fresh: request.fresh,
+            message: request.said.content,
+            fresh: request.said.fresh,
             intent: request.intent,
             history,
             organization: Arc::clone(&self.organization),

@@ -26,7 +26,7 @@ use orchestratai_agents::{
 use orchestratai_shared::{
     AgentId, AgentStatus, CacheStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, Event, EventBody, Failure,
     Intent, LogData, LogId, LogStatus, Message, MessageContent, MessageId, MessageRole, PersonInCharge, QueryAnalysis,
-    RetrievalLog, SessionId, Timestamp, TurnId,
+    RetrievalLog, SessionId, Timestamp, TurnId, UserMessage,
     event::{
         AgentStatusChanged, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed, TurnInProgress, TurnPhase,
     },
@@ -113,11 +113,10 @@ impl SessionCore {
         match input {
             Input::Submit {
                 client_message_id,
-                content,
-                fresh,
+                said,
                 reply_to,
             } => {
-                self.submit(client_message_id, content, fresh, reply_to, ctx, &mut effects);
+                self.submit(client_message_id, said, reply_to, ctx, &mut effects);
             }
             Input::Cancel { turn_id, reply_to } => self.cancel(turn_id, reply_to, ctx, &mut effects),
             Input::TakeOver(take_over) => self.take_over(take_over, ctx, &mut effects),

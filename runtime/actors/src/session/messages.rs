@@ -8,7 +8,7 @@ use orchestratai_agents::{
     turn::{Answer, Step},
 };
 use orchestratai_shared::{
-    AgentId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, TurnId,
+    AgentId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, TurnId, UserMessage,
     event::TurnCancelled,
 };
 use orchestratai_telemetry::TraceParent;
@@ -135,9 +135,7 @@ pub(crate) struct Submit {
     /// The idempotency key: the same key is accepted once.
     pub(crate) client_message_id: ClientMessageId,
     /// What is said.
-    pub(crate) content: MessageContent,
-    /// Passes by the semantic cache.
-    pub(crate) fresh: bool,
+    pub(crate) said: UserMessage,
     /// Names the request that brought it.
     pub(crate) request_id: Arc<str>,
     /// The span that the turn continues.

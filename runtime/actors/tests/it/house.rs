@@ -15,7 +15,7 @@ use orchestratai_agents::{
     turn::{AgentError, Answer, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
 };
 use orchestratai_shared::{
-    CacheStatus, ClientMessageId, Confidence, Event, EventBody, MessageContent, SessionId, TurnId,
+    CacheStatus, ClientMessageId, Confidence, Event, EventBody, MessageContent, SessionId, TurnId, UserMessage,
 };
 use orchestratai_store::{EmbeddedSnapshots, Store, StoreSettings};
 use orchestratai_telemetry::{BuildInfo, Metrics};
@@ -212,8 +212,7 @@ pub(crate) fn submission(session_id: SessionId, client_message_id: ClientMessage
     Submission {
         session_id,
         client_message_id,
-        content,
-        fresh: false,
+        said: UserMessage::new(content),
         request_id: "test".into(),
         trace: None,
     }

@@ -67,6 +67,8 @@ impl Conversation {
                 message,
                 client_message_id,
                 fresh: false,
+                addressee: None,
+                context: Arc::default(),
             }),
         )
     }

@@ -10,7 +10,7 @@ use actix_web::{
 use orchestratai_actors::{Accepted, CancelRefusal, Conversed, Recorded, Submission, TurnRecord};
 use orchestratai_shared::{
     AgentId, AgentStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, EventBody, Invalid as InvalidValue,
-    MessageContent, PersonInCharge, RetrievalLog, SessionId, TurnId,
+    MessageContent, PersonInCharge, RetrievalLog, SessionId, TurnId, UserMessage,
     event::{MessageCompleted, TurnCancelled, data_of},
 };
 use serde::Serialize;
@@ -186,8 +186,10 @@ fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, A
     fields.finish(submission.map(|((client_message_id, content), session_id)| Submission {
         session_id,
         client_message_id,
-        content,
-        fresh,
+        said: UserMessage {
+            fresh,
+            ..UserMessage::new(content)
+        },
         request_id: RequestId::assigned(request).shared(),
         trace: trace::current(),
     }))

@@ -22,7 +22,7 @@ use bytestring::ByteString;
 use futures_util::{Stream, stream};
 use orchestratai_actors::{CloseReason, Cut, Frame, LinkError, Publish, Refusal, SessionLink, Subscription};
 use orchestratai_shared::{
-    ClientMessageId, ErrorCode, Failure, SessionId, Signal, SignalBody, Timestamp,
+    ClientMessageId, ErrorCode, Failure, SessionId, Signal, SignalBody, Timestamp, UserMessage,
     command::{ClientCommand, CommandError},
     event::{ErrorSignal, Pong},
 };
@@ -253,7 +253,11 @@ impl Connection {
                 } => (
                     link.map(|link| {
                         let (request_id, trace) = (self.request_id.clone().shared(), self.begin_trace());
-                        link.send_message(client_message_id, content, fresh, request_id, trace)
+                        let said = UserMessage {
+                            fresh,
+                            ..UserMessage::new(content)
+                        };
+                        link.send_message(client_message_id, said, request_id, trace)
                     }),
                     Some(client_message_id),
                 ),

@@ -17,8 +17,7 @@ impl Handler<Command> for Session {
         match command {
             Command::Submit(Submit {
                 client_message_id,
-                content,
-                fresh,
+                said,
                 request_id,
                 trace,
                 permit,
@@ -40,8 +39,7 @@ impl Handler<Command> for Session {
                 let reply_to = self.expect_reply(sink);
                 let input = Input::Submit {
                     client_message_id,
-                    content,
-                    fresh,
+                    said,
                     reply_to,
                 };
                 let effects = with_context(|core_ctx| self.core.handle(input, core_ctx));

@@ -7,9 +7,8 @@ use super::*;
 pub(super) struct Turn {
     pub(super) id: TurnId,
     pub(super) message: Message,
-    pub(super) content: MessageContent,
+    pub(super) said: UserMessage,
     pub(super) client_message_id: ClientMessageId,
-    pub(super) fresh: bool,
     pub(super) state: TurnState,
     pub(super) attempt: u32,
     pub(super) leg: u32,
@@ -44,9 +43,13 @@ impl Turn {
         let mut turn = Self {
             id: first.turn_id?,
             message: accepted.message.clone(),
-            content: MessageContent::parse(accepted.message.content.as_str()).ok()?,
+            said: UserMessage {
+                content: MessageContent::parse(accepted.message.content.as_str()).ok()?,
+                fresh: accepted.fresh,
+                addressee: accepted.addressee.clone(),
+                context: Arc::clone(&accepted.context),
+            },
             client_message_id: accepted.client_message_id,
-            fresh: accepted.fresh,
             state: match is_persons && Self::is_with_person(&events) {
                 true => TurnState::WithPerson,
                 false => TurnState::Accepted,
@@ -87,8 +90,7 @@ impl Turn {
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
             run: self.run(),
-            content: self.content.clone(),
-            fresh: self.fresh,
+            said: self.said.clone(),
             intent: self.intent,
             concerns: self.concerns.clone(),
         }

@@ -6,8 +6,7 @@ impl SessionCore {
     pub(super) fn submit(
         &mut self,
         client_message_id: ClientMessageId,
-        content: MessageContent,
-        fresh: bool,
+        said: UserMessage,
         reply_to: ReplyTo,
         ctx: &mut Context<'_>,
         effects: &mut Vec<Effect>,
@@ -16,7 +15,7 @@ impl SessionCore {
             // The first acceptance may still be on its way to the disk: then this answer waits for it too.
             let repeated = Reply::Repeated {
                 client_message_id,
-                content,
+                content: said.content,
                 key,
             };
             self.replies.push((key.accepted_seq, reply_to, repeated));
@@ -52,21 +51,20 @@ impl SessionCore {
                 self.step(at, TurnInput::Cancel, ctx, effects);
             }
         }
-        self.accept(client_message_id, content, fresh, reply_to, ctx);
+        self.accept(client_message_id, said, reply_to, ctx);
     }
 
     pub(super) fn accept(
         &mut self,
         client_message_id: ClientMessageId,
-        content: MessageContent,
-        fresh: bool,
+        said: UserMessage,
         reply_to: ReplyTo,
         ctx: &mut Context<'_>,
     ) {
         let message = Message {
             id: MessageId((ctx.new_id)()),
             role: MessageRole::User,
-            content: content.as_str().to_owned(),
+            content: said.content.as_str().to_owned(),
             agent: None,
             confidence: None,
             timestamp: ctx.now,
@@ -77,7 +75,9 @@ impl SessionCore {
         let accepted = MessageAccepted {
             message: message.clone(),
             client_message_id,
-            fresh,
+            fresh: said.fresh,
+            addressee: said.addressee.clone(),
+            context: Arc::clone(&said.context),
         };
         let reply = Reply::Accepted {
             turn_id,
@@ -87,9 +87,8 @@ impl SessionCore {
         self.turns.push_back(Turn {
             id: turn_id,
             message,
-            content,
+            said,
             client_message_id,
-            fresh,
             state: TurnState::Accepted,
             attempt: 1,
             leg: 0,

@@ -1,4 +1,4 @@
-use orchestratai_shared::ErrorCode;
+use orchestratai_shared::{ContextMessage, ErrorCode};
 
 use super::*;
 
@@ -30,8 +30,7 @@ fn commit(core: &mut SessionCore) -> Vec<Effect> {
 fn submit(core: &mut SessionCore) {
     let input = Input::Submit {
         client_message_id: ClientMessageId::new(),
-        content: MessageContent::parse("How much is it?").unwrap(),
-        fresh: false,
+        said: UserMessage::new(MessageContent::parse("How much is it?").unwrap()),
         reply_to: ReplyTo(0),
     };
     handle(core, input);
@@ -77,4 +76,53 @@ fn a_cancel_that_names_no_turn_stops_the_running_one_and_never_a_queued_one() {
             .any(|effect| matches!(effect, Effect::Reply(ReplyTo(2), Reply::Cancelled(_)))),
         "{effects:?}"
     );
+}
+
+#[test]
+fn whom_a_message_is_meant_for_and_what_was_said_before_it_survive_a_crash() {
+    let said = UserMessage {
+        content: MessageContent::parse("And for the annual plan?").unwrap(),
+        fresh: true,
+        addressee: Some(AgentId::parse("billing").unwrap()),
+        context: [ContextMessage {
+            role: MessageRole::User,
+            content: "How do refunds work?".to_owned(),
+        }]
+        .into(),
+    };
+    let mut core = SessionCore::new(SessionId::new(), POLICY);
+    let effects = handle(
+        &mut core,
+        Input::Submit {
+            client_message_id: ClientMessageId::new(),
+            said: said.clone(),
+            reply_to: ReplyTo(0),
+        },
+    );
+    let appended = effects.into_iter().find_map(|effect| match effect {
+        Effect::Append(entries) => Some(entries),
+        _ => None,
+    });
+    // What the journal has is JSON.
+    let events = appended.unwrap().into_iter().map(|entry| {
+        let text = serde_json::to_string(&*entry.event).unwrap();
+        serde_json::from_str::<Event>(&text).unwrap()
+    });
+    let recovered = Recovered {
+        last_seq: 1,
+        keys: Vec::new(),
+        open_turns: vec![events.collect()],
+        person: None,
+    };
+    let mut new_id = Uuid::now_v7;
+    let mut ctx = Context {
+        now: Timestamp::now(),
+        new_id: &mut new_id,
+    };
+    let (mut core, _) = SessionCore::recover(SessionId::new(), POLICY, recovered, &mut ctx);
+    let routed = commit(&mut core).into_iter().find_map(|effect| match effect {
+        Effect::Route(request) => Some(request),
+        _ => None,
+    });
+    assert_eq!(routed.expect("it is taken up again").said, said);
 }

@@ -59,9 +59,7 @@ pub enum Input {
         /// The idempotency key.
         client_message_id: ClientMessageId,
         /// What is said.
-        content: MessageContent,
-        /// Passes by the semantic cache.
-        fresh: bool,
+        said: UserMessage,
         /// Whom to answer.
         reply_to: ReplyTo,
     },
@@ -291,9 +289,7 @@ pub struct RunRequest {
     /// The run.
     pub run: Run,
     /// What was said.
-    pub content: MessageContent,
-    /// Passes by the semantic cache.
-    pub fresh: bool,
+    pub said: UserMessage,
     /// What the message wants, once that is decided.
     pub intent: Intent,
     /// Where several agents answer it together: the concerns of the message, as they are told.

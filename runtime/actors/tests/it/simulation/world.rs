@@ -24,7 +24,7 @@ use orchestratai_agents::{
 use orchestratai_shared::{
     AgentId, CacheStatus, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event, EventBody, Failure, Intent,
     LogData, LogStatus, MessageContent, MessageId, PersonInCharge, SessionId, Signal, SignalBody, Timestamp, TurnId,
-    event::MessageDelta,
+    UserMessage, event::MessageDelta,
 };
 use orchestratai_store::JournalEntry;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -320,8 +320,7 @@ impl World {
             at,
             Input::Submit {
                 client_message_id,
-                content,
-                fresh: false,
+                said: UserMessage::new(content),
                 reply_to,
             },
         )

@@ -71,8 +71,7 @@ impl Bench {
     fn ask(&mut self) -> TurnId {
         self.give(Input::Submit {
             client_message_id: ClientMessageId::new(),
-            content: MessageContent::parse("How much is it?").unwrap(),
-            fresh: false,
+            said: UserMessage::new(MessageContent::parse("How much is it?").unwrap()),
             reply_to: ReplyTo(0),
         });
         let accepted = |event: &&Event| matches!(event.body, EventBody::MessageAccepted(_));
