@@ -29,6 +29,7 @@ mod full_disk;
 mod index_parts;
 mod live;
 mod monitoring;
+mod openai;
 mod order;
 mod outside;
 mod overview;

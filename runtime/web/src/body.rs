@@ -16,13 +16,21 @@ const DRAINED_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A body that has not come whole by then is refused.
 const ARRIVAL_MAX: Duration = Duration::from_secs(30);
 
-/// Reads a JSON object. A missing `Content-Type` is taken as JSON, for there is nothing else that it could be.
+/// Reads a JSON object of at most [`JSON_BYTES_MAX`]. A missing `Content-Type` is taken as JSON, for there is nothing else that it could be.
 ///
 /// # Errors
 /// 415 for another type or an encoded body, 413 above [`JSON_BYTES_MAX`], 400 for what is no JSON object.
 pub(crate) async fn json(request: &HttpRequest, payload: Payload) -> Result<Fields, ApiError> {
+    json_within(JSON_BYTES_MAX, request, payload).await
+}
+
+/// As [`json`], for bodies of another size.
+///
+/// # Errors
+/// As [`json`], 413 above `bytes_max`.
+pub(crate) async fn json_within(bytes_max: usize, request: &HttpRequest, payload: Payload) -> Result<Fields, ApiError> {
     check_type(request)?;
-    let body = tokio::time::timeout(ARRIVAL_MAX, read(request, payload))
+    let body = tokio::time::timeout(ARRIVAL_MAX, read(bytes_max, request, payload))
         .await
         .map_err(|_elapsed| invalid(format!("the body did not arrive within {} s", ARRIVAL_MAX.as_secs())))??;
     let text = std::str::from_utf8(&body).map_err(|error| invalid(format!("the body is not UTF-8: {error}")))?;
@@ -64,11 +72,11 @@ fn check_type(request: &HttpRequest) -> Result<(), ApiError> {
     }
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
+async fn read(bytes_max: usize, request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, ApiError> {
     let too_large = || {
         ApiError::new(
             ErrorCode::PayloadTooLarge,
-            format!("The body must be at most {JSON_BYTES_MAX} bytes long."),
+            format!("The body must be at most {bytes_max} bytes long."),
         )
     };
     let declared: Option<u64> = request
@@ -83,7 +91,7 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Ap
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| invalid(format!("the body broke off: {error}")))?;
         bytes += chunk.len();
-        if bytes <= JSON_BYTES_MAX {
+        if bytes <= bytes_max {
             body.extend_from_slice(&chunk);
         } else if bytes > DRAINED_BYTES_MAX {
             break;
@@ -91,9 +99,5 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<Vec<u8>, Ap
             body = Vec::new();
         }
     }
-    if bytes > JSON_BYTES_MAX {
-        Err(too_large())
-    } else {
-        Ok(body)
-    }
+    if bytes > bytes_max { Err(too_large()) } else { Ok(body) }
 }

@@ -58,10 +58,10 @@ const CHECKED: ConsoleAnswer = ConsoleAnswer {
     cache_control: "no-cache",
 };
 
-/// Whether an address is the console's: anything but the API and the metrics. `path` is decoded as it is for routes, so
+/// Whether an address is the console's: anything but the API, that of OpenAI's clients, and the metrics. `path` is decoded as it is for routes, so
 /// that no other way of writing an address of the API passes for one of the console.
 pub(crate) fn is_place(path: &str) -> bool {
-    !["/api", "/metrics"].into_iter().any(|ours| {
+    !["/api", "/v1", "/metrics"].into_iter().any(|ours| {
         path.strip_prefix(ours)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })

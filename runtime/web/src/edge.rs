@@ -38,9 +38,13 @@ use unread::Unread;
 use crate::{
     console::{self, ConsoleAnswer},
     error::ApiError,
+    openai::{self, OpenAiErrorBody},
     request_id::{RequestId, X_REQUEST_ID},
     trace,
 };
+
+/// The session of a request that has no other place for it, and of its answer.
+pub(crate) const X_SESSION_ID: HeaderName = HeaderName::from_static("x-session-id");
 
 /// The turn that an answer is about.
 pub(crate) const X_TURN_ID: HeaderName = HeaderName::from_static("x-turn-id");
@@ -102,6 +106,7 @@ where
             method: request.method().clone(),
             takes_gzip: compression::is_taken(request.headers()),
             is_docs: request.path().starts_with("/api/docs"),
+            is_openai: openai::is_place(request.match_info().as_str()),
             metrics: self.metrics.clone(),
         };
         let span = tracing::info_span!(
@@ -145,6 +150,7 @@ struct Exchange {
     method: Method,
     takes_gzip: bool,
     is_docs: bool,
+    is_openai: bool,
     metrics: Metrics,
 }
 
@@ -232,8 +238,11 @@ impl Exchange {
         if let Some(value) = error.turn_id.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
             headers.insert(X_TURN_ID, value);
         }
-        let body = serde_json::to_vec(&error.body(self.id.as_str())).expect("an error body has string keys only");
-        BoxBody::new(body)
+        let body = match self.is_openai {
+            true => serde_json::to_vec(&OpenAiErrorBody::of(error)),
+            false => serde_json::to_vec(&error.body(self.id.as_str())),
+        };
+        BoxBody::new(body.expect("an error body has string keys only"))
     }
 
     /// Counts the answer, logs it, and notes it in the span of the request.

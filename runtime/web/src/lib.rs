@@ -5,7 +5,7 @@
 //!
 //! In reading order: what it is told ([`settings`]), the server and its routes ([`server`]), the outermost layer of every
 //! request (`edge`), the trace that it belongs to (`trace`), how things go wrong (`error`), what comes in (`body`, `fields`, `accept`), the REST endpoints (`rest`), event
-//! streams (`sse`), WebSocket (`websocket`), the web console (`console`), and the document that describes it all ([`openapi`]).
+//! streams (`sse`), WebSocket (`websocket`), the way in for clients of the OpenAI API (`openai`), the web console (`console`), and the document that describes it all ([`openapi`]).
 
 mod accept;
 mod body;
@@ -13,6 +13,7 @@ mod console;
 mod edge;
 mod error;
 mod fields;
+mod openai;
 pub mod openapi;
 mod ready;
 mod request_id;

@@ -12,12 +12,14 @@ use actix_web::{
 };
 use orchestratai_actors::Gateway;
 use orchestratai_agents::knowledge::Knowledge;
+use orchestratai_shared::Timestamp;
 use orchestratai_telemetry::{History, Metrics};
 use tokio::sync::Semaphore;
 
 use crate::{
     console,
-    edge::{Edge, Gate, X_TURN_ID, token},
+    edge::{Edge, Gate, X_SESSION_ID, X_TURN_ID, token},
+    openai,
     openapi::{self, Authentication},
     request_id::X_REQUEST_ID,
     rest,
@@ -58,6 +60,7 @@ pub fn server(
         metrics,
         history,
         settings,
+        started: Timestamp::now(),
         openapi: openapi::document_of(authentication),
         open_connections: Arc::default(),
         uploads: Semaphore::new(UPLOADS_MAX),
@@ -88,6 +91,7 @@ pub fn server(
 fn configure(routes: &mut ServiceConfig, websocket_echo: bool) {
     rest::configure(routes);
     sse::configure(routes);
+    openai::configure(routes);
     websocket::configure(routes, websocket_echo);
 }
 
@@ -116,9 +120,10 @@ fn cors(gate: &Arc<Gate>) -> Cors {
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("last-event-id"),
             X_REQUEST_ID,
+            X_SESSION_ID,
             TRACEPARENT,
             TRACESTATE,
         ])
-        .expose_headers([X_REQUEST_ID, X_TURN_ID, header::RETRY_AFTER])
+        .expose_headers([X_REQUEST_ID, X_SESSION_ID, X_TURN_ID, header::RETRY_AFTER])
         .max_age(3_600)
 }

@@ -8,6 +8,7 @@ use std::sync::{
 use bytes::Bytes;
 use orchestratai_actors::{Gateway, Refusal};
 use orchestratai_agents::knowledge::Knowledge;
+use orchestratai_shared::Timestamp;
 use orchestratai_telemetry::{History, Live, Metrics, Transport};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -21,6 +22,8 @@ pub(crate) struct Site {
     /// What the metrics were a while ago.
     pub(crate) history: Arc<History>,
     pub(crate) settings: WebSettings,
+    /// When it was started.
+    pub(crate) started: Timestamp,
     /// The OpenAPI document as JSON.
     pub(crate) openapi: Bytes,
     pub(crate) open_connections: Arc<AtomicUsize>,

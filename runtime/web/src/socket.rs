@@ -1,10 +1,11 @@
 //! The TCP socket below a connection: how it is set up, and how it is ended from outside.
 
-use std::{any::Any, net::Shutdown, sync::Arc, time::Duration};
+use std::{any::Any, io, net::Shutdown, sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, dev::Extensions, rt::net::TcpStream};
 use orchestratai_actors::Cut;
 use socket2::{SockRef, Socket};
+use tokio::io::{Interest, unix::AsyncFd};
 
 /// The kernel's send buffer. Left alone it grows to megabytes for a client that reads nothing, and what lies there counts
 /// as sent: no limit of ours would see it. 128 KiB is one round trip of 25 ms at 40 Mbit/s, more than any answer needs.
@@ -29,6 +30,28 @@ impl Connected {
                 Self(socket).cut();
             }
         });
+    }
+
+    /// Waits until the peer has ended its side, or the connection is gone. The HTTP server finds that out only when it writes, and of a
+    /// turn that has nothing to say yet it writes nothing. Who ends its side alone, which no HTTP client does that waits for an
+    /// answer, counts as gone too: the two look the same from here.
+    ///
+    /// # Errors
+    /// Where the socket cannot be watched.
+    pub(crate) async fn peer_left(&self) -> io::Result<()> {
+        #[expect(
+            deprecated,
+            reason = "what has replaced it is unsafe, for descriptors that are not owned; this one is"
+        )]
+        let watched = AsyncFd::with_interest(Arc::clone(&self.0), Interest::READABLE)?;
+        loop {
+            let mut readable = watched.readable().await?;
+            if readable.ready().is_read_closed() {
+                return Ok(());
+            }
+            // The next request: that is the HTTP server's to read.
+            readable.clear_ready();
+        }
     }
 
     /// Says the end of our side to the peer, behind what has been written; what the peer sends is still read.

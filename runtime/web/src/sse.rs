@@ -1,11 +1,12 @@
 //! Server-sent events: the answer of one turn, all that happens in a session, or which sessions are in progress.
 
 pub(crate) mod chat;
-mod event;
-mod feed;
+mod chat_events;
+pub(crate) mod event;
+pub(crate) mod feed;
 mod follower;
 mod live;
-mod position;
+pub(crate) mod position;
 mod session;
 
 use actix_web::{

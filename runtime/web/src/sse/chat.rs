@@ -7,21 +7,22 @@ use actix_web::{
     web::{self, Bytes, Data, Path, Payload, ServiceConfig},
 };
 use futures_util::{StreamExt, stream};
-use orchestratai_actors::{CloseReason, TurnRecord};
+use orchestratai_actors::{Accepted, CloseReason, TurnRecord};
 use orchestratai_shared::{SessionId, Timestamp, TurnId};
 use orchestratai_telemetry::Transport;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
+    chat_events::ChatEvents,
     event,
-    feed::{Feed, interrupted},
+    feed::{Feed, Teller, interrupted},
     follower::{Follower, Told},
     position::Position,
     response,
 };
 use crate::{
-    edge::X_TURN_ID,
+    edge::{X_SESSION_ID, X_TURN_ID},
     error::ApiError,
     openapi::{BadBody, Busy, ChatStreamEvent, Conflict, Invalid, NotFound, Unexpected},
     rest::{
@@ -75,16 +76,11 @@ pub(crate) async fn start(site: Data<Site>, request: HttpRequest, payload: Paylo
     let place = site.take_place(Transport::Sse)?;
     let (session_id, accepted) = submit(&site, &request, payload).await?;
     let turn_id = accepted.turn_id;
-    let turn = match accepted.repeated {
-        true => find(&site, turn_id).await?.ok_or_else(|| erased().of_turn(turn_id))?,
-        false => Turn {
-            id: turn_id,
-            session_id,
-            accepted_seq: accepted.seq,
-            ended: None,
-        },
-    };
-    let stream = turn.stream(&site, &request, place, Comeback::Never).await;
+    let turn = Turn::accepted(&site, session_id, accepted).await?;
+    let resumed = Position::of(request.headers());
+    let stream = turn
+        .stream(&site, &request, place, Comeback::Never, resumed, ChatEvents)
+        .await;
     stream.map_err(|error| error.of_turn(turn_id))
 }
 
@@ -144,19 +140,22 @@ pub(crate) async fn follow(
     let turn = find(&site, turn_id).await?.filter(Turn::can_be_followed);
     let turn = turn.ok_or_else(|| ApiError::not_found("stream"))?;
     let place = site.take_place(Transport::Sse)?;
-    let stream = turn.stream(&site, &request, place, Comeback::ByItself).await;
+    let resumed = Position::of(request.headers());
+    let stream = turn
+        .stream(&site, &request, place, Comeback::ByItself, resumed, ChatEvents)
+        .await;
     stream.map_err(|error| error.of_turn(turn_id))
 }
 
 /// Whether a client comes back by itself where a stream ends early: an `EventSource` does, a POST does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comeback {
+pub(crate) enum Comeback {
     ByItself,
     Never,
 }
 
 /// A turn that can be streamed.
-struct Turn {
+pub(crate) struct Turn {
     id: TurnId,
     session_id: SessionId,
     accepted_seq: u64,
@@ -186,30 +185,54 @@ async fn find(site: &Site, id: TurnId) -> Result<Option<Turn>, ApiError> {
 }
 
 impl Turn {
+    /// The turn of a message that was just accepted, or of the same one long ago.
+    ///
+    /// # Errors
+    /// 404 where it was long ago and its session has been erased.
+    pub(crate) async fn accepted(site: &Site, session_id: SessionId, accepted: Accepted) -> Result<Self, ApiError> {
+        let turn_id = accepted.turn_id;
+        match accepted.repeated {
+            true => find(site, turn_id).await?.ok_or_else(|| erased().of_turn(turn_id)),
+            false => Ok(Self {
+                id: turn_id,
+                session_id,
+                accepted_seq: accepted.seq,
+                ended: None,
+            }),
+        }
+    }
+
     fn can_be_followed(&self) -> bool {
         let since_end = self.ended.as_ref().map(|ended| Timestamp::now().millis_since(ended.at));
         since_end.is_none_or(|millis| Duration::from_millis(millis) < ALIVE_AFTER_END)
     }
 
-    async fn stream(
+    /// Its stream, from `resumed` on, in the words of `teller`.
+    ///
+    /// # Errors
+    /// Where the session cannot be followed, or its journal not be read.
+    pub(crate) async fn stream<T: Teller + 'static>(
         self,
         site: &Site,
         request: &HttpRequest,
         place: Place,
         comeback: Comeback,
+        resumed: Option<Position>,
+        teller: T,
     ) -> Result<HttpResponse, ApiError> {
         let ended_seq = self.ended.as_ref().map(|ended| ended.seq);
         // The last event of a stream is its turn's end: a position behind that was never given, and counts as nothing.
-        let resumed =
-            Position::of(request.headers()).filter(|position| ended_seq.is_none_or(|ended| position.seq <= ended));
+        let resumed = resumed.filter(|position| ended_seq.is_none_or(|ended| position.seq <= ended));
         let mut response = response();
         response.insert_header((X_TURN_ID, self.id.to_string()));
-        let feed = Feed::new(self.id, self.accepted_seq, resumed);
+        response.insert_header((X_SESSION_ID, self.session_id.to_string()));
+        let feed = Feed::new(self.id, self.accepted_seq, resumed, teller);
         let Some(ended_seq) = ended_seq else {
             let socket = Connected::of(request);
             let gateway = site.gateway.clone();
+            let watched = socket.clone().filter(|_| feed.ends_with_its_client());
             let follower = Follower::begin(gateway, socket, self.session_id, self.accepted_seq, true).await?;
-            return Ok(response.streaming(Box::pin(live(follower, feed, place, comeback))));
+            return Ok(response.streaming(Box::pin(live(follower, feed, place, comeback, watched))));
         };
         if resumed.is_some_and(|position| position.seq == ended_seq) {
             // What makes an `EventSource` stop coming back.
@@ -223,31 +246,52 @@ impl Turn {
 }
 
 /// The whole stream of a turn that has ended.
-fn replay(mut feed: Feed, record: &TurnRecord) -> Vec<u8> {
-    let mut out = event::RETRY.as_bytes().to_vec();
+fn replay(mut feed: Feed<impl Teller>, record: &TurnRecord) -> Vec<u8> {
+    let mut out = Vec::new();
+    feed.begin_stream(&mut out);
     for recorded in &record.events {
         feed.read(&recorded.text, &mut out);
     }
     out
 }
 
+/// Waits until the client of a connection that is to be watched is gone.
+async fn left(watched: Option<Connected>) {
+    let left = match watched {
+        Some(connection) => connection.peer_left().await,
+        None => std::future::pending().await,
+    };
+    if let Err(error) = left {
+        tracing::warn!(%error, "a connection cannot be watched: its client's leave is noticed late");
+        std::future::pending().await
+    }
+}
+
 /// The stream of a turn that runs.
-fn live(
+fn live<T: Teller>(
     follower: Follower,
-    feed: Feed,
+    mut feed: Feed<T>,
     place: Place,
     comeback: Comeback,
+    watched: Option<Connected>,
 ) -> impl futures_util::Stream<Item = Result<Bytes, actix_web::Error>> {
-    let retry = stream::iter([Ok(Bytes::from_static(event::RETRY.as_bytes()))]);
+    let mut beginning = Vec::new();
+    feed.begin_stream(&mut beginning);
+    let beginning = stream::iter([Ok(Bytes::from(beginning))]);
+    let left = Box::pin(left(watched));
     let events = stream::unfold(
-        (follower, feed, place),
-        move |(mut follower, mut feed, place)| async move {
+        (follower, feed, place, left),
+        move |(mut follower, mut feed, place, mut left)| async move {
             let mut out = Vec::new();
             while out.is_empty() {
                 if feed.has_ended() {
                     return None;
                 }
-                match follower.next().await {
+                let told = tokio::select! {
+                    told = follower.next() => told,
+                    () = &mut left => return None,
+                };
+                match told {
                     Told::Frames(frames) => {
                         for frame in frames {
                             feed.read(&frame.text, &mut out);
@@ -261,8 +305,8 @@ fn live(
                     },
                 }
             }
-            Some((Ok(Bytes::from(out)), (follower, feed, place)))
+            Some((Ok(Bytes::from(out)), (follower, feed, place, left)))
         },
     );
-    retry.chain(events)
+    beginning.chain(events)
 }

@@ -11,7 +11,7 @@ pub(super) const RETRY: &str = "retry: 2000\n\n";
 pub(super) const BEAT: &str = ": alive\n\n";
 
 /// Appends an event. `data` becomes JSON, which has no line break outside of its strings and none as such inside.
-pub(super) fn write(out: &mut Vec<u8>, id: Option<&dyn Display>, name: Option<&str>, data: &impl Serialize) {
+pub(crate) fn write(out: &mut Vec<u8>, id: Option<&dyn Display>, name: Option<&str>, data: &impl Serialize) {
     if let Some(id) = id {
         out.extend_from_slice(format!("id: {id}\n").as_bytes());
     }

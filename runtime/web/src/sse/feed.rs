@@ -1,25 +1,51 @@
 //! What a session says → the events of one turn's stream. Pure: no clock, no socket, no session.
 
-use orchestratai_shared::{AgentId, ChatMetrics, Confidence, ErrorCode, Failure, MessageId, TurnId};
+use std::ops::ControlFlow;
+
+use orchestratai_shared::{AgentId, ChatMetrics, Citation, Confidence, ErrorCode, Failure, MessageId, TurnId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{
-    event,
-    position::{Partial, Position},
-};
+use super::position::{Partial, Position};
 use crate::{
     error::ApiError,
     ready::Ready,
     rest::chat::{cancelled, erased},
 };
 
-/// Reads frames of a session and writes the events of one turn, each with the position behind it as `id`.
+/// Writes the events of a turn's stream, in the words of one kind of client. `at` is the position behind the event.
+pub(crate) trait Teller {
+    /// Whether the stream is over as soon as its client is gone, and not only when there would be something to send.
+    fn ends_with_its_client(&self) -> bool {
+        false
+    }
+
+    /// What the stream begins with.
+    fn begin(&mut self, out: &mut Vec<u8>);
+
+    /// A step, or the status of an agent, by the type and the data that it has in the journal.
+    fn step(&mut self, at: &Position, kind: &str, data: &RawValue, out: &mut Vec<u8>);
+
+    /// More of the answer.
+    fn chunk(&mut self, at: &Position, content: &str, out: &mut Vec<u8>);
+
+    /// What came of the answer is withdrawn. A client that cannot be told so follows the turn no further.
+    fn withdrawn(&mut self, at: &Position, reset: Reset, out: &mut Vec<u8>) -> ControlFlow<()>;
+
+    /// The turn has its answer.
+    fn completed(&mut self, at: &Position, completed: Completed, logs: &[Box<RawValue>], out: &mut Vec<u8>);
+
+    /// The turn, or its stream, ends without one.
+    fn failed(&mut self, at: &Position, error: &ApiError, out: &mut Vec<u8>);
+}
+
+/// Reads frames of a session and has the events of one turn written, each with the position behind it.
 ///
 /// Of the answer's text, whose frames may come twice or not at all, it writes every byte once and in order: what is missing
 /// when the turn ends, it takes from the whole answer.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(crate) struct Feed<T> {
+    teller: T,
     turn_id: TurnId,
     /// The client has the durable events up to here.
     resumed_seq: u64,
@@ -59,25 +85,30 @@ struct Delta {
     delta: String,
 }
 
+/// What came of an answer is withdrawn.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reset {
-    message_id: MessageId,
-    reason: String,
+pub(crate) struct Reset {
+    pub(crate) message_id: MessageId,
+    pub(crate) reason: String,
 }
 
+/// A turn's end, as far as streams tell of it.
 #[derive(Deserialize)]
-struct Completed {
-    message: CompletedMessage,
-    metrics: ChatMetrics,
+pub(crate) struct Completed {
+    pub(crate) message: CompletedMessage,
+    pub(crate) metrics: ChatMetrics,
+    #[serde(default)]
+    pub(crate) citations: Vec<Citation>,
 }
 
+/// The answer.
 #[derive(Deserialize)]
-struct CompletedMessage {
+pub(crate) struct CompletedMessage {
     id: MessageId,
-    content: String,
-    agent: Option<AgentId>,
-    confidence: Option<Confidence>,
+    pub(crate) content: String,
+    pub(crate) agent: Option<AgentId>,
+    pub(crate) confidence: Option<Confidence>,
 }
 
 #[derive(Deserialize)]
@@ -85,34 +116,12 @@ struct Failed {
     error: Failure,
 }
 
-#[derive(Serialize)]
-struct Chunk<'a> {
-    content: &'a str,
-}
-
-#[derive(Serialize)]
-struct Done<'a> {
-    message: &'a str,
-    logs: &'a [Box<RawValue>],
-    metadata: Metadata,
-}
-
-#[derive(Serialize)]
-struct Metadata {
-    #[serde(flatten)]
-    metrics: ChatMetrics,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent: Option<AgentId>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    confidence: Option<Confidence>,
-}
-
 /// Why an answer is withdrawn where nobody has said it.
 const RESTARTED: &str = "the answer was started anew";
 
-impl Feed {
-    /// Reads from behind `accepted_seq`, which is the turn's `message_accepted`, and writes from `resumed` on.
-    pub(super) fn new(turn_id: TurnId, accepted_seq: u64, resumed: Option<Position>) -> Self {
+impl<T: Teller> Feed<T> {
+    /// Reads from behind `accepted_seq`, which is the turn's `message_accepted`, and has `teller` write from `resumed` on.
+    pub(super) fn new(turn_id: TurnId, accepted_seq: u64, resumed: Option<Position>, teller: T) -> Self {
         let at = resumed
             .filter(|position| position.seq >= accepted_seq)
             .unwrap_or(Position {
@@ -120,6 +129,7 @@ impl Feed {
                 partial: None,
             });
         Self {
+            teller,
             turn_id,
             resumed_seq: at.seq,
             seen_seq: accepted_seq,
@@ -128,6 +138,16 @@ impl Feed {
             logs: Vec::new(),
             has_ended: false,
         }
+    }
+
+    /// As the teller says.
+    pub(super) fn ends_with_its_client(&self) -> bool {
+        self.teller.ends_with_its_client()
+    }
+
+    /// Appends what the stream begins with.
+    pub(super) fn begin_stream(&mut self, out: &mut Vec<u8>) {
+        self.teller.begin(out);
     }
 
     /// Whether the turn has ended, and its stream with it.
@@ -164,7 +184,7 @@ impl Feed {
     /// Says that the stream ends before the turn.
     pub(super) fn break_off(&mut self, error: &ApiError, out: &mut Vec<u8>) {
         self.has_ended = true;
-        event::write(out, Some(&self.at), Some("stream_error"), &error.failure);
+        self.teller.failed(&self.at, error, out);
     }
 
     /// A subscription begins. The answer so far belongs behind the durable events that are still to come.
@@ -211,7 +231,7 @@ impl Feed {
         match kind {
             "retrieval_log" | "agent_status" => {
                 self.at.seq = seq;
-                event::write(out, Some(&self.at), Some(kind), &data);
+                self.teller.step(&self.at, kind, data, out);
             }
             "message_completed" => {
                 if let Ok(completed) = serde_json::from_str::<Completed>(data.get()) {
@@ -266,9 +286,12 @@ impl Feed {
         }
         let had = self.at.partial.unwrap_or(Partial::none_of(message_id));
         let missing = had.bytes.checked_sub(offset).and_then(|from| part.get(from..));
+        if self.has_ended {
+            return;
+        }
         if let Some(missing) = missing.filter(|missing| !missing.is_empty()) {
             self.at.partial = Some(had.and(missing));
-            event::write(out, Some(&self.at), Some("message_chunk"), &Chunk { content: missing });
+            self.teller.chunk(&self.at, missing, out);
         }
     }
 
@@ -276,26 +299,19 @@ impl Feed {
         let had_some = self.at.partial.is_some_and(|partial| partial.bytes > 0);
         self.at.partial = Some(Partial::none_of(message_id));
         if had_some {
-            let reset = Reset { message_id, reason };
-            event::write(out, Some(&self.at), Some("message_reset"), &reset);
+            let told = self.teller.withdrawn(&self.at, Reset { message_id, reason }, out);
+            self.has_ended |= told.is_break();
         }
     }
 
     fn complete(&mut self, seq: u64, completed: Completed, out: &mut Vec<u8>) {
-        let Completed { message, metrics } = completed;
-        self.join_whole(message.id, &message.content, out);
+        self.join_whole(completed.message.id, &completed.message.content, out);
+        if self.has_ended {
+            return;
+        }
         self.at.seq = seq;
         self.has_ended = true;
-        let done = Done {
-            message: &message.content,
-            logs: &self.logs,
-            metadata: Metadata {
-                metrics,
-                agent: message.agent,
-                confidence: message.confidence,
-            },
-        };
-        event::write(out, Some(&self.at), Some("done"), &done);
+        self.teller.completed(&self.at, completed, &self.logs, out);
     }
 }
 

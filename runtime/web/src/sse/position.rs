@@ -9,14 +9,14 @@ use orchestratai_shared::MessageId;
 /// hash: `12` or `12.01890a5d-ac96-774b-bcce-b302099a8057.340.9ae16a3b2f90404f`. The hash tells whether the answer still
 /// begins with them: while a client was away, it may have been withdrawn and begun anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     pub(super) seq: u64,
     pub(super) partial: Option<Partial>,
 }
 
 /// A part of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Partial {
+pub(crate) struct Partial {
     pub(super) message_id: MessageId,
     pub(super) bytes: usize,
     hash: u64,
@@ -71,7 +71,7 @@ impl fmt::Display for Position {
 
 /// It is no position.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoPosition;
+pub(crate) struct NoPosition;
 
 impl FromStr for Position {
     type Err = NoPosition;

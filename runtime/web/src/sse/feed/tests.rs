@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::sse::chat_events::ChatEvents;
 
 const TURN: &str = "01890a5d-ac96-774b-bcce-000000000001";
 const OTHER: &str = "01890a5d-ac96-774b-bcce-000000000002";
@@ -54,7 +55,12 @@ fn at(seq: u64, id: &str, had: &str) -> String {
 
 /// The events as `name`, `data`, and the last `id`.
 fn read(resumed: Option<&str>, frames: &[String]) -> (Vec<(String, Value)>, String) {
-    let mut feed = Feed::new(TURN.parse().unwrap(), 1, resumed.map(|id| id.parse().unwrap()));
+    let mut feed = Feed::new(
+        TURN.parse().unwrap(),
+        1,
+        resumed.map(|id| id.parse().unwrap()),
+        ChatEvents,
+    );
     let mut out = Vec::new();
     for frame in frames {
         feed.read(frame, &mut out);

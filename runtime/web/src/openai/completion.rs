@@ -1,0 +1,223 @@
+//! An answer as a chat completion.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Payload},
+};
+use orchestratai_actors::{Accepted, Conversed, Submission, TurnRecord};
+use orchestratai_shared::{
+    AgentId, ChatMetrics, Citation, Confidence, ErrorCode, EventBody, SessionId, Timestamp, TurnId,
+    event::MessageCompleted,
+};
+use serde::Serialize;
+
+use super::{models, request::CompletionRequest, stream};
+use crate::{
+    body,
+    edge::{X_SESSION_ID, X_TURN_ID},
+    error::ApiError,
+    request_id::RequestId,
+    rest::chat::{cancelled, erased},
+    site::Site,
+    trace,
+};
+
+/// The longest body: a client sends its whole conversation each time.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// Says the last message of a conversation to an agent, and gives its answer whole or as a stream.
+///
+/// # Errors
+/// As the chat's, in OpenAI's shape.
+pub(super) async fn create(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+    let fields = body::json_within(BODY_BYTES_MAX, &request, payload).await?;
+    let wanted = CompletionRequest::read(fields, &request)?;
+    let agent = models::find(&site, &wanted.model)?;
+    let submission = Submission {
+        session_id: wanted.session_id.unwrap_or_else(SessionId::new),
+        client_message_id: wanted.client_message_id,
+        said: wanted.said_to(agent),
+        request_id: RequestId::assigned(&request).shared(),
+        trace: trace::current(),
+    };
+    let session_id = submission.session_id;
+    if wanted.streams {
+        return stream::begin(&site, &request, submission, &wanted).await;
+    }
+    let (turn_id, record) = match site.gateway.converse(submission).await? {
+        Conversed::Ended(Accepted { turn_id, .. }, record) => (turn_id, record),
+        Conversed::Waits(turn_id, _person) => return Err(waits().of_turn(turn_id)),
+    };
+    let record = record.ok_or_else(|| erased().of_turn(turn_id))?;
+    let completed = completed(&record).map_err(|error| error.of_turn(turn_id))?;
+    Ok(HttpResponse::Ok()
+        .insert_header((X_TURN_ID, turn_id.to_string()))
+        .insert_header((X_SESSION_ID, session_id.to_string()))
+        .json(ChatCompletion::of(&wanted.model, session_id, turn_id, completed)))
+}
+
+/// How the turn ended.
+fn completed(record: &TurnRecord) -> Result<&MessageCompleted, ApiError> {
+    let end = record.events.iter().find_map(|recorded| match &recorded.event.body {
+        EventBody::MessageCompleted(completed) => Some(Ok(completed)),
+        EventBody::TurnFailed(failed) => Some(Err(failed.error.clone().into())),
+        EventBody::TurnCancelled(_) => Some(Err(cancelled())),
+        EventBody::MessageAccepted(_)
+        | EventBody::RetrievalLog(_)
+        | EventBody::AgentStatus(_)
+        | EventBody::Handoff(_)
+        | EventBody::ToolCall(_)
+        | EventBody::ApprovalRequested(_)
+        | EventBody::ApprovalResolved(_) => None,
+    });
+    end.unwrap_or_else(|| Err(ApiError::new(ErrorCode::InternalError, "The turn has no end.")))
+}
+
+/// What a client is told that waits for a person.
+fn waits() -> ApiError {
+    ApiError::new(
+        ErrorCode::Timeout,
+        "A person has the session and has not answered yet. The turn goes on: GET /api/chat/stream/ with the id in X-Turn-Id follows it.",
+    )
+}
+
+/// A chat completion.
+#[derive(Debug, Serialize)]
+struct ChatCompletion<'a> {
+    id: String,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    choices: [Choice<'a>; 1],
+    usage: CompletionUsage,
+    orchestratai: Beside,
+}
+
+#[derive(Debug, Serialize)]
+struct Choice<'a> {
+    index: u32,
+    message: AssistantMessage<'a>,
+    logprobs: Option<()>,
+    finish_reason: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct AssistantMessage<'a> {
+    role: &'static str,
+    content: &'a str,
+    refusal: Option<()>,
+    annotations: Vec<Annotation>,
+}
+
+/// Where an answer cites a source, in the shape that OpenAI has for citations of the web.
+#[derive(Debug, Serialize, PartialEq)]
+#[serde(tag = "type", content = "url_citation", rename_all = "snake_case")]
+pub(super) enum Annotation {
+    /// From `start_index` to `end_index`, in Unicode scalar values of the answer, stands `[n]`.
+    UrlCitation {
+        start_index: usize,
+        end_index: usize,
+        title: String,
+        url: String,
+    },
+}
+
+/// Tokens, as providers have reported them.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct CompletionUsage {
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    total_tokens: u64,
+}
+
+/// What OpenAI's shape has no place for.
+#[derive(Debug, Serialize)]
+pub(super) struct Beside {
+    pub(super) session_id: SessionId,
+    pub(super) turn_id: TurnId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) agent: Option<AgentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) confidence: Option<Confidence>,
+    pub(super) citations: Vec<Citation>,
+    pub(super) metrics: ChatMetrics,
+}
+
+impl<'a> ChatCompletion<'a> {
+    fn of(model: &'a str, session_id: SessionId, turn_id: TurnId, completed: &'a MessageCompleted) -> Self {
+        let message = &completed.message;
+        Self {
+            id: completion_id(turn_id),
+            object: "chat.completion",
+            created: seconds(message.timestamp),
+            model,
+            choices: [Choice {
+                index: 0,
+                message: AssistantMessage {
+                    role: "assistant",
+                    content: &message.content,
+                    refusal: None,
+                    annotations: annotations(&message.content, &completed.citations),
+                },
+                logprobs: None,
+                finish_reason: "stop",
+            }],
+            usage: CompletionUsage::of(&completed.metrics),
+            orchestratai: Beside::of(session_id, turn_id, completed),
+        }
+    }
+}
+
+impl CompletionUsage {
+    /// A turn's tokens: how many of them were read and how many written is not kept.
+    pub(super) fn of(metrics: &ChatMetrics) -> Self {
+        Self {
+            prompt_tokens: 0,
+            completion_tokens: metrics.tokens_used,
+            total_tokens: metrics.tokens_used,
+        }
+    }
+}
+
+impl Beside {
+    fn of(session_id: SessionId, turn_id: TurnId, completed: &MessageCompleted) -> Self {
+        Self {
+            session_id,
+            turn_id,
+            agent: completed.message.agent.clone(),
+            confidence: completed.message.confidence,
+            citations: completed.citations.clone(),
+            metrics: completed.metrics,
+        }
+    }
+}
+
+/// The id of a turn's completion.
+pub(super) fn completion_id(turn_id: TurnId) -> String {
+    format!("chatcmpl-{turn_id}")
+}
+
+/// Whole seconds since 1970.
+pub(super) fn seconds(at: Timestamp) -> i64 {
+    at.as_millis() / 1_000
+}
+
+/// Every `[n]` of an answer that stands for a source, where it stands.
+pub(super) fn annotations(answer: &str, citations: &[Citation]) -> Vec<Annotation> {
+    let mut found = Vec::new();
+    for citation in citations {
+        let mark = format!("[{}]", citation.index);
+        let cited = answer.match_indices(&mark).map(|(at, _)| {
+            let start_index = answer[..at].chars().count();
+            Annotation::UrlCitation {
+                start_index,
+                end_index: start_index + mark.len(),
+                title: citation.source.clone(),
+                url: citation.source.clone(),
+            }
+        });
+        found.extend(cited);
+    }
+    found.sort_by_key(|Annotation::UrlCitation { start_index, .. }| *start_index);
+    found
+}

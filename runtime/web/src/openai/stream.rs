@@ -1,0 +1,226 @@
+//! An answer piece by piece, as chunks of a chat completion.
+
+use std::{ops::ControlFlow, time::Duration};
+
+use actix_web::{HttpRequest, HttpResponse};
+use orchestratai_actors::{Gateway, Submission};
+use orchestratai_shared::{ErrorCode, SessionId, Timestamp, TurnId};
+use orchestratai_telemetry::Transport;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::{
+    completion::{Annotation, Beside, CompletionUsage, annotations, completion_id, seconds},
+    error::OpenAiErrorBody,
+    request::CompletionRequest,
+};
+use crate::{
+    error::ApiError,
+    site::Site,
+    sse::{
+        chat::{Comeback, Turn},
+        event,
+        feed::{Completed, Reset, Teller},
+        position::Position,
+    },
+};
+
+/// What ends every stream that came to its end.
+const DONE: &[u8] = b"data: [DONE]\n\n";
+
+/// How long the server tries to stop a turn whose client is gone.
+const STOPPING_MAX: Duration = Duration::from_secs(10);
+
+/// Has the message accepted, and streams the answer. Of a client that keeps its conversation by itself nobody else can have the
+/// answer: where it goes away before the end, the turn is stopped.
+pub(super) async fn begin(
+    site: &Site,
+    request: &HttpRequest,
+    submission: Submission,
+    wanted: &CompletionRequest,
+) -> Result<HttpResponse, ApiError> {
+    let place = site.take_place(Transport::Sse)?;
+    let session_id = submission.session_id;
+    let accepted = site.gateway.submit(submission).await?;
+    let turn_id = accepted.turn_id;
+    let chunks = Chunks {
+        id: completion_id(turn_id),
+        model: wanted.model.clone(),
+        created: seconds(Timestamp::now()),
+        includes_usage: wanted.includes_usage,
+        session_id,
+        turn_id,
+        unheard: wanted.session_id.is_none().then(|| Unheard {
+            turn: Some((site.gateway.clone(), turn_id)),
+        }),
+    };
+    let turn = Turn::accepted(site, session_id, accepted).await?;
+    let stream = turn.stream(site, request, place, Comeback::Never, None, chunks);
+    stream.await.map_err(|error| error.of_turn(turn_id))
+}
+
+/// Writes the chunks of one completion.
+struct Chunks {
+    id: String,
+    model: String,
+    created: i64,
+    includes_usage: bool,
+    session_id: SessionId,
+    turn_id: TurnId,
+    unheard: Option<Unheard>,
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: i64,
+    model: &'a str,
+    choices: &'a [Choice<'a>],
+    /// `null` in all chunks but the last where a client asks for it; else left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<CompletionUsage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    orchestratai: Option<Beside>,
+}
+
+#[derive(Serialize)]
+struct Choice<'a> {
+    index: u32,
+    delta: Delta<'a>,
+    logprobs: Option<()>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Annotation>,
+}
+
+impl Chunks {
+    fn write(&self, delta: Delta<'_>, finish_reason: Option<&'static str>, beside: Option<Beside>, out: &mut Vec<u8>) {
+        let choice = Choice {
+            index: 0,
+            delta,
+            logprobs: None,
+            finish_reason,
+        };
+        self.write_chunk(&[choice], self.includes_usage.then_some(None), beside, out);
+    }
+
+    fn write_chunk(
+        &self,
+        choices: &[Choice<'_>],
+        usage: Option<Option<CompletionUsage>>,
+        orchestratai: Option<Beside>,
+        out: &mut Vec<u8>,
+    ) {
+        let chunk = Chunk {
+            id: &self.id,
+            object: "chat.completion.chunk",
+            created: self.created,
+            model: &self.model,
+            choices,
+            usage,
+            orchestratai,
+        };
+        event::write(out, None, None, &chunk);
+    }
+
+    /// The turn has ended, or is to go on without its client.
+    fn is_heard(&mut self) {
+        if let Some(unheard) = &mut self.unheard {
+            unheard.turn = None;
+        }
+    }
+}
+
+impl Teller for Chunks {
+    fn ends_with_its_client(&self) -> bool {
+        self.unheard.is_some()
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        let delta = Delta {
+            role: Some("assistant"),
+            content: Some(""),
+            ..Delta::default()
+        };
+        self.write(delta, None, None, out);
+    }
+
+    /// These clients see the answer alone.
+    fn step(&mut self, _: &Position, _: &str, _: &RawValue, _: &mut Vec<u8>) {}
+
+    fn chunk(&mut self, _: &Position, content: &str, out: &mut Vec<u8>) {
+        let delta = Delta {
+            content: Some(content),
+            ..Delta::default()
+        };
+        self.write(delta, None, None, out);
+    }
+
+    /// What has been sent cannot be taken back, and two answers must not become one: the stream ends with an error that is worth
+    /// another try.
+    fn withdrawn(&mut self, at: &Position, reset: Reset, out: &mut Vec<u8>) -> ControlFlow<()> {
+        let withdrawn = format!("The answer so far is withdrawn ({}). Ask again.", reset.reason);
+        let unheard = self.unheard.take();
+        self.failed(at, &ApiError::new(ErrorCode::UpstreamError, withdrawn), out);
+        // The new answer has nobody who would read it: dropped, it stops the turn.
+        drop(unheard);
+        ControlFlow::Break(())
+    }
+
+    fn completed(&mut self, _: &Position, completed: Completed, _: &[Box<RawValue>], out: &mut Vec<u8>) {
+        self.is_heard();
+        let delta = Delta {
+            annotations: annotations(&completed.message.content, &completed.citations),
+            ..Delta::default()
+        };
+        let usage = CompletionUsage::of(&completed.metrics);
+        let beside = Beside {
+            session_id: self.session_id,
+            turn_id: self.turn_id,
+            agent: completed.message.agent,
+            confidence: completed.message.confidence,
+            citations: completed.citations,
+            metrics: completed.metrics,
+        };
+        self.write(delta, Some("stop"), Some(beside), out);
+        if self.includes_usage {
+            self.write_chunk(&[], Some(Some(usage)), None, out);
+        }
+        out.extend_from_slice(DONE);
+    }
+
+    fn failed(&mut self, _: &Position, error: &ApiError, out: &mut Vec<u8>) {
+        self.is_heard();
+        event::write(out, None, None, &OpenAiErrorBody::of(error));
+    }
+}
+
+/// A turn whose answer nobody but this stream's client can have. Dropped before the turn has ended, it stops the turn.
+struct Unheard {
+    turn: Option<(Gateway, TurnId)>,
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        let Some((gateway, turn_id)) = self.turn.take() else {
+            return;
+        };
+        let stop = async move {
+            let stopped = tokio::time::timeout(STOPPING_MAX, gateway.cancel(turn_id)).await;
+            tracing::debug!(turn.id = %turn_id, ?stopped, "the client of a completion went away");
+        };
+        // Without a runtime the process is about to end, and the turn is taken up again at the next start.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(stop);
+        }
+    }
+}
