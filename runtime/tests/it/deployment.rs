@@ -3,7 +3,7 @@
 
 mod compose;
 mod kubernetes;
-mod proxy;
+pub(crate) mod proxy;
 mod yaml;
 
 use std::{

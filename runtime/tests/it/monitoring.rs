@@ -17,6 +17,7 @@ use std::{
 use orchestratai_shared::SessionId;
 use serde_json::Value;
 
+use crate::deployment::proxy::Proxy;
 use observer::Observer;
 use promql::{comparing, metric, selectors};
 
@@ -133,6 +134,14 @@ fn documented_metrics() -> BTreeSet<String> {
     metrics
 }
 
+/// The metrics of a proxy, by what it says itself: no document of ours lists them.
+async fn metrics_of_the_proxy(proxy: &Proxy) -> BTreeSet<String> {
+    let text = proxy.observed().get("/metrics").await.body;
+    let names = text.as_str().unwrap().lines();
+    let names = names.filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    names.map(str::to_owned).collect()
+}
+
 /// Asks all of it again and again until each has given a number; says what has not when patience is at its end.
 async fn wait_for_data(observer: &Observer, mut missing: Vec<(String, String)>) {
     let began = Instant::now();
@@ -191,8 +200,10 @@ async fn wait_until_seen(observer: &Observer, queries: &[&str]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_reaches_its_receiver() {
     let server = load::start().await;
-    let (address, token) = (server.address(), load::TOKEN);
-    let observer = tokio::task::spawn_blocking(move || Observer::start(&[address], token))
+    // Before this server, and two more that are away.
+    let proxy = Proxy::before(&[server.address()]).await;
+    let (address, observers, token) = (server.address(), proxy.observers(), load::TOKEN);
+    let observer = tokio::task::spawn_blocking(move || Observer::start(&[address], &[observers], token))
         .await
         .unwrap();
     // A counter's growth is seen between two scrapes: the first before anything happens, and one in the middle.
@@ -200,6 +211,7 @@ async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_re
     let session_id = SessionId::new();
     load::questions(&server, session_id).await;
     load::refusals(&server).await;
+    load::a_person(&server).await;
     wait_until_seen(&observer, &["orchestratai_sessions_passivated_total"]).await;
     load::questions(&server, session_id).await;
     load::misbehaviour(&server).await;
@@ -208,7 +220,7 @@ async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_re
     wait_until_seen(
         &observer,
         &[
-            "count(sum by (agent) (orchestratai_turns_total > 0)) == 4",
+            r#"count(sum by (agent) (orchestratai_turns_total{agent!="person"} > 0)) == 4"#,
             r#"sum(orchestratai_cache_requests_total{status="hit"})"#,
             r#"orchestratai_second_stage_total{outcome="ranked"}"#,
             "sum(orchestratai_turn_parts_total)",
@@ -217,6 +229,9 @@ async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_re
             r#"orchestratai_slow_consumers_total{action="cut"}"#,
             r#"orchestratai_websocket_closes_total{code="4029"}"#,
             "orchestratai_sessions_rehydrated_total",
+            r#"orchestratai_person_wait_seconds_count{outcome="replied"}"#,
+            r#"haproxy_server_status{state="UP"}"#,
+            r#"haproxy_server_status{state="DOWN"}"#,
         ],
     )
     .await;
@@ -236,6 +251,7 @@ async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_re
     // Each series by itself too: of `a or b` either would do, and a label that no series has is a mistake.
     let mut known = documented_metrics();
     known.extend(rules.iter().filter(|rule| !rule.is_alert).map(|rule| rule.name.clone()));
+    known.extend(metrics_of_the_proxy(&proxy).await);
     let mut series = BTreeMap::new();
     for (place, expression) in &queries {
         for selector in selectors(expression) {

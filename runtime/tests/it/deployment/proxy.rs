@@ -40,7 +40,7 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
 }
 
 /// The proxy as it is deployed, but for the ports, and for where its nodes are.
-struct Proxy {
+pub(crate) struct Proxy {
     haproxy: Haproxy,
     clients: SocketAddr,
     observers: u16,
@@ -48,7 +48,7 @@ struct Proxy {
 
 impl Proxy {
     /// Before nodes at these addresses, at most three; the others are away.
-    async fn before(nodes: &[SocketAddr]) -> Self {
+    pub(crate) async fn before(nodes: &[SocketAddr]) -> Self {
         let (clients, observers) = (free_port(), free_port());
         let mut text = read("deploy/proxy/haproxy.cfg");
         text = replaced(&text, "bind :8080\n", &format!("bind 127.0.0.1:{clients}\n"));
@@ -76,9 +76,14 @@ impl Proxy {
         Rest::new(format!("http://{}", self.clients), Some(TOKEN))
     }
 
-    /// What it tells Prometheus and health checks.
-    fn observed(&self) -> Rest {
-        Rest::new(format!("http://127.0.0.1:{}", self.observers), None)
+    /// Where it tells Prometheus and health checks how it is.
+    pub(crate) fn observers(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.observers))
+    }
+
+    /// What it tells them.
+    pub(crate) fn observed(&self) -> Rest {
+        Rest::new(format!("http://{}", self.observers()), None)
     }
 
     /// Waits until it has found out about a node.

@@ -268,6 +268,9 @@ async fn alerts_go_where_their_severity_says_and_who_is_down_is_told_of_once() {
             alert("OrchestrataiBusDown", "d", "critical"),
             alert("OrchestrataiSnapshotsLag", "d", "medium"),
             alert("OrchestrataiBusBreaks", "e", "medium"),
+            alert("OrchestrataiProxyWithoutNodes", "f", "critical"),
+            alert("OrchestrataiProxyMissesNode", "f", "high"),
+            alert("OrchestrataiProxyMissesNode", "g", "high"),
             fleet,
         ],
     )
@@ -281,6 +284,9 @@ async fn alerts_go_where_their_severity_says_and_who_is_down_is_told_of_once() {
         ("OrchestrataiLeaseNotHeld", false),
         ("OrchestrataiMemoryHigh", false),
         ("OrchestrataiNodesDisagree", true),
+        ("OrchestrataiProxyMissesNode", false),
+        ("OrchestrataiProxyMissesNode", true),
+        ("OrchestrataiProxyWithoutNodes", false),
         ("OrchestrataiSnapshotsLag", true),
         ("OrchestrataiTurnBudgetBurns", false),
     ];

@@ -3,13 +3,14 @@
 use std::{net::SocketAddr, time::Duration};
 
 use futures_util::future::join_all;
-use orchestratai_shared::SessionId;
+use orchestratai_shared::{ClientMessageId, SessionId};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     client::Frame,
+    person::{reply, take_over, until_it_waits},
     server::{Launch, Server},
 };
 
@@ -105,6 +106,19 @@ pub(crate) async fn refusals(server: &Server) {
     }
     let refused = socket.until(|frame| frame.kind() == "error").await;
     assert_eq!(refused.last().unwrap().data()["code"], "OVERLOADED");
+}
+
+/// A person takes a session over, and answers in it.
+pub(crate) async fn a_person(server: &Server) {
+    let (rest, mut socket) = (server.rest(), server.socket("").await);
+    let session_id = socket.ready().await.session_id();
+    take_over(&rest, session_id, false).await;
+    socket.say(QUESTIONS[0]).await;
+    until_it_waits(&mut socket).await;
+    let said = reply(&rest, session_id, ClientMessageId::new(), "I will see to it.").await;
+    assert_eq!(said.status, StatusCode::OK, "{}", said.body);
+    socket.until(Frame::is_terminal).await;
+    socket.close().await;
 }
 
 /// Requests without a token.

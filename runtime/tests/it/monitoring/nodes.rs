@@ -97,7 +97,7 @@ async fn the_dashboard_shows_what_happens_to_a_cluster_and_alerts_are_raised_for
     let (mut postgres, mut redis) = (Postgres::start(), Redis::start());
     let [one, other] = nodes(&postgres.database(), &redis.url()).await;
     let addresses = [one.address(), other.address()];
-    let observer = tokio::task::spawn_blocking(move || Observer::start(&addresses, load::TOKEN))
+    let observer = tokio::task::spawn_blocking(move || Observer::start(&addresses, &[], load::TOKEN))
         .await
         .unwrap();
     wait_for_peace(&observer).await;

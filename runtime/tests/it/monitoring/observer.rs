@@ -37,8 +37,9 @@ fn replaced(text: &str, old: &str, new: &str) -> String {
 pub(crate) type Values = Result<Vec<String>, String>;
 
 impl Observer {
-    /// Starts both. Of the configuration only what the place decides is another: targets, token, Alertmanager, and how often.
-    pub(crate) fn start(targets: &[SocketAddr], token: &str) -> Self {
+    /// Starts both, for servers and for the proxies before them. Of the configuration only what the place decides is another: targets,
+    /// token, Alertmanager, and how often.
+    pub(crate) fn start(servers: &[SocketAddr], proxies: &[SocketAddr], token: &str) -> Self {
         let alertmanager = Alertmanager::start(&root().join("deploy/alertmanager/alertmanager.yml"));
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("rules")).unwrap();
@@ -57,10 +58,13 @@ impl Observer {
             "/run/secrets/orchestratai_token",
             &token_file.display().to_string(),
         );
-        let list = folder.path().join("nodes.yml");
-        let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
-        fs::write(&list, format!("- targets: [{}]\n", targets.join(", "))).unwrap();
-        let text = replaced(&text, "/etc/orchestratai/nodes.yml", &list.display().to_string());
+        let mut text = text;
+        for (name, targets) in [("nodes.yml", servers), ("proxies.yml", proxies)] {
+            let list = folder.path().join(name);
+            let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
+            fs::write(&list, format!("- targets: [{}]\n", targets.join(", "))).unwrap();
+            text = replaced(&text, &format!("/etc/orchestratai/{name}"), &list.display().to_string());
+        }
         let lookup = "dns_sd_configs:\n        - names: [alertmanager]\n          type: A\n          port: 9093\n";
         let address = alertmanager.url().replace("http://", "");
         let text = replaced(
