@@ -1,6 +1,7 @@
 //! Several nodes with one PostgreSQL and one Redis: any of them serves any client, and none of them is missed.
 
 mod faults;
+mod stranger;
 
 use std::time::{Duration, Instant};
 

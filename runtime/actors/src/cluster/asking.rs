@@ -77,14 +77,72 @@ pub(super) struct Followed {
     session_id: SessionId,
     subscriber: Recipient<Publish>,
     cut: Option<Arc<dyn Cut>>,
-    /// Once the owner has taken the subscription.
-    link: Option<Addr<DistantSession>>,
+    stage: FollowedStage,
+}
+
+/// How far a subscription is.
+enum FollowedStage {
+    /// The owner has not answered. What it publishes already waits here: if the answer is lost, the subscriber asks again from where it
+    /// is, and gets the same from the next subscription. Bounded by the credits that it has at first.
+    Asked(Vec<Publish>),
+    /// The owner has taken it.
+    Taken(Addr<DistantSession>),
+    /// The subscriber is told nothing more: it has left, or knows that it is over.
+    Over(Option<Addr<DistantSession>>),
+}
+
+impl Followed {
+    /// Passes on what the owner publishes, or keeps it where the subscription is not taken yet.
+    fn publish(&mut self, publish: Publish) {
+        if let FollowedStage::Asked(early) = &mut self.stage {
+            return early.push(publish);
+        }
+        let is_last = matches!(publish, Publish::Gone | Publish::Close(_));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "bounded by credits, which the session's owner keeps"
+        )]
+        self.subscriber.do_send(publish);
+        if is_last {
+            self.end();
+        }
+    }
+
+    /// The owner has taken it.
+    fn taken(&mut self, link: Addr<DistantSession>) -> Vec<Publish> {
+        match std::mem::replace(&mut self.stage, FollowedStage::Taken(link)) {
+            FollowedStage::Asked(early) => early,
+            FollowedStage::Taken(_) | FollowedStage::Over(_) => Vec::new(),
+        }
+    }
+
+    fn end(&mut self) {
+        let link = match &self.stage {
+            FollowedStage::Asked(_) => None,
+            FollowedStage::Taken(link) => Some(link.clone()),
+            FollowedStage::Over(link) => link.clone(),
+        };
+        self.stage = FollowedStage::Over(link);
+    }
+
+    fn is_over(&self) -> bool {
+        matches!(self.stage, FollowedStage::Over(_))
+    }
 }
 
 impl Drop for Followed {
+    /// However it comes to that, also by a panic of the exchange: a subscriber whose subscription was taken and has not ended comes back.
     fn drop(&mut self) {
-        if let Some(link) = &self.link {
-            #[expect(clippy::disallowed_methods, reason = "once in a subscription's life")]
+        let (link, is_abandoned) = match &self.stage {
+            FollowedStage::Asked(_) | FollowedStage::Over(None) => return,
+            FollowedStage::Taken(link) => (link, true),
+            FollowedStage::Over(Some(link)) => (link, false),
+        };
+        #[expect(clippy::disallowed_methods, reason = "twice in a subscription's life")]
+        {
+            if is_abandoned {
+                self.subscriber.do_send(Publish::Gone);
+            }
             link.do_send(Over);
         }
     }
@@ -174,7 +232,7 @@ impl Exchange {
                     session_id,
                     subscriber,
                     cut,
-                    link: None,
+                    stage: FollowedStage::Asked(Vec::new()),
                 };
                 self.followed.insert(n, followed);
                 let question = Question::Subscribe {
@@ -261,9 +319,13 @@ impl Exchange {
                     return;
                 };
                 let link = DistantSession::new(subscription, actix::AsyncContext::address(ctx)).start();
-                followed.link = Some(link.clone());
+                let early = followed.taken(link.clone());
                 if reply.send(link.recipient()).is_err() {
-                    self.leave(subscription, ctx);
+                    return self.leave(subscription, ctx);
+                }
+                early.into_iter().for_each(|publish| followed.publish(publish));
+                if followed.is_over() {
+                    self.followed.remove(&subscription);
                 }
             }
             (Waiting::Described(reply), Answer::Described(session)) => {
@@ -334,7 +396,8 @@ impl Exchange {
     }
 
     fn leave(&mut self, subscription: u64, ctx: &Context<Self>) {
-        if let Some(followed) = self.followed.remove(&subscription) {
+        if let Some(mut followed) = self.followed.remove(&subscription) {
+            followed.end();
             let word = Word::Leave;
             self.send(followed.node, &Parcel::Say { subscription, word }, ctx);
         }
@@ -342,7 +405,7 @@ impl Exchange {
 
     /// A session of another node publishes something for a subscriber of this one.
     pub(super) fn published(&mut self, from: NodeId, subscription: u64, published: Published, ctx: &Context<Self>) {
-        let followed = self.followed.get(&subscription);
+        let followed = self.followed.get_mut(&subscription);
         let Some(followed) = followed.filter(|followed| followed.node == from) else {
             // The question for it crossed with the news that all was given up. Nobody follows it.
             let word = Word::Leave;
@@ -354,13 +417,8 @@ impl Exchange {
             }
             return;
         };
-        let is_last = matches!(publish, Publish::Gone | Publish::Close(_));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "bounded by credits, which the session's owner keeps"
-        )]
-        followed.subscriber.do_send(publish);
-        if is_last {
+        followed.publish(publish);
+        if followed.is_over() {
             self.followed.remove(&subscription);
         }
     }
@@ -395,14 +453,7 @@ impl Exchange {
     pub(super) fn stop_asking(&mut self, node: NodeId) {
         // Who has said something is told first that it is lost, before the way it was said on is gone.
         self.asked.retain(|_, asked| asked.node != node);
-        self.followed.retain(|_, followed| {
-            let stays = followed.node != node;
-            if !stays && followed.link.is_some() {
-                #[expect(clippy::disallowed_methods, reason = "once in a subscription's life")]
-                followed.subscriber.do_send(Publish::Gone);
-            }
-            stays
-        });
+        self.followed.retain(|_, followed| followed.node != node);
     }
 }
 

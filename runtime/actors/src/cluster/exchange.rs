@@ -62,7 +62,7 @@ pub(crate) struct ExchangeParts {
     pub(crate) shards: Arc<[ShardDoors]>,
     /// To ask for the sessions in progress here.
     pub(crate) surveys: Arc<[Recipient<Survey>]>,
-    /// Numbers subscribers, those of this node too.
+    /// Numbers subscribers, those of this node too, and what is asked of others.
     pub(crate) connections: Arc<AtomicU64>,
     pub(crate) admission: Admission,
     pub(crate) board: AgentBoard,
@@ -172,8 +172,6 @@ pub(crate) struct Exchange {
     /// The nodes as they were looked at last.
     pub(super) nodes: Nodes,
     peers: HashMap<NodeId, Peer>,
-    /// Numbers what is asked and what is subscribed to, never the same twice.
-    count: u64,
     /// What was asked of others and is not answered.
     pub(super) asked: HashMap<u64, Asked>,
     /// Subscriptions of this node's clients to sessions of others.
@@ -207,7 +205,6 @@ impl Exchange {
             bus: None,
             nodes,
             peers: HashMap::new(),
-            count: 0,
             asked: HashMap::new(),
             followed: HashMap::new(),
             served: HashMap::new(),
@@ -216,16 +213,17 @@ impl Exchange {
         }
     }
 
-    /// The next number of something that is asked or subscribed to.
-    pub(super) fn number(&mut self) -> u64 {
-        self.count += 1;
-        self.count
+    /// The next number of something that is asked or subscribed to, never the same twice in a process: the others may still answer
+    /// what an exchange asked that is gone.
+    pub(super) fn number(&self) -> u64 {
+        self.next_connection()
     }
 
     pub(super) fn shard(&self, session_id: SessionId) -> &ShardDoors {
         &self.parts.shards[shard_of(session_id, self.parts.shards.len())]
     }
 
+    /// The next number of a subscriber.
     pub(super) fn next_connection(&self) -> u64 {
         self.parts.connections.fetch_add(1, Ordering::Relaxed)
     }

@@ -81,8 +81,6 @@ pub(super) struct Connection {
     awaits_ready: bool,
     /// Whether it has followed its session before.
     has_followed: bool,
-    /// Whether its session cannot be had at present, and is asked for again later.
-    waits_for_session: bool,
     _place: Place,
 }
 
@@ -109,7 +107,6 @@ impl Connection {
             resubscriptions: 0,
             awaits_ready: true,
             has_followed: false,
-            waits_for_session: false,
             socket: socket.clone(),
             site,
             _place: place,
@@ -156,11 +153,11 @@ impl Connection {
             Ok(link) => {
                 connection.wish.session_id = Some(link.session_id());
                 connection.outflow.link.replace(Some(link));
-                (connection.has_followed, connection.waits_for_session) = (true, false);
+                connection.has_followed = true;
             }
             Err(refusal) if connection.may_wait(&refusal) => {
                 // Such as on a full disk: the client keeps its connection, and what it says is refused in the meantime.
-                (connection.resubscriptions, connection.waits_for_session) = (0, true);
+                connection.resubscriptions = 0;
                 context.run_later(refusal.retry_after.unwrap_or(ALIVE_EVERY), |connection, context| {
                     if connection.farewell.is_open() {
                         connection.subscribe(context);
@@ -285,10 +282,9 @@ impl Connection {
                     ErrorCode::Overloaded,
                     "The session is being started anew; send it again.",
                 );
+                // `Publish::Gone` says so too, behind all that the session has published. Asked for before that is passed on, the next
+                // subscription would begin with a repeat of it.
                 self.refuse(failure, client_message_id, context);
-                if !self.waits_for_session {
-                    self.resubscribe(context);
-                }
             }
         }
     }
