@@ -22,6 +22,7 @@ const figures = {
 export const Overview = z.object({
   at: z.string(),
   node: z.exactOptional(z.string()),
+  nodes: z.exactOptional(z.array(z.object({ node: z.string(), state: z.enum(['answered', 'silent']) }))),
   window: z.enum(OVERVIEW_WINDOWS),
   stepSeconds: z.number(),
   now: z.object({ overSeconds: z.number(), turnsInFlight: z.number(), ...figures }),

@@ -13,7 +13,7 @@
 //! - `exchange`: who says it and hears it; `asking`: commands for sessions of other nodes; `serving`: those of other nodes for
 //!   sessions here;
 //! - `bridge`, `link`: the two ends of a subscription;
-//! - `surveying`: which sessions are in progress on other nodes;
+//! - `surveying`: which sessions are in progress on other nodes, and what these have counted;
 //! - `takeover`: turns whose node is gone.
 
 mod asking;
@@ -26,4 +26,3 @@ mod surveying;
 mod takeover;
 
 pub(crate) use exchange::{Cluster, ExchangeParts, Forward, ShardDoors};
-pub(crate) use surveying::Elsewhere;

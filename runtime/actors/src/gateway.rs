@@ -3,6 +3,7 @@
 mod asking;
 mod feedback;
 mod live;
+mod overview;
 mod person;
 mod questions;
 mod sessions;
@@ -55,6 +56,8 @@ use crate::{
 };
 
 pub(crate) use live::Surveyor;
+pub(crate) use overview::Measurer;
+pub use overview::{FleetOverview, NodeOverview};
 
 /// A user's message on its way in.
 #[derive(Debug, Clone)]
@@ -131,6 +134,7 @@ pub(crate) struct Inner {
     pub(crate) shards: Vec<ShardHandle>,
     pub(crate) surveyor: Surveyor,
     pub(crate) store: Store,
+    pub(crate) measurer: Measurer,
     pub(crate) router: Arc<Router>,
     pub(crate) crew: Crew,
     pub(crate) board: AgentBoard,

@@ -28,7 +28,7 @@ pub mod snapshotter;
 mod start;
 
 pub use gateway::{
-    Accepted, Conversed, Gateway, Submission, Subscription, TurnRecord,
+    Accepted, Conversed, FleetOverview, Gateway, NodeOverview, Submission, Subscription, TurnRecord,
     trials::{Trial, TrialResponder},
 };
 pub use health::{Probe, ServiceHealth, ServiceState};

@@ -14,7 +14,7 @@ use actix::{Actor, Addr, Arbiter};
 use orchestratai_agents::{definition::Catalog, routing::Router, turn::Responder};
 use orchestratai_shared::AgentId;
 use orchestratai_store::{RedisAddress, Store};
-use orchestratai_telemetry::Metrics;
+use orchestratai_telemetry::{History, Metrics};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::{
     agent::board::AgentBoard,
     cluster::{Cluster, ExchangeParts, ShardDoors},
     gateway::{
-        Gateway, Inner, ShardHandle, Surveyor,
+        Gateway, Inner, Measurer, ShardHandle, Surveyor,
         trials::{TRIALS_MAX, TrialResponder},
     },
     health::Probe,
@@ -48,6 +48,8 @@ pub struct Parts {
     pub trial_responder: TrialResponder,
     /// Metrics.
     pub metrics: Metrics,
+    /// What they were a while ago.
+    pub history: Arc<History>,
     /// Limits and habits of sessions.
     pub settings: SessionSettings,
     /// Number of shards, at least 1.
@@ -72,6 +74,7 @@ pub fn start(parts: Parts) -> Gateway {
         responders,
         trial_responder,
         metrics,
+        history,
         settings,
         shards,
         organization,
@@ -154,6 +157,7 @@ pub fn start(parts: Parts) -> Gateway {
             admission: admission.clone(),
             board: board.clone(),
             metrics,
+            history: Arc::clone(&history),
             trouble: Arc::default(),
         };
         cluster.get_or_init(|| Cluster::start(parts));
@@ -162,6 +166,7 @@ pub fn start(parts: Parts) -> Gateway {
         shards: handles,
         surveyor: Surveyor::new(surveys),
         store,
+        measurer: Measurer::new(history),
         router,
         crew,
         board,

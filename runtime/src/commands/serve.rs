@@ -169,12 +169,19 @@ async fn serve(
     let snapshots = SessionSnapshots::open(&settings, &store, snapshots::count_connections(metrics.clone()))?;
     let history = Arc::new(History::new(metrics.clone()));
     let sampling = actix_rt::spawn(sample(Arc::clone(&history)));
-    let gateway = start_actors(&settings, &store, &means, &metrics, &watch, snapshots.as_ref());
+    let gateway = start_actors(
+        &settings,
+        &store,
+        &means,
+        &metrics,
+        &history,
+        &watch,
+        snapshots.as_ref(),
+    );
     let server = orchestratai_web::server(
         gateway.clone(),
         knowledge.clone(),
         metrics,
-        history,
         web_settings(&settings, &means.catalog),
         listener,
     )
@@ -291,6 +298,7 @@ fn start_actors(
     store: &Store,
     means: &Means,
     metrics: &Metrics,
+    history: &Arc<History>,
     watch: &KnowledgeWatch,
     snapshots: Option<&SessionSnapshots>,
 ) -> Gateway {
@@ -305,6 +313,7 @@ fn start_actors(
             Arc::new(move |definition| trial_responder(definition, &means))
         },
         metrics: metrics.clone(),
+        history: Arc::clone(history),
         settings: session_settings(settings),
         shards: count_or_cores(settings.actors.shards),
         organization: DEFAULT_ORGANIZATION.into(),

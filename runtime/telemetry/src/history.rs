@@ -5,9 +5,10 @@
 //! 728 readings, and for each of 1,457 the same with 300 more for each agent; less than 4 MB with five agents.
 //!
 //! In reading order: the counters at one moment ([`reading`]), what lies between two of them ([`span`]), how durations are
-//! spread ([`distribution`]), and which readings are kept ([`rings`]).
+//! spread ([`distribution`]), which readings are kept ([`rings`]), and what several servers make together ([`part`]).
 
 mod distribution;
+mod part;
 mod reading;
 mod rings;
 mod span;
@@ -17,10 +18,15 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-pub use self::span::{AgentFigures, Figures, Gauges, Latency, Totals};
+pub use self::{
+    part::OverviewPart,
+    span::{AgentFigures, Figures, Gauges, Latency, Totals},
+};
 use self::{
+    part::PointPart,
     reading::Reading,
-    rings::{COARSE, FINE, FINE_KEPT, Rings},
+    rings::{COARSE, FINE, FINE_KEPT, Rings, tick},
+    span::{Stretch, agents_between},
 };
 use crate::Metrics;
 
@@ -38,7 +44,7 @@ pub struct History {
     rings: Mutex<Rings>,
 }
 
-/// The metrics over a stretch of time.
+/// The metrics over a stretch of time, of one server or of several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overview {
     /// When it was made.
@@ -56,7 +62,7 @@ pub struct Overview {
     pub agents: Vec<AgentFigures>,
     /// All there was since the start.
     pub totals: Totals,
-    /// When the process started.
+    /// When the process started; of several the first.
     pub since: SystemTime,
 }
 
@@ -94,32 +100,44 @@ impl History {
         self.rings().keep(reading);
     }
 
-    /// The last `window`, up to now.
+    /// How long each point of a series over the last `window` is to be: shorter where the server has not run for so long.
     #[must_use]
-    pub fn overview(&self, window: Duration) -> Overview {
+    pub fn step(&self, window: Duration) -> Duration {
+        step(window.min(self.began.elapsed()))
+    }
+
+    /// How long it is where other servers have a part in it, which may have run for longer.
+    #[must_use]
+    pub fn step_of_several(window: Duration) -> Duration {
+        step(window)
+    }
+
+    /// What was counted in the last `window`, up to now, by stretches of `step`: a multiple of [`EVERY`](Self::EVERY).
+    #[must_use]
+    pub fn part(&self, window: Duration, step: Duration) -> OverviewPart {
         let present = Reading::of(&self.metrics, self.began.elapsed(), SystemTime::now());
         let rings = self.rings();
         let ago = |age: Duration| present.at.saturating_sub(age);
         let minute = rings.before(ago(NOW)).unwrap_or(&present);
         let begin = rings.coarse_before(ago(window)).unwrap_or(&present);
-        let step = step(window.min(present.at));
-        Overview {
+        let point = |(from, to): (&Reading, &Reading)| PointPart {
+            at: to.time,
+            due: FINE * u32::try_from(tick(to)).unwrap_or(u32::MAX),
+            counted: Stretch::between(from, to),
+            gauges: to.gauges,
+        };
+        OverviewPart {
             at: present.time,
-            gauges: present.gauges,
-            now: Figures::between(minute, &present),
-            step,
-            series: rings
-                .pairs(step, ago(window))
-                .into_iter()
-                .map(|(from, to)| Point {
-                    at: to.time,
-                    figures: Figures::between(from, to),
-                    gauges: to.gauges,
-                })
-                .collect(),
-            agents: AgentFigures::between(begin, &present),
-            totals: Totals::at(&present),
             since: self.since,
+            gauges: present.gauges,
+            now: Stretch::between(minute, &present),
+            series: rings
+                .pairs(step.max(FINE), ago(window))
+                .into_iter()
+                .map(point)
+                .collect(),
+            agents: agents_between(begin, &present),
+            totals: present.counts,
         }
     }
 
@@ -155,11 +173,18 @@ mod tests {
         }
     }
 
+    /// What the server says of itself alone.
+    fn overview(history: &History) -> Overview {
+        let window = Duration::from_secs(900);
+        let step = history.step(window);
+        Overview::of(&[history.part(window, step)], step)
+    }
+
     #[test]
     fn what_is_not_known_is_left_out() {
         let metrics = Metrics::new(&BuildInfo::default());
         let history = History::new(metrics.clone());
-        let overview = history.overview(Duration::from_secs(900));
+        let overview = overview(&history);
         assert_eq!(overview.now.latency, None);
         assert_eq!(overview.now.first_event_p95, None);
         assert_eq!(overview.now.cache_hit_rate, None);
@@ -171,14 +196,14 @@ mod tests {
         billing.turn_ended(TurnOutcome::Completed, Duration::from_millis(30));
         billing.turn_ended(TurnOutcome::Failed, Duration::from_millis(40));
         billing.cache_asked(false);
-        let overview = history.overview(Duration::from_secs(900));
+        let overview = overview(&history);
         assert_eq!((overview.totals.turns, overview.totals.errors), (2, 1));
         assert_eq!(overview.now.cache_hit_rate, Some(0.0), "asked, and never hit");
         assert_eq!(overview.totals.tokens, None, "no model could report any");
         let agent = &overview.agents[0];
         assert_eq!((&*agent.id, agent.turns, agent.errors), ("billing", 2, 1));
         billing.model("a-model").spent(7, 0.5);
-        let totals = history.overview(Duration::from_secs(900)).totals;
+        let totals = overview(&history).totals;
         assert_eq!((totals.tokens, totals.cost), (Some(7), Some(0.5)));
     }
 }

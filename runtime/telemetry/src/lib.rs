@@ -28,7 +28,7 @@ mod traces;
 mod tracing_setup;
 
 pub use agent::{AgentMetrics, UsageMetrics};
-pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, Point, Totals};
+pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, OverviewPart, Point, Totals};
 pub use labels::{
     ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, RefusalReason, SearchStage,
     SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason,

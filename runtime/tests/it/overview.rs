@@ -250,25 +250,95 @@ async fn only_windows_that_are_kept_can_be_asked_for() {
     );
 }
 
+/// Asks for the overview until it is as it should be.
+async fn becomes(rest: &Rest, like: impl Fn(&Value) -> bool) -> Value {
+    let began = Instant::now();
+    loop {
+        let seen = overview(rest).await;
+        if like(&seen) {
+            return seen;
+        }
+        assert!(began.elapsed() < Duration::from_secs(20), "{seen}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Asks for one turn.
+async fn ask(server: &Server, message: &str) {
+    let body = json!({"message": message, "session_id": SessionId::new()});
+    let answer = server.rest().post("/api/chat", &body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+}
+
+/// What is said of a node.
+fn part<'a>(overview: &'a Value, node: &Value) -> &'a Value {
+    let nodes = overview["nodes"].as_array().unwrap();
+    nodes.iter().find(|part| part["node"] == *node).unwrap()
+}
+
 #[tokio::test]
-async fn of_several_nodes_each_has_its_own_figures_and_says_which_it_is() {
+async fn of_several_nodes_the_overview_is_of_all_and_names_each() {
     let (database, redis) = (Postgres::shared().database(), Redis::start());
     let [one, other] = cluster::nodes(&database, &redis.url()).await;
-    let body = json!({"message": "Hello!", "session_id": SessionId::new()});
-    let answer = one.rest().post("/api/chat", &body).await;
-    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    ask(&one, "Hello!").await;
+    ask(&one, "What does the Team plan cost?").await;
+    ask(&other, "What does the Pro plan cost?").await;
     // A client may have its answer a moment before the turn is counted.
-    let began = Instant::now();
-    let here = loop {
-        let here = overview(&one.rest()).await;
-        if here["totals"]["turns"] == 1 {
-            break here;
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "{here}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
-    let there = overview(&other.rest()).await;
-    assert_eq!(there["totals"]["turns"], 0);
-    assert!(here["node"].is_string() && there["node"].is_string(), "{here} {there}");
+    let all = |seen: &Value| seen["totals"]["turns"] == 3;
+    let here = becomes(&one.rest(), all).await;
+    let there = becomes(&other.rest(), all).await;
     assert_ne!(here["node"], there["node"]);
+    for seen in [&here, &there] {
+        assert_eq!(seen["nodes"].as_array().unwrap().len(), 2, "{seen}");
+        let turns = |of: &Value| part(seen, &of["node"])["totals"]["turns"].clone();
+        assert_eq!((turns(&here), turns(&there)), (json!(2), json!(1)), "{seen}");
+        assert!(
+            seen["nodes"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|part| part["state"] == "answered")
+        );
+        let of_agent = |id: &str| {
+            let agents = seen["agents"].as_array().unwrap();
+            agents.iter().find(|agent| agent["id"] == id).unwrap()["turns"].clone()
+        };
+        assert_eq!((of_agent("orchestrator"), of_agent("billing")), (json!(1), json!(2)));
+    }
+
+    // The longest of all: of both nodes, and of each.
+    let (metrics_here, metrics_there) = (Metrics::of(&one.rest()).await, Metrics::of(&other.rest()).await);
+    let together = Metrics(metrics_here.0.into_iter().chain(metrics_there.0).collect());
+    let expected = together.quantile_ms("orchestratai_turn_duration_seconds", 0.95, |_| true);
+    near(&here["now"]["latencyP95Ms"], expected);
+    // Each stretch of the series has what both did in it.
+    let whole = |seen: &Value| {
+        let step = number(&seen["stepSeconds"]);
+        let series = seen["series"].as_array().unwrap();
+        let sum: f64 = series.iter().map(|point| number(&point["turnsPerSecond"]) * step).sum();
+        sum.round() == 3.0
+    };
+    becomes(&one.rest(), whole).await;
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_is_named_and_left_out() {
+    let (database, redis) = (Postgres::shared().database(), Redis::start());
+    let [one, other] = cluster::nodes(&database, &redis.url()).await;
+    let gone = overview(&other.rest()).await["node"].clone();
+    ask(&one, "Hello!").await;
+    becomes(&one.rest(), |seen| seen["totals"]["turns"] == 1).await;
+    cluster::signal(&other, "-STOP");
+    // It is asked, waited for, and declared gone when its lease has ended.
+    let began = Instant::now();
+    let seen = becomes(&one.rest(), |seen| part(seen, &gone)["state"] == "silent").await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(part(&seen, &gone).get("totals").is_none(), "{seen}");
+    assert_eq!(seen["totals"]["turns"], 1);
+    cluster::signal(&other, "-CONT");
+    becomes(&one.rest(), |seen| {
+        let nodes = seen["nodes"].as_array().unwrap();
+        nodes.len() == 2 && nodes.iter().all(|part| part["state"] == "answered")
+    })
+    .await;
 }

@@ -13,7 +13,7 @@ use actix_web::{
 use orchestratai_actors::Gateway;
 use orchestratai_agents::knowledge::Knowledge;
 use orchestratai_shared::Timestamp;
-use orchestratai_telemetry::{History, Metrics};
+use orchestratai_telemetry::Metrics;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -42,7 +42,6 @@ pub fn server(
     gateway: Gateway,
     knowledge: Knowledge,
     metrics: Metrics,
-    history: Arc<History>,
     settings: WebSettings,
     listener: TcpListener,
 ) -> io::Result<Server> {
@@ -58,7 +57,6 @@ pub fn server(
         gateway,
         knowledge,
         metrics,
-        history,
         settings,
         started: Timestamp::now(),
         openapi: openapi::document_of(authentication),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use orchestratai_actors::{Gateway, Refusal};
 use orchestratai_agents::knowledge::Knowledge;
 use orchestratai_shared::Timestamp;
-use orchestratai_telemetry::{History, Live, Metrics, Transport};
+use orchestratai_telemetry::{Live, Metrics, Transport};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{error::ApiError, settings::WebSettings};
@@ -19,8 +19,6 @@ pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     pub(crate) knowledge: Knowledge,
     pub(crate) metrics: Metrics,
-    /// What the metrics were a while ago.
-    pub(crate) history: Arc<History>,
     pub(crate) settings: WebSettings,
     /// When it was started.
     pub(crate) started: Timestamp,

@@ -469,9 +469,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * How the server has been doing.
+         * How the server has been doing; of several nodes all together, and each by itself.
          * @description Measured in the server itself: its metrics are read every five seconds and kept for an hour, by the minute for a day, in memory alone.
-         *     For more than that there is `/metrics`.
+         *     For more than that there is `/metrics`. Nodes ask each other; one that does not answer within three seconds is named, and left out.
          */
         get: operations["overview"];
         put?: never;
@@ -1730,6 +1730,22 @@ export interface components {
             /** @description Whether there are older ones. */
             hasMore: boolean;
         };
+        /** @description One node of several. */
+        NodePart: {
+            /** @description Which. */
+            node: string;
+            /** @description Whether its figures are among those of all. */
+            state: components["schemas"]["NodeState"];
+            /** @description Its last minute, where it has answered. */
+            now?: components["schemas"]["Now"];
+            /** @description All since its start, where it has answered. */
+            totals?: components["schemas"]["Totals"];
+        };
+        /**
+         * @description Whether a node has told what it has counted.
+         * @enum {string}
+         */
+        NodeState: "answered" | "silent";
         /** @description The last minute, and what there is just now. */
         Now: components["schemas"]["Figures"] & {
             /**
@@ -1743,17 +1759,22 @@ export interface components {
              */
             turnsInFlight: number;
         };
-        /** @description How the server has been doing. What is not known is left out. */
+        /** @description How the server has been doing; of several nodes all together. What is not known is left out. */
         Overview: {
             /** @description When this was measured. */
             at: components["schemas"]["Timestamp"];
-            /** @description Which node this is, where several share the database: all figures are of this node alone. */
+            /** @description Which node was asked, where several share the database. */
             node?: string;
+            /**
+             * @description Each node by itself, where several share the database. All other figures are of those together that have answered; rates add up,
+             *     and percentiles are of all turns.
+             */
+            nodes?: components["schemas"]["NodePart"][];
             /** @description How far back it looks. */
             window: components["schemas"]["Window"];
             /**
              * Format: int64
-             * @description How long each point of `series` is, in seconds. Shorter for a server that has not run for the whole window.
+             * @description How long each point of `series` is, in seconds. Shorter for a server alone that has not run for the whole window.
              */
             stepSeconds: number;
             /** @description The last minute, or the time since the start where that is less. */
@@ -1762,7 +1783,7 @@ export interface components {
             series: components["schemas"]["Point"][];
             /** @description Each agent, over the window. */
             agents: components["schemas"]["AgentOverview"][];
-            /** @description All since the start of the server. */
+            /** @description All since the start of the server; of several since each one's own. */
             totals: components["schemas"]["Totals"];
         };
         /** @description A person who has taken a session over. */
@@ -2092,7 +2113,7 @@ export interface components {
              * @description What they cost, in USD.
              */
             cost?: number;
-            /** @description When the server started. */
+            /** @description When the server started; of several the first. */
             since: components["schemas"]["Timestamp"];
         };
         /** @description What the agent answers as it is, and as the draft would have it. */

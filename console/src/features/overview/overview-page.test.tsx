@@ -93,6 +93,16 @@ describe('the overview', () => {
     expect(within(now).getByText('Sitzungen').closest('div')?.textContent.replaceAll('\u00a0', ' ')).toBe('Sitzungen12.3451 Verbindung')
   })
 
+  it('says of how many nodes it is, and that others do not answer', async () => {
+    const of = (...states: string[]) => ({ ...overview, node: 'n0', nodes: states.map((state, at) => ({ node: `n${at}`, state })) })
+    answers['/api/overview'] = of('answered', 'answered')
+    show()
+    await screen.findByText(/^The last minute of 2 nodes, as of/)
+    answers['/api/overview'] = of('answered', 'silent', 'answered')
+    show()
+    await screen.findByText(/^The last minute of 2 of 3 nodes, as of .*: the others do not answer\.$/)
+  })
+
   it('says each plot as a table, and which plots have nothing to show', async () => {
     show()
     await userEvent.click(await screen.findByRole('button', { name: 'Turns and errors: show as a table' }))

@@ -3,7 +3,7 @@ import { useSearch } from '@tanstack/react-router'
 import { Activity } from 'lucide-react'
 import { useFormatter, useTranslations } from 'use-intl'
 import { asApiError } from '@/api/error'
-import { overviewQuery } from '@/api/overview'
+import { overviewQuery, type Overview } from '@/api/overview'
 import { overviewWindow } from '@/lib/overview-window'
 import { Button } from '@/ui/button'
 import { EmptyState } from '@/ui/empty-state'
@@ -19,6 +19,13 @@ import { ServiceHealth } from './service-health'
 import { Totals } from './totals'
 import { WindowChoice } from './window-choice'
 
+/** What the figures are of: of several nodes those that have answered. */
+function asOf(t: ReturnType<typeof useTranslations<'overview'>>, { nodes }: Overview, time: string) {
+  if (nodes === undefined || nodes.length < 2) return t('asOf', { time })
+  const answered = nodes.filter((node) => node.state === 'answered').length
+  return answered === nodes.length ? t('asOfNodes', { time, count: answered }) : t('asOfSomeNodes', { time, count: answered, all: nodes.length })
+}
+
 /** How the server has been doing. */
 export function OverviewPage() {
   const t = useTranslations('overview')
@@ -30,7 +37,7 @@ export function OverviewPage() {
   return (
     <Page
       title={t('title')}
-      description={data && time !== undefined ? (data.node === undefined ? t('asOf', { time }) : t('asOfNode', { time, node: data.node })) : t('description')}
+      description={data && time !== undefined ? asOf(t, data, time) : t('description')}
       actions={
         <>
           <WindowChoice window={window} />

@@ -14,7 +14,7 @@ use actix::{
 };
 use orchestratai_shared::SessionId;
 use orchestratai_store::{Bus, BusError, BusEvent, NodeId, Nodes, RedisAddress, Store};
-use orchestratai_telemetry::{ActorKind, Metrics};
+use orchestratai_telemetry::{ActorKind, History, Metrics, OverviewPart};
 use tokio::sync::{oneshot, watch};
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
     bridge::SubscriptionId,
     parcel::{Parcel, Published},
     serving::Served,
-    surveying::{Elsewhere, SurveyOthers, Surveying},
+    surveying::{Answers, Asking, MeasureOthers, SurveyOthers},
 };
 use crate::{
     Publish,
@@ -67,6 +67,8 @@ pub(crate) struct ExchangeParts {
     pub(crate) admission: Admission,
     pub(crate) board: AgentBoard,
     pub(crate) metrics: Metrics,
+    /// What the others are told of what was counted here.
+    pub(crate) history: Arc<History>,
     /// Why the others cannot be reached, for all to see.
     pub(crate) trouble: Arc<Mutex<Option<Arc<str>>>>,
 }
@@ -103,12 +105,20 @@ impl Cluster {
     }
 
     /// The sessions in progress on other nodes, so many of each at most.
-    pub(crate) async fn survey(&self, limit: usize) -> Elsewhere {
-        let (reply, elsewhere) = oneshot::channel();
+    pub(crate) async fn survey(&self, limit: usize) -> Answers<Surveyed> {
+        let (reply, answers) = oneshot::channel();
         #[expect(clippy::disallowed_methods, reason = "the gateway makes one survey at a time")]
         self.exchange().do_send(SurveyOthers { limit, reply });
         // An exchange that is gone while it is asked knows of nobody.
-        elsewhere.await.unwrap_or_default()
+        answers.await.unwrap_or_default()
+    }
+
+    /// What other nodes have counted in the time up to now, by stretches of `step`.
+    pub(crate) async fn measure(&self, window: Duration, step: Duration) -> Answers<OverviewPart> {
+        let (reply, answers) = oneshot::channel();
+        #[expect(clippy::disallowed_methods, reason = "the gateway asks one thing at a time")]
+        self.exchange().do_send(MeasureOthers { window, step, reply });
+        answers.await.unwrap_or_default()
     }
 
     /// How it is with the other nodes, for people.
@@ -179,8 +189,9 @@ pub(crate) struct Exchange {
     /// Subscriptions of others to sessions of this node.
     pub(super) served: HashMap<SubscriptionId, Served>,
     pub(super) is_taking_over: bool,
-    /// Nodes that were asked for their sessions.
-    pub(super) surveys: HashMap<u64, Surveying>,
+    /// What nodes were asked for: their sessions, and what they have counted.
+    pub(super) surveys: Asking<Surveyed>,
+    pub(super) measures: Asking<OverviewPart>,
 }
 
 /// Another node.
@@ -209,7 +220,8 @@ impl Exchange {
             followed: HashMap::new(),
             served: HashMap::new(),
             is_taking_over: false,
-            surveys: HashMap::new(),
+            surveys: Asking::default(),
+            measures: Asking::default(),
         }
     }
 
@@ -327,6 +339,8 @@ impl Exchange {
             Parcel::Settled { n } => self.settled(from, n),
             Parcel::Survey { n, limit } => self.show_sessions(from, n, limit, ctx),
             Parcel::Surveyed { n, total, sessions } => self.shown(from, n, Surveyed { total, sessions }),
+            Parcel::Measure { n, window, step } => self.show_counts(from, n, window, step, ctx),
+            Parcel::Measured { n, part } => self.counted(from, n, *part),
         }
     }
 
@@ -341,7 +355,8 @@ impl Exchange {
             shard.moved.do_send(Moved::All(node));
         }
         self.stop_asking(node);
-        self.surveys.retain(|_, surveying| surveying.node != node);
+        self.surveys.give_up(node);
+        self.measures.give_up(node);
         self.stop_serving(node);
         self.set_relayed();
     }

@@ -7,7 +7,7 @@ use orchestratai_shared::{
     ChatSession, ClientMessageId, Event, Failure, LiveSession, MessageId, SessionId, TurnId, UserMessage,
     event::TurnCancelled,
 };
-use orchestratai_telemetry::TraceParent;
+use orchestratai_telemetry::{OverviewPart, TraceParent};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -51,6 +51,10 @@ pub(super) enum Parcel {
         total: usize,
         sessions: Vec<LiveSession>,
     },
+    /// Asks what was counted in the time up to now, by stretches of `step`. Answered by [`Parcel::Measured`] with the same number.
+    Measure { n: u64, window: Duration, step: Duration },
+    /// Tells what was counted.
+    Measured { n: u64, part: Box<OverviewPart> },
 }
 
 /// What can be asked of a session: commands without those to whom they are answered.

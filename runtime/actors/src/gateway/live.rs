@@ -10,10 +10,7 @@ use orchestratai_shared::LiveSessions;
 use tokio::sync::Mutex;
 
 use super::Gateway;
-use crate::{
-    cluster::Elsewhere,
-    registry::survey::{Survey, Surveyed, survey},
-};
+use crate::registry::survey::{Survey, Surveyed, survey};
 
 /// A survey serves everybody who asks within this time: what looking on costs does not grow with those who do.
 const FRESH_FOR: Duration = Duration::from_millis(500);
@@ -58,12 +55,14 @@ impl Gateway {
         let elsewhere = async {
             match &self.inner.cluster {
                 Some(cluster) => cluster.survey(limit).await,
-                None => Elsewhere::default(),
+                None => Vec::new(),
             }
         };
-        let (here, Elsewhere { surveyed, missing }) = tokio::join!(here, elsewhere);
-        let Surveyed { total, sessions } = Surveyed::merge(surveyed.into_iter().chain([here]), limit);
-        let mut missing_nodes: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        let (here, elsewhere) = tokio::join!(here, elsewhere);
+        let missing = elsewhere.iter().filter(|(_, surveyed)| surveyed.is_none());
+        let mut missing_nodes: Vec<String> = missing.map(|(node, _)| node.to_string()).collect();
+        let surveyed = elsewhere.into_iter().filter_map(|(_, surveyed)| surveyed);
+        let Surveyed { total, sessions } = Surveyed::merge(surveyed.chain([here]), limit);
         missing_nodes.sort_unstable();
         LiveSessions {
             has_more: total > sessions.len(),

@@ -18,7 +18,7 @@ use orchestratai_shared::{
     CacheStatus, ClientMessageId, Confidence, Event, EventBody, MessageContent, SessionId, TurnId, UserMessage,
 };
 use orchestratai_store::{EmbeddedSnapshots, Store, StoreSettings};
-use orchestratai_telemetry::{BuildInfo, Metrics};
+use orchestratai_telemetry::{BuildInfo, History, Metrics};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -129,13 +129,15 @@ impl House {
             commit: "test",
             rustc: "test",
         };
+        let metrics = Metrics::new(&build);
         let gateway = start(Parts {
             store: store.clone(),
             catalog,
             router,
             responders,
             trial_responder: Arc::new(move |_| Arc::clone(&responder)),
-            metrics: Metrics::new(&build),
+            history: Arc::new(History::new(metrics.clone())),
+            metrics,
             settings,
             shards: SHARDS,
             organization: "default".into(),

@@ -1,9 +1,11 @@
 //! How durations are spread, as a histogram of Prometheus counts them.
 
 use prometheus::proto;
+use serde::{Deserialize, Serialize};
 
 /// Observations in each bucket of [`SECONDS_BUCKETS`](crate::names::SECONDS_BUCKETS), and above them all.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(super) struct Distribution {
     /// How many were not above each bound, as Prometheus counts; the last is all of them.
     up_to: Vec<u64>,

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{distribution::Distribution, span::Gauges};
 use crate::{Metrics, agent::AgentCount};
 
@@ -28,7 +30,7 @@ pub(super) struct Reading {
 pub(super) type Agents = Arc<[(Arc<str>, Counts)]>;
 
 /// What is counted for an agent, or for several.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct Counts {
     pub(super) turns: u64,
     pub(super) errors: u64,
@@ -78,7 +80,8 @@ impl Counts {
         }
     }
 
-    fn join(&mut self, other: &Self) {
+    /// Adds what another has counted.
+    pub(super) fn join(&mut self, other: &Self) {
         self.turns += other.turns;
         self.errors += other.errors;
         self.duration.join(&other.duration);

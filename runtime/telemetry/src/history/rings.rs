@@ -69,7 +69,7 @@ impl Rings {
 }
 
 /// The number of a reading, from 0 at the start.
-fn tick(reading: &Reading) -> u64 {
+pub(super) fn tick(reading: &Reading) -> u64 {
     let ticks = (reading.at + FINE / 2).as_millis() / FINE.as_millis();
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }

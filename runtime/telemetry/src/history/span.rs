@@ -1,12 +1,17 @@
-//! What lies between two readings, in figures for people.
+//! What lies between two readings, and what lies between those of several servers, in figures for people.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, iter::Sum, sync::Arc, time::Duration};
 
-use super::reading::{Counts, Reading};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    distribution::Distribution,
+    reading::{Counts, Reading},
+};
 use crate::names::SECONDS_BUCKETS;
 
 /// What there is at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Gauges {
     /// Sessions in memory.
     pub sessions: u64,
@@ -87,23 +92,70 @@ pub struct Totals {
 /// Rates over less than this say more of chance than of the server.
 const RATE_MIN: Duration = Duration::from_secs(1);
 
-impl Figures {
+/// What one server counted over a stretch of time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stretch {
+    over: Duration,
+    counts: Counts,
+    first_event: Distribution,
+}
+
+impl Stretch {
     pub(super) fn between(from: &Reading, to: &Reading) -> Self {
-        let over = to.at.saturating_sub(from.at);
-        let counts = to.counts.since(&from.counts);
-        let each_second = |amount: f64| (over >= RATE_MIN).then(|| amount / over.as_secs_f64());
         Self {
-            over,
+            over: to.at.saturating_sub(from.at),
+            counts: to.counts.since(&from.counts),
+            first_event: to.first_event.since(&from.first_event),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn set(&mut self, over: Duration, turns: u64) {
+        (self.over, self.counts.turns) = (over, turns);
+    }
+
+    /// An amount of it, each second.
+    fn each_second(&self, amount: f64) -> Option<f64> {
+        (self.over >= RATE_MIN).then(|| amount / self.over.as_secs_f64())
+    }
+}
+
+impl Figures {
+    /// Of several servers at the same time: rates add up, and so do the observations that percentiles are taken from.
+    pub(super) fn of(stretches: &[&Stretch]) -> Self {
+        let (mut counts, mut first_event) = (Counts::default(), Distribution::default());
+        for stretch in stretches {
+            counts.join(&stretch.counts);
+            first_event.join(&stretch.first_event);
+        }
+        let rate = |amount: &dyn Fn(&Counts) -> Option<f64>| {
+            let rates = stretches
+                .iter()
+                .filter_map(|stretch| stretch.each_second(amount(&stretch.counts)?));
+            rates.fold(None, |sum, rate| Some(sum.unwrap_or(0.0) + rate))
+        };
+        Self {
+            over: stretches.iter().map(|stretch| stretch.over).max().unwrap_or_default(),
             turns: counts.turns,
             errors: counts.errors,
-            turns_per_second: each_second(exact(counts.turns)),
-            errors_per_second: each_second(exact(counts.errors)),
+            turns_per_second: rate(&|counts| Some(exact(counts.turns))),
+            errors_per_second: rate(&|counts| Some(exact(counts.errors))),
             latency: Latency::of(&counts),
-            first_event_p95: duration(to.first_event.since(&from.first_event).quantile(0.95, SECONDS_BUCKETS)),
-            tokens_per_second: counts.tokens.and_then(|tokens| each_second(exact(tokens))),
-            cost_per_hour: counts.cost.and_then(|cost| each_second(cost * 3_600.0)),
+            first_event_p95: duration(first_event.quantile(0.95, SECONDS_BUCKETS)),
+            tokens_per_second: rate(&|counts| counts.tokens.map(exact)),
+            cost_per_hour: rate(&|counts| counts.cost.map(|cost| cost * 3_600.0)),
             cache_hit_rate: counts.cache_hit_rate(),
         }
+    }
+}
+
+impl Sum for Gauges {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, gauges| Self {
+            sessions: sum.sessions + gauges.sessions,
+            connections: sum.connections + gauges.connections,
+            turns_in_flight: sum.turns_in_flight + gauges.turns_in_flight,
+        })
     }
 }
 
@@ -118,39 +170,50 @@ impl Latency {
     }
 }
 
+/// What each agent of one server did over a stretch of time: of each that had anything counted by the end.
+pub(super) type AgentCounts = Vec<(Arc<str>, Counts)>;
+
+pub(super) fn agents_between(from: &Reading, to: &Reading) -> AgentCounts {
+    let nothing = Counts::default();
+    let before = |id: &str| {
+        let found = from.agents.iter().find(|(known, _)| **known == *id);
+        found.map_or(&nothing, |(_, counts)| counts)
+    };
+    let between = |(id, counts): &(Arc<str>, Counts)| (Arc::clone(id), counts.since(before(id)));
+    to.agents.iter().map(between).collect()
+}
+
 impl AgentFigures {
-    /// Of each agent that had anything counted by the end, in the order of their ids.
-    pub(super) fn between(from: &Reading, to: &Reading) -> Vec<Self> {
-        let nothing = Counts::default();
-        let before = |id: &str| {
-            let found = from.agents.iter().find(|(known, _)| **known == *id);
-            found.map_or(&nothing, |(_, counts)| counts)
+    /// Of several servers at the same time, in the order of the agents' ids.
+    pub(super) fn of<'a>(servers: impl Iterator<Item = &'a AgentCounts>) -> Vec<Self> {
+        let mut agents: BTreeMap<&Arc<str>, Counts> = BTreeMap::new();
+        for (id, counts) in servers.flatten() {
+            agents.entry(id).or_default().join(counts);
+        }
+        let figures = |(id, counts): (&Arc<str>, Counts)| Self {
+            id: Arc::clone(id),
+            turns: counts.turns,
+            errors: counts.errors,
+            latency: Latency::of(&counts),
+            tokens: counts.tokens,
+            cost: counts.cost,
+            cache_hit_rate: counts.cache_hit_rate(),
         };
-        let figures = |(id, counts): &(Arc<str>, Counts)| {
-            let counts = counts.since(before(id));
-            Self {
-                id: Arc::clone(id),
-                turns: counts.turns,
-                errors: counts.errors,
-                latency: Latency::of(&counts),
-                tokens: counts.tokens,
-                cost: counts.cost,
-                cache_hit_rate: counts.cache_hit_rate(),
-            }
-        };
-        to.agents.iter().map(figures).collect()
+        agents.into_iter().map(figures).collect()
     }
 }
 
 impl Totals {
-    pub(super) fn at(reading: &Reading) -> Self {
+    pub(super) fn of<'a>(servers: impl Iterator<Item = &'a Counts>) -> Self {
+        let mut all = Counts::default();
+        servers.for_each(|counts| all.join(counts));
         let Counts {
             turns,
             errors,
             tokens,
             cost,
             ..
-        } = reading.counts;
+        } = all;
         Self {
             turns,
             errors,

@@ -1,14 +1,12 @@
 //! How the server has been doing lately, from its own metrics.
 
-use std::{
-    future::ready as at_once,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, ServiceConfig},
 };
+use orchestratai_actors::NodeOverview;
 use orchestratai_shared::{Agent, AgentId, AgentStatus, Invalid as InvalidField, Timestamp};
 use orchestratai_telemetry as telemetry;
 use serde::Serialize;
@@ -19,10 +17,7 @@ use super::{get, resource};
 use crate::{error::ApiError, fields::Fields, openapi::Invalid, site::Site};
 
 pub(crate) fn configure(routes: &mut ServiceConfig) {
-    let at = resource("/api/overview", "GET, HEAD");
-    routes.service(
-        at.route(get().to(|site: Data<Site>, request: HttpRequest| at_once(overview(&site, request.query_string())))),
-    );
+    routes.service(resource("/api/overview", "GET, HEAD").route(get().to(overview)));
 }
 
 /// How far back to look.
@@ -68,18 +63,22 @@ impl Window {
     }
 }
 
-/// How the server has been doing. What is not known is left out.
+/// How the server has been doing; of several nodes all together. What is not known is left out.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
     /// When this was measured.
     at: Timestamp,
-    /// Which node this is, where several share the database: all figures are of this node alone.
+    /// Which node was asked, where several share the database.
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<String>,
+    /// Each node by itself, where several share the database. All other figures are of those together that have answered; rates add up,
+    /// and percentiles are of all turns.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    nodes: Vec<NodePart>,
     /// How far back it looks.
     window: Window,
-    /// How long each point of `series` is, in seconds. Shorter for a server that has not run for the whole window.
+    /// How long each point of `series` is, in seconds. Shorter for a server alone that has not run for the whole window.
     #[schema(minimum = 5)]
     step_seconds: u64,
     /// The last minute, or the time since the start where that is less.
@@ -88,8 +87,34 @@ pub(crate) struct Overview {
     series: Vec<Point>,
     /// Each agent, over the window.
     agents: Vec<AgentOverview>,
-    /// All since the start of the server.
+    /// All since the start of the server; of several since each one's own.
     totals: Totals,
+}
+
+/// One node of several.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NodePart {
+    /// Which.
+    node: String,
+    /// Whether its figures are among those of all.
+    state: NodeState,
+    /// Its last minute, where it has answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Now>,
+    /// All since its start, where it has answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<Totals>,
+}
+
+/// Whether a node has told what it has counted.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum NodeState {
+    /// It has.
+    Answered,
+    /// It has not: it cannot be reached, is too busy, or is of another version.
+    Silent,
 }
 
 /// The last minute, and what there is just now.
@@ -198,34 +223,32 @@ pub(crate) struct Totals {
     /// What they cost, in USD.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost: Option<f64>,
-    /// When the server started.
+    /// When the server started; of several the first.
     since: Timestamp,
 }
 
-/// How the server has been doing.
+/// How the server has been doing; of several nodes all together, and each by itself.
 ///
 /// Measured in the server itself: its metrics are read every five seconds and kept for an hour, by the minute for a day, in memory alone.
-/// For more than that there is `/metrics`.
+/// For more than that there is `/metrics`. Nodes ask each other; one that does not answer within three seconds is named, and left out.
 #[utoipa::path(
     get, path = "/api/overview", operation_id = "overview", tag = "health",
     params(OverviewQuery),
     responses((status = 200, description = "How it has been doing.", body = Overview), Invalid)
 )]
-pub(crate) fn overview(site: &Site, query: &str) -> Result<HttpResponse, ApiError> {
-    let mut fields = Fields::of_query(query, &["window"]);
+pub(crate) async fn overview(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    let mut fields = Fields::of_query(request.query_string(), &["window"]);
     let window = fields.optional("window", Window::parse).unwrap_or_default();
     fields.finish(Some(()))?;
-    let overview = site.history.overview(window.duration());
+    let fleet = site.gateway.overview(window.duration()).await;
+    let overview = &fleet.all;
     Ok(HttpResponse::Ok().json(Overview {
         at: timestamp(overview.at),
         node: site.gateway.node().map(|node| node.to_string()),
+        nodes: fleet.nodes.iter().map(node_part).collect(),
         window,
         step_seconds: overview.step.as_secs(),
-        now: Now {
-            over_seconds: overview.now.over.as_secs_f64(),
-            turns_in_flight: overview.gauges.turns_in_flight,
-            figures: figures(&overview.now, overview.gauges),
-        },
+        now: now(overview),
         series: overview
             .series
             .iter()
@@ -235,14 +258,38 @@ pub(crate) fn overview(site: &Site, query: &str) -> Result<HttpResponse, ApiErro
             })
             .collect(),
         agents: agents(site.gateway.agents(), &overview.agents),
-        totals: Totals {
-            turns: overview.totals.turns,
-            errors: overview.totals.errors,
-            tokens: overview.totals.tokens,
-            cost: overview.totals.cost,
-            since: timestamp(overview.since),
-        },
+        totals: totals(overview),
     }))
+}
+
+fn node_part(of: &NodeOverview) -> NodePart {
+    NodePart {
+        node: of.node.to_string(),
+        state: match of.overview {
+            Some(_) => NodeState::Answered,
+            None => NodeState::Silent,
+        },
+        now: of.overview.as_ref().map(now),
+        totals: of.overview.as_ref().map(totals),
+    }
+}
+
+fn now(overview: &telemetry::Overview) -> Now {
+    Now {
+        over_seconds: overview.now.over.as_secs_f64(),
+        turns_in_flight: overview.gauges.turns_in_flight,
+        figures: figures(&overview.now, overview.gauges),
+    }
+}
+
+fn totals(overview: &telemetry::Overview) -> Totals {
+    Totals {
+        turns: overview.totals.turns,
+        errors: overview.totals.errors,
+        tokens: overview.totals.tokens,
+        cost: overview.totals.cost,
+        since: timestamp(overview.since),
+    }
 }
 
 fn figures(figures: &telemetry::Figures, gauges: telemetry::Gauges) -> Figures {
