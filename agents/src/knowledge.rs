@@ -57,8 +57,8 @@ pub use self::{
     chunk_vectors::ChunkVectors,
     collection::CollectionName,
     document::{
-        ChangeOutcome, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore, DocumentStoreError,
-        DocumentSummary, DocumentsSince, NewDocument, StoredCollection,
+        ChangeOutcome, Document, DocumentChanges, DocumentFilter, DocumentId, DocumentPage, DocumentStore,
+        DocumentStoreError, DocumentSummary, DocumentsSince, NewDocument, StoredCollection,
     },
     error::KnowledgeError,
     file_kind::FileKind,
@@ -375,17 +375,17 @@ impl Knowledge {
         Ok(self.0.documents.change(changes).await?.removed > 0)
     }
 
-    /// The last `limit` documents, or the last before `before`, of one collection or of all.
+    /// The last `limit` documents that are wanted, or the last of them before `before`.
     ///
     /// # Errors
     /// [`KnowledgeError`] where the store fails.
     pub async fn list(
         &self,
-        collection: Option<&CollectionName>,
+        wanted: &DocumentFilter,
         limit: usize,
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, KnowledgeError> {
-        Ok(self.0.documents.list(collection, limit, before).await?)
+        Ok(self.0.documents.list(wanted, limit, before).await?)
     }
 
     /// Takes documents into an index: what was made of them before is read, and what is missing of it is made and kept.

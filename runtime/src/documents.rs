@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use orchestratai_agents::knowledge::{
-    ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
+    ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentFilter, DocumentId, DocumentPage, DocumentStore,
     DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, NewDocument, NewIndexPart,
     StoredCollection,
 };
@@ -98,13 +98,16 @@ impl DocumentStore for StoredDocuments {
 
     async fn list(
         &self,
-        collection: Option<&CollectionName>,
+        wanted: &DocumentFilter,
         limit: usize,
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, DocumentStoreError> {
-        let name = collection.map(CollectionName::as_str);
+        let wanted = store::DocumentFilter {
+            collection: wanted.collection.as_ref().map(ToString::to_string),
+            holding: wanted.holding.clone(),
+        };
         let before = before.map(|before| store::DocumentId(before.0));
-        let page = self.store.documents(DEFAULT_ORGANIZATION, name, limit, before).await;
+        let page = self.store.documents(DEFAULT_ORGANIZATION, &wanted, limit, before).await;
         let page = page.map_err(DocumentStoreError::new)?;
         let items = page.items.into_iter().map(summary).collect::<Result<_, _>>()?;
         let has_more = page.has_more;
@@ -327,13 +330,19 @@ mod tests {
         back.sort_by(|a, b| a.path.cmp(&b.path));
         assert_eq!(back, put);
 
-        let all = documents.list(None, 10, None).await.unwrap();
+        let all = documents.list(&DocumentFilter::default(), 10, None).await.unwrap();
         assert_eq!((all.items.len(), all.has_more), (5, false));
-        let last = documents.list(None, 2, None).await.unwrap();
+        let last = documents.list(&DocumentFilter::default(), 2, None).await.unwrap();
         assert_eq!((last.items.as_slice(), last.has_more), (&all.items[3..], true));
-        let before = documents.list(None, 2, Some(last.items[0].id)).await.unwrap();
+        let before = documents
+            .list(&DocumentFilter::default(), 2, Some(last.items[0].id))
+            .await
+            .unwrap();
         assert_eq!((before.items.as_slice(), before.has_more), (&all.items[1..3], true));
-        let first = documents.list(None, 2, Some(before.items[0].id)).await.unwrap();
+        let first = documents
+            .list(&DocumentFilter::default(), 2, Some(before.items[0].id))
+            .await
+            .unwrap();
         assert_eq!((first.items.as_slice(), first.has_more), (&all.items[..1], false));
 
         let removed = DocumentChanges {

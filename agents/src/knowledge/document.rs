@@ -127,6 +127,15 @@ pub struct StoredCollection {
     pub updated_at: Timestamp,
 }
 
+/// Which documents of a list are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DocumentFilter {
+    /// Those of this collection; of all where it is left out.
+    pub collection: Option<CollectionName>,
+    /// Those whose title or path holds this text, without regard to case.
+    pub holding: Option<String>,
+}
+
 /// Keeps the documents of one organization: they are the truth, and every index is made from them.
 #[async_trait]
 pub trait DocumentStore: IndexPartStore {
@@ -158,13 +167,13 @@ pub trait DocumentStore: IndexPartStore {
     /// [`DocumentStoreError`] where the store cannot be written; nothing is changed then.
     async fn change(&self, changes: DocumentChanges) -> Result<ChangeOutcome, DocumentStoreError>;
 
-    /// The last `limit` documents, or the last before `before`, of one collection or of all.
+    /// The last `limit` documents that are wanted, or the last of them before `before`.
     ///
     /// # Errors
     /// [`DocumentStoreError`] where the store cannot be read.
     async fn list(
         &self,
-        collection: Option<&CollectionName>,
+        wanted: &DocumentFilter,
         limit: usize,
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, DocumentStoreError>;

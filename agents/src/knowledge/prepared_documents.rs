@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use rayon::prelude::*;
 
 use super::{
-    ChangeOutcome, CollectionName, DocumentChanges, DocumentId, DocumentPage, DocumentStore, DocumentStoreError,
-    DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, NewDocument, NewIndexPart, StoredCollection, blocking,
+    ChangeOutcome, CollectionName, DocumentChanges, DocumentFilter, DocumentId, DocumentPage, DocumentStore,
+    DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, NewDocument, NewIndexPart,
+    StoredCollection, blocking,
     prepared::{Kept, Prepared, Source},
     vector_watch::{EmbedderStage, VectorOrigin, VectorWatch},
 };
@@ -115,11 +116,11 @@ impl DocumentStore for PreparedDocuments {
 
     async fn list(
         &self,
-        collection: Option<&CollectionName>,
+        wanted: &DocumentFilter,
         limit: usize,
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, DocumentStoreError> {
-        self.documents.list(collection, limit, before).await
+        self.documents.list(wanted, limit, before).await
     }
 
     async fn at_path(

@@ -153,7 +153,7 @@ mod tests {
     use crate::{
         definition::Catalog,
         knowledge::{
-            ChangeOutcome, CollectionName, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
+            ChangeOutcome, CollectionName, DocumentChanges, DocumentFilter, DocumentId, DocumentPage, DocumentStore,
             DocumentStoreError, DocumentSummary, DocumentsSince, IndexPartStore, StoredCollection,
         },
         model::{ModelError, ModelEvent, ModelStream, ModelTask},
@@ -191,7 +191,7 @@ mod tests {
 
         async fn list(
             &self,
-            _: Option<&CollectionName>,
+            _: &DocumentFilter,
             _: usize,
             _: Option<DocumentId>,
         ) -> Result<DocumentPage, DocumentStoreError> {

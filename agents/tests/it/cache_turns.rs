@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::{
     memory_store::MemoryStore,
     strategies::{kinds, request, responder, run, text},
-    world::{catalog, collection, demo, embedder},
+    world::{all_of, catalog, collection, demo, embedder},
 };
 
 const REFUND: &str = "How long does a refund to my card take?";
@@ -123,11 +123,7 @@ async fn a_deleted_document_drops_what_stood_on_it() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::open(dir.path()).await;
     assert!(world.ask(REFUND).await.2.contains("five days"));
-    let page = world
-        .knowledge
-        .list(Some(&collection("billing")), 10, None)
-        .await
-        .unwrap();
+    let page = world.knowledge.list(&all_of("billing"), 10, None).await.unwrap();
     let refunds = page
         .items
         .iter()

@@ -10,7 +10,7 @@ use orchestratai_agents::knowledge::{CollectionName, DocumentStore, Knowledge, S
 
 use crate::{
     memory_store::MemoryStore,
-    world::{collection, embedder},
+    world::{all_of, collection, embedder},
 };
 
 fn file(path: &str, text: &str) -> SourceFile {
@@ -222,7 +222,7 @@ async fn a_change_touches_its_own_collection_and_its_own_root_only() {
     assert!(found.chunks.iter().any(|found| found.chunk.text.contains("two days")));
 
     // Removing the last document removes the collection.
-    let page = knowledge.list(Some(&collection("policy")), 10, None).await.unwrap();
+    let page = knowledge.list(&all_of("policy"), 10, None).await.unwrap();
     assert!(knowledge.delete(page.items[0].id).await.unwrap());
     assert!(!knowledge.delete(page.items[0].id).await.unwrap());
     knowledge.refresh().await.unwrap();

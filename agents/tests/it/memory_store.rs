@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use orchestratai_agents::knowledge::{
-    ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentId, DocumentPage, DocumentStore,
+    ChangeOutcome, CollectionName, Document, DocumentChanges, DocumentFilter, DocumentId, DocumentPage, DocumentStore,
     DocumentStoreError, DocumentSummary, DocumentsSince, IndexPart, IndexPartStore, StoredCollection,
 };
 use orchestratai_shared::Timestamp;
@@ -251,7 +251,7 @@ impl DocumentStore for MemoryStore {
 
     async fn list(
         &self,
-        collection: Option<&CollectionName>,
+        wanted: &DocumentFilter,
         limit: usize,
         before: Option<DocumentId>,
     ) -> Result<DocumentPage, DocumentStoreError> {
@@ -261,7 +261,15 @@ impl DocumentStore for MemoryStore {
             .documents
             .iter()
             .take_while(|document| Some(document.id) != before)
-            .filter(|document| collection.is_none_or(|collection| document.document.collection == *collection))
+            .filter(|document| {
+                let collection = wanted.collection.as_ref();
+                collection.is_none_or(|collection| document.document.collection == *collection)
+            })
+            .filter(|document| {
+                let document = &document.document;
+                let holds = |text: &str| document.title.contains(text) || document.path.contains(text);
+                wanted.holding.as_deref().is_none_or(holds)
+            })
             .collect();
         let summary = |document: &Document| DocumentSummary {
             id: document.id,

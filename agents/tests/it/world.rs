@@ -10,7 +10,7 @@ use orchestratai_agents::{
     StaticEmbedder,
     cache::SemanticCache,
     definition::Catalog,
-    knowledge::{CollectionName, Knowledge, Watch, ingest_folder},
+    knowledge::{CollectionName, DocumentFilter, Knowledge, Watch, ingest_folder},
     routing::Router,
     strategy::{Means, responders},
     turn::Responder,
@@ -40,6 +40,14 @@ pub(crate) fn router() -> Arc<Router> {
         Arc::new(router)
     };
     Arc::clone(ROUTER.get_or_init(learn))
+}
+
+/// All documents of a collection.
+pub(crate) fn all_of(name: &str) -> DocumentFilter {
+    DocumentFilter {
+        collection: Some(collection(name)),
+        holding: None,
+    }
 }
 
 pub(crate) fn collection(name: &str) -> CollectionName {

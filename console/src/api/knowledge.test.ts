@@ -17,9 +17,11 @@ function serve(count: number) {
   const asked = vi.fn((address: string) => {
     const query = new URL(address, 'http://console').searchParams
     const before = query.get('before')
-    const end = before === null ? all.length : all.findIndex(({ id }) => id === before)
-    const start = Math.max(0, end - Number(query.get('limit')))
-    return Promise.resolve(Response.json({ documents: all.slice(start, end), hasMore: start > 0 }))
+    const search = query.get('search') ?? ''
+    const older = before === null ? all : all.slice(0, all.findIndex(({ id }) => id === before))
+    const found = older.filter(({ title }) => title.includes(search))
+    const start = Math.max(0, found.length - Number(query.get('limit')))
+    return Promise.resolve(Response.json({ documents: found.slice(start), hasMore: start > 0 }))
   })
   vi.stubGlobal('fetch', asked)
   return asked
@@ -40,10 +42,11 @@ describe('the list of documents', () => {
     expect(asked).toHaveBeenCalledTimes(3)
   })
 
-  it('finds by title and path, whatever the case, over all pages of the server', async () => {
-    serve(450)
-    expect(await titles('CENTURY', 1)).toEqual(['Century 400', 'Century 300', 'Century 200', 'Century 100', 'Century 0'])
-    serve(450)
-    expect(await titles('guides/43.', 1)).toEqual(['Guide 43'])
+  it('lets the server look, and pages what it finds', async () => {
+    const asked = serve(450)
+    expect(await titles('Century', 2)).toEqual(['Century 400', 'Century 300', 'Century 200', 'Century 100', 'Century 0'])
+    expect(asked).toHaveBeenCalledTimes(1)
+    expect((await titles('Guide', 9)).length).toBe(445)
+    expect(asked).toHaveBeenCalledTimes(1 + 9)
   })
 })

@@ -27,10 +27,6 @@ const Documents = z.object({ documents: z.array(DocumentInfo), hasMore: z.boolea
 export type DocumentFilter = { collection?: string | undefined; query?: string | undefined }
 type DocumentPage = { documents: DocumentInfo[]; before: string | undefined }
 
-const READ_AT_ONCE = 200
-/** So many are looked through before somebody is asked whether to go on. */
-const READ_MAX = 5_000
-
 /** Pages from the newest document back. */
 export const documentsQuery = (filter: DocumentFilter) =>
   infiniteQueryOptions({
@@ -40,21 +36,10 @@ export const documentsQuery = (filter: DocumentFilter) =>
     getNextPageParam: (last) => last.before,
   })
 
-/** The newest documents before `before`, newest first. The server knows no search by title, so what is looked for is looked for here. */
+/** The newest documents before `before` whose title or path holds what is looked for, newest first. */
 async function documentPage({ collection, query }: DocumentFilter, before: string | undefined, signal: AbortSignal): Promise<DocumentPage> {
-  const wanted = query?.toLowerCase()
-  const isWanted = ({ title, path }: DocumentInfo) =>
-    wanted === undefined || title.toLowerCase().includes(wanted) || path.toLowerCase().includes(wanted)
-  const limit = wanted === undefined ? PAGE : READ_AT_ONCE
-  const documents: DocumentInfo[] = []
-  let cursor = before
-  for (let read = 0; read < READ_MAX; read += limit) {
-    const page = await request('/api/knowledge/documents', Documents, { signal, query: { collection, limit, before: cursor } })
-    documents.push(...page.documents.filter(isWanted).reverse())
-    cursor = page.hasMore ? page.documents[0]?.id : undefined
-    if (cursor === undefined || documents.length >= PAGE || wanted === undefined) break
-  }
-  return { documents, before: cursor }
+  const page = await request('/api/knowledge/documents', Documents, { signal, query: { collection, search: query, limit: PAGE, before } })
+  return { documents: [...page.documents].reverse(), before: page.hasMore ? page.documents[0]?.id : undefined }
 }
 
 const documentPath = (id: string) => `/api/knowledge/documents/${encodeURIComponent(id)}`

@@ -13,6 +13,15 @@ use orchestratai_shared::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+/// Which documents of a list are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DocumentFilter {
+    /// Those of this collection; of all where it is left out.
+    pub collection: Option<String>,
+    /// Those whose title or path holds this text, without regard to case.
+    pub holding: Option<String>,
+}
+
 /// Names a document, for as long as it stays at its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocumentId(pub Uuid);

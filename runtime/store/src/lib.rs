@@ -80,8 +80,8 @@ pub use backup::{
 };
 pub use bus::{Bus, BusError, BusEvent};
 pub use document::{
-    Document, DocumentChanges, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged, DocumentsSince, IndexPart,
-    NewDocument, NewIndexPart, StoredCollection,
+    Document, DocumentChanges, DocumentFilter, DocumentId, DocumentRoot, DocumentSummary, DocumentsChanged,
+    DocumentsSince, IndexPart, NewDocument, NewIndexPart, StoredCollection,
 };
 pub use error::{CommitError, OpenError, StoreError};
 pub use events::{EventsPage, StoredFrame};

@@ -12,7 +12,7 @@ use crate::{
     bad_input::check,
     client::{Answer, Rest},
     cluster,
-    server::Server,
+    server::{Launch, Server},
 };
 
 async fn upload(rest: &Rest, collection: &str, path: &str, text: &str) -> Answer {
@@ -157,4 +157,64 @@ async fn every_node_reads_what_one_was_given() {
     assert_eq!(read.body["chunks"][0]["content"], "Of one node.");
     let collections = other.rest().get("/api/knowledge/collections").await.body;
     assert_eq!(collection(&collections, "notes")["documents"], 1);
+}
+
+#[tokio::test]
+async fn documents_are_searched_by_title_and_path_page_by_page() {
+    let server = Launch::new().argument("--no-demo").start().await;
+    let rest = server.rest();
+    for (path, title) in [
+        ("guides/keys.md", "Rotating keys"),
+        ("guides/100%_sure.md", "Being sure"),
+        ("faq.md", "\u{dc}berweisungen"),
+        ("keys/old.md", "What there was"),
+    ] {
+        upload(
+            &rest,
+            "technical",
+            path,
+            &format!("# {title}\n\nSomething about zeppelins.\n"),
+        )
+        .await;
+    }
+    let paths = async |query: &str| -> Vec<String> {
+        let page = rest.get(&format!("/api/knowledge/documents?{query}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        let documents = page.body["documents"].as_array().unwrap();
+        documents
+            .iter()
+            .map(|document| document["path"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    // Newest last, as everywhere.
+    assert_eq!(paths("search=KEYS").await, ["guides/keys.md", "keys/old.md"]);
+    assert_eq!(paths("search=100%25_S").await, ["guides/100%_sure.md"]);
+    assert_eq!(paths("search=%C3%BCberweis").await, ["faq.md"]);
+    assert_eq!(paths("search=zeppelins").await, [""; 0]);
+    assert_eq!(paths("search=%20&collection=technical").await.len(), 4);
+    assert_eq!(paths("search=keys&collection=billing").await, [""; 0]);
+
+    let last = rest.get("/api/knowledge/documents?search=keys&limit=1").await.body;
+    assert_eq!(
+        (&last["hasMore"], &last["documents"][0]["path"]),
+        (&json!(true), &json!("keys/old.md"))
+    );
+    let before = last["documents"][0]["id"].as_str().unwrap();
+    let first = rest
+        .get(&format!("/api/knowledge/documents?search=keys&limit=1&before={before}"))
+        .await
+        .body;
+    assert_eq!(
+        (&first["hasMore"], &first["documents"][0]["path"]),
+        (&json!(false), &json!("guides/keys.md"))
+    );
+
+    let long = "x".repeat(201);
+    for (query, field) in [
+        (format!("search={long}"), "search"),
+        ("search=a&path=b".to_owned(), "path"),
+    ] {
+        let answer = rest.get(&format!("/api/knowledge/documents?{query}")).await;
+        check(&answer, ErrorCode::ValidationError, Some(field));
+    }
 }

@@ -91,6 +91,19 @@ pub(crate) fn text(value: Value) -> Result<String, Invalid> {
     }
 }
 
+/// A text to look for, of at most 200 characters; none where it is white space alone.
+pub(crate) fn searched(value: Value) -> Result<Option<String>, Invalid> {
+    const CHARACTERS_MAX: usize = 200;
+    let text = text(value)?;
+    if text.chars().count() > CHARACTERS_MAX {
+        return Err(Invalid::new(format!(
+            "must be at most {CHARACTERS_MAX} characters long"
+        )));
+    }
+    let text = text.trim();
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}
+
 /// A string that parses as `T`, such as an id.
 pub(crate) fn parsed<T: std::str::FromStr<Err = Invalid>>(value: Value) -> Result<T, Invalid> {
     text(value)?.parse()

@@ -331,8 +331,9 @@ export interface paths {
         };
         /**
          * The documents of one collection, or of all.
-         * @description The page ends with the newest document, or with the one before `before`. With `path` it has the documents at that path, the one
-         *     that was changed last first: where several folders were ingested, each may have one there.
+         * @description The page ends with the newest document, or with the one before `before`. With `search` it has those whose title or path holds that
+         *     text, without regard to case. With `path` it has the documents at that path, the one that was changed last first: where several
+         *     folders were ingested, each may have one there.
          */
         get: operations["listDocuments"];
         put?: never;
@@ -3434,6 +3435,8 @@ export interface operations {
             query?: {
                 /** @description Only this collection. */
                 collection?: string;
+                /** @description Only documents whose title or path holds this text; not with `path`. */
+                search?: string;
                 /** @description Only documents at this path, such as a citation's `source`. */
                 path?: string;
                 /** @description Documents at most. */

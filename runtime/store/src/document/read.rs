@@ -4,14 +4,16 @@ use std::collections::HashMap;
 
 use orchestratai_shared::Timestamp;
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
     entity::prelude::{DateTimeUtc, TextUuid},
 };
 use serde_json::{Map, Value};
 
-use super::{Document, DocumentId, DocumentRoot, DocumentSummary, DocumentsSince, NewDocument, StoredCollection};
+use super::{
+    Document, DocumentFilter, DocumentId, DocumentRoot, DocumentSummary, DocumentsSince, NewDocument, StoredCollection,
+};
 use crate::{
-    Page, Store, StoreError,
+    Page, Store, StoreError, dialect,
     entity::{document, removed_document, signed, unsigned},
     meta,
 };
@@ -29,22 +31,26 @@ impl Store {
         Ok(row.map(Document::from))
     }
 
-    /// The last `limit` documents of an organization, or of one of its collections, or the last before the document
-    /// `before`, without their texts. Their order is that of their ids, which is the order in which they first came.
+    /// The last `limit` documents of an organization that are wanted, or the last before the document `before`, without their texts. Their order is that of their ids, which is the order in which they first came.
     ///
     /// # Errors
     /// [`StoreError::UnknownCursor`] where the organization has no document `before`; else where the database cannot be read.
     pub async fn documents(
         &self,
         organization: &str,
-        collection: Option<&str>,
+        wanted: &DocumentFilter,
         limit: usize,
         before: Option<DocumentId>,
     ) -> Result<Page<DocumentSummary>, StoreError> {
         let of_organization = document::Column::OrganizationId.eq(organization);
         let mut select = document::Entity::find().filter(of_organization.clone());
-        if let Some(collection) = collection {
+        if let Some(collection) = &wanted.collection {
             select = select.filter(document::Column::Collection.eq(collection));
+        }
+        if let Some(searched) = &wanted.holding {
+            let backend = self.readers().get_database_backend();
+            let in_column = |column: document::Column| dialect::holds(backend, column.into_expr(), searched);
+            select = select.filter(in_column(document::Column::Title).or(in_column(document::Column::Path)));
         }
         if let Some(before) = before {
             document::Entity::find_by_id(TextUuid(before.0))

@@ -1,6 +1,6 @@
 //! Documents, and two processes that write.
 
-use orchestratai_store::{DocumentChanges, DocumentId, DocumentRoot, NewDocument, Store, StoreError};
+use orchestratai_store::{DocumentChanges, DocumentFilter, DocumentId, DocumentRoot, NewDocument, Store, StoreError};
 use serde_json::{Map, json};
 use uuid::Uuid;
 
@@ -34,7 +34,11 @@ fn put(documents: Vec<NewDocument>) -> DocumentChanges {
 }
 
 async fn paths(store: &Store, collection: Option<&str>) -> Vec<String> {
-    let page = store.documents("default", collection, 1_000, None).await.unwrap();
+    let wanted = DocumentFilter {
+        collection: collection.map(str::to_owned),
+        holding: None,
+    };
+    let page = store.documents("default", &wanted, 1_000, None).await.unwrap();
     page.items.into_iter().map(|document| document.path).collect()
 }
 
@@ -144,12 +148,79 @@ async fn replacing_a_root_leaves_other_roots_and_collections(home: Home) {
     assert_eq!(paths(&store, None).await.len(), 4);
     assert!(
         store
-            .documents("somebody else", None, 9, None)
+            .documents("somebody else", &DocumentFilter::default(), 9, None)
             .await
             .unwrap()
             .items
             .is_empty()
     );
+}
+
+async fn documents_are_found_by_title_and_path(home: Home) {
+    let store = home.open().await;
+    let titled = |path: &str, title: &str| NewDocument {
+        title: title.to_owned(),
+        ..document(path, path)
+    };
+    let mut documents = vec![
+        titled("guides/keys.md", "Rotating API keys"),
+        titled("guides/100%_sure.md", "Being sure"),
+        titled("faq.md", "\u{dc}BERWEISUNG und Erstattung"),
+        titled("a[b]*.md", "Patterns"),
+        titled("back\\slash.md", "Another"),
+    ];
+    documents.extend((0..120).map(|n| titled(&format!("many/{n:03}.md"), "One of many keys")));
+    store.change_documents(put(documents)).await.unwrap();
+    let mut elsewhere = titled("guides/keys.md", "Rotating API keys");
+    elsewhere.collection = "billing".to_owned();
+    store.change_documents(put(vec![elsewhere])).await.unwrap();
+    let find = async |searched: &str, collection: Option<&str>| {
+        let wanted = DocumentFilter {
+            collection: collection.map(str::to_owned),
+            holding: Some(searched.to_owned()),
+        };
+        let page = store.documents("default", &wanted, 50, None).await.unwrap();
+        let mut paths: Vec<String> = page.items.into_iter().map(|document| document.path).collect();
+        paths.sort();
+        (paths, page.has_more)
+    };
+    for (searched, expected) in [
+        ("rotating api", vec!["guides/keys.md", "guides/keys.md"]),
+        (
+            "GUIDES/",
+            vec!["guides/100%_sure.md", "guides/keys.md", "guides/keys.md"],
+        ),
+        ("\u{fc}berweisung", vec!["faq.md"]),
+        ("0%_s", vec!["guides/100%_sure.md"]),
+        ("%", vec!["guides/100%_sure.md"]),
+        ("[b]*", vec!["a[b]*.md"]),
+        ("\\", vec!["back\\slash.md"]),
+        ("text of no document", vec![]),
+        // What stands in a document is another question.
+        ("Title of", vec![]),
+        ("' OR 1=1 --", vec![]),
+        ("\0", vec![]),
+    ] {
+        assert_eq!(find(searched, None).await.0, expected, "{searched:?}");
+    }
+    assert_eq!(find("rotating", Some("billing")).await.0, ["guides/keys.md"]);
+
+    // Page by page, with what does not match between them.
+    let wanted = DocumentFilter {
+        collection: Some("technical".to_owned()),
+        holding: Some("KEYS".to_owned()),
+    };
+    let (mut found, mut before) = (0, None);
+    loop {
+        let page = store.documents("default", &wanted, 50, before).await.unwrap();
+        found += page.items.len();
+        before = page.items.first().map(|document| document.id);
+        if !page.has_more {
+            break;
+        }
+        assert_eq!(page.items.len(), 50);
+    }
+    assert_eq!(found, 121);
 }
 
 async fn many_documents_are_changed_and_listed(home: Home) {
@@ -163,7 +234,10 @@ async fn many_documents_are_changed_and_listed(home: Home) {
     let mut read = Vec::new();
     let mut before = None;
     loop {
-        let page = store.documents("default", None, 64, before).await.unwrap();
+        let page = store
+            .documents("default", &DocumentFilter::default(), 64, before)
+            .await
+            .unwrap();
         before = page.items.first().map(|document| document.id);
         let older: Vec<_> = page.items.into_iter().map(|document| document.path).collect();
         read.splice(..0, older);
@@ -182,7 +256,9 @@ async fn many_documents_are_changed_and_listed(home: Home) {
         ("somebody else", outcome.ids[9]),
         ("default", DocumentId(Uuid::now_v7())),
     ] {
-        let page = store.documents(organization, None, 64, Some(unknown)).await;
+        let page = store
+            .documents(organization, &DocumentFilter::default(), 64, Some(unknown))
+            .await;
         assert!(matches!(page, Err(StoreError::UnknownCursor)), "{page:?}");
     }
     let removal = DocumentChanges {
@@ -316,6 +392,7 @@ on_each_engine!(
     each_change_raises_the_revision_and_is_seen_by_who_asks_since,
     replacing_a_root_leaves_other_roots_and_collections,
     many_documents_are_changed_and_listed,
+    documents_are_found_by_title_and_path,
     what_is_kept_of_a_root_counts_as_unchanged_and_the_rest_goes,
     documents_are_found_by_their_path_and_collections_counted,
 );

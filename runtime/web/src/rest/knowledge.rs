@@ -6,7 +6,9 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Data, Path, Payload, ServiceConfig},
 };
-use orchestratai_agents::knowledge::{CollectionName, DocumentId, DocumentSummary, Filter, KnowledgeError};
+use orchestratai_agents::knowledge::{
+    CollectionName, DocumentFilter, DocumentId, DocumentSummary, Filter, KnowledgeError,
+};
 use orchestratai_shared::{DocumentChunk, ErrorCode, Invalid as InvalidValue, Timestamp};
 use orchestratai_store::StoreError;
 use serde::Serialize;
@@ -18,7 +20,7 @@ use super::{chat::content, documents, get, page::unknown_cursor, resource, uploa
 use crate::{
     body,
     error::ApiError,
-    fields::{Fields, parsed, text, whole},
+    fields::{Fields, parsed, searched, text, whole},
     openapi::{BadBody, Busy, Invalid, NotFound, Unexpected},
     site::Site,
 };
@@ -229,12 +231,14 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
 
 /// The documents of one collection, or of all.
 ///
-/// The page ends with the newest document, or with the one before `before`. With `path` it has the documents at that path, the one
-/// that was changed last first: where several folders were ingested, each may have one there.
+/// The page ends with the newest document, or with the one before `before`. With `search` it has those whose title or path holds that
+/// text, without regard to case. With `path` it has the documents at that path, the one that was changed last first: where several
+/// folders were ingested, each may have one there.
 #[utoipa::path(
     get, path = "/api/knowledge/documents", operation_id = "listDocuments", tag = "knowledge",
     params(
         ("collection" = Option<String>, Query, description = "Only this collection.", pattern = "^[a-z][a-z0-9_-]{0,63}$"),
+        ("search" = Option<String>, Query, description = "Only documents whose title or path holds this text; not with `path`.", max_length = 200),
         ("path" = Option<String>, Query, description = "Only documents at this path, such as a citation's `source`."),
         ("limit" = Option<u64>, Query, description = "Documents at most.", minimum = 1, maximum = 200),
         ("before" = Option<Uuid>, Query, description = "Only documents older than this one.")
@@ -244,9 +248,17 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
 pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     const LIMIT_DEFAULT: u64 = 50;
     const LIMIT_MAX: u64 = 200;
-    let mut fields = Fields::of_query(request.query_string(), &["collection", "path", "limit", "before"]);
+    let mut fields = Fields::of_query(
+        request.query_string(),
+        &["collection", "search", "path", "limit", "before"],
+    );
     let collection: Option<CollectionName> = fields.optional("collection", parsed);
-    let path = fields.optional("path", text);
+    let has_search = fields.has("search");
+    let search = fields.optional("search", searched).flatten();
+    let path = fields.optional("path", |path| match has_search {
+        false => text(path),
+        true => Err(InvalidValue::new("must not stand there with search")),
+    });
     let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
     let before = fields.optional("before", parsed).map(|DocumentUuid(id)| DocumentId(id));
     fields.finish(Some(()))?;
@@ -261,7 +273,11 @@ pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpR
             has_more,
         }));
     }
-    let page = site.knowledge.list(collection.as_ref(), limit, before).await;
+    let wanted = DocumentFilter {
+        collection,
+        holding: search,
+    };
+    let page = site.knowledge.list(&wanted, limit, before).await;
     let page = page.map_err(|error| failed(&error))?;
     Ok(HttpResponse::Ok().json(Documents {
         documents: page.items.into_iter().map(info).collect(),

@@ -24,7 +24,7 @@ use super::{
 use crate::{
     body,
     error::ApiError,
-    fields::{Fields, parsed, text, whole},
+    fields::{Fields, parsed, searched, text, whole},
     openapi::{BadBody, Busy, Invalid, NotFound, Unexpected},
     site::Site,
 };
@@ -174,19 +174,6 @@ async fn piece(mut export: SessionExport) -> Result<Option<(Bytes, SessionExport
         }
     }
     Ok(None)
-}
-
-/// A text to look for; none where there is nothing in it.
-fn searched(value: Value) -> Result<Option<String>, InvalidValue> {
-    const CHARACTERS_MAX: usize = 200;
-    let text = text(value)?;
-    if text.chars().count() > CHARACTERS_MAX {
-        return Err(InvalidValue::new(format!(
-            "must be at most {CHARACTERS_MAX} characters long"
-        )));
-    }
-    let text = text.trim();
-    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 fn title(value: Value) -> Result<Option<SessionTitle>, InvalidValue> {

@@ -26,6 +26,7 @@ export function DocumentFilter({ query, onChange }: { query: string; onChange: (
           <Input
             {...control}
             type="search"
+            maxLength={200}
             className="pl-8"
             placeholder={t('filter')}
             value={text}
