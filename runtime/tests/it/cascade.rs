@@ -6,6 +6,7 @@ use reqwest::{
     Method,
     multipart::{Form, Part},
 };
+use serde_json::json;
 
 use crate::{
     client::Frame,
@@ -44,6 +45,37 @@ async fn search(folder: &Path, cascade: &str) -> String {
     command.env("ORCHESTRATAI__RETRIEVAL__TRANSFORMER_WAIT", "10s");
     let output = tokio::task::spawn_blocking(move || command.output().unwrap());
     String::from_utf8(output.await.unwrap().stdout).unwrap()
+}
+
+#[tokio::test]
+async fn a_search_says_what_the_second_stage_did_and_which_words_were_corrected() {
+    let search = async |server: &Server, query: &str| {
+        let question = json!({"query": query, "collection": "technical", "limit": 5});
+        let answer = server.rest().post("/api/knowledge/search", &question).await;
+        assert!(answer.status.is_success(), "{}", answer.body);
+        assert!(answer.body["tookMs"].as_f64().unwrap() > 0.0, "{}", answer.body);
+        answer.body
+    };
+    // It is loaded at the first question, which takes many times as long as that question may wait.
+    let launch = Launch::new().setting("retrieval.cascade", "true");
+    let server = launch.setting("retrieval.transformer_wait", "10s").start().await;
+    let ranked = search(&server, UNSURE).await;
+    assert_eq!(ranked["secondStage"], "ranked", "{ranked}");
+    let took = ranked["secondStageMs"].as_f64().unwrap();
+    assert!(took > 0.0 && took <= ranked["tookMs"].as_f64().unwrap(), "{ranked}");
+    assert!(ranked.get("corrections").is_none(), "{ranked}");
+
+    let corrected = search(&server, "How do I rotate an API kye without downtme?").await;
+    let words = corrected["corrections"].as_array().unwrap();
+    assert!(
+        words.contains(&json!({"from": "downtme", "to": "downtime"})),
+        "{words:?}"
+    );
+
+    let alone = Launch::new().start().await;
+    let first = search(&alone, UNSURE).await;
+    assert_eq!(first["secondStage"], "absent", "{first}");
+    assert!(first.get("secondStageMs").is_none(), "{first}");
 }
 
 #[tokio::test]

@@ -1157,12 +1157,12 @@ export interface components {
          * @enum {string}
          */
         ConsoleAuthentication: "open" | "token";
-        /** @description A message of a conversation that a client keeps by itself. */
-        ContextMessage: {
-            /** @description Who spoke. */
-            role: components["schemas"]["MessageRole"];
-            /** @description What was said. */
-            content: string;
+        /** @description A word that was read as another one. */
+        CorrectedWord: {
+            /** @description As it was written. */
+            from: string;
+            /** @description As it was read. */
+            to: string;
         };
         /**
          * @description What is decided on a request for approval.
@@ -1693,10 +1693,6 @@ export interface components {
             clientMessageId: components["schemas"]["ClientMessageId"];
             /** @description Whether the semantic cache is passed by; left out where it is not. */
             fresh?: boolean;
-            /** @description The agent that it was meant for; left out where routing was to decide. */
-            addressee?: components["schemas"]["AgentId"];
-            /** @description What was said before it elsewhere than in this session, oldest first; left out where that is nothing. */
-            context?: components["schemas"]["ContextMessage"][];
         };
         /**
          * @description The turn ended with an answer. What a person says of their own accord is a turn of its own, which no `message_accepted` began
@@ -1930,6 +1926,20 @@ export interface components {
         SearchAnswer: {
             /** @description The chunks, best first; `metadata.scores` has what each ranker says of them. */
             chunks: components["schemas"]["DocumentChunk"][];
+            /** @description What the second stage, a transformer, had to do with their order. */
+            secondStage: components["schemas"]["SecondStage"];
+            /**
+             * Format: double
+             * @description How long it took over the question, in milliseconds, waiting for its turn included; where it ranked.
+             */
+            secondStageMs?: number;
+            /**
+             * Format: double
+             * @description How long the whole search took, in milliseconds.
+             */
+            tookMs: number;
+            /** @description Words of the question that were read as others. Left out where there are none. */
+            corrections?: components["schemas"]["CorrectedWord"][];
         };
         /** @description What to search for. */
         SearchRequest: {
@@ -1954,6 +1964,11 @@ export interface components {
              */
             limit: number | null;
         };
+        /**
+         * @description What the second stage had to do with a search.
+         * @enum {string}
+         */
+        SecondStage: "absent" | "notNeeded" | "ranked" | "missed";
         /** @description A part that others depend on. */
         ServiceHealth: {
             /** @description Its name, such as `journal`. */

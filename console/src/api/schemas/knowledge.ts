@@ -79,6 +79,7 @@ export type RankedChunk = z.infer<typeof RankedChunk>
 export const KnowledgeSearch = z.object({
   chunks: z.array(RankedChunk),
   secondStage: z.exactOptional(z.string()),
+  secondStageMs: z.exactOptional(z.number()),
   tookMs: z.exactOptional(z.number()),
   corrections: z.exactOptional(z.array(z.object({ from: z.string(), to: z.string() }))),
 })

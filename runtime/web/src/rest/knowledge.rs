@@ -1,13 +1,13 @@
 //! The knowledge base: search as agents search, and the documents themselves.
 
-use std::{collections::BTreeMap, error::Error as _};
+use std::{collections::BTreeMap, error::Error as _, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{self, Data, Path, Payload, ServiceConfig},
 };
 use orchestratai_agents::knowledge::{
-    CollectionName, DocumentFilter, DocumentId, DocumentSummary, Filter, KnowledgeError,
+    CollectionName, DocumentFilter, DocumentId, DocumentSummary, Filter, KnowledgeError, SecondStageUse,
 };
 use orchestratai_shared::{DocumentChunk, ErrorCode, Invalid as InvalidValue, Timestamp};
 use orchestratai_store::StoreError;
@@ -61,9 +61,43 @@ pub(crate) struct SearchRequest {
 
 /// What was found.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SearchAnswer {
     /// The chunks, best first; `metadata.scores` has what each ranker says of them.
     chunks: Vec<DocumentChunk>,
+    /// What the second stage, a transformer, had to do with their order.
+    second_stage: SecondStage,
+    /// How long it took over the question, in milliseconds, waiting for its turn included; where it ranked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    second_stage_ms: Option<f64>,
+    /// How long the whole search took, in milliseconds.
+    took_ms: f64,
+    /// Words of the question that were read as others. Left out where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    corrections: Vec<CorrectedWord>,
+}
+
+/// What the second stage had to do with a search.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum SecondStage {
+    /// There is none, or it has not read these chunks yet.
+    Absent,
+    /// The first stage was sure, so it was not asked.
+    NotNeeded,
+    /// It ranked what was found.
+    Ranked,
+    /// It was asked and did not answer in time: the order is the first stage's.
+    Missed,
+}
+
+/// A word that was read as another one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CorrectedWord {
+    /// As it was written.
+    from: String,
+    /// As it was read.
+    to: String,
 }
 
 /// A document without its text.
@@ -165,8 +199,29 @@ pub(crate) async fn search(site: Data<Site>, request: HttpRequest, payload: Payl
         .knowledge
         .search_where(query.as_str(), &collections, &filter, limit)
         .await;
-    let chunks = found.map_err(|error| failed(&error))?.document_chunks(true);
-    Ok(HttpResponse::Ok().json(SearchAnswer { chunks }))
+    let found = found.map_err(|error| failed(&error))?;
+    let (second_stage, took) = match &found.second_stage {
+        SecondStageUse::Absent => (SecondStage::Absent, None),
+        SecondStageUse::NotNeeded => (SecondStage::NotNeeded, None),
+        SecondStageUse::Ranked { took } => (SecondStage::Ranked, Some(*took)),
+        SecondStageUse::Missed(_) => (SecondStage::Missed, None),
+    };
+    let corrections = found.corrections.iter().map(|correction| CorrectedWord {
+        from: correction.written.clone(),
+        to: correction.read.clone(),
+    });
+    Ok(HttpResponse::Ok().json(SearchAnswer {
+        chunks: found.document_chunks(true),
+        second_stage,
+        second_stage_ms: took.map(millis),
+        took_ms: millis(found.took),
+        corrections: corrections.collect(),
+    }))
+}
+
+/// In milliseconds, to the microsecond.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// Fields of front matter with the values that they may have.
