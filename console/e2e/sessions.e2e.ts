@@ -95,6 +95,24 @@ describe('sessions', () => {
     expect(problems).toEqual([])
   })
 
+  it('have one name, and one opinion of an answer, for two who have them open', async () => {
+    const { page, problems } = await open(browser, server.url)
+    const chat = new ChatPage(page)
+    await chat.ask(QUESTION)
+    await chat.answered(1)
+    const other = await open(browser, page.url())
+    await other.page.getByRole('button', { name: 'Good answer', pressed: false }).waitFor()
+    await page.getByRole('button', { name: 'Good answer' }).click()
+    await page.getByRole('button', { name: 'Session', exact: true }).click()
+    await page.getByRole('menuitem', { name: 'Rename' }).click()
+    const rename = page.getByRole('dialog', { name: 'Rename' })
+    await rename.getByLabel('Title').fill('A name for both')
+    await rename.getByRole('button', { name: 'Save' }).click()
+    await other.page.getByRole('button', { name: 'Good answer', pressed: true }).waitFor({ timeout: 15_000 })
+    await other.page.getByRole('heading', { level: 1, name: 'A name for both' }).waitFor({ timeout: 15_000 })
+    expect([...problems, ...other.problems]).toEqual([])
+  })
+
   it('open what an answer stands on, at the passage', async () => {
     const { page, problems } = await open(browser, server.url)
     const chat = new ChatPage(page)

@@ -7,6 +7,7 @@ import { runningTurn } from '@/api/socket/view'
 import { Button } from '@/ui/button'
 import { Skeleton } from '@/ui/skeleton'
 import { AnswerRow } from './answer-row'
+import { useFeedbackOfOthers } from './feedback'
 import { HandoffRow } from './handoff-row'
 import { OutgoingRow, QuestionRow } from './question-row'
 import { conversationRows, type Row } from './rows'
@@ -21,6 +22,10 @@ export function Conversation({ state, onLoadOlder }: { state: SessionState; onLo
   const { view, outbox, history, cancelling } = state
   const rows = useMemo(() => conversationRows(view.turns, outbox, view.handoffs), [view.turns, outbox, view.handoffs])
   const running = runningTurn(view)?.id
+  useFeedbackOfOthers(
+    view.sessionId,
+    rows.some((row) => row.kind === 'answer'),
+  )
   const scroller = useRef<HTMLDivElement>(null)
   const [isAtEnd, setAtEnd] = useState(true)
   const hasOlder = view.firstSeq > 1 && view.epoch !== undefined

@@ -22,6 +22,14 @@ const feedbackQuery = (sessionId: string) =>
     staleTime: Infinity,
   })
 
+/** Two who have a session open agree on what is thought of its answers after so long. */
+const OTHERS_MS = 5_000
+
+/** Looks again and again for what others think of the answers of a session: once for all of them. */
+export function useFeedbackOfOthers(sessionId: string, hasAnswers: boolean) {
+  useQuery({ ...feedbackQuery(sessionId), enabled: hasAnswers, refetchInterval: OTHERS_MS, notifyOnChangeProps: [] })
+}
+
 const path = (sessionId: string, messageId: string) => `/api/session/${sessionId}/messages/${messageId}/feedback`
 
 /** What was thought of one answer. A change is shown at once, and taken back where the server does not take it. */
@@ -44,6 +52,8 @@ export function useFeedback(sessionId: string, messageId: string) {
       return before
     },
     onError: (_error, _next, before) => queryClient.setQueryData(queryKey, before),
+    // What was read meanwhile may be from before it was stored.
+    onSettled: () => queryClient.invalidateQueries({ queryKey }),
   })
   return { given, give: mutation.mutate, giveAsync: mutation.mutateAsync, isBusy: mutation.isPending, error: mutation.error }
 }

@@ -6,6 +6,8 @@ export function useSessionTitle(sessionId: string | undefined, firstQuestion: st
   const { data } = useInfiniteQuery({
     ...sessionsQuery(''),
     enabled: sessionId !== undefined,
+    // Others may name it, too.
+    refetchInterval: 5_000,
     select: ({ pages }) => {
       const session = pages.flatMap((page) => page.sessions).find((one) => one.id === sessionId)
       return session?.title ?? session?.preview
