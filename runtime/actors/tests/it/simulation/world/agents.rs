@@ -1,0 +1,159 @@
+//! The orchestrator and the agents: who answers, and what they say.
+
+use super::*;
+
+/// What an agent will do.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Script {
+    pub(super) steps_left: u32,
+    /// How many agents answer together; 0 where one answers alone.
+    pub(super) parts: usize,
+    pub(super) stopped: bool,
+}
+
+impl World {
+    pub(super) fn route(&mut self, at: usize) -> Checked {
+        if self.sessions[at].routes.is_empty() {
+            return Ok(());
+        }
+        let run = self.sessions[at].routes.remove(0);
+        let input = if self.random.random_bool(0.1) {
+            self.note(at, run.turn_id, "routing_failed");
+            Input::Routed {
+                run,
+                decision: Err(failure()),
+            }
+        } else {
+            self.note(at, run.turn_id, "routed");
+            let fallbacks = if self.random.random_bool(0.5) {
+                vec![agent("technical")]
+            } else {
+                vec![]
+            };
+            let mut decision = decision("billing");
+            if self.random.random_bool(0.4) {
+                decision.concerns = ["billing", "technical"].map(concern).to_vec();
+            }
+            Input::Routed {
+                run,
+                decision: Ok((decision, fallbacks)),
+            }
+        };
+        self.give(at, input)
+    }
+
+    pub(super) fn agent_acts(&mut self, at: usize) -> Checked {
+        let Some((order, script)) = self.sessions[at]
+            .runs
+            .first_key_value()
+            .map(|(order, script)| (*order, script.clone()))
+        else {
+            return Ok(());
+        };
+        let run = Run {
+            turn_id: order.0,
+            attempt: order.1,
+            leg: order.2,
+        };
+        if script.stopped {
+            self.sessions[at].runs.remove(&order);
+            self.note(at, run.turn_id, "stopped");
+            let receipt = Receipt {
+                upstream_closed_ms: Some(1),
+                tokens_billed: 3,
+            };
+            return self.give(at, Input::Stopped { run, receipt });
+        }
+        if script.steps_left == 0 {
+            self.sessions[at].runs.remove(&order);
+            let outcome = if self.random.random_bool(0.8) {
+                Ok(answer())
+            } else {
+                Err(failure())
+            };
+            self.note(
+                at,
+                run.turn_id,
+                if outcome.is_ok() { "finished" } else { "agent_failed" },
+            );
+            return self.give(at, Input::Finished { run, outcome });
+        }
+        if let Some(script) = self.sessions[at].runs.get_mut(&order) {
+            script.steps_left -= 1;
+        }
+        let part = self.random.random_range(0..script.parts.max(1));
+        if script.parts > 0 && self.random.random_bool(0.2) {
+            let outcome = if self.random.random_bool(0.5) {
+                Ok(())
+            } else {
+                Err(failure())
+            };
+            return self.give(at, Input::PartEnded { run, part, outcome });
+        }
+        let steps = match self.random.random_range(0..8) {
+            0..3 => vec![log_step()],
+            3 => vec![Step::Reset {
+                reason: "begun anew".into(),
+            }],
+            4 => vec![
+                log_step(),
+                Step::Delta("één ".into()),
+                log_step(),
+                Step::Delta("two ".into()),
+            ],
+            _ => vec![Step::Delta(format!("word{} ", self.random.random_range(0..100)))],
+        };
+        self.note(at, run.turn_id, "progressed");
+        self.give(at, Input::Steps { run, part, steps })
+    }
+}
+
+pub(super) fn agent(id: &str) -> AgentId {
+    AgentId::parse(id).expect("it is an id")
+}
+
+pub(super) fn decision(id: &str) -> RoutingDecision {
+    RoutingDecision {
+        agent: agent(id),
+        intent: Intent::DomainQuestion,
+        confidence: Confidence::new(0.9),
+        reasoning: "because".into(),
+        candidates: vec![],
+        concerns: Vec::new(),
+    }
+}
+
+fn concern(id: &str) -> Concern {
+    Concern {
+        agent: agent(id),
+        text: format!("what {id} knows"),
+        intent: Intent::DomainQuestion,
+        confidence: Confidence::new(0.9),
+        left_out: Vec::new(),
+    }
+}
+
+pub(super) fn failure() -> Failure {
+    Failure::new(ErrorCode::UpstreamError, "away")
+}
+
+pub(super) fn answer() -> Answer {
+    Answer {
+        confidence: Confidence::new(0.8),
+        citations: vec![],
+        usage: Usage::default(),
+        cache_status: CacheStatus::None,
+    }
+}
+
+fn log_step() -> Step {
+    let data = LogData::Documents(DocumentsRead {
+        documents: vec![],
+        revision: 1,
+    });
+    Step::Log {
+        title: "Read".into(),
+        status: LogStatus::Success,
+        data,
+    }
+}
