@@ -82,18 +82,21 @@ pub(crate) async fn renew(
 
 /// Declares nodes gone whose leases have lapsed, and gives their ids. Who has not held its own lease for a while does not: it was
 /// the database that was away, and they are to have the time to come back, too.
-pub(crate) async fn fence_lapsed(
+///
+/// Gone, whatever their leases say, are also others in the node's own place: a place has one process at a time, so they are what it
+/// began to join as when it was cut off before it knew that it had.
+pub(crate) async fn fence_gone(
     connection: &impl ConnectionTrait,
     id: &str,
     lease: Duration,
 ) -> Result<Vec<String>, DbErr> {
     // One that is locked commits at this moment. It is not waited for: the own lease is at stake.
     let fence = "UPDATE nodes SET fenced_at = clock_timestamp() WHERE id IN (\
-                 SELECT lapsed.id FROM nodes AS lapsed WHERE lapsed.fenced_at IS NULL \
-                 AND lapsed.lease_until < clock_timestamp() AND lapsed.id <> $1 FOR UPDATE SKIP LOCKED) \
-                 AND EXISTS (SELECT 1 FROM nodes AS me WHERE me.id = $1 AND me.fenced_at IS NULL \
-                 AND me.lease_until > clock_timestamp() \
-                 AND me.held_since < clock_timestamp() - make_interval(secs => $2)) RETURNING id";
+                 SELECT theirs.id FROM nodes AS theirs, nodes AS me WHERE me.id = $1 AND me.fenced_at IS NULL \
+                 AND me.lease_until > clock_timestamp() AND theirs.id <> me.id AND theirs.fenced_at IS NULL \
+                 AND (theirs.place = me.place OR (theirs.lease_until < clock_timestamp() \
+                 AND me.held_since < clock_timestamp() - make_interval(secs => $2))) \
+                 FOR UPDATE OF theirs SKIP LOCKED) RETURNING id";
     query(connection, fence, [id.into(), seconds(lease)]).await
 }
 

@@ -209,8 +209,8 @@ impl Membership {
             return self.join_anew(connection, me).await;
         };
         self.see(me, known(all), asked);
-        for gone in membership::fence_lapsed(connection, &id, lease).await? {
-            tracing::warn!(node.id = %gone, "a node says nothing any more; its sessions are taken over");
+        for gone in membership::fence_gone(connection, &id, lease).await? {
+            tracing::warn!(node.id = %gone, "a node says nothing any more, or was never heard of; its sessions are taken over");
             self.nodes
                 .send_modify(|nodes| nodes.all.retain(|node| node.to_string() != gone));
         }
@@ -229,7 +229,8 @@ impl Membership {
         let served = self.served_revision.load(Ordering::Relaxed);
         membership::join(connection, &me.to_string(), &place, lease, served, false).await?;
         let asked = self.began.elapsed();
-        // Declared gone already, it joins once more at the next look.
+        // Declared gone already, it joins once more at the next look. So it does where it is cut off in here: what it has then
+        // joined as and knows nothing of is declared gone once it has joined.
         let all = membership::renew(connection, &me.to_string(), lease).await?;
         self.see(me, known(all.ok_or(StoreError::LeaseLost)?), asked);
         Ok(())

@@ -187,6 +187,30 @@ async fn one_that_starts_in_the_same_place_is_the_successor_and_needs_not_wait()
 }
 
 #[tokio::test]
+async fn a_node_that_was_cut_off_while_it_joined_is_there_once() {
+    let home = Home::postgres();
+    let (one, other) = tokio::join!(node(&home), node(&home));
+    sees(&other, |nodes| nodes.all.len() == 2).await;
+    // Who joins waits no longer than a third of the lease; the database goes on by itself. What is left would stay for an hour.
+    let (postgres, database) = (Postgres::shared(), database(&home));
+    let late = "CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+                NEW.lease_until := now() + interval '1 h'; PERFORM pg_sleep(0.5); RETURN NEW; END $$; \
+                CREATE TRIGGER late BEFORE INSERT ON nodes FOR EACH ROW EXECUTE FUNCTION late()";
+    postgres.sql(&database, late);
+    let before = me(&one);
+    let gone = format!("UPDATE nodes SET fenced_at = now() WHERE id = '{before}'");
+    postgres.sql(&database, &gone);
+    sees(&other, |nodes| nodes.all.len() >= 3).await;
+    assert_eq!(me(&one), before, "it knows that it has come in");
+    postgres.sql(&database, "DROP TRIGGER late ON nodes");
+    sees(&one, |nodes| nodes.me != before && nodes.is_held).await;
+    let both = [me(&other), me(&one)];
+    for node in [&one, &other] {
+        sees(node, |nodes| nodes.all == both).await;
+    }
+}
+
+#[tokio::test]
 async fn interrupted_sessions_are_shared_out_among_those_who_ask() {
     let home = Home::postgres();
     let gone = node(&home).await;
