@@ -7,8 +7,8 @@ use prometheus::{Counter, CounterVec, Histogram, HistogramVec, IntCounter, IntCo
 
 use crate::{
     labels::{CacheStatus, LabelValue, PerValue, TurnOutcome},
-    metrics::{counter_vec, float_counter_vec, histogram_vec},
     names,
+    registration::{counter_vec, float_counter_vec, histogram_vec},
 };
 
 /// The vectors that have an agent as their first label.

@@ -3,8 +3,9 @@
 use prometheus::{IntCounter, IntGauge, Registry};
 
 use crate::{
-    metrics::{Metrics, counter, gauge},
+    metrics::Metrics,
     names,
+    registration::{counter, gauge},
 };
 
 /// The metrics of a node among others.

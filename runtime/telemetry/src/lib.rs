@@ -7,6 +7,7 @@
 //! - [`names`]: every metric, with kind, unit, labels and meaning;
 //! - [`labels`]: label values that are known beforehand;
 //! - [`metrics`]: the registry and a method for each thing that happens;
+//! - [`registration`]: how a metric is made from its description;
 //! - [`agent`]: the same for what belongs to one agent;
 //! - [`history`]: what the metrics were a while ago;
 //! - [`live`]: a gauge's share that ends with its owner;
@@ -23,6 +24,7 @@ mod labels;
 mod live;
 mod metrics;
 mod names;
+mod registration;
 mod trace_parent;
 mod traces;
 mod tracing_setup;
