@@ -1,6 +1,7 @@
 //! The configuration: read in layers, checked as a whole, and then trusted.
 //!
 //! In reading order:
+//! - [`entrance`], [`habits`], [`places`], [`observation`]: what is read for each section;
 //! - [`layers`]: the defaults, a file, the environment, the command line;
 //! - [`reader`]: typed values, and what is wrong with them;
 //! - [`problem`]: how that is told;
@@ -9,7 +10,11 @@
 
 #[cfg(test)]
 mod documents;
+mod entrance;
+mod habits;
 pub(crate) mod layers;
+mod observation;
+mod places;
 pub(crate) mod problem;
 pub(crate) mod quantity;
 mod reader;
@@ -28,11 +33,16 @@ use orchestratai_store::RedisAddress;
 use orchestratai_telemetry::{CollectorAddress, CollectorHeaders, LogFormat, TraceSettings, TracingSettings};
 
 pub(crate) use layers::Overrides;
+pub(crate) use places::Database;
 pub(crate) use problem::Problems;
 pub(crate) use reader::ReadValue;
 pub(crate) use secret::Secret;
 
+use entrance::{read_console, read_origins, read_server, read_token};
+use habits::{read_limits, read_retrieval, read_session};
 use layers::{Layers, Raw};
+use observation::{read_telemetry, read_traces};
+use places::{is_server, read_agents_dir, read_cluster, read_redis, read_store};
 use reader::{Reader, text};
 
 /// The whole configuration. Every value is within its bounds.
@@ -315,309 +325,8 @@ impl Settings {
     }
 }
 
-/// Where the database is.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Database {
-    /// An SQLite file.
-    File(PathBuf),
-    /// The address of one in a PostgreSQL server, with the password that may stand in it.
-    Server(String),
-}
-
-impl Database {
-    /// Whether it may be there: a file can be looked for, a server has to be asked.
-    pub(crate) fn may_exist(&self) -> bool {
-        match self {
-            Self::File(path) => path.exists(),
-            Self::Server(_) => true,
-        }
-    }
-}
-
-fn is_server(url: &str) -> bool {
-    url.starts_with("postgres://") || url.starts_with("postgresql://")
-}
-
 const SQLITE: &str = "sqlite:";
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const TENTH: Duration = Duration::from_millis(100);
-
-fn read_server(r: &mut Reader) -> ServerSettings {
-    let ip = r.value(
-        "server.host",
-        "an IP address such as 127.0.0.1, 0.0.0.0 or ::1, or localhost",
-        |raw| match text(raw)? {
-            "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            address => address.parse().ok(),
-        },
-    );
-    let port = r.integer("server.port", 0..=u32::from(u16::MAX));
-    ServerSettings {
-        address: SocketAddr::new(
-            ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            u16::try_from(port).expect("the range is that of a u16"),
-        ),
-        drain: r.duration("server.drain", Duration::ZERO..=HOUR),
-        workers: r.integer("server.workers", 0..=1_024),
-    }
-}
-
-fn read_token(r: &mut Reader) -> Option<Secret> {
-    let is_base64url = |c: u8| c.is_ascii_alphanumeric() || c == b'-' || c == b'_';
-    let token = r.value(
-        "auth.token",
-        "empty, or 32 to 512 of A-Z, a-z, 0-9, - and _",
-        |raw| match text(raw)? {
-            "" => Some(None),
-            token if (32..=512).contains(&token.len()) && token.bytes().all(is_base64url) => {
-                Some(Some(Secret::new(token)))
-            }
-            _ => None,
-        },
-    );
-    token.flatten()
-}
-
-fn read_origins(r: &mut Reader) -> Vec<String> {
-    let allowed = "a list of origins such as http://localhost:3000, or [\"*\"]";
-    let origins = r.value("cors.origins", allowed, |raw| {
-        let origins = list(raw)?;
-        (origins == ["*"] || origins.iter().all(|origin| is_origin(origin))).then_some(origins)
-    });
-    origins.unwrap_or_default()
-}
-
-/// A list; from the environment a text of parts between commas.
-fn list(raw: &Raw) -> Option<Vec<String>> {
-    match raw {
-        Raw::List(parts) => Some(parts.clone()),
-        Raw::Text(text) => {
-            let parts = text.split(',').map(|part| part.trim().to_owned());
-            Some(parts.filter(|part| !part.is_empty()).collect())
-        }
-        Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => None,
-    }
-}
-
-/// Whether a text is an origin as browsers send it: scheme, host, maybe a port, and nothing after it.
-fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    host.is_some_and(|host| {
-        !host.is_empty()
-            && host
-                .bytes()
-                .all(|c| c.is_ascii_alphanumeric() || b".-_:[]".contains(&c))
-    })
-}
-
-fn read_console(r: &mut Reader) -> ConsoleSettings {
-    let dir = r.value(
-        "console.dir",
-        "the path of a folder with an index.html, or empty",
-        |raw| match text(raw)? {
-            "" => Some(None),
-            dir => Path::new(dir)
-                .join("index.html")
-                .is_file()
-                .then(|| Some(PathBuf::from(dir))),
-        },
-    );
-    let grafana_url = r.value(
-        "console.grafana_url",
-        "empty, or an address such as https://grafana.example or http://localhost:3001",
-        |raw| match text(raw)? {
-            "" => Some(None),
-            url => is_web_address(url).then(|| Some(url.to_owned())),
-        },
-    );
-    let examples = r.value(
-        "console.examples",
-        "a list of three questions at most, of 1 to 200 characters",
-        |raw| {
-            let examples = list(raw)?;
-            let is_fine = |text: &String| !text.trim().is_empty() && text.chars().count() <= 200;
-            (examples.len() <= 3 && examples.iter().all(is_fine)).then_some(examples)
-        },
-    );
-    ConsoleSettings {
-        dir: dir.flatten(),
-        grafana_url: grafana_url.flatten(),
-        examples: examples.unwrap_or_default(),
-    }
-}
-
-/// Whether a browser may be led there by a link: no scheme that runs anything, and nothing that is no part of an address.
-fn is_web_address(text: &str) -> bool {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|rest| {
-        let is_host = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
-        is_host
-            && rest
-                .bytes()
-                .all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c))
-    })
-}
-
-fn read_session(r: &mut Reader) -> SessionSettings {
-    let policies = [
-        ("enqueue", DoubleTexting::Enqueue),
-        ("interrupt", DoubleTexting::Interrupt),
-        ("reject", DoubleTexting::Reject),
-    ];
-    SessionSettings {
-        double_texting: r.choice("session.double_texting", &policies),
-        queue_max: r.integer("session.queue_max", 0..=1_000),
-        idle_after: r.duration("session.idle_after", TENTH..=24 * HOUR),
-        transcript_messages: r.integer("session.transcript_messages", 0..=1_000),
-        turn_max: r.duration("session.turn_max", SECOND..=HOUR),
-        person_max: r.duration("session.person_max", SECOND..=30 * 24 * HOUR),
-    }
-}
-
-fn read_limits(r: &mut Reader) -> LimitSettings {
-    LimitSettings {
-        turns_in_flight: r.integer("limits.turns_in_flight", 1..=1_000_000),
-        live_sessions_max: r.integer("limits.live_sessions_max", 16..=10_000_000),
-        connections_max: r.integer("limits.connections_max", 1..=1_000_000),
-        subscriber_window: r.size("limits.subscriber_window", 4 << 10..=16 << 20),
-        slow_client_after: r.duration("limits.slow_client_after", TENTH..=10 * MINUTE),
-        heartbeat: r.duration("limits.heartbeat", SECOND..=10 * MINUTE),
-        frames_per_second: r.integer("limits.frames_per_second", 1..=1_000_000),
-        frames_burst: r.integer("limits.frames_burst", 1..=1_000_000),
-        socket_stall_max: r.duration("limits.socket_stall_max", SECOND..=10 * MINUTE),
-    }
-}
-
-fn read_store(r: &mut Reader) -> StoreSettings {
-    let data_dir = r.value("store.data_dir", "a path", |raw| {
-        text(raw).filter(|text| !text.is_empty()).map(PathBuf::from)
-    });
-    // Another database is an error and no notice: whoever names one expects the data there, and would find it lost with
-    // this machine.
-    let url = r.value(
-        "store.url",
-        "empty, sqlite:PATH or postgres://USER:PASSWORD@HOST:PORT/DATABASE",
-        |raw| match text(raw)? {
-            "" => Some(None),
-            url if is_server(url) => Some(Some(url.to_owned())),
-            url => url
-                .strip_prefix(SQLITE)
-                .filter(|path| !path.is_empty() && *path != ":memory:")
-                .map(|_| Some(url.to_owned())),
-        },
-    );
-    StoreSettings {
-        data_dir: data_dir.unwrap_or_default(),
-        url: url.flatten(),
-        durability: r.choice(
-            "store.durability",
-            &[("full", Durability::Full), ("process", Durability::Process)],
-        ),
-        readers: r.integer("store.readers", 1..=64),
-    }
-}
-
-fn read_redis(r: &mut Reader) -> Option<RedisAddress> {
-    let url = r.value(
-        "redis.url",
-        format!("empty, or {}", RedisAddress::ALLOWED),
-        |raw| match text(raw)? {
-            "" => Some(None),
-            url => RedisAddress::parse(url).map(Some),
-        },
-    );
-    url.flatten()
-}
-
-fn read_cluster(r: &mut Reader) -> ClusterSettings {
-    let enabled = r.value("cluster.enabled", "auto, true or false", |raw| match raw {
-        Raw::Boolean(enabled) => Some(Some(*enabled)),
-        Raw::Text(text) => match text.as_str() {
-            "auto" => Some(None),
-            "true" => Some(Some(true)),
-            "false" => Some(Some(false)),
-            _ => None,
-        },
-        Raw::Integer(_) | Raw::List(_) | Raw::Other(_) => None,
-    });
-    ClusterSettings {
-        enabled: enabled.flatten(),
-        lease: r.duration("cluster.lease", SECOND..=MINUTE),
-    }
-}
-
-fn read_retrieval(r: &mut Reader) -> RetrievalSettings {
-    let allowed = "the path of a folder that exists, or empty";
-    let transformer = r.value("retrieval.transformer", allowed, |raw| match text(raw)? {
-        "" => Some(None),
-        folder => Path::new(folder).is_dir().then(|| Some(PathBuf::from(folder))),
-    });
-    RetrievalSettings {
-        cascade: r.boolean("retrieval.cascade"),
-        transformer: transformer.flatten(),
-        transformer_wait: r.duration("retrieval.transformer_wait", Duration::from_millis(1)..=10 * SECOND),
-        transformer_idle: r.duration("retrieval.transformer_idle", SECOND..=24 * HOUR),
-    }
-}
-
-fn read_agents_dir(r: &mut Reader) -> Option<PathBuf> {
-    let dir = r.value("agents.dir", "empty, or a path", |raw| match text(raw)? {
-        "" => Some(None),
-        dir => Some(Some(PathBuf::from(dir))),
-    });
-    dir.flatten()
-}
-
-fn read_telemetry(r: &mut Reader) -> TracingSettings {
-    let format = r.choice(
-        "telemetry.log_format",
-        &[("human", LogFormat::Human), ("json", LogFormat::Json)],
-    );
-    let filter = r.value(
-        "telemetry.log_filter",
-        "a filter such as info or warn,orchestratai_web=debug",
-        |raw| {
-            let settings = TracingSettings {
-                format,
-                filter: text(raw)?.to_owned(),
-            };
-            settings.check().is_ok().then_some(settings.filter)
-        },
-    );
-    TracingSettings {
-        format,
-        filter: filter.unwrap_or_default(),
-    }
-}
-
-fn read_traces(r: &mut Reader) -> Option<TraceSettings> {
-    let collector = r.value(
-        "telemetry.traces_endpoint",
-        format!("empty, or {}", CollectorAddress::ALLOWED),
-        |raw| match text(raw)? {
-            "" => Some(None),
-            address => CollectorAddress::parse(address).map(Some),
-        },
-    );
-    let headers = r.value(
-        "telemetry.traces_headers",
-        format!("empty, or {}", CollectorHeaders::ALLOWED),
-        |raw| CollectorHeaders::parse(text(raw)?),
-    );
-    let sample_ratio = r.share("telemetry.traces_sample_ratio");
-    let timeout = r.duration("telemetry.traces_timeout", TENTH..=MINUTE);
-    let queue_max = r.integer("telemetry.traces_queue_max", 1..=1_000_000);
-    let service_name = r.value("telemetry.service_name", "a name", |raw| {
-        text(raw).filter(|name| !name.is_empty()).map(str::to_owned)
-    });
-    Some(TraceSettings {
-        collector: collector.flatten()?,
-        headers: headers.unwrap_or_default(),
-        sample_ratio,
-        timeout,
-        queue_max: queue_max as usize,
-        service_name: service_name.unwrap_or_default(),
-    })
-}
