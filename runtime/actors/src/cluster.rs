@@ -10,19 +10,23 @@
 //! anew with the last `seq` that they have.
 //!
 //! - `parcel`: what is said;
-//! - `exchange`: who says it and hears it; `asking`: commands for sessions of other nodes; `serving`: those of other nodes for
-//!   sessions here;
-//! - `bridge`, `link`: the two ends of a subscription;
+//! - `way`: how other parts of the node reach the exchange;
+//! - `exchange`: who says it and hears it; `peers`: to whom, and whether they are there;
+//! - `asking`: commands for sessions of other nodes; `serving`: those of other nodes for sessions here;
+//! - `bridge`, `link`: the two ends of a subscription; `following`: what is known of it on the client's side;
 //! - `surveying`: which sessions are in progress on other nodes, and what these have counted;
 //! - `takeover`: turns whose node is gone.
 
 mod asking;
 mod bridge;
-pub(crate) mod exchange;
+mod exchange;
+mod following;
 mod link;
 mod parcel;
+mod peers;
 mod serving;
 mod surveying;
 mod takeover;
+mod way;
 
-pub(crate) use exchange::{Cluster, ExchangeParts, Forward, ShardDoors};
+pub(crate) use way::{Cluster, ExchangeParts, Forward, ShardDoors};

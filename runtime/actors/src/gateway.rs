@@ -6,34 +6,30 @@ mod live;
 mod overview;
 mod person;
 mod questions;
+mod reading;
 mod sessions;
+mod stopping;
 pub(crate) mod trials;
 mod turns;
+mod vocabulary;
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix::Recipient;
-use futures_util::future::join_all;
 use orchestratai_agents::{
     definition::AgentDefinition,
     routing::{Router, RoutingDecision},
 };
-use orchestratai_shared::{
-    Agent, AgentId, ChatSession, ClientMessageId, ErrorCode, LogId, Message, MessageContent, MessageId, PersonInCharge,
-    RetrievalLog, SessionId, Timestamp, TurnId, UserMessage,
-};
-use orchestratai_store::{EventsPage, NodeId, Page, Store, StoreError};
-use orchestratai_telemetry::{Metrics, TraceParent};
-use tokio::{
-    sync::{Semaphore, oneshot},
-    time::timeout,
-};
+use orchestratai_shared::{Agent, AgentId, ChatSession, ErrorCode, MessageContent, SessionId, Timestamp};
+use orchestratai_store::{NodeId, Store, StoreError};
+use orchestratai_telemetry::Metrics;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use self::trials::TrialResponder;
@@ -44,11 +40,9 @@ use crate::{
     health::{Probe, ServiceHealth, ServiceState},
     link::SessionLink,
     orchestrator::Crew,
-    publish::{Cut, Publish},
     refusal::Refusal,
     registry::{CaptureAll, Dispatch, Resume},
     session::{
-        core::Recorded,
         messages::{Command, Drain, Subscribe},
         subscriber::ConnectionId,
     },
@@ -58,70 +52,7 @@ use crate::{
 pub(crate) use live::Surveyor;
 pub(crate) use overview::Measurer;
 pub use overview::{FleetOverview, NodeOverview};
-
-/// A user's message on its way in.
-#[derive(Debug, Clone)]
-pub struct Submission {
-    /// The session; created where it is unknown.
-    pub session_id: SessionId,
-    /// The idempotency key.
-    pub client_message_id: ClientMessageId,
-    /// What is said.
-    pub said: UserMessage,
-    /// Names the request that brought it, in the logs and the trace.
-    pub request_id: Arc<str>,
-    /// The span that the turn continues; without one its trace begins with it.
-    pub trace: Option<TraceParent>,
-}
-
-/// What became of a submission, after its commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Accepted {
-    /// The turn that answers it.
-    pub turn_id: TurnId,
-    /// The user's message in the transcript.
-    pub message_id: MessageId,
-    /// The `seq` of `message_accepted`.
-    pub seq: u64,
-    /// Whether the same key had been accepted before; nothing was appended then.
-    pub repeated: bool,
-}
-
-/// What became of a message whose end was waited for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Conversed {
-    /// Its turn has ended with these events; none where its session was erased meanwhile.
-    Ended(Accepted, Option<TurnRecord>),
-    /// Its turn waits for a person, and has done so for as long as an agent may take.
-    Waits(TurnId, PersonInCharge),
-}
-
-/// Everything durable that a turn said.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TurnRecord {
-    /// The session.
-    pub session_id: SessionId,
-    /// The turn.
-    pub turn_id: TurnId,
-    /// Its events in order, from `message_accepted` to the terminal one.
-    pub events: Vec<Recorded>,
-}
-
-/// A wish to follow a session.
-pub struct Subscription {
-    /// Which; a new one where it is left out. Created where it is unknown.
-    pub session_id: Option<SessionId>,
-    /// The last `seq` that the client has; without it nothing of the past is sent.
-    pub after_seq: Option<u64>,
-    /// The epoch that the client knows; checked only where it is given.
-    pub epoch: Option<String>,
-    /// Whether `after_seq` was just read from the journal: so it is no number of an erased session of the same id.
-    pub is_fresh: bool,
-    /// Where to publish.
-    pub subscriber: Recipient<Publish>,
-    /// How to cut the transport.
-    pub cut: Option<Arc<dyn Cut>>,
-}
+pub use vocabulary::{Accepted, Conversed, Submission, Subscription, TurnRecord};
 
 /// The way in for everything outside: cheap to clone, usable from any thread.
 #[derive(Clone)]
@@ -168,29 +99,10 @@ pub(crate) struct ShardHandle {
     pub(crate) dirty: Arc<Tally>,
 }
 
-impl ShardHandle {
-    fn capture_all(&self, done: oneshot::Sender<()>) {
-        #[expect(clippy::disallowed_methods, reason = "once in a process's life")]
-        self.capture.do_send(CaptureAll(done));
-    }
-
-    fn write_all(&self, done: oneshot::Sender<()>) {
-        if let Some(snapshotter) = &self.snapshotter {
-            #[expect(clippy::disallowed_methods, reason = "once in a process's life")]
-            snapshotter.do_send(WriteAll(done));
-        }
-    }
-}
-
-/// Bytes of one page of events; a page of the longest events there are is shorter than was asked for.
-const EVENTS_BYTES_MAX: usize = 8 << 20;
 /// How often a command is tried on a session that ends while it is asked.
 const TRIES_MAX: u32 = 20;
 /// How long one waits before the next try.
 const RETRY_AFTER: Duration = Duration::from_millis(25);
-/// How long sessions may take to give their states when the server stops, and how long these may take to be written.
-const CAPTURE_MAX: Duration = Duration::from_secs(1);
-const FLUSH_MAX: Duration = Duration::from_secs(5);
 /// When clients may come back after a drain.
 const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 
@@ -208,14 +120,6 @@ impl Gateway {
         self.ask(id, true, |reply| Command::Describe { reply })
             .await?
             .ok_or_else(unreachable_session)
-    }
-
-    /// A session with its totals; `None` where there is none.
-    ///
-    /// # Errors
-    /// [`Refusal`] where the store cannot be read.
-    pub async fn session(&self, id: SessionId) -> Result<Option<ChatSession>, Refusal> {
-        self.inner.store.session(id).await.map_err(|error| unreadable(&error))
     }
 
     /// Erases a session with all it has; `false` where there is none.
@@ -237,61 +141,6 @@ impl Gateway {
             was_asked = true;
         }
         Err(unreachable_session())
-    }
-
-    /// A page of a session's transcript, newest last; `None` where there is no such session.
-    ///
-    /// # Errors
-    /// [`Refusal`] where the store cannot be read, or `before` is no message of this session.
-    pub async fn messages(
-        &self,
-        id: SessionId,
-        limit: usize,
-        before: Option<MessageId>,
-    ) -> Result<Option<Page<Message>>, Refusal> {
-        if self.session(id).await?.is_none() {
-            return Ok(None);
-        }
-        self.inner
-            .store
-            .messages(id, limit, before)
-            .await
-            .map(Some)
-            .map_err(|error| unreadable(&error))
-    }
-
-    /// A page of a session's retrieval logs, newest last; `None` where there is no such session.
-    ///
-    /// # Errors
-    /// [`Refusal`] where the store cannot be read, or `before` is no log of this session.
-    pub async fn logs(
-        &self,
-        id: SessionId,
-        limit: usize,
-        before: Option<LogId>,
-    ) -> Result<Option<Page<RetrievalLog>>, Refusal> {
-        if self.session(id).await?.is_none() {
-            return Ok(None);
-        }
-        self.inner
-            .store
-            .logs(id, limit, before)
-            .await
-            .map(Some)
-            .map_err(|error| unreadable(&error))
-    }
-
-    /// Durable events after `after_seq`, oldest first, as the journal keeps them, at most `limit` and some 8 MiB of them; `None`
-    /// where there is no such session.
-    ///
-    /// # Errors
-    /// [`Refusal`] where the store cannot be read.
-    pub async fn events(&self, id: SessionId, after_seq: u64, limit: usize) -> Result<Option<EventsPage>, Refusal> {
-        self.inner
-            .store
-            .events_after(id, after_seq, limit, EVENTS_BYTES_MAX)
-            .await
-            .map_err(|error| unreadable(&error))
     }
 
     /// Follows a session: `session_ready`, then what was missed, then what happens, all through `subscriber`, in order.
@@ -482,60 +331,6 @@ impl Gateway {
             self.shard(*session_id).resume.do_send(Resume(*session_id));
         }
         Ok(sessions.len())
-    }
-
-    /// Stops in good order: takes in nothing new, tells subscribers to come back later, waits up to `limit` for what is
-    /// under way, then closes the subscribers and sends away who waits for the end of a turn. What has not ended by then is
-    /// taken up again at the next start.
-    pub async fn drain(&self, limit: Duration) {
-        self.inner.admission.close();
-        self.tell_all(Drain {
-            close: false,
-            reconnect_after: RECONNECT_AFTER,
-        });
-        let began = Instant::now();
-        while self.inner.admission.in_flight() > 0 && began.elapsed() < limit {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.inner.gave_up.cancel();
-        self.tell_all(Drain {
-            close: true,
-            reconnect_after: RECONNECT_AFTER,
-        });
-        self.flush_snapshots().await;
-    }
-
-    /// Writes a snapshot of every session that has changed since its last one, as far as that can be done in a moment. What
-    /// cannot be is in the journal.
-    async fn flush_snapshots(&self) {
-        for (limit, flush) in [
-            (
-                CAPTURE_MAX,
-                ShardHandle::capture_all as fn(&ShardHandle, oneshot::Sender<()>),
-            ),
-            (FLUSH_MAX, ShardHandle::write_all),
-        ] {
-            let all = self
-                .inner
-                .shards
-                .iter()
-                .filter(|shard| shard.snapshotter.is_some())
-                .map(|shard| {
-                    let (sender, done) = oneshot::channel();
-                    flush(shard, sender);
-                    done
-                });
-            if timeout(limit, join_all(all.collect::<Vec<_>>())).await.is_err() {
-                tracing::warn!("not all snapshots were written; sessions will be started from the journal");
-            }
-        }
-    }
-
-    fn tell_all(&self, drain: Drain) {
-        for shard in &self.inner.shards {
-            #[expect(clippy::disallowed_methods, reason = "twice in a process's life")]
-            shard.drain.do_send(drain);
-        }
     }
 }
 

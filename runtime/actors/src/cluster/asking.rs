@@ -1,23 +1,21 @@
 //! What this node asks of sessions of other nodes.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Context, Recipient};
+use actix::{Actor, Context, Recipient};
 use orchestratai_shared::{ChatSession, SessionId, event::TurnCancelled};
 use orchestratai_store::NodeId;
 use tokio::sync::oneshot;
 
 use super::{
-    bridge::Over,
-    exchange::{Exchange, Forward},
+    exchange::Exchange,
+    following::Followed,
     link::DistantSession,
     parcel::{Answer, Parcel, Published, Question, Word, from_raw},
+    way::Forward,
 };
 use crate::{
-    CancelRefusal, Cut, Publish, Refusal,
+    CancelRefusal, Refusal,
     gateway::Accepted,
     registry::{Declined, Moved},
     session::{
@@ -69,83 +67,6 @@ enum Waiting {
     Person(PersonReply),
     /// A subscriber, for its message to be settled.
     Settled(Claim),
-}
-
-/// A subscription of a client of this node to a session of another one.
-pub(super) struct Followed {
-    node: NodeId,
-    session_id: SessionId,
-    subscriber: Recipient<Publish>,
-    cut: Option<Arc<dyn Cut>>,
-    stage: FollowedStage,
-}
-
-/// How far a subscription is.
-enum FollowedStage {
-    /// The owner has not answered. What it publishes already waits here: if the answer is lost, the subscriber asks again from where it
-    /// is, and gets the same from the next subscription. Bounded by the credits that it has at first.
-    Asked(Vec<Publish>),
-    /// The owner has taken it.
-    Taken(Addr<DistantSession>),
-    /// The subscriber is told nothing more: it has left, or knows that it is over.
-    Over(Option<Addr<DistantSession>>),
-}
-
-impl Followed {
-    /// Passes on what the owner publishes, or keeps it where the subscription is not taken yet.
-    fn publish(&mut self, publish: Publish) {
-        if let FollowedStage::Asked(early) = &mut self.stage {
-            return early.push(publish);
-        }
-        let is_last = matches!(publish, Publish::Gone | Publish::Close(_));
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "bounded by credits, which the session's owner keeps"
-        )]
-        self.subscriber.do_send(publish);
-        if is_last {
-            self.end();
-        }
-    }
-
-    /// The owner has taken it.
-    fn taken(&mut self, link: Addr<DistantSession>) -> Vec<Publish> {
-        match std::mem::replace(&mut self.stage, FollowedStage::Taken(link)) {
-            FollowedStage::Asked(early) => early,
-            FollowedStage::Taken(_) | FollowedStage::Over(_) => Vec::new(),
-        }
-    }
-
-    fn end(&mut self) {
-        let link = match &self.stage {
-            FollowedStage::Asked(_) => None,
-            FollowedStage::Taken(link) => Some(link.clone()),
-            FollowedStage::Over(link) => link.clone(),
-        };
-        self.stage = FollowedStage::Over(link);
-    }
-
-    fn is_over(&self) -> bool {
-        matches!(self.stage, FollowedStage::Over(_))
-    }
-}
-
-impl Drop for Followed {
-    /// However it comes to that, also by a panic of the exchange: a subscriber whose subscription was taken and has not ended comes back.
-    fn drop(&mut self) {
-        let (link, is_abandoned) = match &self.stage {
-            FollowedStage::Asked(_) | FollowedStage::Over(None) => return,
-            FollowedStage::Taken(link) => (link, true),
-            FollowedStage::Over(Some(link)) => (link, false),
-        };
-        #[expect(clippy::disallowed_methods, reason = "twice in a subscription's life")]
-        {
-            if is_abandoned {
-                self.subscriber.do_send(Publish::Gone);
-            }
-            link.do_send(Over);
-        }
-    }
 }
 
 impl Exchange {
@@ -227,13 +148,7 @@ impl Exchange {
                 connection: _,
                 is_relayed: _,
             }) => {
-                let followed = Followed {
-                    node,
-                    session_id,
-                    subscriber,
-                    cut,
-                    stage: FollowedStage::Asked(Vec::new()),
-                };
+                let followed = Followed::new(node, session_id, subscriber, cut);
                 self.followed.insert(n, followed);
                 let question = Question::Subscribe {
                     subscription: n,
@@ -412,10 +327,7 @@ impl Exchange {
             return self.send(from, &Parcel::Say { subscription, word }, ctx);
         };
         let Some(publish) = published.into_publish() else {
-            if let Some(cut) = &followed.cut {
-                cut.cut();
-            }
-            return;
+            return followed.cut();
         };
         followed.publish(publish);
         if followed.is_over() {
