@@ -1,6 +1,8 @@
 import * as z from 'zod/mini'
+import type { components } from '@/api/generated/rest'
 import { AgentColor, AgentId, Citation, RetrievalLog } from '@/api/schemas/domain'
 import { ErrorCode } from '@/api/schemas/error'
+import type { Same } from '@/api/schemas/same'
 
 export const Strategy = z.enum(['pure_rag', 'pure_cag', 'hybrid', 'direct'])
 export type Strategy = z.infer<typeof Strategy>
@@ -71,3 +73,10 @@ export type Draft = Partial<
     complexStrategy: Strategy | null
   }
 >
+
+type Rest = components['schemas']
+true satisfies Same<AgentDefinition, Rest['DefinitionBody']>
+true satisfies Same<AgentTurn, Rest['AgentTurn']>
+// Steps are those of the chat, which are held against the wire there: the API document says of a step's data less than it is.
+true satisfies Same<Omit<Trial, 'logs'>, Omit<Rest['TrialBody'], 'logs'>>
+true satisfies Same<keyof Trials, keyof Rest['TrialAnswer']>

@@ -1,5 +1,7 @@
 import * as z from 'zod/mini'
+import type { components } from '@/api/generated/rest'
 import { AgentId, DocumentChunk } from '@/api/schemas/domain'
+import type { Same } from '@/api/schemas/same'
 
 export const Collection = z.object({
   name: z.string(),
@@ -100,3 +102,14 @@ export const UnansweredQuestion = z.object({
   note: z.exactOptional(z.string()),
 })
 export type UnansweredQuestion = z.infer<typeof UnansweredQuestion>
+
+type Rest = components['schemas']
+true satisfies Same<Collection, Rest['CollectionInfo']>
+true satisfies Same<DocumentInfo, Rest['DocumentInfo']>
+true satisfies Same<WholeDocument, Rest['DocumentText']>
+true satisfies Same<DocumentPart, Rest['ChunkPlace']>
+true satisfies Same<UploadReport, Rest['UploadAnswer']>
+true satisfies Same<UnansweredQuestion, Rest['UnansweredQuestion']>
+true satisfies Same<QuestionState, Rest['QuestionState']>
+// Of the metadata the API document says no more than that it is an object; ours is what the server promises of a search.
+true satisfies Same<Omit<RankedChunk, 'metadata'>, Omit<Rest['DocumentChunk'], 'metadata'>>
