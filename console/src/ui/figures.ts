@@ -24,6 +24,8 @@ export function useFigures() {
             ? format.number(ms / 1_000, { style: 'unit', unit: 'second', maximumFractionDigits: 1 })
             : format.number(ms / 60_000, { style: 'unit', unit: 'minute', maximumFractionDigits: 1 }),
       time: (at: string | Date) => format.dateTime(new Date(at), { hour: '2-digit', minute: '2-digit' }),
+      timeOfDay: (at: string | Date) => format.dateTime(new Date(at), { hour: '2-digit', minute: '2-digit', second: '2-digit' }),
+      /** With milliseconds, which tell steps of one moment apart: for a tooltip. */
       preciseTime: (at: string | Date) =>
         format.dateTime(new Date(at), { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 }),
       dateTime: (at: string | Date) => format.dateTime(new Date(at), { dateStyle: 'medium', timeStyle: 'short' }),

@@ -42,7 +42,7 @@ export function ChatFrame({ header, start, log, children, onNewChat, onFocusComp
       <IconButton label={t('newChat')} onClick={onNewChat}>
         <MessageSquarePlus aria-hidden size={18} />
       </IconButton>
-      <IconButton label={t('help')} onClick={showHelp}>
+      <IconButton label={t('help')} onClick={showHelp} className="pointer-coarse:hidden">
         <CircleHelp aria-hidden size={18} />
       </IconButton>
       {!isNarrow && (

@@ -112,7 +112,9 @@ export function PersonComposer({ sessionId, name, waiting }: { sessionId: string
           </Button>
         </div>
         <p id="person-reply-hint" className="flex justify-between gap-3 text-xs text-faint">
-          <span>{t('hint', { name })}</span>
+          <span>
+            {t('hint', { name })} <span className="pointer-coarse:hidden">{t('keysHint')}</span>
+          </span>
           <span
             role={length > REPLY_CHARACTERS_MAX ? 'alert' : undefined}
             className={classNames('tabular-nums', length > REPLY_CHARACTERS_MAX ? 'text-danger' : length < 1_800 && 'invisible')}

@@ -56,7 +56,9 @@ export const StepCard = memo(function StepCard({ step, agent, question, onOpen }
             {t(`types.${log.type}`)}
             {agent && ` · ${agent.name}`}
             {' · '}
-            <time dateTime={log.timestamp}>{figures.preciseTime(log.timestamp)}</time>
+            <time dateTime={log.timestamp} title={figures.preciseTime(log.timestamp)}>
+              {figures.timeOfDay(log.timestamp)}
+            </time>
           </span>
           <Summary step={step} />
         </span>

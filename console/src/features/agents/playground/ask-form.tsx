@@ -28,7 +28,7 @@ export function AskForm({ isBusy, hasDraft, onAsk, onStop }: {
           ask()
         }}
       >
-        <Field label={t('message')} hint={t('messageHint')}>
+        <Field label={t('message')} hint={<span className="pointer-coarse:hidden">{t('messageHint')}</span>}>
           {(control) => (
             <TextArea
               {...control}
