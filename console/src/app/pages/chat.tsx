@@ -7,6 +7,7 @@ import { forgetSession, useSession } from '@/api/socket/session-clients'
 import type { SessionState } from '@/api/socket/session-client'
 import { emptyView } from '@/api/socket/view'
 import { ChatFrame } from '@/app/pages/chat-frame'
+import { DetailDialogs, SessionLog } from '@/app/pages/session-details'
 import { useChat } from '@/app/pages/use-chat'
 import { ChatActionsProvider } from '@/features/chat/actions'
 import { AgentCards } from '@/features/chat/agent-cards'
@@ -20,13 +21,9 @@ import { SessionList } from '@/features/sessions/session-list'
 import { useSessionTitle } from '@/features/sessions/use-session-title'
 import { Button } from '@/ui/button'
 import { EmptyState } from '@/ui/empty-state'
-import { Skeleton } from '@/ui/skeleton'
 
 const loadConversation = () => import('@/features/chat/conversation')
 const Conversation = lazy(() => loadConversation().then((module) => ({ default: module.Conversation })))
-const LogPanel = lazy(() => import('@/features/log/log-panel').then((module) => ({ default: module.LogPanel })))
-const DocumentDialog = lazy(() => import('@/features/log/document-dialog').then((module) => ({ default: module.DocumentDialog })))
-const TurnDialog = lazy(() => import('@/features/log/turn-dialog').then((module) => ({ default: module.TurnDialog })))
 
 /** Composes the agents and the sessions, the conversation, and the retrieval log. */
 export function ChatPage() {
@@ -74,13 +71,12 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
   const { data: info } = useQuery({ ...consoleQuery, enabled: sessionId === undefined })
   const agents = view.agents.length > 0 ? view.agents : listed
   const names = useAgentNameMap(agents ?? [])
-  const { actions, send, stop, composer, passage, setPassage, shownTurn, setShownTurn } = useChat(sessionId)
+  const { actions, send, stop, composer, details } = useChat(sessionId)
   const title = useSessionTitle(sessionId, view.turns[0]?.seq === 1 ? view.turns[0].question?.content : undefined)
   const running = view.turns.find((turn) => turn.outcome === undefined)
   const latest = running ?? view.turns.at(-1)
   const isEmpty = view.turns.length === 0 && outbox.length === 0 && view.firstSeq <= 1 && (sessionId === undefined || link.kind === 'live')
   const isConnected = sessionId === undefined || link.kind === 'live'
-  const dialogTurn = shownTurn === undefined ? undefined : view.turns.find((turn) => turn.id === shownTurn)
   const newChat = () => void navigate({ to: '/' })
   // A server that has gone by the time of the first question could not give it.
   useEffect(() => {
@@ -113,18 +109,7 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
               <SessionList current={sessionId} />
             </>
           }
-          log={
-            <Suspense fallback={<Skeleton className="m-3 h-40" />}>
-              <LogPanel
-                turns={view.turns}
-                agents={agents ?? []}
-                hasOlder={view.firstSeq > 1 && view.epoch !== undefined}
-                onLoadOlder={onLoadOlder}
-                onOpen={setPassage}
-                onShowTurn={actions.showTurn}
-              />
-            </Suspense>
-          }
+          log={<SessionLog view={view} agents={agents ?? []} details={details} onLoadOlder={onLoadOlder} />}
         >
           <ConnectionBanner link={link} onReconnect={onReconnect} />
           {state.isGone ? (
@@ -159,10 +144,7 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
           )}
           <StreamAnnouncer turn={latest} />
         </ChatFrame>
-        <Suspense>
-          {passage && <DocumentDialog passage={passage} onClose={() => setPassage(undefined)} />}
-          {dialogTurn && <TurnDialog turn={dialogTurn} agents={agents ?? []} onClose={() => setShownTurn(undefined)} />}
-        </Suspense>
+        <DetailDialogs details={details} turns={view.turns} agents={agents ?? []} />
       </ChatActionsProvider>
     </AgentNames>
   )

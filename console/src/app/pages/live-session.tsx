@@ -1,13 +1,13 @@
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
 import { PanelRight, SearchX } from 'lucide-react'
-import { lazy, Suspense, useMemo, useState } from 'react'
+import { useMemo, useState } from 'react'
 import { useTranslations } from 'use-intl'
 import type { LiveSession } from '@/api/live'
 import { agentsQuery } from '@/api/server'
 import { useSession } from '@/api/socket/session-clients'
 import { isUnderWay, type SessionView, type Turn } from '@/api/socket/view'
-import { citedPassage } from '@/app/pages/cited-passage'
+import { DetailDialogs, SessionLog, useDetails } from '@/app/pages/session-details'
 import { ChatActionsProvider, type ChatActions } from '@/features/chat/actions'
 import { AgentNames, useAgentNameMap } from '@/features/chat/agent-names'
 import { ConnectionBanner } from '@/features/chat/connection-banner'
@@ -17,17 +17,11 @@ import { useMyName } from '@/features/live/my-name'
 import { PersonComposer, type Waiting } from '@/features/live/person-composer'
 import { SessionHead } from '@/features/live/session-head'
 import { useLive } from '@/features/live/use-live'
-import type { Passage } from '@/features/log/passage'
 import { useMediaQuery } from '@/lib/use-media-query'
 import { IconButton } from '@/ui/button'
 import { EmptyState } from '@/ui/empty-state'
 import { SidePanel, usePanel } from '@/ui/side-panel'
-import { Skeleton } from '@/ui/skeleton'
 import { Tabs } from '@/ui/tabs'
-
-const LogPanel = lazy(() => import('@/features/log/log-panel').then((module) => ({ default: module.LogPanel })))
-const DocumentDialog = lazy(() => import('@/features/log/document-dialog').then((module) => ({ default: module.DocumentDialog })))
-const TurnDialog = lazy(() => import('@/features/log/turn-dialog').then((module) => ({ default: module.TurnDialog })))
 
 /** One session over the shoulder: composes the conversation and its log with what an operator can do. */
 export function LiveSessionPage() {
@@ -46,14 +40,12 @@ function LiveSessionView({ sessionId }: { sessionId: string }) {
   const isNarrow = useMediaQuery('(max-width: 767px)')
   const [panel, changePanel] = usePanel('live-trace', { isOpen: true, width: 400 })
   const [tab, setTab] = useState('conversation')
-  const [passage, setPassage] = useState<Passage>()
-  const [shownTurn, setShownTurn] = useState<string>()
+  const details = useDetails()
   const { view, link } = state
   const agents = view.agents.length > 0 ? view.agents : (listed ?? [])
   const names = useAgentNameMap(agents)
   const live = feed.live?.sessions.find((one) => one.session.id === sessionId) ?? quiet(sessionId, view)
   const waiting = useMemo(() => waitingFor(view.turns), [view.turns])
-  const dialogTurn = view.turns.find((turn) => turn.id === shownTurn)
   const latest = view.turns.find(isUnderWay) ?? view.turns.at(-1)
   const title = latest?.question?.content ?? live.turn?.question
   const loadOlder = () => void client.loadOlder()
@@ -67,10 +59,9 @@ function LiveSessionView({ sessionId }: { sessionId: string }) {
       retryOutgoing: ignore,
       discardOutgoing: ignore,
       resolveApproval: (id, decision, reason) => client.resolveApproval(id, decision, reason),
-      openCitation: (turn, index) => setPassage(citedPassage(turn, index)),
-      showTurn: (turn) => setShownTurn(turn.id),
+      ...details.actions,
     }),
-    [client],
+    [client, details.actions],
   )
 
   if (state.isGone) {
@@ -87,18 +78,7 @@ function LiveSessionView({ sessionId }: { sessionId: string }) {
       {live.person?.name === mine && <PersonComposer sessionId={sessionId} name={mine} waiting={waiting} />}
     </div>
   )
-  const log = (
-    <Suspense fallback={<Skeleton className="m-3 h-40" />}>
-      <LogPanel
-        turns={view.turns}
-        agents={agents}
-        hasOlder={view.firstSeq > 1 && view.epoch !== undefined}
-        onLoadOlder={loadOlder}
-        onOpen={setPassage}
-        onShowTurn={actions.showTurn}
-      />
-    </Suspense>
-  )
+  const log = <SessionLog view={view} agents={agents} details={details} onLoadOlder={loadOlder} />
   return (
     <AgentNames value={names}>
       <ChatActionsProvider value={actions}>
@@ -145,10 +125,7 @@ function LiveSessionView({ sessionId }: { sessionId: string }) {
           )}
           <StreamAnnouncer turn={latest} />
         </div>
-        <Suspense>
-          {passage && <DocumentDialog passage={passage} onClose={() => setPassage(undefined)} />}
-          {dialogTurn && <TurnDialog turn={dialogTurn} agents={agents} onClose={() => setShownTurn(undefined)} />}
-        </Suspense>
+        <DetailDialogs details={details} turns={view.turns} agents={agents} />
       </ChatActionsProvider>
     </AgentNames>
   )

@@ -1,18 +1,16 @@
 import { useNavigate } from '@tanstack/react-router'
-import { useCallback, useMemo, useRef, useState } from 'react'
+import { useCallback, useMemo, useRef } from 'react'
 import { newSession, sessionClient } from '@/api/socket/session-clients'
 import { runningTurn } from '@/api/socket/view'
-import { citedPassage } from '@/app/pages/cited-passage'
+import { useDetails } from '@/app/pages/session-details'
 import type { ChatActions } from '@/features/chat/actions'
 import type { ComposerHandle } from '@/features/chat/composer'
-import type { Passage } from '@/features/log/passage'
 
 /** What the parts of the chat page do to one another: none of them knows the others. */
 export function useChat(sessionId: string | undefined) {
   const navigate = useNavigate()
   const composer = useRef<ComposerHandle>(null)
-  const [passage, setPassage] = useState<Passage>()
-  const [shownTurn, setShownTurn] = useState<string>()
+  const details = useDetails()
 
   const send = useCallback(
     (content: string, fresh = false) => {
@@ -39,10 +37,9 @@ export function useChat(sessionId: string | undefined) {
       retryOutgoing: (id) => client?.retry(id),
       discardOutgoing: (id) => client?.discard(id),
       resolveApproval: (id, decision, reason) => client?.resolveApproval(id, decision, reason),
-      openCitation: (turn, index) => setPassage(citedPassage(turn, index)),
-      showTurn: (turn) => setShownTurn(turn.id),
+      ...details.actions,
     }
-  }, [sessionId, send])
+  }, [sessionId, send, details.actions])
 
-  return { actions, send, stop, composer, passage, setPassage, shownTurn, setShownTurn }
+  return { actions, send, stop, composer, details }
 }
