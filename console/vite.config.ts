@@ -2,14 +2,16 @@ import { fileURLToPath } from 'node:url'
 import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
+import { firstPage } from './build/first-page.ts'
 import { licenses } from './build/licenses.ts'
+import { messages } from './build/messages.ts'
 import { precompress } from './build/precompress.ts'
 
 /** Where `npm run dev` finds the server. */
 const SERVER = process.env['ORCHESTRATAI_URL'] ?? 'http://127.0.0.1:8000'
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), licenses(), precompress()],
+  plugins: [react(), tailwindcss(), messages(), firstPage(), licenses(), precompress()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     outDir: 'dist',

@@ -8,7 +8,7 @@ import { expect, onTestFailed } from 'vitest'
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 const IMAGES = join(import.meta.dirname, '../../docs/images')
 
-export async function launchBrowser(): Promise<Browser> {
+export async function launchBrowser(more: string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
     args: [
@@ -19,6 +19,7 @@ export async function launchBrowser(): Promise<Browser> {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...more,
     ],
   })
 }

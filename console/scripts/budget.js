@@ -2,8 +2,9 @@
 // the chat's own chunks, which everybody meets first, are counted with it.
 import { readFileSync } from 'node:fs'
 
-const BUDGET_KIB = 180
-const FIRST_PAGES = ['src/app/pages/chat.tsx', 'src/messages/en.json']
+// At 1.6 Mbit/s, which is Lighthouse's slow 4G, each 20 KiB are a tenth of a second.
+const BUDGET_KIB = 150
+const FIRST = ['chat', 'en']
 
 const dist = new URL('../dist/', import.meta.url)
 const manifest = JSON.parse(readFileSync(new URL('.vite/manifest.json', dist), 'utf8'))
@@ -15,9 +16,10 @@ const visit = (key) => {
   for (const next of manifest[key].imports ?? []) visit(next)
 }
 visit('index.html')
-for (const page of FIRST_PAGES) {
-  if (!manifest[page]) throw new Error(`${page} is no chunk of its own: is it imported statically?`)
-  visit(page)
+for (const name of FIRST) {
+  const key = Object.keys(manifest).find((one) => manifest[one].name === name)
+  if (!key) throw new Error(`${name} is no chunk of its own: is it imported statically?`)
+  visit(key)
 }
 
 const size = (file) => {

@@ -1,7 +1,7 @@
-import { StrictMode } from 'react'
+import { startTransition, StrictMode } from 'react'
 import { createRoot } from 'react-dom/client'
 import * as z from 'zod/mini'
-import { App } from '@/app/app'
+import { App, prepare } from '@/app/app'
 import { applyPreferences } from '@/lib/preferences'
 import '@/styles/index.css'
 
@@ -11,8 +11,14 @@ applyPreferences(document.documentElement)
 
 const root = document.getElementById('root')
 if (!root) throw new Error('index.html has a root')
-createRoot(root).render(
-  <StrictMode>
-    <App />
-  </StrictMode>,
+// Until then the frame stands there that index.html has. A transition is rendered piece by piece, between which a key or a finger
+// is heard.
+void prepare().then((words) =>
+  startTransition(() =>
+    createRoot(root).render(
+      <StrictMode>
+        <App words={words} />
+      </StrictMode>,
+    ),
+  ),
 )

@@ -1,48 +1,59 @@
 import { useEffect, useState, type ReactNode } from 'react'
 import { IntlProvider } from 'use-intl'
+import { asMissingPart } from '@/lib/missing-part'
+import { preferences, usePreferences, type Language as LanguageCode } from '@/lib/preferences'
+import { reloadOnce } from '@/lib/reload-once'
 import type { Messages } from '@/messages/types'
-import { usePreferences, type Language as LanguageCode } from '@/lib/preferences'
 
 const catalogues: Record<LanguageCode, () => Promise<{ default: Messages }>> = {
   en: () => import('@/messages/en.json'),
   de: () => import('@/messages/de.json'),
 }
 
-/** Loads the chosen language's words; the old ones stay until the new ones are here. */
-export function Language({ children }: { children: ReactNode }) {
+/** The words of a language. */
+export type Words = { language: LanguageCode; messages: Messages }
+
+async function load(language: LanguageCode): Promise<Words> {
+  const { default: messages } = await catalogues[language]()
+  return { language, messages }
+}
+
+/** The words of the chosen language, without which there is no page. Where they cannot be had the page is loaded anew. */
+export async function firstWords(): Promise<Words> {
+  try {
+    return await load(preferences().language)
+  } catch (error) {
+    reloadOnce(asMissingPart(error)?.file ?? 'words')
+    throw error
+  }
+}
+
+/** Loads another language's words when it is chosen; the old ones stay until the new ones are here. */
+export function Language({ first, children }: { first: Words; children: ReactNode }) {
   const { language } = usePreferences()
-  const [loaded, setLoaded] = useState<{ language: LanguageCode; messages: Messages }>()
+  const [words, setWords] = useState(first)
 
   useEffect(() => {
+    if (words.language === language) return
     let isCurrent = true
-    void catalogues[language]().then(({ default: messages }) => {
-      if (isCurrent) setLoaded({ language, messages })
-    })
+    load(language).then(
+      (loaded) => {
+        if (isCurrent) setWords(loaded)
+      },
+      () => undefined, // The choice can be made again.
+    )
     return () => {
       isCurrent = false
     }
-  }, [language])
+  }, [words.language, language])
 
-  if (!loaded) return <BootFrame />
   return (
     <IntlProvider
-      locale={loaded.language}
-      messages={loaded.messages}
+      locale={words.language}
+      messages={words.messages}
       timeZone={Intl.DateTimeFormat().resolvedOptions().timeZone}
     >
       {children}
     </IntlProvider>
-  )
-}
-
-/** The same frame as in index.html, so that nothing moves while the words load. */
-function BootFrame() {
-  return (
-    <div className="boot" aria-busy>
-      <div className="boot-bar">
-        <img src="/favicon.svg" alt="" width={22} height={22} />
-        <span>OrchestratAI</span>
-      </div>
-    </div>
   )
 }

@@ -1,36 +1,66 @@
+import { useQuery } from '@tanstack/react-query'
 import { Link, type ErrorComponentProps } from '@tanstack/react-router'
 import { Compass, TriangleAlert } from 'lucide-react'
+import { useEffect, useState } from 'react'
 import { useTranslations } from 'use-intl'
 import { asApiError } from '@/api/error'
+import { healthQuery } from '@/api/server'
+import { asMissingPart, type MissingPart } from '@/lib/missing-part'
+import { reloadOnce } from '@/lib/reload-once'
 import { Button } from '@/ui/button'
 import { EmptyState } from '@/ui/empty-state'
 
 /** A page that broke: the rest of the console stays. */
 export function RouteError({ error, reset }: ErrorComponentProps) {
   const t = useTranslations('errors')
-  // A chunk is no longer there: the console was updated while this page was open.
-  const failure = asApiError(error)
-  const isStale = /dynamically imported module|module script failed/i.test(failure.message)
+  const missing = asMissingPart(error)
   return (
     <div role="alert" className="h-full overflow-auto">
-      <EmptyState
-        icon={<TriangleAlert aria-hidden size={28} />}
-        title={isStale ? t('stale') : t('pageBroke')}
-        actions={
-          <Button
-            tone="primary"
-            onClick={() => {
-              if (isStale) window.location.reload()
-              else reset()
-            }}
-          >
-            {isStale ? t('reload') : t('tryAgain')}
-          </Button>
-        }
-      >
-        <p className="break-words">{isStale ? t('staleHint') : failure.message}</p>
-      </EmptyState>
+      {missing ? (
+        <PartMissing missing={missing} />
+      ) : (
+        <EmptyState
+          icon={<TriangleAlert aria-hidden size={28} />}
+          title={t('pageBroke')}
+          actions={
+            <Button tone="primary" onClick={reset}>
+              {t('tryAgain')}
+            </Button>
+          }
+        >
+          <p className="break-words">{asApiError(error).message}</p>
+        </EmptyState>
+      )}
     </div>
+  )
+}
+
+/**
+ * Loads the console anew as soon as the server answers: it has another version, or was away. Where that has been tried, it is
+ * left to whoever looks at it. Drafts and what was not sent yet are kept in the tab.
+ */
+function PartMissing({ missing }: { missing: MissingPart }) {
+  const t = useTranslations('errors')
+  const [since] = useState(() => Date.now())
+  const { isSuccess, dataUpdatedAt, isFetching, refetch } = useQuery(healthQuery)
+  const isServed = isSuccess && dataUpdatedAt > since
+  const [wasTried, setWasTried] = useState(false)
+  useEffect(() => void refetch(), [refetch])
+  useEffect(() => {
+    if (isServed && !wasTried && !reloadOnce(missing.file)) setWasTried(true)
+  }, [isServed, wasTried, missing])
+  return (
+    <EmptyState
+      icon={<TriangleAlert aria-hidden size={28} />}
+      title={wasTried ? t('stale') : t('partMissing')}
+      actions={
+        <Button tone="primary" isBusy={isFetching} onClick={() => window.location.reload()}>
+          {t('reload')}
+        </Button>
+      }
+    >
+      <p>{wasTried ? t('staleHint') : t('partMissingHint')}</p>
+    </EmptyState>
   )
 }
 

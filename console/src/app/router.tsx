@@ -4,6 +4,7 @@ import { NotFound, RouteError } from '@/app/route-error'
 import { Shell } from '@/app/shell/shell'
 import type { Section } from '@/app/shell/sections'
 import { liveSearch } from '@/lib/live-search'
+import { part } from '@/lib/missing-part'
 import { overviewWindow, type OverviewWindow } from '@/lib/overview-window'
 
 declare module '@tanstack/react-router' {
@@ -29,7 +30,7 @@ const chat = createRoute({
   getParentRoute: () => root,
   id: 'conversation',
   staticData: { section: 'chat' },
-  component: lazyRouteComponent(() => import('@/app/pages/chat'), 'ChatPage'),
+  component: lazyRouteComponent(part(() => import('@/app/pages/chat')), 'ChatPage'),
 })
 const newChat = createRoute({ getParentRoute: () => chat, path: '/' })
 const chatSession = createRoute({ getParentRoute: () => chat, path: '/chat/$sessionId' })
@@ -40,20 +41,20 @@ const overview = createRoute({
   staticData: { section: 'overview' },
   validateSearch: (search): { window?: OverviewWindow } =>
     search['window'] === undefined ? {} : { window: overviewWindow(search['window']) },
-  component: lazyRouteComponent(() => import('@/features/overview/overview-page'), 'OverviewPage'),
+  component: lazyRouteComponent(part(() => import('@/features/overview/overview-page')), 'OverviewPage'),
 })
 const live = createRoute({
   getParentRoute: () => root,
   path: '/live',
   staticData: { section: 'live' },
   validateSearch: liveSearch,
-  component: lazyRouteComponent(() => import('@/features/live/live-page'), 'LivePage'),
+  component: lazyRouteComponent(part(() => import('@/features/live/live-page')), 'LivePage'),
 })
 const liveSession = createRoute({
   getParentRoute: () => root,
   path: '/live/$sessionId',
   staticData: { section: 'live' },
-  component: lazyRouteComponent(() => import('@/app/pages/live-session'), 'LiveSessionPage'),
+  component: lazyRouteComponent(part(() => import('@/app/pages/live-session')), 'LiveSessionPage'),
 })
 const knowledge = createRoute({
   getParentRoute: () => root,
@@ -63,14 +64,14 @@ const knowledge = createRoute({
     collection: text(search['collection']),
     query: text(search['query']),
   }),
-  component: lazyRouteComponent(() => import('@/features/knowledge/knowledge-page'), 'KnowledgePage'),
+  component: lazyRouteComponent(part(() => import('@/features/knowledge/knowledge-page')), 'KnowledgePage'),
 })
 const knowledgeDocument = createRoute({
   getParentRoute: () => root,
   path: '/knowledge/documents/$documentId',
   staticData: { section: 'knowledge' },
   validateSearch: (search): { passage?: string | undefined } => ({ passage: text(search['passage']) }),
-  component: lazyRouteComponent(() => import('@/features/knowledge/documents/document-page'), 'DocumentPage'),
+  component: lazyRouteComponent(part(() => import('@/features/knowledge/documents/document-page')), 'DocumentPage'),
 })
 const knowledgeSearch = createRoute({
   getParentRoute: () => root,
@@ -80,20 +81,20 @@ const knowledgeSearch = createRoute({
     q: text(search['q']),
     collection: text(search['collection']),
   }),
-  component: lazyRouteComponent(() => import('@/features/knowledge/search/search-page'), 'SearchPage'),
+  component: lazyRouteComponent(part(() => import('@/features/knowledge/search/search-page')), 'SearchPage'),
 })
 const knowledgeQuestions = createRoute({
   getParentRoute: () => root,
   path: '/knowledge/questions',
   staticData: { section: 'knowledge' },
   validateSearch: (search): { state?: 'done' | undefined } => ({ state: search['state'] === 'done' ? 'done' : undefined }),
-  component: lazyRouteComponent(() => import('@/features/knowledge/questions/questions-page'), 'QuestionsPage'),
+  component: lazyRouteComponent(part(() => import('@/features/knowledge/questions/questions-page')), 'QuestionsPage'),
 })
 const agents = createRoute({
   getParentRoute: () => root,
   path: '/agents',
   staticData: { section: 'agents' },
-  component: lazyRouteComponent(() => import('@/features/agents/agents-page'), 'AgentsPage'),
+  component: lazyRouteComponent(part(() => import('@/features/agents/agents-page')), 'AgentsPage'),
 })
 const agent = createRoute({
   getParentRoute: () => root,
@@ -103,7 +104,7 @@ const agent = createRoute({
     const { view } = search
     return { view: view === 'playground' || view === 'settings' ? view : undefined }
   },
-  component: lazyRouteComponent(() => import('@/features/agents/agent-page'), 'AgentPage'),
+  component: lazyRouteComponent(part(() => import('@/features/agents/agent-page')), 'AgentPage'),
 })
 
 const routeTree = root.addChildren([

@@ -10,14 +10,16 @@ const ITEM =
 export function Menu({
   trigger,
   align = 'end',
+  isOpenAtFirst = false,
   children,
 }: {
   trigger: ReactElement
+  isOpenAtFirst?: boolean
   align?: 'start' | 'end'
   children: ReactNode
 }) {
   return (
-    <Radix.Root modal={false}>
+    <Radix.Root modal={false} defaultOpen={isOpenAtFirst}>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>
       <Radix.Portal>
         <Radix.Content

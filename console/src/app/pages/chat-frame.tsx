@@ -119,6 +119,8 @@ function SwipeTabs({ label, tab, onTab, names, contents }: {
   contents: Record<Tab, ReactNode>
 }) {
   const scroller = useRef<HTMLDivElement>(null)
+  // Those beside it are there as soon as a finger is, so that it swipes to something.
+  const [isTouched, setTouched] = useState(false)
   useEffect(() => {
     const element = scroller.current
     if (!element) return
@@ -161,6 +163,7 @@ function SwipeTabs({ label, tab, onTab, names, contents }: {
       </div>
       <div
         ref={scroller}
+        onPointerDown={() => setTouched(true)}
         onScroll={(event) => {
           const { scrollLeft, clientWidth } = event.currentTarget
           const place = scrollLeft / Math.max(1, clientWidth)
@@ -178,7 +181,7 @@ function SwipeTabs({ label, tab, onTab, names, contents }: {
             inert={tab !== name}
             className="flex h-full w-full shrink-0 snap-center snap-always flex-col overflow-y-auto pt-2"
           >
-            {contents[name]}
+            {(isTouched || name === tab) && contents[name]}
           </div>
         ))}
       </div>

@@ -80,7 +80,7 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
   const newChat = () => void navigate({ to: '/' })
   // A server that has gone by the time of the first question could not give it.
   useEffect(() => {
-    const timer = setTimeout(() => void loadConversation(), CONVERSATION_AFTER_MS)
+    const timer = setTimeout(() => void loadConversation().catch(() => undefined), CONVERSATION_AFTER_MS)
     return () => clearTimeout(timer)
   }, [])
 

@@ -9,12 +9,14 @@ import { Menu, MenuChoice, MenuItem, MenuSeparator } from '@/ui/menu'
 /** A language is named in its own words, so that it is found by who needs it. */
 const LANGUAGE_NAMES = { en: 'English', de: 'Deutsch' }
 
+/** Open from the start: somebody has asked for it. */
 export function SettingsMenu() {
   const t = useTranslations('shell')
   const { theme, contrast, language } = usePreferences()
   const hasToken = useStore(access, (now) => now.token !== undefined)
   return (
     <Menu
+      isOpenAtFirst
       trigger={
         <IconButton label={t('settings')}>
           <Settings2 aria-hidden size={18} />

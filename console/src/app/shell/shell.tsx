@@ -1,18 +1,14 @@
 import { Outlet } from '@tanstack/react-router'
-import { Settings2 } from 'lucide-react'
-import { lazy, Suspense } from 'react'
+import { Suspense } from 'react'
 import { useTranslations } from 'use-intl'
 import { ConnectionState } from '@/app/shell/connection-state'
 import { Help } from '@/app/shell/help'
 import { Navigation } from '@/app/shell/navigation'
 import { RouteAnnouncer } from '@/app/shell/route-announcer'
 import { SectionShortcuts } from '@/app/shell/section-shortcuts'
+import { SettingsButton } from '@/app/shell/settings-button'
 import { TokenPrompt } from '@/app/shell/token-prompt'
-import { IconButton } from '@/ui/button'
 import { ToastRegion } from '@/ui/toast'
-
-// Menus bring their own code for placing them, which nobody needs before the page is there.
-const SettingsMenu = lazy(() => import('@/app/shell/settings-menu').then((module) => ({ default: module.SettingsMenu })))
 
 /** What stands around every page. */
 export function Shell() {
@@ -30,15 +26,7 @@ export function Shell() {
         <span className="font-semibold">OrchestratAI</span>
         <span className="grow" />
         <ConnectionState />
-        <Suspense
-          fallback={
-            <IconButton label={t('settings')} disabled>
-              <Settings2 aria-hidden size={18} />
-            </IconButton>
-          }
-        >
-          <SettingsMenu />
-        </Suspense>
+        <SettingsButton />
       </header>
       <div className="flex min-h-0 grow flex-col-reverse sm:flex-row">
         <Navigation />

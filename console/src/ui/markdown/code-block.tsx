@@ -17,10 +17,13 @@ export function CodeBlock({ code, language, isOpen }: { code: string; language: 
   useEffect(() => {
     if (isOpen || language === undefined || shown.length > HIGHLIGHT_MAX) return
     let isCurrent = true
-    void import('./highlight').then(({ highlight }) => {
-      const node = highlight(shown, language)
-      if (isCurrent && node) setColored({ code: shown, node })
-    })
+    import('./highlight').then(
+      ({ highlight }) => {
+        const node = highlight(shown, language)
+        if (isCurrent && node) setColored({ code: shown, node })
+      },
+      () => undefined, // The code is there without its colours too.
+    )
     return () => {
       isCurrent = false
     }
