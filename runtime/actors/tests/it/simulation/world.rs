@@ -36,8 +36,7 @@ use orchestratai_agents::{
 use orchestratai_shared::{
     AgentId, CacheStatus, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event, EventBody, Failure, Intent,
     LogData, LogStatus, MessageContent, MessageId, PersonInCharge, SessionId, Signal, SignalBody, Timestamp, TurnId,
-    UserMessage,
-    event::MessageDelta,
+    UserMessage, event::MessageDelta,
 };
 use orchestratai_store::JournalEntry;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
