@@ -11,6 +11,7 @@
 //! - [`embedder`]: text to vectors;
 //! - [`knowledge`]: documents, their chunks, the index over them, and search;
 //! - [`cache`]: answers that may be given again;
+//! - [`language`]: language models, wherever they are, and what stands before them;
 //! - [`model`]: what makes an answer out of what was found;
 //! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks;
 //! - [`joint`]: the answers of several agents to one message, put together.
@@ -21,6 +22,7 @@ pub mod definition;
 pub mod embedder;
 pub mod joint;
 pub mod knowledge;
+pub mod language;
 pub mod model;
 pub mod routing;
 pub mod strategy;

@@ -1,0 +1,44 @@
+//! Language models as the rest of the house sees them: what they are asked, what they say piece by piece, how they fail.
+//!
+//! Nothing here knows a provider or a protocol: whoever wires the parts together brings an implementation of
+//! [`LanguageModel`], and [`Guarded`] stands before it, so that a provider that is slow, busy or away harms as little as it can.
+//!
+//! In reading order:
+//! - [`request`]: what a model is asked;
+//! - [`event`]: what it says;
+//! - [`error`]: how it fails, and whether asking again makes sense;
+//! - [`price`]: what tokens cost, where that is known;
+//! - [`breaker`]: when a provider is not asked at all;
+//! - [`retry`]: when it is asked again, and after how long;
+//! - [`guarded`]: these put together, around one model.
+
+mod breaker;
+mod error;
+mod event;
+mod guarded;
+mod price;
+mod request;
+mod retry;
+
+use std::{pin::Pin, sync::Arc};
+
+use futures_util::Stream;
+
+pub use self::{
+    breaker::{Breaker, BreakerState},
+    error::{FailureKind, LanguageError, provider_word},
+    event::{ChatEvent, StopReason, TokenUsage},
+    guarded::{AttemptOutcome, AttemptWatch, Guarded, Upstream},
+    price::{Price, PriceList, PriceListError},
+    request::{ChatMessage, ChatRequest, ResponseFormat, ToolCall, ToolOffer},
+    retry::RetryPolicy,
+};
+
+/// A model that is told messages and says how they go on.
+pub trait LanguageModel: Send + Sync {
+    /// Asks it. Nothing is sent before the stream is first polled; dropping the stream closes the request upstream.
+    fn chat(&self, request: Arc<ChatRequest>) -> ChatStream;
+}
+
+/// A language model at work. Ends after the first error, or after [`ChatEvent::Stopped`], which comes exactly once.
+pub type ChatStream = Pin<Box<dyn Stream<Item = Result<ChatEvent, LanguageError>> + Send>>;

@@ -1,0 +1,163 @@
+//! When a provider is not asked at all: a circuit breaker.
+//!
+//! A pure state that is told the time. After [`FAILURES_MAX`] faults in a row nobody asks the provider for a while; then one
+//! request may try it, and its success lets all others in again. Each failed try doubles the while, up to [`REST_MAX`].
+
+use std::time::{Duration, Instant};
+
+use super::LanguageError;
+
+/// Faults in a row after which the provider is left alone.
+const FAILURES_MAX: u32 = 5;
+/// For how long at first.
+const REST_MIN: Duration = Duration::from_secs(5);
+/// For how long at most by its own reckoning; what a provider asks for itself may be longer.
+const REST_MAX: Duration = Duration::from_secs(60);
+/// A provider that asks for more is tried again after this all the same.
+const ASKED_REST_MAX: Duration = Duration::from_secs(600);
+/// How soon those come again who find another trying.
+const TRY_WAIT: Duration = Duration::from_millis(500);
+
+/// Whether a provider is asked.
+#[derive(Debug, Default)]
+pub struct Breaker {
+    /// Faults since the last success.
+    failures: u32,
+    /// Until when nobody asks.
+    rests_until: Option<Instant>,
+    /// How long it rested last after faults.
+    rest: Option<Duration>,
+    /// Whether somebody tries it now.
+    is_tried: bool,
+}
+
+/// How it stands, for people and figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakerState {
+    /// Everybody asks.
+    Closed,
+    /// One may try.
+    HalfOpen,
+    /// Nobody asks, for this long.
+    Open(Duration),
+}
+
+impl Breaker {
+    /// Whether a request may be made now; who may must say how it went by [`Breaker::succeeded`], [`Breaker::failed`] or
+    /// [`Breaker::abandoned`].
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn admit(&mut self, now: Instant) -> Result<(), Duration> {
+        match self.state(now) {
+            BreakerState::Closed => Ok(()),
+            BreakerState::Open(left) => Err(left),
+            BreakerState::HalfOpen if self.is_tried => Err(TRY_WAIT),
+            BreakerState::HalfOpen => {
+                self.is_tried = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn state(&self, now: Instant) -> BreakerState {
+        match self.rests_until {
+            None => BreakerState::Closed,
+            Some(until) if now < until => BreakerState::Open(until - now),
+            Some(_) => BreakerState::HalfOpen,
+        }
+    }
+
+    /// The provider has answered.
+    pub fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It has failed.
+    pub fn failed(&mut self, error: &LanguageError, now: Instant) {
+        self.is_tried = false;
+        if error.is_fault_of_provider() {
+            self.failures = self.failures.saturating_add(1);
+            if self.failures >= FAILURES_MAX {
+                let rest = self.rest.map_or(REST_MIN, |rest| (rest * 2).min(REST_MAX));
+                self.rest = Some(rest);
+                self.rest_until(now + rest);
+            }
+        }
+        if let Some(asked) = error.retry_after() {
+            self.rest_until(now + asked.min(ASKED_REST_MAX));
+        }
+    }
+
+    /// Nobody knows how the request would have gone: it was cancelled.
+    pub fn abandoned(&mut self) {
+        self.is_tried = false;
+    }
+
+    fn rest_until(&mut self, until: Instant) {
+        self.rests_until = Some(self.rests_until.map_or(until, |known| known.max(until)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sick() -> LanguageError {
+        LanguageError::CutShort
+    }
+
+    #[test]
+    fn a_provider_that_fails_is_left_alone_tried_by_one_and_taken_back() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        for _ in 0..FAILURES_MAX {
+            assert_eq!(breaker.admit(start), Ok(()));
+            breaker.failed(&sick(), start);
+        }
+        assert_eq!(breaker.admit(start), Err(REST_MIN));
+        let later = start + REST_MIN;
+        assert_eq!(breaker.admit(later), Ok(()), "one may try");
+        assert_eq!(breaker.admit(later), Err(TRY_WAIT), "and only one");
+        breaker.failed(&sick(), later);
+        assert_eq!(
+            breaker.admit(later),
+            Err(REST_MIN * 2),
+            "each failed try doubles the rest"
+        );
+        let much_later = later + REST_MIN * 2;
+        assert_eq!(breaker.admit(much_later), Ok(()));
+        breaker.abandoned();
+        assert_eq!(
+            breaker.admit(much_later),
+            Ok(()),
+            "who was cancelled leaves the try to another"
+        );
+        breaker.succeeded();
+        assert_eq!(breaker.state(much_later), BreakerState::Closed);
+    }
+
+    #[test]
+    fn what_is_no_fault_of_the_provider_opens_nothing() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 0..100 {
+            breaker.failed(&LanguageError::Rejected { word: None }, now);
+            breaker.failed(&LanguageError::Unauthorized { word: None }, now);
+        }
+        assert_eq!(breaker.state(now), BreakerState::Closed);
+    }
+
+    #[test]
+    fn retry_after_is_obeyed_by_everybody_and_from_the_first_time() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        let wait = Duration::from_secs(30);
+        let error = LanguageError::RateLimited {
+            word: None,
+            retry_after: Some(wait),
+        };
+        breaker.failed(&error, now);
+        assert_eq!(breaker.admit(now), Err(wait));
+        assert_eq!(breaker.admit(now + wait), Ok(()));
+    }
+}

@@ -1,0 +1,207 @@
+//! How a language model fails.
+
+use std::time::Duration;
+
+/// Why there is no answer, or no more of it.
+///
+/// What a provider says in words is in none of these, since it may repeat what it was sent: only its word for the kind of error,
+/// made sure of by [`provider_word`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LanguageError {
+    /// There is no connection to the provider.
+    #[error("the provider cannot be reached: {reason}")]
+    Unreachable {
+        /// Why, without addresses and secrets.
+        reason: String,
+    },
+    /// Nothing of the answer came for too long.
+    #[error("the provider sent nothing of its answer for {} ms", .limit.as_millis())]
+    TimedOut {
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// It has been asked too much.
+    #[error("the provider has been asked too often{}", in_brackets(.word.as_deref()))]
+    RateLimited {
+        /// Its word for that.
+        word: Option<String>,
+        /// When it may be asked again, as it says.
+        retry_after: Option<Duration>,
+    },
+    /// It has a fault, or too much to do.
+    #[error("the provider has a fault{}", in_brackets(.word.as_deref()))]
+    Unavailable {
+        /// Its word for that, or its HTTP status.
+        word: Option<String>,
+        /// When it may be asked again, as it says.
+        retry_after: Option<Duration>,
+    },
+    /// It does not take the key.
+    #[error("the provider does not take the key{}", in_brackets(.word.as_deref()))]
+    Unauthorized {
+        /// Its word for that, or its HTTP status.
+        word: Option<String>,
+    },
+    /// It does not take the request: the model is unknown, or the conversation too long.
+    #[error("the provider does not take the request{}", in_brackets(.word.as_deref()))]
+    Rejected {
+        /// Its word for that, or its HTTP status.
+        word: Option<String>,
+    },
+    /// It does not speak the protocol.
+    #[error("the provider does not speak its protocol: {reason}")]
+    Protocol {
+        /// Where it does not.
+        reason: String,
+    },
+    /// The connection ended before the answer did.
+    #[error("the provider's answer broke off")]
+    CutShort,
+    /// It was not asked: it failed too often just now, or wants to be left alone.
+    #[error("the provider is not asked just now")]
+    Resting {
+        /// When it will be.
+        retry_after: Duration,
+    },
+    /// It was not asked: as many requests as it may have are under way.
+    #[error("as many requests to the provider as it may have are under way")]
+    Busy,
+}
+
+/// The kinds of failure, for figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// [`LanguageError::Unreachable`].
+    Unreachable,
+    /// [`LanguageError::TimedOut`].
+    TimedOut,
+    /// [`LanguageError::RateLimited`].
+    RateLimited,
+    /// [`LanguageError::Unavailable`].
+    Unavailable,
+    /// [`LanguageError::Unauthorized`].
+    Unauthorized,
+    /// [`LanguageError::Rejected`].
+    Rejected,
+    /// [`LanguageError::Protocol`].
+    Protocol,
+    /// [`LanguageError::CutShort`].
+    CutShort,
+    /// [`LanguageError::Resting`].
+    Resting,
+    /// [`LanguageError::Busy`].
+    Busy,
+}
+
+impl LanguageError {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::Unreachable { .. } => FailureKind::Unreachable,
+            Self::TimedOut { .. } => FailureKind::TimedOut,
+            Self::RateLimited { .. } => FailureKind::RateLimited,
+            Self::Unavailable { .. } => FailureKind::Unavailable,
+            Self::Unauthorized { .. } => FailureKind::Unauthorized,
+            Self::Rejected { .. } => FailureKind::Rejected,
+            Self::Protocol { .. } => FailureKind::Protocol,
+            Self::CutShort => FailureKind::CutShort,
+            Self::Resting { .. } => FailureKind::Resting,
+            Self::Busy => FailureKind::Busy,
+        }
+    }
+
+    /// Whether the same request may do better a moment later.
+    #[must_use]
+    pub fn is_worth_retrying(&self) -> bool {
+        match self.kind() {
+            FailureKind::Unreachable
+            | FailureKind::RateLimited
+            | FailureKind::Unavailable
+            | FailureKind::CutShort
+            | FailureKind::Resting => true,
+            // Who waited in vain has no time left for more of it; the others would be told the same again.
+            FailureKind::TimedOut
+            | FailureKind::Busy
+            | FailureKind::Unauthorized
+            | FailureKind::Rejected
+            | FailureKind::Protocol => false,
+        }
+    }
+
+    /// Whether it says that the provider is not well, so that others should not ask it either.
+    #[must_use]
+    pub fn is_fault_of_provider(&self) -> bool {
+        match self.kind() {
+            FailureKind::Unreachable
+            | FailureKind::TimedOut
+            | FailureKind::Unavailable
+            | FailureKind::Protocol
+            | FailureKind::CutShort => true,
+            FailureKind::RateLimited
+            | FailureKind::Unauthorized
+            | FailureKind::Rejected
+            | FailureKind::Resting
+            | FailureKind::Busy => false,
+        }
+    }
+
+    /// When it may be asked again, where the provider has said so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Resting { retry_after } => Some(*retry_after),
+            Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Unauthorized { .. }
+            | Self::Rejected { .. }
+            | Self::Protocol { .. }
+            | Self::CutShort
+            | Self::Busy => None,
+        }
+    }
+}
+
+fn in_brackets(word: Option<&str>) -> String {
+    word.map(|word| format!(" ({word})")).unwrap_or_default()
+}
+
+/// A provider's word for a kind of error, such as `rate_limit_exceeded`; none where it may be anything else, such as a sentence
+/// that repeats what the provider was sent: 1 to 64 of A-Z, a-z, 0-9, `_`, `-` and `.`.
+#[must_use]
+pub fn provider_word(text: &str) -> Option<String> {
+    let is_word = (1..=64).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
+    is_word.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_is_no_word_of_a_provider() {
+        assert_eq!(
+            provider_word("rate_limit_exceeded").as_deref(),
+            Some("rate_limit_exceeded")
+        );
+        for sentence in ["", "my name is Ada", "key: sk-1", &"a".repeat(65), "schlüssel"] {
+            assert_eq!(provider_word(sentence), None, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn a_failure_says_its_word_and_nothing_else() {
+        let error = LanguageError::Rejected {
+            word: Some("model_not_found".into()),
+        };
+        assert_eq!(
+            error.to_string(),
+            "the provider does not take the request (model_not_found)"
+        );
+        assert!(!error.is_worth_retrying());
+    }
+}

@@ -1,0 +1,87 @@
+//! What a language model is asked.
+
+use serde_json::Value;
+
+/// A conversation that a model is to go on with.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChatRequest {
+    /// What was said so far, oldest first. Instructions may stand anywhere; providers that know only one place for them get
+    /// them there, joined.
+    pub messages: Vec<ChatMessage>,
+    /// What the model may call.
+    pub tools: Vec<ToolOffer>,
+    /// What its answer must look like.
+    pub format: ResponseFormat,
+    /// Tokens that the answer may have; the provider's own limit where there is none.
+    pub max_tokens: Option<u32>,
+    /// How freely it chooses its words, 0 to 2; the provider's own where there is none.
+    pub temperature: Option<f32>,
+    /// Where one of these appears, the answer ends before it.
+    pub stop: Vec<String>,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChatMessage {
+    /// What the model is to keep to.
+    Instruction(String),
+    /// What a person says.
+    User(String),
+    /// What the model has said before.
+    Assistant {
+        /// Its words; empty where it only called tools.
+        text: String,
+        /// What it called.
+        calls: Vec<ToolCall>,
+    },
+    /// What a tool has answered.
+    ToolResult {
+        /// The call that it answers.
+        call_id: String,
+        /// The tool.
+        tool: String,
+        /// What it says.
+        content: String,
+        /// Whether it failed.
+        is_error: bool,
+    },
+}
+
+/// A tool that a model may call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolOffer {
+    /// Its name: letters, digits, `_` and `-`, 64 at most, as every provider takes them.
+    pub name: String,
+    /// What it is good for.
+    pub description: String,
+    /// The JSON Schema of its arguments; an object.
+    pub parameters: Value,
+}
+
+/// A call that a model makes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    /// Names this call; made by us where the provider gives none.
+    pub id: String,
+    /// The tool.
+    pub name: String,
+    /// An object; the model may have made up what stands in it.
+    pub arguments: Value,
+    /// What the provider wants to see again with the call, unread; Gemini's thought signature.
+    pub signature: Option<String>,
+}
+
+/// What an answer must look like.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum ResponseFormat {
+    /// Words.
+    #[default]
+    Text,
+    /// JSON by a schema.
+    Json {
+        /// What it is called: letters, digits, `_` and `-`.
+        name: String,
+        /// The JSON Schema; an object.
+        schema: Value,
+    },
+}
