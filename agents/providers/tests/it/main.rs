@@ -1,0 +1,13 @@
+//! The adapters against servers that speak the documented protocols, byte by byte, over real sockets.
+#![allow(clippy::unwrap_used, reason = "all of it is tests, also what stands in no #[test]")]
+
+mod anthropic;
+mod cancelling;
+mod failing;
+mod gemini;
+mod guarding;
+mod many;
+mod ollama;
+mod openai;
+mod server;
+mod telling;
