@@ -351,7 +351,7 @@ mod tests {
     use orchestratai_shared::Confidence;
 
     use super::*;
-    use crate::{testing, turn::Usage};
+    use crate::testing;
 
     fn key() -> CacheKey {
         CacheKey {
@@ -369,7 +369,7 @@ mod tests {
             outcome: ModelOutcome {
                 confidence: Confidence::new(0.9),
                 citations: vec![],
-                usage: Usage::default(),
+                is_stand_in: false,
             },
             found: testing::nothing_found(),
             read: vec![],

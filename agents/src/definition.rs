@@ -16,6 +16,7 @@ pub use self::{
 };
 use crate::{
     knowledge::{CollectionName, Filter},
+    model::ModelNames,
     routing::Case,
 };
 
@@ -54,6 +55,8 @@ pub struct AgentDefinition {
     pub limits: Limits,
     /// What it says without retrieval; has every text where `strategy` is direct.
     pub direct: Option<DirectTexts>,
+    /// The models that there are; [`Self::with_changes`] may name any of them.
+    pub(crate) models: ModelNames,
     /// Changes with the file's content: the first 16 hexadecimal digits of its SHA-256.
     pub version: String,
 }

@@ -206,8 +206,7 @@ impl JointAnswer {
                 source: citation.source.clone(),
             }));
             marks += highest_mark(answer);
-            usage.tokens += answer.usage.tokens;
-            usage.cost += answer.usage.cost;
+            usage = usage.plus(answer.usage);
             confidence = answer.confidence.get().min(confidence);
         }
         let is = |status: CacheStatus| move |(_, answer): &(&PartAnswer, &Answer)| answer.cache_status == status;

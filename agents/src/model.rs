@@ -1,12 +1,17 @@
 //! What makes an answer out of what was found. A model streams: it says what it has read, then the answer piece by piece,
 //! then how it ended.
 
+mod chain;
 mod choice;
 mod confidence;
 mod differences;
 mod extractive;
 mod features;
 mod form;
+mod generative;
+mod marks;
+mod prompt;
+mod registry;
 mod table;
 mod weights;
 
@@ -15,15 +20,13 @@ use std::{pin::Pin, sync::Arc};
 use futures_util::Stream;
 use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message};
 
-pub use self::extractive::Extractive;
-use crate::{
-    embedder::StaticEmbedder,
-    knowledge::SearchResult,
-    turn::{Usage, UsageMeter},
+pub use self::{
+    chain::Chain,
+    extractive::Extractive,
+    generative::Generative,
+    registry::{ModelNames, Models},
 };
-
-/// The models that an agent file may name.
-pub const NAMES: &[&str] = &[Extractive::NAME];
+use crate::{knowledge::SearchResult, language::LanguageError, turn::UsageMeter};
 
 /// Stands before passages that say different things of the same.
 const DIFFERENCE: &str = "The sources differ; the newest first:";
@@ -55,19 +58,13 @@ pub fn without_own_words(answer: &str) -> String {
 /// whoever fits its weights anew.
 pub const FEATURES_TARGET: &str = "answer_features";
 
-/// The model of that name; none where it is not one of [`NAMES`].
-#[must_use]
-pub fn by_name(name: &str, embedder: &Arc<StaticEmbedder>) -> Option<Arc<dyn Model>> {
-    (name == Extractive::NAME).then(|| Arc::new(Extractive::new(Arc::clone(embedder))) as Arc<dyn Model>)
-}
-
 /// Makes answers.
 pub trait Model: Send + Sync {
     /// The model's name, as agent files have it.
     fn name(&self) -> &str;
 
-    /// Answers `task`. Dropping the stream stops the work and closes what is open upstream; `meter` knows at any time
-    /// what was used and whether something is open.
+    /// Answers `task`. Dropping the stream stops the work and closes what is open upstream; `meter` is told what was used
+    /// and whether something is open, as soon as that is known.
     fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a>;
 }
 
@@ -90,10 +87,17 @@ pub struct ModelTask<'a> {
 /// What a model says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ModelEvent {
-    /// The chunks that the answer is made from; once, before the first delta.
+    /// The chunks that the answer is made from; before the first delta, and again after what was said was withdrawn.
     Read(Vec<ChunkRead>),
     /// The next piece of the answer.
     Delta(String),
+    /// All deltas so far are withdrawn: another model answers from the start.
+    Withdrawn {
+        /// Who answers now, for people.
+        title: String,
+        /// Why, for people.
+        reason: String,
+    },
     /// The answer is complete.
     Finished(ModelOutcome),
 }
@@ -114,8 +118,8 @@ pub struct ModelOutcome {
     pub confidence: Confidence,
     /// What each `[n]` in the text stands for.
     pub citations: Vec<Citation>,
-    /// What it took.
-    pub usage: Usage,
+    /// Whether another model has answered than the one that was asked. Such an answer is given once and not kept.
+    pub is_stand_in: bool,
 }
 
 /// Why a model has no answer.
@@ -130,6 +134,17 @@ pub enum ModelError {
     /// The stream ended before the answer was complete.
     #[error("the model stopped before its answer was complete")]
     CutShort,
+}
+
+impl From<LanguageError> for ModelError {
+    fn from(error: LanguageError) -> Self {
+        if error == LanguageError::CutShort {
+            return Self::CutShort;
+        }
+        Self::Upstream {
+            reason: error.to_string(),
+        }
+    }
 }
 
 impl ModelError {

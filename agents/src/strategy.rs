@@ -24,7 +24,7 @@ use crate::{
     definition::{AgentDefinition, Catalog, Strategy},
     embedder::StaticEmbedder,
     knowledge::Knowledge,
-    model,
+    model::Models,
     routing::Router,
     turn::Responder,
 };
@@ -40,6 +40,8 @@ pub struct Means {
     pub knowledge: Knowledge,
     /// Answers that may be given again.
     pub cache: Arc<SemanticCache>,
+    /// What makes answers.
+    pub models: Arc<Models>,
     /// Text to vectors.
     pub embedder: Arc<StaticEmbedder>,
 }
@@ -65,9 +67,9 @@ fn responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {
     match agent.strategy {
         Strategy::Direct => Arc::new(Direct::new(agent, means)),
         Strategy::PureRag | Strategy::PureCag | Strategy::Hybrid => {
-            let model = model::by_name(&agent.model, &means.embedder)
-                .expect("a definition names a known model: its file was checked");
-            Arc::new(Specialist::new(agent, model, means))
+            let model =
+                (means.models.by_name(&agent.model)).expect("a definition names a known model: its file was checked");
+            Arc::new(Specialist::new(agent, Arc::clone(model), means))
         }
     }
 }

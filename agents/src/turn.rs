@@ -2,8 +2,8 @@
 
 use std::{
     sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -128,38 +128,64 @@ pub struct Answer {
 pub struct Usage {
     /// Tokens; 0 for the embedded model.
     pub tokens: u64,
-    /// Price in USD.
+    /// Price in USD, of those whose price is known.
     pub cost: f64,
+    /// Those of `tokens` whose price is not known.
+    pub unpriced_tokens: u64,
+}
+
+impl Usage {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_add(other.tokens),
+            cost: self.cost + other.cost,
+            unpriced_tokens: self.unpriced_tokens.saturating_add(other.unpriced_tokens),
+        }
+    }
 }
 
 /// What a turn has used so far, readable at any time from outside, also after the turn's future was dropped.
 #[derive(Debug, Default)]
 pub struct UsageMeter {
-    tokens: AtomicU64,
-    cost_nano_usd: AtomicU64,
+    /// By model: a turn may use several, where one stands in for another.
+    used: Mutex<Vec<(Arc<str>, Usage)>>,
     upstream_open: AtomicBool,
     had_upstream: AtomicBool,
 }
 
 impl UsageMeter {
-    /// Adds what a provider has reported.
-    pub fn add(&self, usage: Usage) {
-        self.tokens.fetch_add(usage.tokens, Ordering::Relaxed);
-        // A price below zero or that is no number becomes 0: `as` saturates.
-        self.cost_nano_usd
-            .fetch_add((usage.cost * 1e9).round() as u64, Ordering::Relaxed);
+    /// Adds what a provider has reported of a model, by its name in agent files. A price below zero, or that is no number, counts as
+    /// none.
+    pub fn add(&self, model: &Arc<str>, usage: Usage) {
+        let usage = Usage {
+            cost: if usage.cost > 0.0 { usage.cost } else { 0.0 },
+            ..usage
+        };
+        let mut used = self.used();
+        match used.iter_mut().find(|(known, _)| known == model) {
+            Some((_, sum)) => *sum = sum.plus(usage),
+            None => used.push((Arc::clone(model), usage)),
+        }
     }
 
-    /// Tokens reported so far.
+    /// What was used so far of each model.
     #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.tokens.load(Ordering::Relaxed)
+    pub fn by_model(&self) -> Vec<(Arc<str>, Usage)> {
+        self.used().clone()
     }
 
-    /// Their price so far, in USD.
+    /// What was used so far.
     #[must_use]
-    pub fn cost(&self) -> f64 {
-        self.cost_nano_usd.load(Ordering::Relaxed) as f64 / 1e9
+    pub fn usage(&self) -> Usage {
+        let used = self.used();
+        used.iter().fold(Usage::default(), |sum, (_, usage)| sum.plus(*usage))
+    }
+
+    fn used(&self) -> MutexGuard<'_, Vec<(Arc<str>, Usage)>> {
+        // Nothing panics while it is held.
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes that a request to a provider is open, until the guard is dropped: with the turn's future, if not before.
@@ -248,10 +274,12 @@ mod tests {
         let meter = UsageMeter::default();
         let work = async {
             let _upstream = meter.open_upstream();
-            meter.add(Usage {
+            let usage = Usage {
                 tokens: 7,
                 cost: 0.001_5,
-            });
+                unpriced_tokens: 0,
+            };
+            meter.add(&"m".into(), usage);
             std::future::pending::<()>().await;
         };
         let mut work = Box::pin(work);
@@ -260,8 +288,26 @@ mod tests {
         assert!(meter.upstream_open());
         drop(work);
         assert!(!meter.upstream_open() && meter.had_upstream());
-        assert_eq!(meter.tokens(), 7);
-        assert!((meter.cost() - 0.001_5).abs() < 1e-9);
+        assert_eq!(meter.usage().tokens, 7);
+        assert!((meter.usage().cost - 0.001_5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn models_are_told_apart_and_a_price_is_never_less_than_nothing() {
+        let meter = UsageMeter::default();
+        let usage = |tokens, cost, unpriced_tokens| Usage {
+            tokens,
+            cost,
+            unpriced_tokens,
+        };
+        meter.add(&"a".into(), usage(1, 0.5, 0));
+        meter.add(&"b".into(), usage(2, f64::NAN, 2));
+        meter.add(&"a".into(), usage(4, -3.0, 0));
+        assert_eq!(
+            meter.by_model(),
+            [("a".into(), usage(5, 0.5, 0)), ("b".into(), usage(2, 0.0, 2))]
+        );
+        assert_eq!(meter.usage(), usage(7, 0.5, 2));
     }
 
     #[tokio::test]

@@ -7,7 +7,6 @@ use orchestratai_agents::{
     cache::{CacheKey, CachedAnswer, SemanticCache},
     knowledge::{Knowledge, KnowledgeError},
     model::ModelOutcome,
-    turn::Usage,
 };
 use orchestratai_shared::Confidence;
 
@@ -49,7 +48,7 @@ pub async fn look_up<'a>(
             outcome: ModelOutcome {
                 confidence: Confidence::new(1.0),
                 citations: Vec::new(),
-                usage: Usage::default(),
+                is_stand_in: false,
             },
             found: knowledge.search(&pair.first, &collections, 1).await?,
             read: Vec::new(),

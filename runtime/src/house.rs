@@ -15,6 +15,7 @@ use crate::{
     demo,
     documents::StoredDocuments,
     failure::CommandFailure,
+    models,
     settings::{self, Database, Settings},
 };
 
@@ -43,10 +44,12 @@ pub(crate) async fn open_store(settings: &Settings, access: Access) -> Result<St
 
 /// Reads the agents: those of the configured folder, or the ones that come with the binary.
 pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure> {
-    match &settings.agents.dir {
-        None => Ok(Catalog::embedded()),
-        Some(dir) => Catalog::load(dir).map_err(|errors| CommandFailure::Usage(errors.to_string())),
-    }
+    let names = models::names(&settings.models);
+    let catalog = match &settings.agents.dir {
+        None => Catalog::embedded(),
+        Some(dir) => Catalog::load_with(dir, &names).map_err(|errors| CommandFailure::Usage(errors.to_string()))?,
+    };
+    Ok(catalog.answering_by(settings.models.answering.as_deref(), &names))
 }
 
 /// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for; `prepare`

@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`arguments`] and [`settings`] say what is wanted, [`commands`] does it, [`failure`] is how it ends
 //! where it does not succeed. What the commands stand on: [`data_dir`] (the folder and who has it), [`house`] (database,
-//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`console`] (the web console), [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
+//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`console`] (the web console), [`models`] (language models and what stands before them), [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
 //! [`chat`], the terminal client.
 
 mod arguments;
@@ -17,6 +17,7 @@ mod documents;
 mod failure;
 mod house;
 mod knowledge_watch;
+mod models;
 mod progress_bar;
 mod settings;
 mod shared_cache;

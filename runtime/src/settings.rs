@@ -6,6 +6,7 @@
 //! - [`reader`]: typed values, and what is wrong with them;
 //! - [`problem`]: how that is told;
 //! - [`quantity`]: durations and sizes as people write them;
+//! - [`models`]: the sections of language models;
 //! - [`secret`]: what must not be read by accident.
 
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod documents;
 mod entrance;
 mod habits;
 pub(crate) mod layers;
+pub(crate) mod models;
 mod observation;
 mod places;
 pub(crate) mod problem;
@@ -33,6 +35,7 @@ use orchestratai_store::RedisAddress;
 use orchestratai_telemetry::{CollectorAddress, CollectorHeaders, LogFormat, TraceSettings, TracingSettings};
 
 pub(crate) use layers::Overrides;
+pub(crate) use models::ModelSettings;
 pub(crate) use places::Database;
 pub(crate) use problem::Problems;
 pub(crate) use reader::ReadValue;
@@ -64,6 +67,7 @@ pub(crate) struct Settings {
     pub(crate) knowledge: KnowledgeSettings,
     pub(crate) retrieval: RetrievalSettings,
     pub(crate) agents: AgentSettings,
+    pub(crate) models: ModelSettings,
     pub(crate) telemetry: TracingSettings,
     /// `None`: no traces are sent.
     pub(crate) traces: Option<TraceSettings>,
@@ -259,6 +263,7 @@ impl Settings {
             agents: AgentSettings {
                 dir: read_agents_dir(r),
             },
+            models: models::read_models(r),
             telemetry: read_telemetry(r),
             traces: read_traces(r),
             conformance: ConformanceSettings {

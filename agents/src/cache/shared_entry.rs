@@ -10,7 +10,6 @@ use super::{CacheKey, CachedAnswer, basis::Basis};
 use crate::{
     knowledge::SearchResult,
     model::{ChunkRead, ModelOutcome},
-    turn::Usage,
 };
 
 /// The version that this build writes, and the only one that it reads.
@@ -168,8 +167,8 @@ impl SharedAnswer {
             outcome: ModelOutcome {
                 confidence: self.confidence,
                 citations: citations.collect(),
-                // It was another server that spent something on it.
-                usage: Usage::default(),
+                // Others are not sent.
+                is_stand_in: false,
             },
             read: self.read.clone(),
             found,

@@ -12,6 +12,7 @@ use super::{
     file::{self, ParsedFile},
     problem::nearest,
 };
+use crate::model::{Extractive, ModelNames};
 
 /// A file larger than this is no agent file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -40,16 +41,24 @@ impl Catalog {
         let files = EMBEDDED
             .iter()
             .map(|(name, text)| (PathBuf::from(name), Ok((*text).to_owned())));
-        Self::from_files(Path::new("config/agents"), files.collect())
+        Self::from_files(Path::new("config/agents"), files.collect(), &ModelNames::default())
             .expect("the compiled-in agent files are valid: a test reads them")
     }
 
-    /// The agents of a folder: each `*.toml` in it.
+    /// The agents of a folder: each `*.toml` in it. They may name the embedded model.
+    ///
+    /// # Errors
+    /// As those of [`Self::load_with`].
+    pub fn load(dir: &Path) -> Result<Self, DefinitionErrors> {
+        Self::load_with(dir, &ModelNames::default())
+    }
+
+    /// The agents of a folder: each `*.toml` in it. They may name any of `models`.
     ///
     /// # Errors
     /// [`DefinitionErrors`] with every problem of every file, and those that show only when all files are known: no
     /// orchestrator, or a fallback that does not exist.
-    pub fn load(dir: &Path) -> Result<Self, DefinitionErrors> {
+    pub fn load_with(dir: &Path, models: &ModelNames) -> Result<Self, DefinitionErrors> {
         let read = || -> io::Result<Vec<(PathBuf, io::Result<String>)>> {
             let mut files = Vec::new();
             for entry in fs::read_dir(dir)? {
@@ -63,7 +72,7 @@ impl Catalog {
             Ok(files)
         };
         match read() {
-            Ok(files) => Self::from_files(dir, files),
+            Ok(files) => Self::from_files(dir, files, models),
             Err(error) => Err(DefinitionErrors(vec![Problem {
                 file: dir.into(),
                 place: None,
@@ -73,7 +82,11 @@ impl Catalog {
         }
     }
 
-    fn from_files(dir: &Path, files: Vec<(PathBuf, io::Result<String>)>) -> Result<Self, DefinitionErrors> {
+    fn from_files(
+        dir: &Path,
+        files: Vec<(PathBuf, io::Result<String>)>,
+        models: &ModelNames,
+    ) -> Result<Self, DefinitionErrors> {
         let mut parsed: Vec<(PathBuf, ParsedFile)> = Vec::new();
         let mut problems = Vec::new();
         // An agent whose file is broken exists all the same: no second complaint about those that fall back to it.
@@ -81,7 +94,7 @@ impl Catalog {
         for (path, text) in files {
             ids.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
             match text {
-                Ok(text) => match file::parse(&path, &text) {
+                Ok(text) => match file::parse(&path, &text, models) {
                     Ok(file) => parsed.push((path, file)),
                     Err(found) => problems.extend(found),
                 },
@@ -101,6 +114,18 @@ impl Catalog {
         // Stable: the others keep their order.
         agents.sort_by_key(|agent| agent.id.as_str() != AgentId::ORCHESTRATOR);
         Ok(Self { agents })
+    }
+
+    /// The same agents with `model` in place of the embedded one, and drafts of them that may name any of `models`.
+    #[must_use]
+    pub fn answering_by(mut self, model: Option<&str>, models: &ModelNames) -> Self {
+        for agent in &mut self.agents {
+            agent.models = models.clone();
+            if let Some(model) = model.filter(|_| agent.model == Extractive::NAME) {
+                model.clone_into(&mut agent.model);
+            }
+        }
+        self
     }
 
     /// All agents, the orchestrator first.

@@ -81,7 +81,7 @@ impl AgentDefinition {
                 nearest: None,
             }])
         })?;
-        match file::parse(&file, &text) {
+        match file::parse(&file, &text, &self.models) {
             Ok(parsed) => Ok(parsed.definition),
             // Lines are those of a text that nobody has seen.
             Err(problems) => Err(DefinitionErrors(

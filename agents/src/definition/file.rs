@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     knowledge::{CollectionName, Filter},
-    model,
+    model::ModelNames,
     routing::Case,
 };
 
@@ -94,7 +94,7 @@ pub(crate) struct ParsedFile {
 ///
 /// # Errors
 /// Every problem of the file, in the order in which they stand there.
-pub(crate) fn parse(file: &Path, text: &str) -> Result<ParsedFile, Vec<Problem>> {
+pub(crate) fn parse(file: &Path, text: &str, models: &ModelNames) -> Result<ParsedFile, Vec<Problem>> {
     let findings = Findings::new(file, text);
     let (root, syntax) = DeTable::parse_recoverable(text);
     // One broken line makes the parser stumble over those after it: only the first place is sure to be wrong.
@@ -105,14 +105,15 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<ParsedFile, Vec<Problem>>
         findings.add(error.span().unwrap_or(0..0), error.message().trim(), None);
         return Err(findings.into_problems());
     }
-    let parsed = read(&Table::open(&findings, root.get_ref(), "", 0..0, KEYS), file, text);
+    let root = Table::open(&findings, root.get_ref(), "", 0..0, KEYS);
+    let parsed = read(&root, file, text, models);
     match (parsed, findings.into_problems()) {
         (Some(parsed), problems) if problems.is_empty() => Ok(parsed),
         (_, problems) => Err(problems),
     }
 }
 
-fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
+fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Option<ParsedFile> {
     let id = read_id(root, file);
     let name = root.text("name");
     let purpose = root.text("purpose");
@@ -120,15 +121,11 @@ fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
     let strategy = root.choice("strategy", STRATEGIES);
     let complex_strategy = root.choice_if_any("complex_strategy", STRATEGIES);
     let model = root.text("model").filter(|(model, span)| {
-        let known = model::NAMES.contains(&model.as_str());
+        let known = models.contains(model);
         if !known {
-            let must = format!("one of {}", model::NAMES.join(", "));
-            root.wrong(
-                "model",
-                span.clone(),
-                &must,
-                nearest(model, model::NAMES.iter().copied()),
-            );
+            let names: Vec<&str> = models.iter().collect();
+            let must = format!("one of {}", names.join(", "));
+            root.wrong("model", span.clone(), &must, nearest(model, models.iter()));
         }
         known
     });
@@ -173,6 +170,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str) -> Option<ParsedFile> {
             fallbacks: fallbacks.into_iter().map(|(id, _)| id).collect(),
             limits: limits?,
             direct,
+            models: models.clone(),
             version,
         },
         fallback_places,

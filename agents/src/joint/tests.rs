@@ -78,7 +78,11 @@ fn answer(confidence: f64, cited: &[u32]) -> Answer {
     Answer {
         confidence: Confidence::new(confidence),
         citations: cited.iter().zip(1..).map(citation).collect(),
-        usage: Usage { tokens: 5, cost: 0.25 },
+        usage: Usage {
+            tokens: 5,
+            cost: 0.25,
+            unpriced_tokens: 1,
+        },
         cache_status: CacheStatus::None,
     }
 }
@@ -117,7 +121,12 @@ fn the_first_part_is_told_as_it_comes_and_the_second_when_it_is_its_turn() {
     assert_eq!(joint.take(1, vec![said("secret.")]), [said("secret.")]);
     assert!(joint.end(1, Ok(answer(0.7, &[]))).is_empty());
     let whole = joint.outcome().unwrap().unwrap();
-    assert_eq!(whole.usage, Usage { tokens: 10, cost: 0.5 });
+    let usage = Usage {
+        tokens: 10,
+        cost: 0.5,
+        unpriced_tokens: 2,
+    };
+    assert_eq!(whole.usage, usage);
     // As sure as its weakest part.
     assert_eq!(whole.confidence.get(), 0.7);
 }

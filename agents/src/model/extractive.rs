@@ -23,7 +23,7 @@ use super::{
 use crate::{
     embedder::StaticEmbedder,
     knowledge::{Passage, PassageKind, Passages, Resemblance, SearchResult},
-    turn::{Usage, UsageMeter},
+    turn::UsageMeter,
 };
 
 /// An answer of one sentence up to this many bytes is continued.
@@ -299,7 +299,7 @@ impl<'a> Draft<'a> {
         deltas.push_back(ModelEvent::Finished(ModelOutcome {
             confidence,
             citations,
-            usage: Usage::default(),
+            is_stand_in: false,
         }));
         deltas
     }
@@ -390,7 +390,7 @@ fn no_answer(found: &SearchResult, confidence: Confidence) -> VecDeque<ModelEven
     let outcome = ModelOutcome {
         confidence,
         citations: Vec::new(),
-        usage: Usage::default(),
+        is_stand_in: false,
     };
     events.push_back(ModelEvent::Finished(outcome));
     events

@@ -12,7 +12,7 @@ use crate::{
     cache::{self, Admission, CachedAnswer, Flight, Landing, Lookup},
     knowledge::SearchResult,
     model::{ChunkRead, ModelError, ModelEvent, ModelOutcome, ModelTask},
-    turn::{AgentError, Answer, TurnRequest},
+    turn::{AgentError, Answer, TurnRequest, Usage},
 };
 
 /// Chunks that are retrieved for an answer.
@@ -221,10 +221,13 @@ impl Specialist {
                     pieces.push(piece.clone());
                     work.voice.say(piece).await?;
                 }
-                ModelEvent::Finished(finished) => {
-                    work.meter.add(finished.usage);
-                    outcome = Some(finished);
+                ModelEvent::Withdrawn { title, reason } => {
+                    pieces.clear();
+                    let data = self.stepped_down(work.request, &reason);
+                    work.voice.withdraw(&reason).await?;
+                    work.voice.log(title, LogStatus::Warning, data).await?;
                 }
+                ModelEvent::Finished(finished) => outcome = Some(finished),
             }
         }
         drop(events);
@@ -240,7 +243,7 @@ impl Specialist {
     /// Keeps an answer, if it is one, and gives it to those who wait for it.
     pub(super) fn keep(&self, work: &Work<'_>, keep: Keep<'_>, made: CachedAnswer) {
         let Keep::Yes(flight) = keep else { return };
-        let is_answer = made.outcome.confidence.get() >= KEPT_CONFIDENCE;
+        let is_answer = made.outcome.confidence.get() >= KEPT_CONFIDENCE && !made.outcome.is_stand_in;
         if is_answer {
             let key = self.cache_key(work.request, made.found.revision);
             self.cache.store(&key, work.request.message.as_str(), made);
@@ -263,18 +266,15 @@ pub(super) async fn give_again(
     for piece in &cached.pieces {
         work.voice.say(piece.clone()).await?;
     }
-    // Nothing was spent on it this time.
-    Ok(Answer {
-        usage: crate::turn::Usage::default(),
-        ..answer(outcome, CacheStatus::Hit)
-    })
+    Ok(answer(outcome, CacheStatus::Hit))
 }
 
+/// What it took is known when the turn ends.
 pub(super) fn answer(outcome: ModelOutcome, cache_status: CacheStatus) -> Answer {
     Answer {
         confidence: outcome.confidence,
         citations: outcome.citations,
-        usage: outcome.usage,
+        usage: Usage::default(),
         cache_status,
     }
 }

@@ -68,6 +68,17 @@ impl Specialist {
         }
     }
 
+    /// The data of a step that says that something simpler, or somebody else, answers now.
+    pub(super) fn stepped_down(&self, request: &TurnRequest, reason: &str) -> LogData {
+        LogData::Routing(QueryAnalysis {
+            intent: request.intent,
+            confidence: Confidence::new(1.0),
+            target_agent: self.definition.id.clone(),
+            reasoning: reason.into(),
+            attempt: None,
+        })
+    }
+
     /// What an answer of this agent is kept under in the cache.
     pub(super) fn cache_key(&self, request: &TurnRequest, revision: u64) -> CacheKey {
         CacheKey {
@@ -95,7 +106,11 @@ impl Responder for Specialist {
         let mut strategy = self.definition.strategy_for(request.intent);
         loop {
             let error = match self.attempt(strategy, &mut work).await {
-                Ok(answer) => return Ok(answer),
+                // What was withdrawn was billed as well.
+                Ok(answer) => {
+                    let usage = meter.usage();
+                    return Ok(Answer { usage, ..answer });
+                }
                 Err(
                     error @ (AgentError::Abandoned(_) | AgentError::TimedOut { .. } | AgentError::Overloaded { .. }),
                 ) => {
@@ -117,17 +132,9 @@ impl Responder for Specialist {
                 simpler.label()
             );
             work.voice.withdraw(&reason).await?;
-            let data = QueryAnalysis {
-                intent: request.intent,
-                confidence: Confidence::new(1.0),
-                target_agent: self.definition.id.clone(),
-                reasoning: reason,
-                attempt: None,
-            };
             let title = format!("Stepped down from {} to {}", strategy.label(), simpler.label());
-            work.voice
-                .log(title, LogStatus::Warning, LogData::Routing(data))
-                .await?;
+            let data = self.stepped_down(request, &reason);
+            work.voice.log(title, LogStatus::Warning, data).await?;
             strategy = simpler;
         }
     }
@@ -156,7 +163,7 @@ mod tests {
             ChangeOutcome, CollectionName, DocumentChanges, DocumentFilter, DocumentId, DocumentPage, DocumentStore,
             DocumentStoreError, DocumentSummary, DocumentsSince, IndexPartStore, StoredCollection,
         },
-        model::{ModelError, ModelEvent, ModelStream, ModelTask},
+        model::{ModelError, ModelEvent, ModelStream, ModelTask, Models},
         routing::Router,
         testing::embedder,
         turn::Step,
@@ -242,6 +249,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let catalog = Arc::new(Catalog::embedded());
         let means = Means {
+            models: Arc::new(Models::embedded(embedder())),
             router: Arc::new(Router::new(&catalog, Arc::clone(embedder()))),
             knowledge: Knowledge::open(dir.path(), Arc::new(NoDocuments), Arc::clone(embedder()))
                 .await

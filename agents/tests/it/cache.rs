@@ -6,7 +6,6 @@ use orchestratai_agents::{
     cache::{Admission, CacheKey, CachedAnswer, Landing, Lookup, SemanticCache},
     knowledge::SearchResult,
     model::ModelOutcome,
-    turn::Usage,
 };
 use orchestratai_shared::{AgentId, Confidence};
 use proptest::prelude::*;
@@ -37,7 +36,7 @@ fn answer(found: &SearchResult) -> CachedAnswer {
         outcome: ModelOutcome {
             confidence: Confidence::new(0.9),
             citations: vec![],
-            usage: Usage::default(),
+            is_stand_in: false,
         },
         found: found.clone(),
         read: vec![],

@@ -49,7 +49,7 @@ async fn answer(documents: Vec<NewDocument>, question: &str) -> (String, Vec<Str
     let mut events = model.answer(task, &meter);
     while let Some(event) = events.next().await {
         match event.unwrap() {
-            ModelEvent::Read(_) => {}
+            ModelEvent::Read(_) | ModelEvent::Withdrawn { .. } => {}
             ModelEvent::Delta(piece) => text += &piece,
             ModelEvent::Finished(outcome) => {
                 sources = outcome.citations.into_iter().map(|citation| citation.source).collect();

@@ -9,6 +9,7 @@ mod definitions;
 mod differences;
 mod file_kinds;
 mod filters;
+mod generative;
 mod index;
 mod index_parts;
 mod memory_store;

@@ -163,7 +163,7 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         match event {
             ModelEvent::Delta(piece) => text.push_str(&piece),
             ModelEvent::Finished(outcome) => end = Some(outcome),
-            ModelEvent::Read(_) => {}
+            ModelEvent::Read(_) | ModelEvent::Withdrawn { .. } => {}
         }
     }
     let sources = found

@@ -10,6 +10,7 @@ use std::{
 use orchestratai_agents::{
     cache::{ENTRIES_MAX, Peers, Refusal, SemanticCache, Sharing, TIME_TO_LIVE},
     knowledge::{DocumentStore, Knowledge, SourceFile, ingest_files},
+    model::Models,
     strategy::{Means, responders},
     turn::{Answer, Responder, Step},
 };
@@ -72,6 +73,7 @@ impl Server {
             router: router(),
             knowledge: knowledge.clone(),
             cache: Arc::clone(&cache),
+            models: Arc::new(Models::embedded(&embedder())),
             embedder: embedder(),
         });
         let billing = Arc::clone(&crew[&AgentId::parse("billing").unwrap()]);

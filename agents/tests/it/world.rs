@@ -11,6 +11,7 @@ use orchestratai_agents::{
     cache::SemanticCache,
     definition::Catalog,
     knowledge::{CollectionName, DocumentFilter, Knowledge, Watch, ingest_folder},
+    model::Models,
     routing::Router,
     strategy::{Means, responders},
     turn::Responder,
@@ -89,6 +90,7 @@ pub(crate) fn crew(knowledge: Knowledge, catalog: Arc<Catalog>) -> HashMap<Agent
         router: router(),
         knowledge,
         cache: Arc::new(SemanticCache::new(embedder())),
+        models: Arc::new(Models::embedded(&embedder())),
         embedder: embedder(),
     })
 }

@@ -3,7 +3,13 @@
 
 pub(crate) mod board;
 
-use std::{collections::VecDeque, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
 use futures_util::FutureExt;
@@ -90,9 +96,7 @@ impl Agent {
             let span = tracing::info_span!(parent: &run.span, "run", agent.id = %self.id, error.code = failed);
             let work = async move {
                 let _running = tally.begin();
-                let report = tokio::time::timeout(timeout, work(&run, responder.as_ref(), &tally))
-                    .await
-                    .unwrap_or_else(|_elapsed| report_end(&run, Vec::new(), timed_out()));
+                let report = work(&run, responder.as_ref(), &tally, timeout).await;
                 if let Some(RunEnd::Finished(Err(failure))) = &report.end {
                     tracing::Span::current().record("error.code", failure.code.name());
                 }
@@ -129,19 +133,21 @@ impl Handler<RunTurn> for Agent {
     }
 }
 
-/// Runs the responder, passes on what it does as it does it, and gives the last report.
-async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentReport {
+/// Runs the responder for as long as `limit` lets it, passes on what it does as it does it, and gives the last report.
+async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally, limit: Duration) -> AgentReport {
     let (sender, mut receiver) = mpsc::channel(STEPS_WAITING_MAX);
     let (steps, meter) = (Steps::new(sender), UsageMeter::default());
     let mut gathered = Vec::new();
     // A panic ends this turn and no other.
     let mut answer = Box::pin(AssertUnwindSafe(responder.answer(&run.request, &steps, &meter)).catch_unwind());
-    let outcome = loop {
+    let mut too_long = pin!(tokio::time::sleep(limit));
+    let ended = loop {
         tokio::select! {
             // First of all the stop; then the responder, which lets each of its steps be taken before it goes on.
             biased;
-            () = run.stop.cancelled() => break None,
-            outcome = &mut answer => break Some(outcome),
+            () = run.stop.cancelled() => break Ended::Stopped,
+            outcome = &mut answer => break Ended::ByItself(outcome),
+            () = &mut too_long => break Ended::TooLate,
             _ = receiver.recv_many(&mut gathered, STEPS_WAITING_MAX) => {
                 tally.stepped(&gathered, run.request.intent);
                 run.report(std::mem::take(&mut gathered), None).deliver(&run.session).await;
@@ -151,13 +157,17 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
     let (asked, was_open) = (Instant::now(), meter.upstream_open());
     // Dropping the responder's future closes what it has open upstream.
     drop(answer);
-    let Some(outcome) = outcome else {
-        tally.billed(meter.tokens(), meter.cost());
-        let receipt = Receipt {
-            upstream_closed_ms: was_open.then(|| u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX)),
-            tokens_billed: meter.tokens(),
-        };
-        return run.report(Vec::new(), Some(RunEnd::Stopped(receipt)));
+    tally.billed(&meter);
+    let outcome = match ended {
+        Ended::ByItself(outcome) => outcome,
+        Ended::TooLate => return report_end(run, Vec::new(), timed_out()),
+        Ended::Stopped => {
+            let receipt = Receipt {
+                upstream_closed_ms: was_open.then(|| u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX)),
+                tokens_billed: meter.usage().tokens,
+            };
+            return run.report(Vec::new(), Some(RunEnd::Stopped(receipt)));
+        }
     };
     while let Ok(step) = receiver.try_recv() {
         gathered.push(step);
@@ -170,16 +180,22 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally) -> AgentR
         }
         Ok(Err(error)) => {
             tracing::warn!(turn.id = %run.run.turn_id, error = %error, "an agent failed");
-            tally.billed(meter.tokens(), meter.cost());
             Err(error.failure())
         }
         Err(_panic) => {
             tracing::error!(turn.id = %run.run.turn_id, "an agent panicked");
-            tally.billed(meter.tokens(), meter.cost());
             Err(Failure::new(ErrorCode::InternalError, "The agent failed unexpectedly."))
         }
     };
     report_end(run, gathered, outcome)
+}
+
+/// How a responder's work came to its end.
+enum Ended<T> {
+    /// It gave an answer, failed or panicked.
+    ByItself(T),
+    Stopped,
+    TooLate,
 }
 
 fn report_end(run: &RunTurn, steps: Vec<Step>, outcome: Result<Answer, Failure>) -> AgentReport {

@@ -25,16 +25,18 @@ use orchestratai_evaluation::{
     routing::route,
 };
 use orchestratai_store::Access;
-use orchestratai_telemetry::{LogFormat, TracingSettings, init_tracing};
+use orchestratai_telemetry::{LogFormat, Metrics, TracingSettings, init_tracing};
 use serde::Serialize;
 
 use crate::{
     arguments::{EvalArguments, EvalPart},
+    build_info::BUILD,
     data_dir::DataDir,
     demo,
     documents::StoredDocuments,
     failure::CommandFailure,
     house::{load_agents, open_knowledge, open_store},
+    models::LanguageModels,
     settings::{Overrides, Settings},
 };
 
@@ -153,7 +155,9 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     demo::load(&documents).await.map_err(failed)?;
     let embedder = Arc::new(StaticEmbedder::embedded());
     let catalog = Arc::new(load_agents(settings)?);
+    let models = LanguageModels::new(&settings.models, &embedder, &Metrics::new(&BUILD))?.models;
     let means = Means {
+        models: Arc::new(models),
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
         knowledge: open_knowledge(
             settings,

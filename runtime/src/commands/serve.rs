@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use orchestratai_actors::{DoubleTexting, Gateway, Parts, SessionSettings};
+use orchestratai_actors::{DoubleTexting, Gateway, Parts, Probe, SessionSettings};
 use orchestratai_agents::{
     StaticEmbedder,
     definition::Catalog,
@@ -34,6 +34,7 @@ use crate::{
     failure::{Chain, CommandFailure},
     house::{load_agents, open_knowledge, open_store},
     knowledge_watch::KnowledgeWatch,
+    models::LanguageModels,
     settings::{self, Database, Settings, quantity::show_duration},
     shared_cache,
     signals::Signals,
@@ -157,26 +158,33 @@ async fn serve(
     )
     .await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
+    let language_models = LanguageModels::new(&settings.models, &embedder, &metrics)?;
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
         cache: shared_cache::open(&settings, &catalog, &embedder, &metrics)?,
         catalog,
         router,
         knowledge: knowledge.clone(),
+        models: Arc::new(language_models.models.clone()),
         embedder,
     };
 
     let snapshots = SessionSnapshots::open(&settings, &store, snapshots::count_connections(metrics.clone()))?;
     let history = Arc::new(History::new(metrics.clone()));
     let sampling = actix_rt::spawn(sample(Arc::clone(&history)));
+    let redis = snapshots.as_ref().and_then(SessionSnapshots::probe);
+    let probes = iter::once(watch.probe())
+        .chain(redis)
+        .chain(language_models.probes())
+        .collect();
     let gateway = start_actors(
         &settings,
         &store,
         &means,
         &metrics,
         &history,
-        &watch,
         snapshots.as_ref(),
+        probes,
     );
     let server = orchestratai_web::server(
         gateway.clone(),
@@ -299,10 +307,9 @@ fn start_actors(
     means: &Means,
     metrics: &Metrics,
     history: &Arc<History>,
-    watch: &KnowledgeWatch,
     snapshots: Option<&SessionSnapshots>,
+    probes: Vec<Probe>,
 ) -> Gateway {
-    let redis = snapshots.and_then(SessionSnapshots::probe);
     orchestratai_actors::start(Parts {
         store: store.clone(),
         catalog: Arc::clone(&means.catalog),
@@ -319,7 +326,7 @@ fn start_actors(
         organization: DEFAULT_ORGANIZATION.into(),
         snapshots: snapshots.map(|snapshots| snapshots.for_sessions(settings)),
         bus: settings.redis.clone().filter(|_| settings.is_node()),
-        probes: iter::once(watch.probe()).chain(redis).collect(),
+        probes,
     })
 }
 

@@ -19,18 +19,21 @@ struct Documented {
     allowed: String,
 }
 
-/// The introduction, then the keys in their order.
-fn read() -> (String, Vec<Documented>) {
+/// The introduction, those of sections, then the keys in their order.
+fn read() -> (String, BTreeMap<String, String>, Vec<Documented>) {
     let (introduction, sections) = DEFAULTS.split_once("\n[").unwrap();
     let introduction = introduction
         .lines()
         .map(|line| line.trim_start_matches('#').trim_start());
     let introduction = introduction.collect::<Vec<_>>().join("\n").trim().to_owned();
     let (mut section, mut comment, mut keys) = (String::new(), Vec::new(), Vec::new());
+    let mut introductions = BTreeMap::new();
     for line in format!("[{sections}").lines() {
         if let Some(name) = line.strip_prefix('[') {
             section = name.trim_end_matches(']').to_owned();
-            assert!(comment.is_empty(), "[{section}]: a comment stands above no key");
+            if !comment.is_empty() {
+                introductions.insert(section.clone(), std::mem::take(&mut comment).join(" "));
+            }
         } else if let Some(text) = line.strip_prefix("# ") {
             comment.push(text.to_owned());
         } else if let Some((key, default)) = line.split_once(" = ") {
@@ -49,14 +52,14 @@ fn read() -> (String, Vec<Documented>) {
             assert!(line.is_empty(), "neither comment nor key: {line}");
         }
     }
-    (introduction, keys)
+    (introduction, introductions, keys)
 }
 
 #[test]
 fn every_key_is_read_by_the_code_and_documented_with_its_meaning_and_what_is_allowed() {
     let settings = Settings::load(None, [], &Overrides::default()).unwrap();
     let mut documented: BTreeMap<_, _> = read()
-        .1
+        .2
         .into_iter()
         .map(|documented| (documented.key.clone(), documented))
         .collect();
@@ -80,7 +83,7 @@ fn every_key_is_read_by_the_code_and_documented_with_its_meaning_and_what_is_all
 }
 
 fn generated() -> String {
-    let (introduction, keys) = read();
+    let (introduction, introductions, keys) = read();
     let mut out = format!(
         "# Configuration\n\n\
          <!-- Written from config/orchestratai.toml; a test fails where it is stale. Do not edit.\n\
@@ -98,9 +101,11 @@ fn generated() -> String {
         let its_section = key.split('.').next().unwrap();
         if section != its_section {
             section = its_section;
+            let its_introduction = introductions.get(section).map(|text| format!("{text}\n\n"));
+            let its_introduction = its_introduction.unwrap_or_default();
             write!(
                 out,
-                "\n## `[{section}]`\n\n| key | default | what it means | allowed |\n| --- | --- | --- | --- |\n"
+                "\n## `[{section}]`\n\n{its_introduction}| key | default | what it means | allowed |\n| --- | --- | --- | --- |\n"
             )
             .unwrap();
         }

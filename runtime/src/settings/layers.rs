@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
@@ -29,11 +29,7 @@ const ALIASES: [(&str, &str); 6] = [
 ];
 
 /// Variables that people set for other versions or other programs, and what this version makes of them.
-const NOT_YET: [(&str, &str); 6] = [
-    ("OPENAI_API_KEY", "this version answers with the embedded model only"),
-    ("ANTHROPIC_API_KEY", "this version answers with the embedded model only"),
-    ("GEMINI_API_KEY", "this version answers with the embedded model only"),
-    ("OLLAMA_HOST", "this version answers with the embedded model only"),
+const NOT_YET: [(&str, &str); 2] = [
     (
         "OTEL_TRACES_SAMPLER",
         "telemetry.traces_sample_ratio says which traces are sent",
@@ -43,6 +39,12 @@ const NOT_YET: [(&str, &str); 6] = [
         "telemetry.traces_endpoint or OTEL_EXPORTER_OTLP_ENDPOINT says where traces are sent",
     ),
 ];
+
+/// Variables that sections `[models.NAME]` read, and no others.
+const OF_MODELS: [&str; 4] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OLLAMA_HOST"];
+
+/// Where sections of models stand.
+const MODELS: &str = "models";
 
 /// A value as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,9 +79,13 @@ pub(crate) struct Overrides {
 }
 
 /// The values of all layers, merged, and what was wrong with the layers themselves.
-#[derive(Debug)]
 pub(super) struct Layers {
     pub(super) entries: BTreeMap<String, Entry>,
+    /// The sections `[models.NAME]`, by name, and their fields.
+    pub(super) models: BTreeMap<String, BTreeMap<String, Entry>>,
+    /// The environment, for keys that sections name; and which of it was read so.
+    variables: BTreeMap<String, String>,
+    read_variables: BTreeSet<String>,
     pub(super) problems: Vec<Problem>,
     /// What was set and has no effect, in sentences.
     pub(super) notices: Vec<String>,
@@ -92,6 +98,9 @@ impl Layers {
         assert!(problems.is_empty(), "the compiled defaults are TOML: {problems:?}");
         Self {
             entries: values.into_iter().collect(),
+            models: BTreeMap::new(),
+            variables: BTreeMap::new(),
+            read_variables: BTreeSet::new(),
             problems,
             notices: Vec::new(),
         }
@@ -137,6 +146,10 @@ impl Layers {
             .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
             .collect();
         variables.sort(); // Problems come in one order, whatever the order of the environment.
+        let readable = variables
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), value.to_str()?.to_owned())));
+        self.variables.extend(readable.filter(|(_, value)| !value.is_empty()));
         let mut set_by_prefix = BTreeMap::new();
         for (name, value) in &variables {
             let origin = Origin::Environment(name.clone());
@@ -203,7 +216,34 @@ impl Layers {
         self.set(key, Entry { raw, origin });
     }
 
+    /// A variable that a section of a model names; empty ones are none.
+    pub(super) fn variable(&mut self, name: &str) -> Option<String> {
+        let value = self.variables.get(name)?.clone();
+        self.read_variables.insert(name.to_owned());
+        Some(value)
+    }
+
+    /// Notes which variables of providers are there and were read by no section.
+    pub(super) fn note_unread(&mut self) {
+        for name in OF_MODELS {
+            if self.variables.contains_key(name) && !self.read_variables.contains(name) {
+                let notice = format!("{name} is set and not used: no section [models.NAME] reads it");
+                self.notices.push(notice);
+            }
+        }
+    }
+
     fn set(&mut self, key: String, entry: Entry) {
+        // In the environment `models.fast__model`, in a file `models.fast.model`.
+        let field = key.strip_prefix("models.").and_then(|rest| match entry.origin {
+            Origin::Environment(_) => rest.split_once("__"),
+            Origin::Default | Origin::File { .. } | Origin::Flag(_) => rest.split_once('.'),
+        });
+        if let Some((name, field)) = field {
+            let fields = self.models.entry(name.to_owned()).or_default();
+            fields.insert(field.to_owned(), entry);
+            return;
+        }
         if let Some(place) = self.entries.get_mut(&key) {
             *place = entry;
             return;
@@ -269,6 +309,15 @@ fn read_toml(text: &str, origin: impl Fn(usize) -> Origin) -> (Vec<(String, Entr
             continue;
         };
         for (key, value) in table {
+            if let (MODELS, DeValue::Table(fields)) = (&**section.get_ref(), value.get_ref()) {
+                for (field, value) in fields {
+                    let origin = origin(line(field.span().start));
+                    let raw = raw(value.get_ref());
+                    let whole = format!("{MODELS}.{}.{}", key.get_ref(), field.get_ref());
+                    values.push((whole, Entry { raw, origin }));
+                }
+                continue;
+            }
             let origin = origin(line(key.span().start));
             let raw = raw(value.get_ref());
             values.push((

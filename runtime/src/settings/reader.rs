@@ -1,6 +1,6 @@
 //! Reads typed values out of the layers and gathers what is wrong with them.
 
-use std::{fmt, ops::RangeInclusive, time::Duration};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
 
 use super::{
     layers::{Entry, Layers, Raw},
@@ -178,13 +178,35 @@ impl Reader {
         });
     }
 
+    /// The sections of models, by name, and their fields; once.
+    pub(super) fn take_models(&mut self) -> BTreeMap<String, BTreeMap<String, Entry>> {
+        std::mem::take(&mut self.layers.models)
+    }
+
+    /// A variable of the environment that a section names.
+    pub(super) fn variable(&mut self, name: &str) -> Option<String> {
+        self.layers.variable(name)
+    }
+
+    /// Notes what is wrong.
+    pub(super) fn add_problem(&mut self, problem: Problem) {
+        self.layers.problems.push(problem);
+    }
+
+    /// Whether something is wrong with the value of `key`.
+    pub(super) fn has_problem_with(&self, key: &str) -> bool {
+        let is_of = |problem: &Problem| matches!(&problem.what, ProblemKind::Value { key: known, .. } if known == key);
+        self.layers.problems.iter().any(is_of)
+    }
+
     /// Whether nothing was wrong so far.
     pub(super) fn is_sound(&self) -> bool {
         self.layers.problems.is_empty()
     }
 
     /// What was read and what has no effect; or every problem.
-    pub(super) fn finish(self) -> Result<(Vec<ReadValue>, Vec<String>), Vec<Problem>> {
+    pub(super) fn finish(mut self) -> Result<(Vec<ReadValue>, Vec<String>), Vec<Problem>> {
+        self.layers.note_unread();
         if self.is_sound() {
             return Ok((self.read, self.layers.notices));
         }

@@ -187,6 +187,8 @@ fn the_names_that_people_expect_work_or_say_that_they_do_not() {
     assert!(settings.database() == Database::File("/srv/chat.db".into()));
     assert_eq!(settings.cors.origins, ["https://a.example", "https://b.example:8443"]);
     assert_eq!(settings.redis.unwrap().to_string(), "redis://cache:6379");
+    let unused = |name: &str| settings.notices.iter().any(|notice| notice.starts_with(name));
+    assert!(unused("ANTHROPIC_API_KEY is set and not used") && unused("OPENAI_API_KEY is set and not used"));
     assert_eq!(settings.notices.len(), 2, "{:?}", settings.notices);
     assert!(settings.notices.iter().all(|notice| !notice.contains("hidden")));
 
@@ -283,4 +285,76 @@ fn a_variable_that_is_no_text_is_a_problem_and_no_panic() {
     )
     .unwrap_err();
     assert!(said.to_string().contains("server.host is not UTF-8"), "{said}");
+}
+
+/// What a section of a model is read as.
+#[track_caller]
+fn model(file: &str, variables: &[(&str, &str)]) -> models::NamedModel {
+    let settings = load(Some(file), variables, &Overrides::default()).unwrap();
+    assert!(!format!("{settings:?}").contains("hidden"), "{settings:?}");
+    settings.models.named[0].clone()
+}
+
+#[test]
+fn a_model_is_a_section_over_what_is_said_for_all() {
+    let file = "[models]\nattempts = 2\nidle_timeout = \"9s\"\n[models.fast]\nprovider = \"openai\"\nmodel = \"gpt-4o-mini\"\n\
+                idle_timeout = \"3s\"\nfallbacks = [\"local\", \"embedded-extractive\"]\ntemperature = 0.5\n\
+                [models.local]\nprovider = \"ollama\"\nmodel = \"llama3.2:3b\"\n";
+    let fast = model(file, &[("OPENAI_API_KEY", "hidden")]);
+    assert_eq!(
+        (fast.name.as_str(), fast.endpoint.model.as_str()),
+        ("fast", "gpt-4o-mini")
+    );
+    assert_eq!(fast.endpoint.base_url, "https://api.openai.com/v1");
+    assert!(fast.endpoint.key.is_some());
+    assert_eq!((fast.common.retries.attempts, fast.temperature), (2, Some(0.5)));
+    assert_eq!(fast.common.timeouts.idle, 3 * SECOND);
+    assert_eq!(fast.fallbacks, ["local", "embedded-extractive"]);
+}
+
+#[test]
+fn a_key_is_shown_to_the_provider_alone_whose_it_is() {
+    let own = "[models.own]\nprovider = \"openai\"\nmodel = \"m\"\nbase_url = \"http://127.0.0.1:8080/v1\"\n";
+    assert_eq!(model(own, &[("OPENAI_API_KEY", "hidden")]).endpoint.key, None);
+    let named = format!("{own}api_key_env = \"MY_KEY\"\n");
+    assert!(model(&named, &[("MY_KEY", "hidden")]).endpoint.key.is_some());
+    let ollama = "[models.local]\nprovider = \"ollama\"\nmodel = \"m\"\n";
+    assert_eq!(model(ollama, &[]).endpoint.base_url, "http://127.0.0.1:11434");
+    assert_eq!(
+        model(ollama, &[("OLLAMA_HOST", "box:1")]).endpoint.base_url,
+        "http://box:1"
+    );
+    // The environment has sections as well.
+    let variables = [
+        ("ORCHESTRATAI__MODELS__FAST__PROVIDER", "gemini"),
+        ("ORCHESTRATAI__MODELS__FAST__MODEL", "gemini-2.5-flash"),
+        ("GEMINI_API_KEY", "hidden"),
+    ];
+    assert_eq!(
+        model("", &variables).endpoint.base_url,
+        "https://generativelanguage.googleapis.com"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_model_is_told_with_its_place() {
+    let file = "[models]\nanswering = \"fats\"\n[models.fast]\nprovider = \"opnai\"\nmodle = \"m\"\nfallbacks = [\"nobody\"]\n\
+                [models.keyless]\nprovider = \"anthropic\"\nmodel = \"m\"\nbase_url = \"https://me:hidden@host\"\n\
+                [models.Loud]\nprovider = \"ollama\"\nmodel = \"m\"\n\
+                [models.other]\nprovider = \"gemini\"\nmodel = \"m\"\nattempts = 0\n";
+    let said = refused(file, &[]);
+    assert!(!said.contains("hidden"), "{said}");
+    for expected in [
+        "my.toml:2: models.answering is \"fats\", and there is no section [models.fats]",
+        "my.toml:4: models.fast.provider is \"opnai\"; allowed is openai, anthropic, gemini or ollama",
+        "my.toml:5: there is no setting models.fast.modle; the nearest is models.fast.model",
+        "[models.fast] wants a `model`",
+        "models.fast.fallbacks names \"nobody\"",
+        "my.toml:10: models.keyless.base_url is (secret)",
+        "[models.Loud]: the name of a model is",
+        "models.other.attempts is 0; allowed is 1 to 10",
+        "[models.other] wants its key in GEMINI_API_KEY, which is not set",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
 }

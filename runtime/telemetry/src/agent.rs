@@ -21,6 +21,7 @@ pub(crate) struct AgentVectors {
     cache_requests: IntCounterVec,
     tokens: IntCounterVec,
     cost: CounterVec,
+    tokens_unpriced: IntCounterVec,
 }
 
 impl AgentVectors {
@@ -33,6 +34,7 @@ impl AgentVectors {
             cache_requests: counter_vec(registry, &names::CACHE_REQUESTS),
             tokens: counter_vec(registry, &names::TOKENS),
             cost: float_counter_vec(registry, &names::COST),
+            tokens_unpriced: counter_vec(registry, &names::TOKENS_UNPRICED),
         }
     }
 
@@ -166,6 +168,7 @@ impl AgentMetrics {
         UsageMetrics {
             tokens: self.vectors.tokens.with_label_values(&[&*self.id, model]),
             cost: self.vectors.cost.with_label_values(&[&*self.id, model]),
+            unpriced: self.vectors.tokens_unpriced.with_label_values(&[&*self.id, model]),
         }
     }
 }
@@ -175,12 +178,15 @@ impl AgentMetrics {
 pub struct UsageMetrics {
     tokens: IntCounter,
     cost: Counter,
+    unpriced: IntCounter,
 }
 
 impl UsageMetrics {
-    /// A provider has reported `tokens`, which cost `usd`. A cost that is negative or no number is not counted.
-    pub fn spent(&self, tokens: u64, usd: f64) {
+    /// A provider has reported `tokens`, which cost `usd` but for `unpriced` of them, whose price is not known. A cost that is negative
+    /// or no number is not counted.
+    pub fn spent(&self, tokens: u64, usd: f64, unpriced: u64) {
         self.tokens.inc_by(tokens);
+        self.unpriced.inc_by(unpriced);
         if usd.is_finite() && usd > 0.0 {
             self.cost.inc_by(usd);
         }

@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(overview.totals.tokens, None, "no model could report any");
         let agent = &overview.agents[0];
         assert_eq!((&*agent.id, agent.turns, agent.errors), ("billing", 2, 1));
-        billing.model("a-model").spent(7, 0.5);
+        billing.model("a-model").spent(7, 0.5, 0);
         let totals = overview(&history).totals;
         assert_eq!((totals.tokens, totals.cost), (Some(7), Some(0.5)));
     }

@@ -57,6 +57,40 @@ label_values! {
         Cancelled = "cancelled",
     }
 
+    /// How a request to a model provider ended.
+    ProviderOutcome {
+        /// With an answer.
+        Completed = "completed",
+        /// With a failure, or it was not made.
+        Failed = "failed",
+        /// Nobody wanted the answer any more.
+        Cancelled = "cancelled",
+    }
+
+    /// Why a request to a model provider failed.
+    ProviderFailure {
+        /// There was no connection.
+        Unreachable = "unreachable",
+        /// Nothing came for too long.
+        TimedOut = "timed_out",
+        /// It was asked too often.
+        RateLimited = "rate_limited",
+        /// It has a fault.
+        Unavailable = "unavailable",
+        /// It does not take the key.
+        Unauthorized = "unauthorized",
+        /// It does not take the request.
+        Rejected = "rejected",
+        /// It does not speak its protocol.
+        Protocol = "protocol",
+        /// Its answer broke off.
+        CutShort = "cut_short",
+        /// It was left alone.
+        Resting = "resting",
+        /// There was no room.
+        Busy = "busy",
+    }
+
     /// How a client follows its session.
     Transport {
         /// Over a WebSocket.

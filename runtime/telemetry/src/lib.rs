@@ -9,6 +9,7 @@
 //! - [`metrics`]: the registry and a method for each thing that happens;
 //! - [`registration`]: how a metric is made from its description;
 //! - [`agent`]: the same for what belongs to one agent;
+//! - [`provider`]: and for what belongs to one language model;
 //! - [`history`]: what the metrics were a while ago;
 //! - [`live`]: a gauge's share that ends with its owner;
 //! - [`tracing_setup`]: logs, for people or as JSON;
@@ -24,6 +25,7 @@ mod labels;
 mod live;
 mod metrics;
 mod names;
+mod provider;
 mod registration;
 mod trace_parent;
 mod traces;
@@ -32,13 +34,14 @@ mod tracing_setup;
 pub use agent::{AgentMetrics, UsageMetrics};
 pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, OverviewPart, Point, Totals};
 pub use labels::{
-    ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, RefusalReason, SearchStage,
-    SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason,
-    Transport, TurnOutcome,
+    ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, ProviderFailure, ProviderOutcome,
+    RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome,
+    SnapshotWriteOutcome, SpanDropReason, Transport, TurnOutcome,
 };
 pub use live::Live;
 pub use metrics::{BuildInfo, Metrics};
 pub use names::{Label, MetricDescription, MetricKind, Unit};
+pub use provider::ProviderMetrics;
 pub use trace_parent::{InvalidTraceParent, TraceParent};
 pub use traces::{CollectorAddress, CollectorHeaders, TraceSettings, Traces, TracesError};
 pub use tracing_setup::{LogFormat, TracingError, TracingSettings, init_tracing};

@@ -28,6 +28,7 @@ use crate::{
     },
     live::Live,
     names::{self, MetricDescription},
+    provider::{ProviderMetrics, ProviderVectors},
     registration::{counter, counter_vec, gauge, gauge_vec, histogram, histogram_vec, register, registered},
 };
 
@@ -64,6 +65,7 @@ pub struct Metrics(Arc<Inner>);
 struct Inner {
     registry: Registry,
     agents: Arc<AgentVectors>,
+    providers: ProviderVectors,
     ready: IntGauge,
     turns_in_flight: IntGauge,
     turns_resumed: IntCounter,
@@ -124,6 +126,7 @@ impl Metrics {
         let events_published = counter_vec(r, &names::EVENTS_PUBLISHED);
         let inner = Inner {
             agents: Arc::new(AgentVectors::register(r)),
+            providers: ProviderVectors::register(r),
             ready: gauge(r, &names::READY),
             turns_in_flight: gauge(r, &names::TURNS_IN_FLIGHT),
             turns_resumed: counter(r, &names::TURNS_RESUMED),
@@ -194,6 +197,12 @@ impl Metrics {
             registry,
         };
         Self(Arc::new(inner))
+    }
+
+    /// What is counted for one language model. `model` comes from configuration, never from a client.
+    #[must_use]
+    pub fn provider(&self, model: &str) -> ProviderMetrics {
+        self.0.providers.resolve(model)
     }
 
     /// Whether messages are taken now.

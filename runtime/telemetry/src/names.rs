@@ -127,6 +127,20 @@ metrics! {
         "Tokens that model providers have reported; the embedded model reports none.";
     COST = Counter "cost_usd_total" [AGENT, MODEL] UsDollars
         "What these tokens cost.";
+    TOKENS_UNPRICED = Counter "tokens_unpriced_total" [AGENT, MODEL] Count
+        "Those of these tokens whose price is not known: the cost is that of the others.";
+    PROVIDER_REQUESTS = Counter "provider_requests_total" [MODEL, label("outcome", "completed, failed, cancelled")] Count
+        "Requests to model providers that have ended, repeated ones included, and those that were not made since the provider rests or has no room.";
+    PROVIDER_ERRORS = Counter "provider_errors_total" [
+        MODEL,
+        label(
+            "kind",
+            "unreachable, timed_out, rate_limited, unavailable, unauthorized, rejected, protocol, cut_short, resting, busy"
+        )
+    ] Count
+        "Requests to model providers that have failed, by kind of failure.";
+    PROVIDER_FIRST_TOKEN = Histogram "provider_first_token_seconds" [MODEL] Seconds
+        "From a request to a model provider to the first piece of its answer.";
     CACHE_REQUESTS = Counter "cache_requests_total" [AGENT, label("status", "hit, miss")] Count
         "Look-ups in the semantic cache.";
     CACHE_ENTRIES_SHARED = Counter "cache_entries_shared_total" [label("outcome", "sent, queue_full, too_long, refused")] Count

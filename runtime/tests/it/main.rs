@@ -28,6 +28,7 @@ mod feedback;
 mod full_disk;
 mod index_parts;
 mod live;
+mod models;
 mod monitoring;
 mod openai;
 mod order;

@@ -11,11 +11,11 @@ use std::{
 
 use orchestratai_agents::{
     definition::{AgentDefinition, Catalog},
-    turn::{Answer, Step},
+    turn::{Answer, Step, Usage, UsageMeter},
 };
 use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData, Timestamp};
 use orchestratai_store::NodeId;
-use orchestratai_telemetry::{AgentMetrics, Metrics, UsageMetrics};
+use orchestratai_telemetry::{AgentMetrics, Metrics};
 use serde::{Deserialize, Serialize};
 
 /// Status and counters of all agents, shared by all shards.
@@ -61,7 +61,6 @@ pub(crate) struct Tally {
     template: Agent,
     all_metrics: Metrics,
     metrics: AgentMetrics,
-    usage: UsageMetrics,
     running: AtomicUsize,
     tokens: AtomicU64,
     cost_micro_usd: AtomicU64,
@@ -132,8 +131,9 @@ impl Tally {
     fn new(definition: &AgentDefinition, metrics: &Metrics) -> Self {
         let all_metrics = metrics.clone();
         let metrics = metrics.agent(definition.id.as_str());
+        // So that its series are there from the start.
+        let _ = metrics.model(&definition.model);
         Self {
-            usage: metrics.model(&definition.model),
             all_metrics,
             metrics,
             definition: definition.clone(),
@@ -181,7 +181,6 @@ impl Tally {
 
     /// An answer was given.
     pub(crate) fn answered(&self, answer: &Answer) {
-        self.billed(answer.usage.tokens, answer.usage.cost);
         match answer.cache_status {
             CacheStatus::Hit => self.metrics.cache_asked(true),
             CacheStatus::Miss => self.metrics.cache_asked(false),
@@ -191,9 +190,16 @@ impl Tally {
         self.last_answer.store(last_answer, Ordering::Relaxed);
     }
 
-    /// Tokens were billed, whatever became of the answer.
-    pub(crate) fn billed(&self, tokens: u64, cost_usd: f64) {
-        self.usage.spent(tokens, cost_usd);
+    /// A run has ended, whatever became of its answer: what it used was billed.
+    pub(crate) fn billed(&self, meter: &UsageMeter) {
+        for (model, used) in meter.by_model() {
+            // Few models are used in a turn, and most turns use none.
+            let spent = self.metrics.model(&model);
+            spent.spent(used.tokens, used.cost, used.unpriced_tokens);
+        }
+        let Usage {
+            tokens, cost: cost_usd, ..
+        } = meter.usage();
         self.tokens.fetch_add(tokens, Ordering::Relaxed);
         #[expect(
             clippy::cast_possible_truncation,

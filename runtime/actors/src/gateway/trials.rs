@@ -153,8 +153,8 @@ async fn run(responder: &dyn Responder, request: &TurnRequest, limit: Duration) 
         confidence: answer.as_ref().map(|answer| answer.confidence),
         logs: told.logs,
         latency,
-        tokens: answer.as_ref().map_or(meter.tokens(), |answer| answer.usage.tokens),
-        cost: answer.as_ref().map_or(meter.cost(), |answer| answer.usage.cost),
+        tokens: meter.usage().tokens,
+        cost: meter.usage().cost,
         citations: answer.map(|answer| answer.citations).unwrap_or_default(),
         failure,
     }

@@ -284,7 +284,12 @@ impl Responder for Obedient {
         }
         if message.contains("wait") {
             let _upstream = meter.open_upstream();
-            meter.add(Usage { tokens: 12, cost: 0.5 });
+            let used = Usage {
+                tokens: 12,
+                cost: 0.5,
+                unpriced_tokens: 0,
+            };
+            meter.add(&"a-model".into(), used);
             std::future::pending::<()>().await;
         }
         steps.send(Step::Delta("yes.".into())).await?;

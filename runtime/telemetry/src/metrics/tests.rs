@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::{http::Digits, *};
-use crate::MetricKind;
+use crate::{MetricKind, ProviderFailure, ProviderOutcome};
 
 /// Lets everything happen once.
 fn used() -> Metrics {
@@ -11,7 +11,10 @@ fn used() -> Metrics {
     let agent = metrics.agent("billing");
     agent.turn_ended(TurnOutcome::Completed, second);
     agent.cache_asked(true);
-    agent.model("some-model").spent(12, 0.25);
+    agent.model("some-model").spent(12, 0.25, 4);
+    metrics
+        .provider("some-model")
+        .ended(ProviderOutcome::Failed, Some(ProviderFailure::CutShort), Some(second));
     drop(metrics.turn_in_flight());
     metrics.turns_resumed(2);
     metrics.first_event(second);

@@ -127,7 +127,12 @@ impl Responder for Cast {
             }
             Act::Wait => {
                 let _upstream = meter.open_upstream();
-                meter.add(Usage { tokens: 12, cost: 0.5 });
+                let used = Usage {
+                    tokens: 12,
+                    cost: 0.5,
+                    unpriced_tokens: 0,
+                };
+                meter.add(&"a-model".into(), used);
                 pending::<()>().await;
             }
             Act::Answer | Act::Flood | Act::Fail | Act::Panic => {}
@@ -136,10 +141,16 @@ impl Responder for Cast {
             return Err(failed());
         }
         steps.send(Step::Delta("yes.".into())).await?;
+        let used = Usage {
+            tokens: 3,
+            cost: 0.25,
+            unpriced_tokens: 0,
+        };
+        meter.add(&"a-model".into(), used);
         Ok(Answer {
             confidence: Confidence::new(0.9),
             citations: vec![],
-            usage: Usage { tokens: 3, cost: 0.25 },
+            usage: meter.usage(),
             cache_status: CacheStatus::None,
         })
     }

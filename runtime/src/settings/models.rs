@@ -1,0 +1,434 @@
+//! Language models: a section `[models.NAME]` for each, over what `[models]` says for all of them.
+
+use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use orchestratai_agents::{
+    language::{PriceList, RetryPolicy},
+    model::Extractive,
+};
+use orchestratai_providers::{Endpoint, HttpModel, Key, ProviderKind, Timeouts};
+
+use super::{
+    HOUR, MINUTE, TENTH,
+    layers::{Entry, Raw},
+    problem::{Origin, Problem, ProblemKind},
+    quantity::{parse_duration, show_duration},
+    reader::{Reader, text},
+};
+
+/// What a section may say of one model.
+pub(super) const FIELDS: [&str; 15] = [
+    "provider",
+    "model",
+    "base_url",
+    "api_key_env",
+    "fallbacks",
+    "temperature",
+    "max_tokens",
+    "connect_timeout",
+    "first_token_timeout",
+    "idle_timeout",
+    "attempts",
+    "retry_wait",
+    "retry_wait_max",
+    "requests_max",
+    "room_wait",
+];
+
+/// Language models, and who is answered by which.
+#[derive(Debug, Clone)]
+pub(crate) struct ModelSettings {
+    /// Who answers in place of the embedded model.
+    pub(crate) answering: Option<String>,
+    /// By name.
+    pub(crate) named: Vec<NamedModel>,
+    pub(crate) prices: PriceList,
+}
+
+/// One language model.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedModel {
+    /// Its name in agent files.
+    pub(crate) name: String,
+    pub(crate) endpoint: Endpoint,
+    /// Who stands in for it, in this order; each is the embedded model or has a section.
+    pub(crate) fallbacks: Vec<String>,
+    pub(crate) temperature: Option<f32>,
+    pub(crate) common: CommonSettings,
+}
+
+/// What is said for all models, and may be said of one of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CommonSettings {
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retries: RetryPolicy,
+    pub(crate) requests_max: u32,
+    pub(crate) room_wait: Duration,
+    pub(crate) max_tokens: u32,
+}
+
+const WAIT: RangeInclusive<Duration> = TENTH..=HOUR;
+const RETRY_WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=MINUTE;
+const ROOM_WAIT: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+const ATTEMPTS: RangeInclusive<u32> = 1..=10;
+const REQUESTS_MAX: RangeInclusive<u32> = 1..=100_000;
+const MAX_TOKENS: RangeInclusive<u32> = 16..=1_000_000;
+
+pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
+    let answering = r.value(
+        "models.answering",
+        "empty, or the NAME of a section [models.NAME]",
+        |raw| match text(raw)? {
+            "" => Some(None),
+            name => Some(Some(name.to_owned())),
+        },
+    );
+    let prices = r.value(
+        "models.prices",
+        "empty, or the path of a file like config/pricing.toml",
+        |raw| match text(raw)? {
+            "" => Some(PriceList::embedded()),
+            path => PriceList::parse(&std::fs::read_to_string(PathBuf::from(path)).ok()?).ok(),
+        },
+    );
+    let common = CommonSettings {
+        max_tokens: r.integer("models.max_tokens", MAX_TOKENS),
+        timeouts: Timeouts {
+            connect: r.duration("models.connect_timeout", WAIT),
+            first_token: r.duration("models.first_token_timeout", WAIT),
+            idle: r.duration("models.idle_timeout", WAIT),
+        },
+        retries: RetryPolicy {
+            attempts: r.integer("models.attempts", ATTEMPTS),
+            wait: r.duration("models.retry_wait", RETRY_WAIT),
+            wait_max: r.duration("models.retry_wait_max", RETRY_WAIT),
+        },
+        requests_max: r.integer("models.requests_max", REQUESTS_MAX),
+        room_wait: r.duration("models.room_wait", ROOM_WAIT),
+    };
+    let sections = r.take_models();
+    let names: Vec<String> = sections.keys().cloned().collect();
+    let mut named = Vec::new();
+    for (name, fields) in sections {
+        let mut section = Section {
+            reader: &mut *r,
+            name: &name,
+            fields,
+        };
+        if let Some(model) = section.read(&common, &names) {
+            named.push(model);
+        }
+    }
+    let answering = answering.flatten();
+    if let Some(unknown) = answering.as_ref().filter(|name| !names.contains(name)) {
+        r.refuse(
+            "models.answering",
+            format!("models.answering is {unknown:?}, and there is no section [models.{unknown}]"),
+        );
+    }
+    ModelSettings {
+        answering,
+        named,
+        prices: prices.unwrap_or_default(),
+    }
+}
+
+/// A section while it is read.
+struct Section<'a> {
+    reader: &'a mut Reader,
+    name: &'a str,
+    fields: BTreeMap<String, Entry>,
+}
+
+impl Section<'_> {
+    /// The model; none where something is wrong with it, which is noted.
+    fn read(&mut self, common: &CommonSettings, names: &[String]) -> Option<NamedModel> {
+        let place = self
+            .fields
+            .values()
+            .next()
+            .map_or(Origin::Default, |entry| entry.origin.clone());
+        if !is_name(self.name) || self.name == Extractive::NAME {
+            let what = "the name of a model is a letter and then up to 63 of a-z, 0-9, - and _, and not that of the embedded one";
+            self.refuse(place, format!("[models.{}]: {what}", self.name));
+            return None;
+        }
+        let providers = "openai, anthropic, gemini or ollama";
+        let provider = self.value("provider", providers, |raw| {
+            let text = text(raw)?;
+            ProviderKind::ALL.into_iter().find(|kind| kind.name() == text)
+        });
+        let model = self.value("model", "a name of the provider's", |raw| {
+            text(raw).filter(|text| is_model(text)).map(str::to_owned)
+        });
+        for (field, value) in [("provider", provider.is_none()), ("model", model.is_none())] {
+            if value && !self.has_problem_with(field) {
+                self.refuse(place.clone(), format!("[models.{}] wants a `{field}`", self.name));
+            }
+        }
+        let allowed = "http://HOST[:PORT][/PATH] or https://HOST[:PORT][/PATH], without user and password";
+        let base_url = self.value("base_url", allowed, |raw| {
+            text(raw).filter(|url| is_base_url(url)).map(str::to_owned)
+        });
+        let key_variable = self.value("api_key_env", "the name of a variable of the environment", |raw| {
+            text(raw).filter(|text| !text.is_empty()).map(str::to_owned)
+        });
+        let fallbacks = self.value("fallbacks", "a list of other models", |raw| match raw {
+            Raw::List(list) => Some(list.clone()),
+            Raw::Text(list) => {
+                let names = list.split(',').map(|name| name.trim().to_owned());
+                Some(names.filter(|name| !name.is_empty()).collect())
+            }
+            Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => None,
+        });
+        let temperature = self.value("temperature", "a number, 0 to 2", |raw| {
+            let number: f32 = match raw {
+                Raw::Text(number) | Raw::Other(number) => number.parse().ok()?,
+                Raw::Integer(number) => f32::from(u8::try_from(*number).ok()?),
+                Raw::Boolean(_) | Raw::List(_) => return None,
+            };
+            (0.0..=2.0).contains(&number).then_some(number)
+        });
+        let common = self.common(common);
+        let fallbacks = fallbacks.unwrap_or_default();
+        let unknown = |name: &&String| **name == self.name || (**name != Extractive::NAME && !names.contains(name));
+        if let Some(unknown) = fallbacks.iter().find(unknown) {
+            let what = format!(
+                "models.{}.fallbacks names {unknown:?}; they are other sections [models.NAME], or {}",
+                self.name,
+                Extractive::NAME
+            );
+            self.refuse(place.clone(), what);
+        }
+        let rest: Vec<(String, Entry)> = std::mem::take(&mut self.fields).into_iter().collect();
+        for (field, entry) in rest {
+            let nearest = FIELDS.iter().max_by(|a, b| {
+                let likeness = |known: &str| strsim::jaro_winkler(known, &field);
+                likeness(a).total_cmp(&likeness(b))
+            });
+            let what = ProblemKind::UnknownKey {
+                key: format!("models.{}.{field}", self.name),
+                nearest: format!("models.{}.{}", self.name, nearest.unwrap_or(&"model")),
+            };
+            self.reader.add_problem(Problem {
+                origin: entry.origin,
+                what,
+            });
+        }
+        let (kind, model) = (provider?, model?);
+        let endpoint = self.endpoint(kind, model, base_url, key_variable, place.clone())?;
+        // What the client itself would refuse is refused here, with a place.
+        if let Err(error) = HttpModel::new(endpoint.clone(), common.timeouts) {
+            self.refuse(place, format!("[models.{}]: {error}", self.name));
+            return None;
+        }
+        Some(NamedModel {
+            name: self.name.to_owned(),
+            endpoint,
+            fallbacks,
+            temperature,
+            common,
+        })
+    }
+
+    fn common(&mut self, common: &CommonSettings) -> CommonSettings {
+        CommonSettings {
+            max_tokens: self.integer("max_tokens", MAX_TOKENS, common.max_tokens),
+            timeouts: Timeouts {
+                connect: self.duration("connect_timeout", WAIT, common.timeouts.connect),
+                first_token: self.duration("first_token_timeout", WAIT, common.timeouts.first_token),
+                idle: self.duration("idle_timeout", WAIT, common.timeouts.idle),
+            },
+            retries: RetryPolicy {
+                attempts: self.integer("attempts", ATTEMPTS, common.retries.attempts),
+                wait: self.duration("retry_wait", RETRY_WAIT, common.retries.wait),
+                wait_max: self.duration("retry_wait_max", RETRY_WAIT, common.retries.wait_max),
+            },
+            requests_max: self.integer("requests_max", REQUESTS_MAX, common.requests_max),
+            room_wait: self.duration("room_wait", ROOM_WAIT, common.room_wait),
+        }
+    }
+
+    /// Where the model is, and with which key. A provider's own address wants one; a server of one's own only where the section
+    /// names it.
+    fn endpoint(
+        &mut self,
+        kind: ProviderKind,
+        model: String,
+        base_url: Option<String>,
+        key_variable: Option<String>,
+        place: Origin,
+    ) -> Option<Endpoint> {
+        let is_own = base_url.is_some() || kind == ProviderKind::Ollama;
+        let base_url = match (base_url, kind) {
+            (Some(url), _) => url,
+            (None, ProviderKind::Ollama) => match self.reader.variable("OLLAMA_HOST") {
+                Some(host) => {
+                    let url = ollama_url(&host);
+                    if !is_base_url(&url) {
+                        let what = "OLLAMA_HOST is no HOST[:PORT] and no http://HOST[:PORT]";
+                        self.refuse(Origin::Environment("OLLAMA_HOST".into()), what.into());
+                        return None;
+                    }
+                    url
+                }
+                None => kind.base_url().to_owned(),
+            },
+            (None, ProviderKind::OpenAi | ProviderKind::Anthropic | ProviderKind::Gemini) => kind.base_url().to_owned(),
+        };
+        let is_named = key_variable.is_some();
+        let usual = match kind {
+            ProviderKind::OpenAi => Some("OPENAI_API_KEY"),
+            ProviderKind::Anthropic => Some("ANTHROPIC_API_KEY"),
+            ProviderKind::Gemini => Some("GEMINI_API_KEY"),
+            ProviderKind::Ollama => None,
+        };
+        // A key that is meant for the provider is not shown to somebody else who speaks like it, unless the section says so.
+        let variable = key_variable.or_else(|| usual.filter(|_| !is_own).map(str::to_owned));
+        let key = variable.as_ref().and_then(|variable| self.reader.variable(variable));
+        if let Some(variable) = variable.filter(|_| key.is_none() && (is_named || !is_own)) {
+            let what = format!("[models.{}] wants its key in {variable}, which is not set", self.name);
+            self.refuse(place, what);
+            return None;
+        }
+        Some(Endpoint {
+            kind,
+            base_url,
+            model,
+            key: key.map(Key::new),
+        })
+    }
+
+    fn value<T>(&mut self, field: &str, allowed: impl Display, parse: impl FnOnce(&Raw) -> Option<T>) -> Option<T> {
+        let Entry { raw, origin } = self.fields.remove(field)?;
+        let parsed = parse(&raw);
+        if parsed.is_none() {
+            // A password may stand in it by mistake, and a key where the name of its variable belongs.
+            let is_secret = matches!(field, "base_url" | "api_key_env");
+            let what = ProblemKind::Value {
+                key: format!("models.{}.{field}", self.name),
+                shown: if is_secret { "(secret)".into() } else { raw.to_string() },
+                allowed: allowed.to_string(),
+            };
+            self.reader.add_problem(Problem { origin, what });
+        }
+        parsed
+    }
+
+    fn integer(&mut self, field: &str, range: RangeInclusive<u32>, otherwise: u32) -> u32 {
+        let allowed = format!("{} to {}", range.start(), range.end());
+        let number = self.value(field, allowed, |raw| {
+            let number = match raw {
+                Raw::Integer(number) => u32::try_from(*number).ok()?,
+                Raw::Text(text) => text.parse().ok()?,
+                Raw::Boolean(_) | Raw::List(_) | Raw::Other(_) => return None,
+            };
+            range.contains(&number).then_some(number)
+        });
+        number.unwrap_or(otherwise)
+    }
+
+    fn duration(&mut self, field: &str, range: RangeInclusive<Duration>, otherwise: Duration) -> Duration {
+        let allowed = format!(
+            "a duration, {} to {}",
+            show_duration(*range.start()),
+            show_duration(*range.end())
+        );
+        let duration = self.value(field, allowed, |raw| {
+            text(raw)
+                .and_then(parse_duration)
+                .filter(|duration| range.contains(duration))
+        });
+        duration.unwrap_or(otherwise)
+    }
+
+    fn has_problem_with(&self, field: &str) -> bool {
+        self.reader.has_problem_with(&format!("models.{}.{field}", self.name))
+    }
+
+    fn refuse(&mut self, origin: Origin, what: String) {
+        self.reader.add_problem(Problem {
+            origin,
+            what: ProblemKind::Together(what),
+        });
+    }
+}
+
+/// As people set `OLLAMA_HOST`: for the server, which may listen on all addresses, and without the scheme.
+fn ollama_url(host: &str) -> String {
+    let (scheme, host) = match host.split_once("://") {
+        Some((scheme, host)) => (scheme, host),
+        None => ("http", host),
+    };
+    let host = host.trim_end_matches('/');
+    let host = match host.strip_prefix("0.0.0.0") {
+        Some(port) => format!("127.0.0.1{port}"),
+        None => host.to_owned(),
+    };
+    let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
+    let port = if has_port || scheme == "https" { "" } else { ":11434" };
+    format!("{scheme}://{host}{port}")
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+}
+
+/// It becomes a part of an address with some providers.
+fn is_model(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 200
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/@+".contains(&byte))
+        && !text.contains("..")
+}
+
+fn is_base_url(text: &str) -> bool {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    rest.is_some_and(|rest| {
+        rest.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '[')
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"@\"<>\\^`{|}#".contains(&byte))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ollama_host_is_read_as_people_set_it() {
+        for (host, url) in [
+            ("127.0.0.1:11434", "http://127.0.0.1:11434"),
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            ("0.0.0.0:8080", "http://127.0.0.1:8080"),
+            ("box", "http://box:11434"),
+            ("http://box:1/", "http://box:1"),
+            ("https://box", "https://box"),
+            ("[::1]", "http://[::1]:11434"),
+            ("[::1]:7", "http://[::1]:7"),
+        ] {
+            assert_eq!(ollama_url(host), url);
+        }
+    }
+
+    #[test]
+    fn no_password_stands_in_an_address() {
+        assert!(is_base_url("https://x.openai.azure.com/openai/v1?api-version=preview"));
+        for bad in [
+            "https://user:secret@host",
+            "host",
+            "ftp://host",
+            "https://",
+            "https://a b",
+        ] {
+            assert!(!is_base_url(bad), "{bad}");
+        }
+    }
+}
