@@ -23,8 +23,10 @@ const TRY_WAIT: Duration = Duration::from_millis(500);
 pub struct Breaker {
     /// Faults since the last success.
     failures: u32,
-    /// Until when nobody asks.
+    /// Until when nobody asks, after faults.
     rests_until: Option<Instant>,
+    /// Until when nobody asks, since the provider wants that.
+    asked_until: Option<Instant>,
     /// How long it rested last after faults.
     rest: Option<Duration>,
     /// Whether somebody tries it now.
@@ -63,16 +65,19 @@ impl Breaker {
     /// How it stands.
     #[must_use]
     pub fn state(&self, now: Instant) -> BreakerState {
-        match self.rests_until {
+        match self.rests_until.max(self.asked_until) {
             None => BreakerState::Closed,
             Some(until) if now < until => BreakerState::Open(until - now),
             Some(_) => BreakerState::HalfOpen,
         }
     }
 
-    /// The provider has answered.
-    pub fn succeeded(&mut self) {
-        *self = Self::default();
+    /// The provider has answered. What it has asked for meanwhile still counts: the request may be older than that.
+    pub fn succeeded(&mut self, now: Instant) {
+        *self = Self {
+            asked_until: self.asked_until.filter(|until| now < *until),
+            ..Self::default()
+        };
     }
 
     /// It has failed.
@@ -83,21 +88,18 @@ impl Breaker {
             if self.failures >= FAILURES_MAX {
                 let rest = self.rest.map_or(REST_MIN, |rest| (rest * 2).min(REST_MAX));
                 self.rest = Some(rest);
-                self.rest_until(now + rest);
+                self.rests_until = Some(now + rest);
             }
         }
         if let Some(asked) = error.retry_after() {
-            self.rest_until(now + asked.min(ASKED_REST_MAX));
+            let until = now + asked.min(ASKED_REST_MAX);
+            self.asked_until = self.asked_until.max(Some(until));
         }
     }
 
     /// Nobody knows how the request would have gone: it was cancelled.
     pub fn abandoned(&mut self) {
         self.is_tried = false;
-    }
-
-    fn rest_until(&mut self, until: Instant) {
-        self.rests_until = Some(self.rests_until.map_or(until, |known| known.max(until)));
     }
 }
 
@@ -134,7 +136,7 @@ mod tests {
             Ok(()),
             "who was cancelled leaves the try to another"
         );
-        breaker.succeeded();
+        breaker.succeeded(much_later);
         assert_eq!(breaker.state(much_later), BreakerState::Closed);
     }
 
@@ -158,6 +160,11 @@ mod tests {
         };
         breaker.failed(&error, now);
         assert_eq!(breaker.admit(now), Err(wait));
+        // A request that was made before is answered: that is no word that others may come.
+        breaker.succeeded(now);
+        assert_eq!(breaker.admit(now), Err(wait));
         assert_eq!(breaker.admit(now + wait), Ok(()));
+        breaker.succeeded(now + wait);
+        assert_eq!(breaker.state(now + wait), BreakerState::Closed);
     }
 }

@@ -233,7 +233,7 @@ impl Attempt {
         let mut breaker = self.guarded.upstream.breaker();
         self.outcome = match result {
             Ok(()) => {
-                breaker.succeeded();
+                breaker.succeeded(Instant::now());
                 AttemptOutcome::Completed
             }
             Err(error) => {
