@@ -174,7 +174,7 @@ mod tests {
     }
 
     /// What the server says of itself alone.
-    fn overview(history: &History) -> Overview {
+    fn alone(history: &History) -> Overview {
         let window = Duration::from_secs(900);
         let step = history.step(window);
         Overview::of(&[history.part(window, step)], step)
@@ -184,7 +184,7 @@ mod tests {
     fn what_is_not_known_is_left_out() {
         let metrics = Metrics::new(&BuildInfo::default());
         let history = History::new(metrics.clone());
-        let overview = overview(&history);
+        let overview = alone(&history);
         assert_eq!(overview.now.latency, None);
         assert_eq!(overview.now.first_event_p95, None);
         assert_eq!(overview.now.cache_hit_rate, None);
@@ -196,14 +196,14 @@ mod tests {
         billing.turn_ended(TurnOutcome::Completed, Duration::from_millis(30));
         billing.turn_ended(TurnOutcome::Failed, Duration::from_millis(40));
         billing.cache_asked(false);
-        let overview = overview(&history);
+        let overview = alone(&history);
         assert_eq!((overview.totals.turns, overview.totals.errors), (2, 1));
         assert_eq!(overview.now.cache_hit_rate, Some(0.0), "asked, and never hit");
         assert_eq!(overview.totals.tokens, None, "no model could report any");
         let agent = &overview.agents[0];
         assert_eq!((&*agent.id, agent.turns, agent.errors), ("billing", 2, 1));
         billing.model("a-model").spent(7, 0.5, 0);
-        let totals = overview(&history).totals;
+        let totals = alone(&history).totals;
         assert_eq!((totals.tokens, totals.cost), (Some(7), Some(0.5)));
     }
 }

@@ -3450,7 +3450,7 @@ export interface operations {
             query?: {
                 /** @description Only this collection. */
                 collection?: string;
-                /** @description Only documents whose title or path holds this text; not with `path`. */
+                /** @description Only documents whose title or path holds this text. */
                 search?: string;
                 /** @description Only documents at this path, such as a citation's `source`. */
                 path?: string;

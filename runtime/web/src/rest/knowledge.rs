@@ -293,7 +293,7 @@ pub(crate) async fn upload(site: Data<Site>, request: HttpRequest, payload: Payl
     get, path = "/api/knowledge/documents", operation_id = "listDocuments", tag = "knowledge",
     params(
         ("collection" = Option<String>, Query, description = "Only this collection.", pattern = "^[a-z][a-z0-9_-]{0,63}$"),
-        ("search" = Option<String>, Query, description = "Only documents whose title or path holds this text; not with `path`.", max_length = 200),
+        ("search" = Option<String>, Query, description = "Only documents whose title or path holds this text.", max_length = 200),
         ("path" = Option<String>, Query, description = "Only documents at this path, such as a citation's `source`."),
         ("limit" = Option<u64>, Query, description = "Documents at most.", minimum = 1, maximum = 200),
         ("before" = Option<Uuid>, Query, description = "Only documents older than this one.")
@@ -308,12 +308,8 @@ pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpR
         &["collection", "search", "path", "limit", "before"],
     );
     let collection: Option<CollectionName> = fields.optional("collection", parsed);
-    let has_search = fields.has("search");
     let search = fields.optional("search", searched).flatten();
-    let path = fields.optional("path", |path| match has_search {
-        false => text(path),
-        true => Err(InvalidValue::new("must not stand there with search")),
-    });
+    let path = fields.optional("path", text);
     let limit = fields.optional("limit", whole(1, LIMIT_MAX)).unwrap_or(LIMIT_DEFAULT);
     let before = fields.optional("before", parsed).map(|DocumentUuid(id)| DocumentId(id));
     fields.finish(Some(()))?;
@@ -321,6 +317,11 @@ pub(crate) async fn list(site: Data<Site>, request: HttpRequest) -> Result<HttpR
     if let Some(path) = path {
         let found = site.knowledge.at_path(collection.as_ref(), &path).await;
         let mut found = found.map_err(|error| failed(&error))?;
+        // One for each folder that was ingested at most: they are looked through here.
+        if let Some(search) = search.map(|search| search.to_lowercase()) {
+            let holds = |text: &str| text.to_lowercase().contains(&search);
+            found.retain(|document| holds(&document.title) || holds(&document.path));
+        }
         let has_more = found.len() > limit;
         found.truncate(limit);
         return Ok(HttpResponse::Ok().json(Documents {
