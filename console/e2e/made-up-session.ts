@@ -5,8 +5,8 @@ const AT = '2026-01-01T00:00:00.000Z'
 export type Frame = Record<string, unknown>
 
 /**
- * A session that no server of ours could have brought about: so long, so fast or so hostile. Its frames and its past are made up;
- * everything else comes from the real server.
+ * A session as a model that streams word by word would bring about, or a year of questions: what the embedded model and the time of a
+ * test do not. Its frames and its past are made up; everything else comes from the real server.
  */
 export class MadeUpSession {
   readonly id = '01890000-0000-7000-8000-00000000feed'

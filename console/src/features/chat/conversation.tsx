@@ -85,7 +85,7 @@ export function Conversation({ state, onLoadOlder }: { state: SessionState; onLo
         aria-live="off"
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
-        className="h-full overflow-auto overscroll-y-contain -outline-offset-2 [overflow-anchor:none]"
+        className="h-full overflow-auto overscroll-y-contain -outline-offset-2 [contain:strict] [overflow-anchor:none]"
       >
         {history.kind === 'loading' && rows.length === 0 && <Loading />}
         <div className="relative mx-auto w-full max-w-reading" style={{ height: total }}>
@@ -97,7 +97,7 @@ export function Conversation({ state, onLoadOlder }: { state: SessionState; onLo
                   key={item.key}
                   ref={virtualizer.measureElement}
                   data-index={item.index}
-                  className="absolute inset-x-0 top-0 px-4"
+                  className="absolute inset-x-0 top-0 px-4 [contain:layout_style]"
                   style={{ transform: `translateY(${item.start}px)` }}
                 >
                   <RowOf row={row} at={item.index + 1} of={rows.length} running={running} cancelling={cancelling} />

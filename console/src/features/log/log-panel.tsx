@@ -1,6 +1,6 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
 import { ListTree, Network } from 'lucide-react'
-import { useEffect, useMemo, useRef, useState } from 'react'
+import { useDeferredValue, useEffect, useMemo, useRef, useState } from 'react'
 import { useTranslations } from 'use-intl'
 import type { Agent, LogStatus, LogType } from '@/api/generated/wire'
 import type { Turn } from '@/api/socket/view'
@@ -24,7 +24,8 @@ export function LogPanel({ turns: given, agents, hasOlder, onLoadOlder, onOpen, 
   onShowTurn: (turn: Turn) => void
 }) {
   const t = useTranslations('log')
-  const turns = useSameLog(given)
+  // The conversation goes first: what is prepended to both would else be laid out twice in one frame.
+  const turns = useSameLog(useDeferredValue(given))
   const [filter, setFilter] = useState<LogFilter>(NO_FILTER)
   const makeRows = useMemo(() => createLogRows(filter), [filter])
   const rows = useMemo(() => makeRows(turns), [makeRows, turns])
@@ -92,7 +93,7 @@ export function LogPanel({ turns: given, agents, hasOlder, onLoadOlder, onOpen, 
         aria-label={t('steps')}
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
         tabIndex={0}
-        className="min-h-0 grow overflow-auto overscroll-y-contain -outline-offset-2 [overflow-anchor:none]"
+        className="min-h-0 grow overflow-auto overscroll-y-contain -outline-offset-2 [contain:strict] [overflow-anchor:none]"
       >
         <div className="relative" style={{ height: virtualizer.getTotalSize() }}>
           {virtualizer.getVirtualItems().map((item) => {
@@ -103,7 +104,7 @@ export function LogPanel({ turns: given, agents, hasOlder, onLoadOlder, onOpen, 
                   key={item.key}
                   ref={virtualizer.measureElement}
                   data-index={item.index}
-                  className="absolute inset-x-0 top-0 px-3"
+                  className="absolute inset-x-0 top-0 px-3 [contain:layout_style]"
                   style={{ transform: `translateY(${item.start}px)` }}
                 >
                   {row.kind === 'turn' ? (
