@@ -203,7 +203,7 @@ describe('live sessions', PATIENCE, () => {
     await page.getByRole('button', { name: 'Übernehmen' }).click()
     await page.getByRole('textbox', { name: 'Ihr Name' }).fill('Kim')
     await page.getByRole('dialog').getByRole('button', { name: 'Übernehmen' }).click()
-    await page.getByRole('tab', { name: 'Unterhaltung' }).click()
+    await page.getByRole('tab', { name: 'Gespräch' }).click()
     await page.getByRole('form', { name: 'Antworten als Kim' }).waitFor()
     expect(await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth)).toBe(false)
     expect(problems).toEqual([])

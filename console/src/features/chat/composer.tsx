@@ -128,7 +128,10 @@ export function Composer({
           </IconButton>
         </div>
       </div>
-      <p id="composer-hint" className="flex justify-between gap-3 px-1 pt-1 text-xs text-faint">
+      <p
+        id="composer-hint"
+        className={classNames('flex justify-between gap-3 px-1 pt-1 text-xs text-faint', isConnected && length < WARNS_FROM && 'pointer-coarse:hidden')}
+      >
         <span className={classNames(isConnected && 'pointer-coarse:hidden')}>{isConnected ? t('composerHint') : t('composerOffline')}</span>
         <span
           role={length > LENGTH_MAX ? 'alert' : undefined}

@@ -5,7 +5,7 @@ export function EmptyChat({ examples, onAsk }: { examples: readonly string[]; on
   const t = useTranslations('chat')
   return (
     <div className="min-h-0 grow overflow-auto">
-      <div className="mx-auto flex min-h-full w-full max-w-reading flex-col justify-center gap-5 px-4 py-8">
+      <div className="mx-auto flex min-h-full w-full max-w-reading flex-col justify-center gap-5 px-4 py-4 sm:py-8">
         <div>
           <h2 className="text-2xl font-semibold text-balance">{t('emptyTitle')}</h2>
           <p className="mt-1.5 max-w-prose text-md text-muted">{t('emptyHint')}</p>

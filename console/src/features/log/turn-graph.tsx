@@ -1,7 +1,7 @@
 import { Background, Controls, Handle, Position, ReactFlow, type Edge, type Node, type NodeProps } from '@xyflow/react'
 import { useMemo } from 'react'
 import { useTranslations } from 'use-intl'
-import type { Agent, LogType } from '@/api/generated/wire'
+import type { Agent, Intent, LogType } from '@/api/generated/wire'
 import type { Turn } from '@/api/socket/view'
 import { classNames } from '@/lib/class-names'
 import { StepIcon } from './step-icon'
@@ -10,28 +10,39 @@ import '@xyflow/react/dist/base.css'
 
 type Data = { title: string; detail: string; icon?: LogType; color?: string | undefined; status?: string }
 type TurnNode = Node<Data, 'turn'>
+type Words = { question: string; answer: string; agent: string; types: Record<LogType, string>; intent: (of: Intent) => string }
 
 /** Known beforehand, so that nothing has to be measured before it is shown. */
-const WIDTH = 200
+const WIDTH = 240
 const HEIGHT = 64
-const COLUMN = 250
-const ROW = 92
+/** From agent to agent, side by side, and from step to step, downwards: as a phone is held, and as a log is read. */
+const LANE = 264
+const STEP = 88
 
 /** How a message became an answer: the question, the agents, their steps in order, and where they come together. */
 export default function TurnGraph({ turn, agents }: { turn: Turn; agents: readonly Agent[] }) {
   const t = useTranslations('log')
   const { nodes, edges } = useMemo(
-    () => graphOf(turn, agents, { question: t('question'), answer: t('answering'), agent: t('agent') }),
+    () => {
+      const types = {
+        routing: t('types.routing'),
+        vector_search: t('types.vector_search'),
+        cache: t('types.cache'),
+        documents: t('types.documents'),
+      }
+      const intent = (of: Intent) => t(`intents.${of}`)
+      return graphOf(turn, agents, { question: t('question'), answer: t('answering'), agent: t('agent'), types, intent })
+    },
     [turn, agents, t],
   )
   return (
-    <div className="h-[60vh] min-h-80 rounded-card border border-line bg-canvas" role="group" aria-label={t('graphLabel')}>
+    <div className="h-[68vh] min-h-80 rounded-card border border-line bg-canvas" role="group" aria-label={t('graphLabel')}>
       <ReactFlow
         nodes={nodes}
         edges={edges}
         nodeTypes={NODE_TYPES}
         fitView
-        fitViewOptions={{ padding: 0.15, maxZoom: 1 }}
+        fitViewOptions={{ padding: 0.06, maxZoom: 1 }}
         minZoom={0.2}
         nodesDraggable={false}
         nodesConnectable={false}
@@ -44,12 +55,12 @@ export default function TurnGraph({ turn, agents }: { turn: Turn; agents: readon
   )
 }
 
-function graphOf(turn: Turn, agents: readonly Agent[], words: { question: string; answer: string; agent: string }) {
+function graphOf(turn: Turn, agents: readonly Agent[], words: Words) {
   const byId = new Map(agents.map((agent) => [agent.id, agent]))
   const nodes: TurnNode[] = []
   const edges: Edge[] = []
-  const add = (id: string, column: number, row: number, data: Data) =>
-    nodes.push({ id, type: 'turn', position: { x: column * COLUMN, y: row * ROW }, width: WIDTH, height: HEIGHT, data })
+  const add = (id: string, row: number, lane: number, data: Data) =>
+    nodes.push({ id, type: 'turn', position: { x: lane * LANE, y: row * STEP }, width: WIDTH, height: HEIGHT, data })
   const join = (source: string, target: string) =>
     edges.push({ id: `${source}-${target}`, source, target, animated: turn.outcome === undefined })
 
@@ -69,21 +80,21 @@ function graphOf(turn: Turn, agents: readonly Agent[], words: { question: string
   add('question', 0, middle, { title: words.question, detail: turn.question?.content.slice(0, 120) ?? '' })
   let last = 'question'
   routing.forEach((step, index) => {
-    add(step.log.id, 1 + index, middle, { title: step.log.title, detail: step.log.type === 'routing' ? step.log.data.intent : '', icon: step.log.type, color: byId.get('orchestrator')?.color, status: step.log.status })
+    add(step.log.id, 1 + index, middle, { title: step.log.title, detail: step.log.type === 'routing' ? words.intent(step.log.data.intent) : '', icon: step.log.type, color: byId.get('orchestrator')?.color, status: step.log.status })
     join(last, step.log.id)
     last = step.log.id
   })
-  const column = 1 + routing.length
+  const row = 1 + routing.length
   const longest = Math.max(0, ...lanes.map(([, steps]) => steps.length))
   const ends: string[] = []
   lanes.forEach(([id, steps], lane) => {
     const agent = byId.get(id)
     const node = `agent-${id}`
-    add(node, column, lane, { title: agent?.name ?? id, detail: agent?.strategy ?? words.agent, color: agent?.color })
+    add(node, row, lane, { title: agent?.name ?? id, detail: agent?.strategy ?? words.agent, color: agent?.color })
     join(last, node)
     let before = node
     steps.forEach(({ log }, index) => {
-      add(log.id, column + 1 + index, lane, { title: log.title, detail: log.type.replace('_', ' '), icon: log.type, color: agent?.color, status: log.status })
+      add(log.id, row + 1 + index, lane, { title: log.title, detail: words.types[log.type], icon: log.type, color: agent?.color, status: log.status })
       join(before, log.id)
       before = log.id
     })
@@ -91,7 +102,7 @@ function graphOf(turn: Turn, agents: readonly Agent[], words: { question: string
   })
   const outcome = turn.outcome
   const detail = outcome?.kind === 'failed' ? outcome.error.code : (turn.answer?.content.slice(0, 120) ?? '')
-  add('answer', column + 1 + longest, middle, {
+  add('answer', row + 1 + longest, middle, {
     title: words.answer,
     detail,
     status: outcome?.kind === 'failed' ? 'error' : outcome?.kind === 'cancelled' ? 'warning' : 'success',
@@ -109,7 +120,7 @@ function TurnNodeCard({ data }: NodeProps<TurnNode>) {
         data.status === 'error' ? 'border-danger' : data.status === 'warning' ? 'border-warning-solid' : 'border-line-strong',
       )}
     >
-      <Handle type="target" position={Position.Left} isConnectable={false} className="opacity-0" />
+      <Handle type="target" position={Position.Top} isConnectable={false} className="opacity-0" />
       <p className="flex items-center gap-1.5 font-medium text-text">
         {data.icon && (
           <span className="text-agent">
@@ -122,7 +133,7 @@ function TurnNodeCard({ data }: NodeProps<TurnNode>) {
       <p dir="auto" className="line-clamp-2 text-muted [unicode-bidi:isolate]">
         {data.detail}
       </p>
-      <Handle type="source" position={Position.Right} isConnectable={false} className="opacity-0" />
+      <Handle type="source" position={Position.Bottom} isConnectable={false} className="opacity-0" />
     </div>
   )
 }
