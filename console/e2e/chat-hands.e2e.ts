@@ -28,6 +28,7 @@ describe('the chat in other hands', () => {
       [...document.querySelectorAll('header, nav, main, #root > *')].filter((one) => one.getBoundingClientRect().right > 391).map((one) => one.outerHTML.slice(0, 200)),
     )
     expect(wide).toEqual([])
+    expect(await page.evaluate(() => window.innerWidth)).toBe(390)
     await page.getByRole('tab', { name: 'Retrieval log' }).tap()
     await chat.steps.getByText('Vector search').first().waitFor()
     await expectAccessible(page)

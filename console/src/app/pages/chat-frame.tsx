@@ -179,7 +179,8 @@ function SwipeTabs({ label, tab, onTab, names, contents }: {
             role="tabpanel"
             aria-labelledby={`tab-${name}`}
             inert={tab !== name}
-            className="flex h-full w-full shrink-0 snap-center snap-always flex-col overflow-y-auto pt-2"
+            // Positioned, so that what is positioned in it scrolls with it and does not widen the page.
+            className="relative flex h-full w-full shrink-0 snap-center snap-always flex-col overflow-y-auto pt-2"
           >
             {(isTouched || name === tab) && contents[name]}
           </div>
