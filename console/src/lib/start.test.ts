@@ -15,7 +15,7 @@ describe('the script before the first paint', () => {
   afterEach(() => {
     localStorage.clear()
     document.head.replaceChildren()
-    for (const name of ['theme', 'contrast', 'begins', 'fonts']) delete document.documentElement.dataset[name]
+    for (const name of ['theme', 'contrast', 'begins', 'fonts']) document.documentElement.removeAttribute(`data-${name}`)
     vi.resetModules()
   })
 
