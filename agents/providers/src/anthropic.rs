@@ -194,12 +194,10 @@ enum Block {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Delta {
-    TextDelta {
-        text: String,
-    },
-    InputJsonDelta {
-        partial_json: String,
-    },
+    #[serde(rename = "text_delta")]
+    Text { text: String },
+    #[serde(rename = "input_json_delta")]
+    InputJson { partial_json: String },
     #[serde(other)]
     Other,
 }
@@ -330,16 +328,16 @@ impl Events {
 
     fn go_on(&mut self, delta: Delta, heard: &mut Heard) -> Result<(), LanguageError> {
         match (delta, &mut self.block) {
-            (Delta::TextDelta { text }, _) => heard.text(text),
-            (Delta::InputJsonDelta { partial_json }, OpenBlock::Answer) => heard.text(partial_json),
-            (Delta::InputJsonDelta { partial_json }, OpenBlock::Call { arguments, .. }) => {
+            (Delta::Text { text }, _) => heard.text(text),
+            (Delta::InputJson { partial_json }, OpenBlock::Answer) => heard.text(partial_json),
+            (Delta::InputJson { partial_json }, OpenBlock::Call { arguments, .. }) => {
                 arguments.push_str(&partial_json);
                 if arguments.len() > PIECE_BYTES_MAX {
                     return Err(broken("the arguments of a call are too long"));
                 }
             }
             // Thoughts, signatures, and the inputs of tools that the provider runs itself.
-            (Delta::InputJsonDelta { .. } | Delta::Other, _) => {}
+            (Delta::InputJson { .. } | Delta::Other, _) => {}
         }
         Ok(())
     }

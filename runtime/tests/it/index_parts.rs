@@ -101,7 +101,8 @@ async fn a_second_node_computes_nothing_and_neither_does_a_start_without_index()
     }
     let question = json!({"query": "what are the rules of the zeppelin field", "limit": 5});
     let found = newcomer.rest().post("/api/knowledge/search", &question).await.body;
-    assert_eq!(found, one.rest().post("/api/knowledge/search", &question).await.body);
+    let of_one = one.rest().post("/api/knowledge/search", &question).await.body;
+    assert_eq!(found["chunks"], of_one["chunks"]);
     assert_eq!(found["chunks"].as_array().unwrap().len(), 5, "{found}");
 
     // A restart without its index, and then one with it, which has nothing to read either.
@@ -122,7 +123,7 @@ async fn a_second_node_computes_nothing_and_neither_does_a_start_without_index()
     drop(again.kill());
     let again = launch.in_folder_of(&folder).start().await;
     let found_again = again.rest().post("/api/knowledge/search", &question).await.body;
-    assert_eq!(found_again, found);
+    assert_eq!(found_again["chunks"], found["chunks"]);
     for stage in ["first", "second"] {
         assert_eq!(counts(&again.rest(), stage).await, (0, 0), "{stage}");
     }

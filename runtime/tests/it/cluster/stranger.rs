@@ -157,8 +157,8 @@ async fn what_an_abandoned_subscription_has_published_comes_once() {
     stranger.publish(second, &[ready.clone(), one.clone()]);
     stranger.say(&json!({"Answer": {"n": second, "answer": "Subscribed"}}));
     // The one that was given up may go on for a while.
-    stranger.publish(first, &[two.clone()]);
-    stranger.publish(second, &[two.clone()]);
+    stranger.publish(first, std::slice::from_ref(&two));
+    stranger.publish(second, std::slice::from_ref(&two));
     let seen = socket.until(|frame| frame.seq() == Some(2)).await;
     let seen: Vec<&Value> = seen.iter().map(|frame| &frame.0).collect();
     assert_eq!(seen, [&ready, &one, &two]);

@@ -263,7 +263,7 @@ async fn left(watched: Option<Connected>) {
     };
     if let Err(error) = left {
         tracing::warn!(%error, "a connection cannot be watched: its client's leave is noticed late");
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -99,9 +99,9 @@ fn whom_a_message_is_meant_for_and_what_was_said_before_it_survive_a_crash() {
             reply_to: ReplyTo(0),
         },
     );
-    let appended = effects.into_iter().find_map(|effect| match effect {
-        Effect::Append(entries) => Some(entries),
-        _ => None,
+    let appended = effects.into_iter().find_map(|effect| {
+        let Effect::Append(entries) = effect else { return None };
+        Some(entries)
     });
     // What the journal has is JSON.
     let events = appended.unwrap().into_iter().map(|entry| {
@@ -120,9 +120,9 @@ fn whom_a_message_is_meant_for_and_what_was_said_before_it_survive_a_crash() {
         new_id: &mut new_id,
     };
     let (mut core, _) = SessionCore::recover(SessionId::new(), POLICY, recovered, &mut ctx);
-    let routed = commit(&mut core).into_iter().find_map(|effect| match effect {
-        Effect::Route(request) => Some(request),
-        _ => None,
+    let routed = commit(&mut core).into_iter().find_map(|effect| {
+        let Effect::Route(request) = effect else { return None };
+        Some(request)
     });
     assert_eq!(routed.expect("it is taken up again").said, said);
 }
