@@ -1157,6 +1157,13 @@ export interface components {
          * @enum {string}
          */
         ConsoleAuthentication: "open" | "token";
+        /** @description A message of a conversation that a client keeps by itself. */
+        ContextMessage: {
+            /** @description Who spoke. */
+            role: components["schemas"]["MessageRole"];
+            /** @description What was said. */
+            content: string;
+        };
         /** @description A word that was read as another one. */
         CorrectedWord: {
             /** @description As it was written. */
@@ -1693,6 +1700,10 @@ export interface components {
             clientMessageId: components["schemas"]["ClientMessageId"];
             /** @description Whether the semantic cache is passed by; left out where it is not. */
             fresh?: boolean;
+            /** @description The agent that it was meant for; left out where routing was to decide. */
+            addressee?: components["schemas"]["AgentId"];
+            /** @description What was said before it elsewhere than in this session, oldest first; left out where that is nothing. */
+            context?: components["schemas"]["ContextMessage"][];
         };
         /**
          * @description The turn ended with an answer. What a person says of their own accord is a turn of its own, which no `message_accepted` began
