@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{BufRead, BufReader, Write},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -32,14 +32,14 @@ const PEER: &str = "ORCHESTRATAI_TEST_PEER";
 fn ten_thousand_streams_at_once_are_all_answered_and_each_takes_less_than_64_kib() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     // The other side in a process of its own: both would not find room among the files that one may have open.
-    let mut peer = Command::new(env::current_exe().unwrap())
+    let peer = Command::new(env::current_exe().unwrap())
         .args(["--exact", "many::the_other_side", "--nocapture"])
         .env(PEER, "1")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(peer.stdout.take().unwrap()).lines();
+        .spawn();
+    let mut peer = Peer(peer.unwrap());
+    let mut lines = BufReader::new(peer.0.stdout.take().unwrap()).lines();
     let port = lines.find_map(|line| line.unwrap().rsplit_once("port ")?.1.parse::<u16>().ok());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -47,10 +47,18 @@ fn ten_thousand_streams_at_once_are_all_answered_and_each_takes_less_than_64_kib
         .build()
         .unwrap();
     let bytes_each = runtime.block_on(all_at_once(port.unwrap()));
-    peer.kill().unwrap();
-    peer.wait().unwrap();
     println!("{bytes_each} bytes each");
     assert!(bytes_each < BYTES_MAX, "{bytes_each} bytes each");
+}
+
+/// The other side; it ends with the test, however that ends.
+struct Peer(Child);
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Holds all streams open at once, then hears them to the end. Gives the memory that each took.
@@ -91,6 +99,10 @@ async fn all_at_once(port: u16) -> usize {
     }
     // The other side says the second half only when all have heard the first.
     while begun.load(Ordering::SeqCst) < STREAMS {
+        // A stream that has ended already has failed, and says how.
+        if let Some(ended) = streams.try_join_next() {
+            panic!("a stream ended before all had begun: {ended:?}");
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let each = resident_bytes().saturating_sub(before) / STREAMS;
