@@ -152,8 +152,8 @@ describe('a chat under load', () => {
     expect(await page.getByRole('article').count()).toBeLessThan(60)
     const long = tasks.filter(isLong)
     console.log(`read ${rows} messages in ${Date.now() - beganAt} ms; of ${tasks.length} tasks over 50 ms: ${long.map((ms) => ms.toFixed(0)).join(', ')}; the longest ${(tasks[0] ?? 0).toFixed(0)} ms`)
-    // Of thousands. A machine that others use has its caches full of theirs, and the same work then takes twice the time.
-    expect(long.length).toBeLessThanOrEqual(12)
+    // One in a thousand. A machine that others use has its caches full of theirs, and the same work then takes twice the time.
+    expect(long.length).toBeLessThanOrEqual(Math.ceil(tasks.length / 1_000))
   }
 
   it('takes 10,000 messages, read as one scrolls back', async () => {

@@ -82,7 +82,7 @@ describe('Lighthouse on a phone', () => {
     }
     if (!isJudged) return
     expect(score('performance'), results.flatMap((result) => complaints(result, 'performance')).join('\n')).toBeGreaterThanOrEqual(90)
-    // What is wanted is 95, 1.0 s and 2.0 s; what is reached is 97 to 99, 1.2 s and 2.4 s. This guards what is reached.
+    // What is wanted is 95, 1.0 s and 2.0 s; what is reached is 97 to 99, 1.1 to 1.2 s and 2.3 to 2.4 s. This guards what is reached.
     expect(paint).toBeLessThan(1_600)
     expect(interactive).toBeLessThan(3_200)
   }, 300_000)

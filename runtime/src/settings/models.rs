@@ -87,7 +87,7 @@ pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
         "models.prices",
         "empty, or the path of a file like config/pricing.toml",
         |raw| match text(raw)? {
-            "" => Some(PriceList::embedded()),
+            "" => Some(PriceList::default()),
             path => PriceList::parse(&std::fs::read_to_string(PathBuf::from(path)).ok()?).ok(),
         },
     );

@@ -14,11 +14,13 @@ use crate::{
 
 const QUESTION: &str = "How do I rotate an API key without downtime?";
 const KEY: &str = "sk-canary-key-0123456789";
+const PRICES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/models/prices.toml");
 
 /// A server whose agents answer by `first`, and then by what is in `fallbacks`.
 fn launch(first: &Provider, others: &[(&str, &Provider)], fallbacks: &str) -> Launch {
     let mut launch = Launch::new()
         .setting("models.answering", "first")
+        .setting("models.prices", PRICES)
         .variable("TEST_KEY", KEY)
         .setting("models.first__fallbacks", fallbacks);
     for (name, provider) in others.iter().copied().chain([("first", first)]) {
@@ -179,6 +181,41 @@ async fn who_dies_in_the_middle_is_withdrawn_and_another_answers() {
         end(&frames)["metrics"]["cache_status"]
     );
     assert_eq!(dying.asked().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_streams_as_the_model_does_and_ends_at_the_provider_with_its_client() {
+    let provider = Provider::start(vec![vec![Said::Text("Make a second key".into()), Said::Hang]]).await;
+    let server = launch(&provider, &[], "").start().await;
+    let body = json!({"model": "technical", "stream": true, "messages": [{"role": "user", "content": QUESTION}]});
+    let client = reqwest::Client::new();
+    let mut stream = client
+        .post(server.url("/v1/chat/completions"))
+        .json(&body)
+        .send()
+        .await
+        .unwrap();
+    let session = stream.headers()["x-session-id"].to_str().unwrap().to_owned();
+    let mut heard = String::new();
+    while !heard.contains("Make a second key") {
+        heard += str::from_utf8(&stream.chunk().await.unwrap().expect("the stream goes on")).unwrap();
+    }
+    let left = Instant::now();
+    drop(stream);
+    let took = provider.was_left(1).await.saturating_duration_since(left);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let path = format!("/api/session/{session}/events?after_seq=0&limit=1000");
+    while server.rest().get(&path).await.body["events"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap()["type"]
+        != "turn_cancelled"
+    {
+        assert!(left.elapsed() < Duration::from_secs(20), "the turn goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(provider.asked().len(), 1, "nothing was asked afterwards");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -224,3 +224,72 @@ impl Drop for Unheard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn chunks() -> Chunks {
+        Chunks {
+            id: "chatcmpl-1".to_owned(),
+            model: "billing".to_owned(),
+            created: 0,
+            includes_usage: true,
+            session_id: SessionId::new(),
+            turn_id: TurnId::new(),
+            unheard: None,
+        }
+    }
+
+    fn at() -> Position {
+        "1".parse().unwrap()
+    }
+
+    fn told(out: &[u8]) -> Vec<Value> {
+        let data = str::from_utf8(out)
+            .unwrap()
+            .split("\n\n")
+            .filter_map(|event| event.strip_prefix("data: "));
+        data.map(|data| serde_json::from_str(data).unwrap_or_else(|_| data.into()))
+            .collect()
+    }
+
+    #[test]
+    fn an_answer_that_is_withdrawn_ends_the_stream_with_an_error_and_without_done() {
+        let (mut chunks, mut out) = (chunks(), Vec::new());
+        chunks.begin(&mut out);
+        chunks.chunk(&at(), "Wrong and", &mut out);
+        let reset = json!({"messageId": "01890a5d-ac96-774b-bcce-00000000000a", "reason": "first failed"});
+        let ended = chunks.withdrawn(&at(), serde_json::from_value(reset).unwrap(), &mut out);
+        assert!(ended.is_break());
+        let told = told(&out);
+        assert_eq!(told[1]["choices"][0]["delta"]["content"], "Wrong and");
+        assert_eq!(told[2]["error"]["code"], "upstream_error");
+        assert_eq!(told.len(), 3, "{told:?}");
+    }
+
+    #[test]
+    fn the_last_chunks_bring_the_reason_the_citations_and_where_wanted_the_usage() {
+        let (mut chunks, mut out) = (chunks(), Vec::new());
+        let completed = json!({
+            "message": {"id": "01890a5d-ac96-774b-bcce-00000000000a", "content": "Yes [1].", "agent": "billing", "confidence": 0.9},
+            "metrics": {"tokensUsed": 7, "cost": 0.5, "latency": 1.0, "cache_status": "none"},
+            "citations": [{"index": 1, "chunkId": 0, "source": "a.md"}],
+        });
+        chunks.completed(&at(), serde_json::from_value(completed).unwrap(), &[], &mut out);
+        let told = told(&out);
+        assert_eq!(told[0]["choices"][0]["finish_reason"], "stop");
+        assert_eq!(
+            told[0]["choices"][0]["delta"]["annotations"][0]["url_citation"]["title"],
+            "a.md"
+        );
+        assert_eq!(told[0]["orchestratai"]["confidence"], 0.9);
+        assert_eq!(
+            (&told[1]["choices"], &told[1]["usage"]["total_tokens"]),
+            (&json!([]), &json!(7))
+        );
+        assert_eq!(told[2], "[DONE]");
+    }
+}
