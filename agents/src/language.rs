@@ -30,7 +30,7 @@ pub use self::{
     event::{ChatEvent, StopReason, TokenUsage},
     guarded::{AttemptOutcome, AttemptWatch, Guarded, Upstream},
     price::{Price, PriceList, PriceListError},
-    request::{ChatMessage, ChatRequest, ResponseFormat, ToolCall, ToolOffer},
+    request::{ChatMessage, ChatRequest, ResponseFormat, Spender, ToolCall, ToolOffer},
     retry::RetryPolicy,
 };
 

@@ -14,6 +14,7 @@
 //! - [`language`]: language models, wherever they are, and what stands before them;
 //! - [`model`]: what makes an answer out of what was found;
 //! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks;
+//! - [`tool`]: what agents can do beside answering;
 //! - [`joint`]: the answers of several agents to one message, put together.
 
 pub mod cache;
@@ -26,6 +27,7 @@ pub mod language;
 pub mod model;
 pub mod routing;
 pub mod strategy;
+pub mod tool;
 pub mod turn;
 
 mod phrases;

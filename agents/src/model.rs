@@ -26,7 +26,11 @@ pub use self::{
     generative::Generative,
     registry::{ModelNames, Models},
 };
-use crate::{knowledge::SearchResult, language::LanguageError, turn::UsageMeter};
+use crate::{
+    knowledge::SearchResult,
+    language::{LanguageError, Spender},
+    turn::UsageMeter,
+};
 
 /// Stands before passages that say different things of the same.
 const DIFFERENCE: &str = "The sources differ; the newest first:";
@@ -82,6 +86,8 @@ pub struct ModelTask<'a> {
     pub found: &'a SearchResult,
     /// The transcript before the question, oldest first.
     pub history: &'a [Arc<Message>],
+    /// For whom it is asked; nobody where it is asked for no turn.
+    pub spender: Option<&'a Spender>,
 }
 
 /// What a model says.

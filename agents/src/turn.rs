@@ -47,6 +47,8 @@ pub struct TurnRequest {
     pub history: Vec<Arc<Message>>,
     /// Whose session it is: nothing is shared across organizations.
     pub organization: Arc<str>,
+    /// Whose session it is in that organization, where that is known.
+    pub user: Option<Arc<str>>,
     /// Where the message is a part of what the user said, the rest of which others answer: what is known of that.
     pub part: Option<Part>,
 }

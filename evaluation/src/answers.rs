@@ -207,6 +207,7 @@ impl Asking<'_> {
             fresh: true,
             history: self.history.clone(),
             organization: "evaluation".into(),
+            user: None,
             part: None,
         };
         let (sender, mut receiver) = mpsc::channel(64);

@@ -322,6 +322,7 @@ fn each_agent_is_asked_its_own_part() {
         intent: Intent::ComplexQuestion,
         history: vec![],
         organization: "default".into(),
+        user: None,
         part: None,
     };
     let asked = question(&whole, &concern("billing", "can I still pay it"));

@@ -1,5 +1,8 @@
 //! What a language model is asked.
 
+use std::sync::Arc;
+
+use orchestratai_shared::{AgentId, SessionId, TurnId};
 use serde_json::Value;
 
 /// A conversation that a model is to go on with.
@@ -18,6 +21,23 @@ pub struct ChatRequest {
     pub temperature: Option<f32>,
     /// Where one of these appears, the answer ends before it.
     pub stop: Vec<String>,
+    /// For whom it is asked; nobody where it is asked for no turn.
+    pub spender: Option<Spender>,
+}
+
+/// For whom a model is asked, and so who pays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spender {
+    /// The organization.
+    pub organization: Arc<str>,
+    /// The user, where one is known.
+    pub user: Option<Arc<str>>,
+    /// The agent that asks.
+    pub agent: AgentId,
+    /// The session.
+    pub session_id: SessionId,
+    /// The turn.
+    pub turn_id: TurnId,
 }
 
 /// One message of a conversation.

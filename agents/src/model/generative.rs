@@ -64,6 +64,7 @@ impl Model for Generative {
             max_tokens: Some(self.max_tokens),
             temperature: self.temperature,
             stop: Vec::new(),
+            spender: task.spender.cloned(),
         };
         let sources = u32::try_from(task.found.chunks.len()).unwrap_or(u32::MAX);
         let answering = Answering {

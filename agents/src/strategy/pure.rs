@@ -202,11 +202,13 @@ impl Specialist {
         found: SearchResult,
     ) -> Result<CachedAnswer, AgentError> {
         let question = work.question().to_owned();
+        let spender = self.spender(work.request);
         let task = ModelTask {
             question: &question,
             prompt: &self.definition.prompt,
             found: &found,
             history: &work.request.history,
+            spender: Some(&spender),
         };
         let (mut read, mut pieces, mut outcome) = (Vec::new(), Vec::new(), None);
         let mut events = self.model.answer(task, work.meter);

@@ -15,6 +15,7 @@ use crate::{
     conversation::{self, Standalone},
     definition::{AgentDefinition, Strategy},
     knowledge::Knowledge,
+    language::Spender,
     model::Model,
     turn::{AgentError, Answer, Responder, Steps, TurnRequest, UsageMeter},
 };
@@ -77,6 +78,17 @@ impl Specialist {
             reasoning: reason.into(),
             attempt: None,
         })
+    }
+
+    /// For whom a model is asked in this turn.
+    pub(super) fn spender(&self, request: &TurnRequest) -> Spender {
+        Spender {
+            organization: Arc::clone(&request.organization),
+            user: request.user.clone(),
+            agent: self.definition.id.clone(),
+            session_id: request.session_id,
+            turn_id: request.turn_id,
+        }
     }
 
     /// What an answer of this agent is kept under in the cache.
@@ -271,6 +283,7 @@ mod tests {
             intent: orchestratai_shared::Intent::ComplexQuestion,
             history: Vec::new(),
             organization: "default".into(),
+            user: None,
             part: None,
         };
         let (sender, mut receiver) = mpsc::channel(64);

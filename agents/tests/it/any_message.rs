@@ -69,6 +69,7 @@ async fn answer(responder: &Arc<dyn Responder>, message: &MessageContent) {
         intent: Intent::ComplexQuestion,
         history: vec![],
         organization: "default".into(),
+        user: None,
         part: None,
     };
     let (steps, meter) = (Steps::new(sender), UsageMeter::default());

@@ -44,6 +44,7 @@ async fn answer(documents: Vec<NewDocument>, question: &str) -> (String, Vec<Str
         prompt: "",
         found: &found,
         history: &[],
+        spender: None,
     };
     let (mut text, mut sources, mut confidence) = (String::new(), Vec::new(), 0.0);
     let mut events = model.answer(task, &meter);

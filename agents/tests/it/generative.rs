@@ -78,6 +78,7 @@ async fn told(model: &dyn Model) -> Told {
         prompt: "You are the technical agent.",
         found: &found,
         history: &[],
+        spender: None,
     };
     let meter = UsageMeter::default();
     let (mut text, mut withdrawn, mut end) = (String::new(), 0, None);

@@ -154,6 +154,7 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         prompt: "",
         found: &found,
         history: &[],
+        spender: None,
     };
     let meter = UsageMeter::default();
     let events: Vec<ModelEvent> = model.answer(task, &meter).map(|event| event.unwrap()).collect().await;

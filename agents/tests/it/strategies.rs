@@ -26,6 +26,7 @@ pub(crate) fn request(message: &str) -> TurnRequest {
         intent: Intent::DomainQuestion,
         history: vec![],
         organization: "default".into(),
+        user: None,
         part: None,
     }
 }

@@ -126,6 +126,7 @@ pub(crate) fn everything() -> ChatRequest {
         max_tokens: Some(99),
         temperature: Some(0.5),
         stop: vec!["END".into()],
+        spender: None,
     }
 }
 

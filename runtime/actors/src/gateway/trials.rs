@@ -100,6 +100,7 @@ impl Gateway {
                 intent,
                 history: Vec::new(),
                 organization: DEFAULT_ORGANIZATION.into(),
+                user: None,
                 part: None,
             };
             let responder = (self.inner.trial_responder)(definition);

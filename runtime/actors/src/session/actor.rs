@@ -261,6 +261,7 @@ impl Session {
             intent: request.intent,
             history,
             organization: Arc::clone(&self.organization),
+            user: self.totals.user_id.as_deref().map(Arc::from),
             part: None,
         };
         RunTurn {
