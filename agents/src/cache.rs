@@ -369,7 +369,7 @@ mod tests {
             outcome: ModelOutcome {
                 confidence: Confidence::new(0.9),
                 citations: vec![],
-                is_stand_in: false,
+                is_for_once: false,
             },
             found: testing::nothing_found(),
             read: vec![],

@@ -47,10 +47,12 @@ pub struct AgentDefinition {
     pub collections: Vec<CollectionName>,
     /// Which documents of these it reads.
     pub filter: Filter,
-    /// The tools that it may call.
+    /// The tools that it may call: their names, in which `*` stands for any letters.
     pub tools: Vec<String>,
     /// Who takes over when it fails, in this order.
     pub fallbacks: Vec<AgentId>,
+    /// Whom its model may give a turn to.
+    pub hand_offs: Vec<AgentId>,
     /// How much it takes on.
     pub limits: Limits,
     /// What it says without retrieval; has every text where `strategy` is direct.

@@ -129,6 +129,7 @@ impl JointAnswer {
                     }
                     self.advance(&mut leaving);
                 }
+                Step::ToolCall { .. } => leaving.push(step),
                 Step::Reset { reason } => self.withdraw(part, &reason, &mut leaving),
             }
         }

@@ -15,8 +15,11 @@
 //! - [`model`]: what makes an answer out of what was found;
 //! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks;
 //! - [`tool`]: what agents can do beside answering;
+//! - [`tool_box`]: which of them an agent has;
+//! - [`acting`]: how an agent does these things in a turn, once and on record;
 //! - [`joint`]: the answers of several agents to one message, put together.
 
+pub mod acting;
 pub mod cache;
 pub mod conversation;
 pub mod definition;
@@ -28,6 +31,7 @@ pub mod model;
 pub mod routing;
 pub mod strategy;
 pub mod tool;
+pub mod tool_box;
 pub mod turn;
 
 mod phrases;

@@ -18,7 +18,7 @@ mod weights;
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
-use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message};
+use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message, event::ToolCall};
 
 pub use self::{
     chain::Chain,
@@ -27,9 +27,10 @@ pub use self::{
     registry::{ModelNames, Models},
 };
 use crate::{
+    acting::Acting,
     knowledge::SearchResult,
     language::{LanguageError, Spender},
-    turn::UsageMeter,
+    turn::{Pause, UsageMeter},
 };
 
 /// Stands before passages that say different things of the same.
@@ -76,7 +77,7 @@ pub trait Model: Send + Sync {
 pub type ModelStream<'a> = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelError>> + Send + 'a>>;
 
 /// What is to be answered, and from what.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct ModelTask<'a> {
     /// What the user says.
     pub question: &'a str,
@@ -88,6 +89,8 @@ pub struct ModelTask<'a> {
     pub history: &'a [Arc<Message>],
     /// For whom it is asked; nobody where it is asked for no turn.
     pub spender: Option<&'a Spender>,
+    /// What may be done beside answering, for models that can call tools.
+    pub acting: Option<&'a Acting>,
 }
 
 /// What a model says.
@@ -104,6 +107,10 @@ pub enum ModelEvent {
         /// Why, for people.
         reason: String,
     },
+    /// A tool is about to be called, or its call has ended. What is asked for next happens once this is on record.
+    ToolCall(Box<ToolCall>),
+    /// The model does not answer now: a person has to decide, or another agent goes on. Nothing follows.
+    Paused(Pause),
     /// The answer is complete.
     Finished(ModelOutcome),
 }
@@ -124,8 +131,9 @@ pub struct ModelOutcome {
     pub confidence: Confidence,
     /// What each `[n]` in the text stands for.
     pub citations: Vec<Citation>,
-    /// Whether another model has answered than the one that was asked. Such an answer is given once and not kept.
-    pub is_stand_in: bool,
+    /// Whether it is given once and not kept: another model has answered than the one that was asked, or it stands on what tools
+    /// have done.
+    pub is_for_once: bool,
 }
 
 /// Why a model has no answer.

@@ -26,6 +26,7 @@ use crate::{
     knowledge::Knowledge,
     model::Models,
     routing::Router,
+    tool_box::ToolBox,
     turn::Responder,
 };
 
@@ -44,6 +45,8 @@ pub struct Means {
     pub models: Arc<Models>,
     /// Text to vectors.
     pub embedder: Arc<StaticEmbedder>,
+    /// What agents can do beside answering.
+    pub tools: ToolBox,
 }
 
 /// A responder for each agent of the catalog.
@@ -56,11 +59,17 @@ pub fn responders(means: &Means) -> HashMap<AgentId, Arc<dyn Responder>> {
 }
 
 /// A responder for a trial: it answers by this definition, which may be one that is nobody's yet, and neither takes anything from the
-/// semantic cache nor leaves anything in it.
+/// semantic cache nor leaves anything in it, and calls such tools alone as leave nothing behind.
 #[must_use]
 pub fn trial_responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {
     let cache = Arc::new(SemanticCache::new(Arc::clone(&means.embedder)));
-    responder(agent, &Means { cache, ..means.clone() })
+    let tools = means.tools.only_reading();
+    let means = Means {
+        cache,
+        tools,
+        ..means.clone()
+    };
+    responder(agent, &means)
 }
 
 fn responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {

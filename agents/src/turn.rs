@@ -10,12 +10,12 @@ use std::{
 
 use async_trait::async_trait;
 use orchestratai_shared::{
-    CacheStatus, Citation, Confidence, ErrorCode, Failure, Intent, LogData, LogStatus, Message, MessageContent,
-    SessionId, TurnId,
+    AgentId, CacheStatus, Citation, Confidence, ErrorCode, Event, Failure, Intent, LogData, LogStatus, Message,
+    MessageContent, SessionId, TurnId, event::ToolCall,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use crate::{conversation::Standalone, knowledge::KnowledgeError, model::ModelError};
+use crate::{conversation::Standalone, knowledge::KnowledgeError, model::ModelError, tool::ApprovalRule};
 
 /// Answers turns: an agent at work.
 ///
@@ -49,6 +49,9 @@ pub struct TurnRequest {
     pub organization: Arc<str>,
     /// Whose session it is in that organization, where that is known.
     pub user: Option<Arc<str>>,
+    /// What the turn has done so far that counts when an agent goes on with it: its calls of tools, requests for approval and
+    /// decisions on them, oldest first.
+    pub past: Vec<Arc<Event>>,
     /// Where the message is a part of what the user said, the rest of which others answer: what is known of that.
     pub part: Option<Part>,
 }
@@ -79,6 +82,67 @@ pub enum Step {
         /// Why, for people.
         reason: String,
     },
+    /// A tool is called, or its call has ended.
+    ToolCall {
+        /// What is recorded of it.
+        call: Box<ToolCall>,
+        /// Is told once that is durable.
+        durable: Durable,
+    },
+}
+
+/// Is told once that something is durable.
+#[derive(Debug, Clone, Default)]
+pub struct Durable(Arc<Notify>);
+
+impl Durable {
+    /// It is durable.
+    pub fn tell(&self) {
+        self.0.notify_one();
+    }
+
+    /// Waits until it is. One waits at most.
+    pub async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+impl PartialEq for Durable {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+/// Why an agent stops without an answer while its turn goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pause {
+    /// A person has to decide whether a tool may be called. The turn goes on by the same agent once that is decided, from what it has
+    /// done so far.
+    Approval(Box<ApprovalWanted>),
+    /// Another agent is to go on.
+    HandOff {
+        /// Which.
+        to: AgentId,
+        /// Why, and what the other should know, for people and for the other agent.
+        reason: String,
+    },
+}
+
+/// What a person is to decide on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApprovalWanted {
+    /// The call that waits.
+    pub call_id: String,
+    /// What was called together has the same number.
+    pub round: u32,
+    /// What the model's provider wants to see again with the call, unread.
+    pub signature: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// What it would be given.
+    pub arguments: serde_json::Value,
+    /// Whether a person has to, why, and within what time.
+    pub rule: ApprovalRule,
 }
 
 /// Where steps go: the sending half of a bounded channel, so that a slow taker slows the agent.
@@ -242,6 +306,9 @@ pub enum AgentError {
         /// When it makes sense to try again, where that is known.
         retry_after: Option<Duration>,
     },
+    /// The turn goes on without an answer of this agent. No failure: nobody stands in.
+    #[error("the turn pauses")]
+    Paused(Pause),
     /// Nobody takes the steps of the turn any more.
     #[error("the turn was abandoned")]
     Abandoned(#[from] Gone),
@@ -262,6 +329,8 @@ impl AgentError {
                 ErrorCode::Overloaded,
                 "The agent has more to do than it can take. Try again shortly.",
             ),
+            // Where a turn cannot pause, as in a part of it, nothing that pauses is offered.
+            Self::Paused(_) => Failure::new(ErrorCode::InternalError, "The agent cannot wait or hand off here."),
             Self::Abandoned(_) => Failure::new(ErrorCode::InternalError, "The turn was abandoned."),
         }
     }

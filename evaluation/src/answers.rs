@@ -208,6 +208,7 @@ impl Asking<'_> {
             history: self.history.clone(),
             organization: "evaluation".into(),
             user: None,
+            past: Vec::new(),
             part: None,
         };
         let (sender, mut receiver) = mpsc::channel(64);
@@ -217,6 +218,8 @@ impl Asking<'_> {
                 match step {
                     Step::Delta(piece) => text.push_str(&piece),
                     Step::Reset { .. } => text.clear(),
+                    // Nothing of an evaluation is on record.
+                    Step::ToolCall { durable, .. } => durable.tell(),
                     Step::Log {
                         data: LogData::VectorSearch(found),
                         ..

@@ -48,7 +48,7 @@ pub async fn look_up<'a>(
             outcome: ModelOutcome {
                 confidence: Confidence::new(1.0),
                 citations: Vec::new(),
-                is_stand_in: false,
+                is_for_once: false,
             },
             found: knowledge.search(&pair.first, &collections, 1).await?,
             read: Vec::new(),

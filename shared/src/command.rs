@@ -33,6 +33,8 @@ pub enum ClientCommand {
         decision: Decision,
         /// Why, for people.
         reason: Option<String>,
+        /// What the tool is to be given instead, an object; only where it is approved.
+        arguments: Option<Value>,
     },
     /// Says up to where durable events have been taken in. Delivery never waits for it.
     Ack {
@@ -118,11 +120,13 @@ impl ClientCommand {
                     serde_json::from_value(value).map_err(|_| Invalid::new("must be approved or rejected"))
                 });
                 let reason = fields.optional("reason", parse_text);
+                let arguments = fields.optional("arguments", parse_object);
                 fields.finish(None, || {
                     Some(Self::ResolveApproval {
                         approval_id: approval_id?,
                         decision: decision?,
                         reason,
+                        arguments,
                     })
                 })
             }
@@ -223,6 +227,15 @@ fn parse_text(value: Value) -> Result<String, Invalid> {
         Value::String(text) => Ok(text),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
             Err(Invalid::new("must be a string"))
+        }
+    }
+}
+
+fn parse_object(value: Value) -> Result<Value, Invalid> {
+    match value {
+        Value::Object(_) => Ok(value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::String(_) => {
+            Err(Invalid::new("must be an object"))
         }
     }
 }

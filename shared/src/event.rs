@@ -326,6 +326,18 @@ data! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional, type = "unknown"))]
         result: Option<serde_json::Value>,
+        /// The agent that called it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        agent: Option<AgentId>,
+        /// What was called together, by one word of the model, has the same number, from 1 in each turn.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        round: Option<u32>,
+        /// What the model's provider wants to see again with the call, unread.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        signature: Option<String>,
     }
 
     /// A person is asked to decide.
@@ -341,6 +353,26 @@ data! {
         reason: String,
         /// When it is decided without anybody.
         expires_at: Timestamp,
+        /// What is decided then; rejected where it is left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        otherwise: Option<Decision>,
+        /// The call that waits, as `tool_call` names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        call_id: Option<String>,
+        /// The agent that wants to call it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        agent: Option<AgentId>,
+        /// What was called together has the same number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        round: Option<u32>,
+        /// What the model's provider wants to see again with the call, unread.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        signature: Option<String>,
     }
 
     /// A request for approval was decided.
@@ -355,6 +387,10 @@ data! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         reason: Option<String>,
+        /// What the tool is given in place of what the agent wanted; left out where that stands.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional, type = "unknown"))]
+        arguments: Option<serde_json::Value>,
     }
 
     /// The turn ended with an answer. What a person says of their own accord is a turn of its own, which no `message_accepted` began

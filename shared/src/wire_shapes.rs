@@ -176,6 +176,9 @@ fn event_bodies() -> Vec<EventBody> {
             status: ToolCallStatus::Succeeded,
             duration_ms: Some(12),
             result: Some(json!("paid")),
+            agent: AgentId::parse("billing").ok(),
+            round: Some(1),
+            signature: None,
         }),
         EventBody::ApprovalRequested(ApprovalRequested {
             approval_id: ApprovalId(uuid(8)),
@@ -183,12 +186,18 @@ fn event_bodies() -> Vec<EventBody> {
             arguments: json!({}),
             reason: "Refunds need a person.".into(),
             expires_at: at(),
+            otherwise: None,
+            call_id: Some("call-2".into()),
+            agent: AgentId::parse("billing").ok(),
+            round: Some(1),
+            signature: None,
         }),
         EventBody::ApprovalResolved(ApprovalResolved {
             approval_id: ApprovalId(uuid(8)),
             decision: Decision::Approved,
             by: "kim".into(),
             reason: None,
+            arguments: Some(json!({"eur": 5})),
         }),
         EventBody::MessageCompleted(MessageCompleted {
             message: answer(),

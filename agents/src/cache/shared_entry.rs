@@ -168,7 +168,7 @@ impl SharedAnswer {
                 confidence: self.confidence,
                 citations: citations.collect(),
                 // Others are not sent.
-                is_stand_in: false,
+                is_for_once: false,
             },
             read: self.read.clone(),
             found,

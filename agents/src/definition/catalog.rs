@@ -176,13 +176,15 @@ fn check_references(dir: &Path, parsed: &[(PathBuf, ParsedFile)], ids: &[String]
                 nearest: None,
             });
         }
-        for (fallback, place) in definition.fallbacks.iter().zip(&file.fallback_places) {
-            if !ids.iter().any(|id| id == fallback.as_str()) {
+        let fallbacks = definition.fallbacks.iter().map(|id| ("fallbacks", id));
+        let others = fallbacks.chain(definition.hand_offs.iter().map(|id| ("hand_offs", id)));
+        for ((key, other), place) in others.zip(&file.other_places) {
+            if !ids.iter().any(|id| id == other.as_str()) {
                 problems.push(Problem {
                     file: path.clone(),
                     place: Some(*place),
-                    message: format!("`fallbacks` names `{fallback}`, which has no file"),
-                    nearest: nearest(fallback.as_str(), ids.iter().map(String::as_str)),
+                    message: format!("`{key}` names `{other}`, which has no file"),
+                    nearest: nearest(other.as_str(), ids.iter().map(String::as_str)),
                 });
             }
         }

@@ -31,6 +31,8 @@ impl AgentDefinition {
         put("tools", self.tools.clone().into());
         let fallbacks: Vec<&str> = self.fallbacks.iter().map(|id| id.as_str()).collect();
         put("fallbacks", fallbacks.into());
+        let hand_offs: Vec<&str> = self.hand_offs.iter().map(|id| id.as_str()).collect();
+        put("hand_offs", hand_offs.into());
         let limits = json!({
             "concurrency_turns": self.limits.concurrency,
             "queue_turns": self.limits.queue,

@@ -31,6 +31,7 @@ const KEYS: &[&str] = &[
     "filter",
     "tools",
     "fallbacks",
+    "hand_offs",
     "limits",
     "examples",
     "direct",
@@ -86,8 +87,8 @@ const DIRECT_KEYS: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct ParsedFile {
     pub(crate) definition: AgentDefinition,
-    /// Line and column of each entry of `fallbacks`.
-    pub(crate) fallback_places: Vec<(usize, usize)>,
+    /// Line and column of each entry of `fallbacks`, then of `hand_offs`.
+    pub(crate) other_places: Vec<(usize, usize)>,
 }
 
 /// Reads one file. `file` is how the file is called in problems; its name without `.toml` must be the agent's id.
@@ -137,7 +138,8 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
         .collect();
     let collections = read_collections(root, strategy);
     let filter = read_filter(root);
-    let fallbacks = read_fallbacks(root, id.as_ref());
+    let fallbacks = read_others(root, "fallbacks", id.as_ref());
+    let hand_offs = read_others(root, "hand_offs", id.as_ref());
     let limits = read_limits(root);
     let examples = read_examples(root, strategy);
     let direct = read_direct(root, strategy);
@@ -148,8 +150,8 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    let fallback_places = fallbacks
-        .iter()
+    let other_places = (fallbacks.iter())
+        .chain(&hand_offs)
         .map(|(_, span)| super::problem::place(text, span.start))
         .collect();
     Some(ParsedFile {
@@ -168,12 +170,13 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
             filter,
             tools,
             fallbacks: fallbacks.into_iter().map(|(id, _)| id).collect(),
+            hand_offs: hand_offs.into_iter().map(|(id, _)| id).collect(),
             limits: limits?,
             direct,
             models: models.clone(),
             version,
         },
-        fallback_places,
+        other_places,
     })
 }
 
@@ -239,24 +242,20 @@ fn read_filter(root: &Table<'_>) -> Filter {
     })
 }
 
-fn read_fallbacks(root: &Table<'_>, own: Option<&AgentId>) -> Vec<(AgentId, std::ops::Range<usize>)> {
-    let mut fallbacks: Vec<(AgentId, std::ops::Range<usize>)> = Vec::new();
-    for (text, span) in root.texts("fallbacks") {
+/// A list of other agents, each with where it stands.
+fn read_others(root: &Table<'_>, key: &str, own: Option<&AgentId>) -> Vec<(AgentId, std::ops::Range<usize>)> {
+    let mut others: Vec<(AgentId, std::ops::Range<usize>)> = Vec::new();
+    for (text, span) in root.texts(key) {
         match AgentId::parse(&text) {
-            Err(invalid) => root.wrong(
-                "fallbacks",
-                span,
-                invalid.to_string().trim_start_matches("must be "),
-                None,
-            ),
-            Ok(id) if Some(&id) == own => root.wrong("fallbacks", span, "other agents, not the agent itself", None),
-            Ok(id) if fallbacks.iter().any(|(known, _)| *known == id) => {
-                root.wrong("fallbacks", span, "a list without repeats", None);
+            Err(invalid) => root.wrong(key, span, invalid.to_string().trim_start_matches("must be "), None),
+            Ok(id) if Some(&id) == own => root.wrong(key, span, "other agents, not the agent itself", None),
+            Ok(id) if others.iter().any(|(known, _)| *known == id) => {
+                root.wrong(key, span, "a list without repeats", None);
             }
-            Ok(id) => fallbacks.push((id, span)),
+            Ok(id) => others.push((id, span)),
         }
     }
-    fallbacks
+    others
 }
 
 fn read_limits(root: &Table<'_>) -> Option<Limits> {

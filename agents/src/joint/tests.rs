@@ -98,6 +98,7 @@ fn text(steps: &[Step]) -> String {
         match step {
             Step::Delta(delta) => text += delta,
             Step::Reset { .. } => text.clear(),
+            Step::ToolCall { durable, .. } => durable.tell(),
             Step::Log { .. } => {}
         }
     }
@@ -155,7 +156,7 @@ fn citations_and_chunks_are_unique_in_the_turn() {
             } => {
                 documents.extend(read.documents.iter().map(|document| document.chunk_id));
             }
-            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => {}
+            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => {}
         }
     }
     // The second part's agent was the first to find something.
@@ -323,6 +324,7 @@ fn each_agent_is_asked_its_own_part() {
         history: vec![],
         organization: "default".into(),
         user: None,
+        past: Vec::new(),
         part: None,
     };
     let asked = question(&whole, &concern("billing", "can I still pay it"));

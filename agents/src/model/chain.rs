@@ -66,8 +66,12 @@ impl Asking<'_> {
         match self.stream.next().await.unwrap_or(Err(ModelError::CutShort)) {
             Ok(ModelEvent::Finished(mut outcome)) => {
                 self.has_ended = true;
-                outcome.is_stand_in |= self.place > 0;
+                outcome.is_for_once |= self.place > 0;
                 Some(Ok(ModelEvent::Finished(outcome)))
+            }
+            Ok(ModelEvent::Paused(pause)) => {
+                self.has_ended = true;
+                Some(Ok(ModelEvent::Paused(pause)))
             }
             Ok(event) => Some(Ok(event)),
             Err(error) => match self.chain.model(self.place + 1) {

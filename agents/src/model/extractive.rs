@@ -299,7 +299,7 @@ impl<'a> Draft<'a> {
         deltas.push_back(ModelEvent::Finished(ModelOutcome {
             confidence,
             citations,
-            is_stand_in: false,
+            is_for_once: false,
         }));
         deltas
     }
@@ -390,7 +390,7 @@ fn no_answer(found: &SearchResult, confidence: Confidence) -> VecDeque<ModelEven
     let outcome = ModelOutcome {
         confidence,
         citations: Vec::new(),
-        is_stand_in: false,
+        is_for_once: false,
     };
     events.push_back(ModelEvent::Finished(outcome));
     events

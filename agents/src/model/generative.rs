@@ -2,7 +2,10 @@
 //!
 //! It is given the sources numbered by their rank ([`super::prompt`]), and cites by these numbers, which are read from its text as it
 //! streams ([`super::marks`]). An answer is one where it cites a source that it was given and does not say itself that there is none:
-//! its confidence is then 0.5 and more, by how near the best of the cited sources is to the question. Everything else is below 0.5.
+//! its confidence is then 0.5 and more, by how near the best of the cited sources is to the question. What stands on the result of a
+//! tool alone is an answer of 0.5. Everything else is below that.
+//!
+//! Where the model wants tools called, that is done ([`crate::acting`]), and it is asked again with what they gave back.
 
 use std::sync::Arc;
 
@@ -14,8 +17,10 @@ use super::{
     prompt,
 };
 use crate::{
-    knowledge::SearchResult,
-    language::{ChatEvent, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage},
+    acting::{Acting, Next},
+    language::{
+        ChatEvent, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage, ToolCall,
+    },
     turn::{OpenUpstream, Usage, UsageMeter},
 };
 
@@ -49,141 +54,10 @@ impl Generative {
             temperature,
         }
     }
-}
-
-impl Model for Generative {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a> {
-        let request = ChatRequest {
-            messages: prompt::messages(&task),
-            tools: Vec::new(),
-            format: ResponseFormat::Text,
-            max_tokens: Some(self.max_tokens),
-            temperature: self.temperature,
-            stop: Vec::new(),
-            spender: task.spender.cloned(),
-        };
-        let sources = u32::try_from(task.found.chunks.len()).unwrap_or(u32::MAX);
-        let answering = Answering {
-            model: self,
-            found: task.found,
-            meter,
-            stream: self.model.chat(Arc::new(request)),
-            upstream: None,
-            marks: Marks::new(sources),
-            used: TokenUsage::default(),
-            state: State::Unread,
-        };
-        Box::pin(stream::unfold(answering, |mut answering| async move {
-            let event = answering.next().await?;
-            Some((event, answering))
-        }))
-    }
-}
-
-struct Answering<'a> {
-    model: &'a Generative,
-    found: &'a SearchResult,
-    meter: &'a UsageMeter,
-    // Dropped before the guard, which says that it is closed.
-    stream: ChatStream,
-    upstream: Option<OpenUpstream<'a>>,
-    marks: Marks,
-    used: TokenUsage,
-    state: State,
-}
-
-#[derive(PartialEq)]
-enum State {
-    /// What is read has not been said.
-    Unread,
-    Speaking,
-    Stopped(StopReason),
-    Ended,
-}
-
-impl Answering<'_> {
-    async fn next(&mut self) -> Option<Result<ModelEvent, ModelError>> {
-        match self.state {
-            State::Unread => {
-                self.state = State::Speaking;
-                return Some(Ok(ModelEvent::Read(self.read())));
-            }
-            State::Stopped(reason) => {
-                self.state = State::Ended;
-                return Some(Ok(ModelEvent::Finished(self.outcome(reason))));
-            }
-            State::Ended => return None,
-            State::Speaking => {}
-        }
-        let meter = self.meter;
-        self.upstream.get_or_insert_with(|| meter.open_upstream());
-        loop {
-            let text = match self.stream.next().await {
-                Some(Ok(ChatEvent::TextDelta(piece))) => self.marks.push(&piece),
-                Some(Ok(ChatEvent::Usage(used))) => {
-                    self.bill(used);
-                    continue;
-                }
-                // None are offered.
-                Some(Ok(ChatEvent::ToolCall(_))) => continue,
-                Some(Ok(ChatEvent::Stopped(reason))) => {
-                    self.upstream = None;
-                    self.state = State::Stopped(reason);
-                    let rest = self.marks.finish();
-                    if rest.is_empty() {
-                        self.state = State::Ended;
-                        return Some(Ok(ModelEvent::Finished(self.outcome(reason))));
-                    }
-                    rest
-                }
-                Some(Err(error)) => {
-                    self.upstream = None;
-                    self.state = State::Ended;
-                    return Some(Err(ModelError::from(error)));
-                }
-                None => {
-                    self.upstream = None;
-                    self.state = State::Ended;
-                    return Some(Err(ModelError::CutShort));
-                }
-            };
-            if !text.is_empty() {
-                return Some(Ok(ModelEvent::Delta(text)));
-            }
-        }
-    }
-
-    fn read(&self) -> Vec<ChunkRead> {
-        let numbers = 0..u32::try_from(self.found.chunks.len()).unwrap_or(u32::MAX);
-        numbers
-            .map(|chunk| ChunkRead {
-                chunk,
-                reason: format!("Given to {} as source {}.", self.model.name, chunk + 1),
-            })
-            .collect()
-    }
-
-    /// Adds what is new of `used` to the meter: providers report what there was so far, some of them several times.
-    fn bill(&mut self, used: TokenUsage) {
-        let (before, now) = (self.usage(self.used), self.usage(used));
-        self.used = used;
-        self.meter.add(
-            &self.model.name,
-            Usage {
-                tokens: now.tokens.saturating_sub(before.tokens),
-                cost: (now.cost - before.cost).max(0.0),
-                unpriced_tokens: now.unpriced_tokens.saturating_sub(before.unpriced_tokens),
-            },
-        );
-    }
 
     fn usage(&self, used: TokenUsage) -> Usage {
         let tokens = used.total();
-        match self.model.price {
+        match self.price {
             Some(price) => Usage {
                 tokens,
                 cost: price.of(used),
@@ -196,6 +70,203 @@ impl Answering<'_> {
             },
         }
     }
+}
+
+impl Model for Generative {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a> {
+        let sources = u32::try_from(task.found.chunks.len()).unwrap_or(u32::MAX);
+        let answering = Answering {
+            model: self,
+            task,
+            meter,
+            // A call that is due comes first.
+            stream: None,
+            upstream: None,
+            said: String::new(),
+            calls: Vec::new(),
+            marks: Marks::new(sources),
+            used: TokenUsage::default(),
+            used_before: TokenUsage::default(),
+            state: State::Unread,
+        };
+        Box::pin(stream::unfold(answering, |mut answering| async move {
+            let event = answering.next().await?;
+            Some((event, answering))
+        }))
+    }
+}
+
+struct Answering<'a> {
+    model: &'a Generative,
+    task: ModelTask<'a>,
+    meter: &'a UsageMeter,
+    // Dropped before the guard, which says that it is closed.
+    stream: Option<ChatStream>,
+    upstream: Option<OpenUpstream<'a>>,
+    /// What it has said since it was last asked.
+    said: String,
+    /// What it wants called.
+    calls: Vec<ToolCall>,
+    marks: Marks,
+    used: TokenUsage,
+    /// What it had used when it was last asked.
+    used_before: TokenUsage,
+    state: State,
+}
+
+#[derive(PartialEq)]
+enum State {
+    /// What is read has not been said.
+    Unread,
+    /// What it wants done is done, as far as that is due.
+    Acting,
+    Speaking,
+    Stopped(StopReason),
+    Ended,
+}
+
+impl Answering<'_> {
+    async fn next(&mut self) -> Option<Result<ModelEvent, ModelError>> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::Unread => {
+                    self.state = State::Acting;
+                    return Some(Ok(ModelEvent::Read(self.read())));
+                }
+                State::Acting => {
+                    if let Some(event) = self.act().await {
+                        return Some(Ok(event));
+                    }
+                    self.ask();
+                    self.state = State::Speaking;
+                }
+                State::Speaking => match self.listen().await {
+                    Ok(Some(text)) => {
+                        // Where it has stopped, `listen` has said so.
+                        if self.state == State::Ended {
+                            self.state = State::Speaking;
+                        }
+                        return Some(Ok(ModelEvent::Delta(text)));
+                    }
+                    // It has stopped.
+                    Ok(None) => {}
+                    Err(error) => return Some(Err(error)),
+                },
+                State::Stopped(reason) => return Some(Ok(ModelEvent::Finished(self.outcome(reason)))),
+                State::Ended => return None,
+            }
+        }
+    }
+
+    /// Does what is due of what the model wants done. Gives what is to be told of it; `None` where nothing is due.
+    async fn act(&mut self) -> Option<ModelEvent> {
+        let acting = self.task.acting?;
+        Some(match acting.next()? {
+            Next::Record(call) => {
+                self.state = State::Acting;
+                ModelEvent::ToolCall(call)
+            }
+            Next::Make(call) => {
+                let made = acting.make_call(call).await;
+                self.state = State::Acting;
+                ModelEvent::ToolCall(made)
+            }
+            Next::Pause(pause) => ModelEvent::Paused(pause),
+        })
+    }
+
+    fn ask(&mut self) {
+        let request = ChatRequest {
+            messages: prompt::messages(&self.task),
+            tools: self.task.acting.map_or_else(Vec::new, Acting::offers),
+            format: ResponseFormat::Text,
+            max_tokens: Some(self.model.max_tokens),
+            temperature: self.model.temperature,
+            stop: Vec::new(),
+            spender: self.task.spender.cloned(),
+        };
+        self.said.clear();
+        self.used_before = self.used;
+        self.stream = Some(self.model.model.chat(Arc::new(request)));
+    }
+
+    /// The next piece of the answer; `None` where the model has stopped, and the state says why.
+    async fn listen(&mut self) -> Result<Option<String>, ModelError> {
+        let Some(stream) = &mut self.stream else {
+            return Err(ModelError::CutShort);
+        };
+        let meter = self.meter;
+        self.upstream.get_or_insert_with(|| meter.open_upstream());
+        loop {
+            let text = match stream.next().await {
+                Some(Ok(ChatEvent::TextDelta(piece))) => {
+                    self.said.push_str(&piece);
+                    self.marks.push(&piece)
+                }
+                Some(Ok(ChatEvent::Usage(used))) => {
+                    let used = self.used_before.plus(used);
+                    let before = std::mem::replace(&mut self.used, used);
+                    bill(self.model, self.meter, before, used);
+                    continue;
+                }
+                Some(Ok(ChatEvent::ToolCall(call))) => {
+                    self.calls.push(call);
+                    continue;
+                }
+                Some(Ok(ChatEvent::Stopped(reason))) => {
+                    (self.stream, self.upstream) = (None, None);
+                    return Ok(self.stopped(reason));
+                }
+                end @ (Some(Err(_)) | None) => {
+                    (self.stream, self.upstream) = (None, None);
+                    return Err(match end {
+                        Some(Err(error)) => ModelError::from(error),
+                        Some(Ok(_)) | None => ModelError::CutShort,
+                    });
+                }
+            };
+            if !text.is_empty() {
+                return Ok(Some(text));
+            }
+        }
+    }
+
+    /// It has stopped: for an answer, or for calls. Gives what it has said and was held back.
+    fn stopped(&mut self, reason: StopReason) -> Option<String> {
+        let calls = std::mem::take(&mut self.calls);
+        match self
+            .task
+            .acting
+            .filter(|acting| !calls.is_empty() && acting.may_go_on())
+        {
+            Some(acting) => {
+                acting.want(&self.said, calls);
+                self.state = State::Acting;
+                // What it says next is a paragraph of its own.
+                let gap = if self.said.trim().is_empty() { "" } else { "\n\n" };
+                Some(self.marks.finish() + gap)
+            }
+            None => {
+                self.state = State::Stopped(reason);
+                Some(self.marks.finish())
+            }
+        }
+        .filter(|text| !text.is_empty())
+    }
+
+    fn read(&self) -> Vec<ChunkRead> {
+        let numbers = 0..u32::try_from(self.task.found.chunks.len()).unwrap_or(u32::MAX);
+        numbers
+            .map(|chunk| ChunkRead {
+                chunk,
+                reason: format!("Given to {} as source {}.", self.model.name, chunk + 1),
+            })
+            .collect()
+    }
 
     fn outcome(&self, reason: StopReason) -> ModelOutcome {
         let citations: Vec<Citation> = self
@@ -204,7 +275,7 @@ impl Answering<'_> {
             .iter()
             .filter_map(|number| {
                 let chunk_id = number - 1;
-                let found = self.found.chunks.get(chunk_id as usize)?;
+                let found = self.task.found.chunks.get(chunk_id as usize)?;
                 Some(Citation {
                     index: *number,
                     chunk_id,
@@ -213,10 +284,12 @@ impl Answering<'_> {
             })
             .collect();
         let near = |chunk: u32| {
-            let found = self.found.chunks.get(chunk as usize);
+            let found = self.task.found.chunks.get(chunk as usize);
             found.map_or(0.0, |found| found.scores.similarity())
         };
-        let is_answer = !citations.is_empty() && !self.marks.says_no_answer() && reason != StopReason::Refused;
+        let acting = self.task.acting;
+        let stands_on = !citations.is_empty() || acting.is_some_and(Acting::has_result);
+        let is_answer = stands_on && !self.marks.says_no_answer() && reason != StopReason::Refused;
         let confidence = if is_answer {
             let nearest = citations
                 .iter()
@@ -229,7 +302,20 @@ impl Answering<'_> {
         ModelOutcome {
             confidence: Confidence::new(confidence),
             citations,
-            is_stand_in: false,
+            is_for_once: acting.is_some_and(Acting::has_acted),
         }
     }
+}
+
+/// Adds what is new to the meter: providers report what there was so far, some of them several times.
+fn bill(model: &Generative, meter: &UsageMeter, before: TokenUsage, now: TokenUsage) {
+    let (before, now) = (model.usage(before), model.usage(now));
+    meter.add(
+        &model.name,
+        Usage {
+            tokens: now.tokens.saturating_sub(before.tokens),
+            cost: (now.cost - before.cost).max(0.0),
+            unpriced_tokens: now.unpriced_tokens.saturating_sub(before.unpriced_tokens),
+        },
+    );
 }

@@ -209,6 +209,7 @@ impl Specialist {
             found: &found,
             history: &work.request.history,
             spender: Some(&spender),
+            acting: work.acting.as_ref(),
         };
         let (mut read, mut pieces, mut outcome) = (Vec::new(), Vec::new(), None);
         let mut events = self.model.answer(task, work.meter);
@@ -229,6 +230,8 @@ impl Specialist {
                     work.voice.withdraw(&reason).await?;
                     work.voice.log(title, LogStatus::Warning, data).await?;
                 }
+                ModelEvent::ToolCall(call) => work.voice.record(*call).await?,
+                ModelEvent::Paused(pause) => return Err(AgentError::Paused(pause)),
                 ModelEvent::Finished(finished) => outcome = Some(finished),
             }
         }
@@ -245,7 +248,7 @@ impl Specialist {
     /// Keeps an answer, if it is one, and gives it to those who wait for it.
     pub(super) fn keep(&self, work: &Work<'_>, keep: Keep<'_>, made: CachedAnswer) {
         let Keep::Yes(flight) = keep else { return };
-        let is_answer = made.outcome.confidence.get() >= KEPT_CONFIDENCE && !made.outcome.is_stand_in;
+        let is_answer = made.outcome.confidence.get() >= KEPT_CONFIDENCE && !made.outcome.is_for_once;
         if is_answer {
             let key = self.cache_key(work.request, made.found.revision);
             self.cache.store(&key, work.request.message.as_str(), made);

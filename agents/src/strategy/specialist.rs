@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use orchestratai_shared::{Confidence, LogData, LogStatus, QueryAnalysis};
+use orchestratai_shared::{AgentId, Confidence, LogData, LogStatus, QueryAnalysis};
 
 use super::{
     Means,
@@ -11,12 +11,14 @@ use super::{
     voice::Voice,
 };
 use crate::{
+    acting::Acting,
     cache::{CacheKey, SemanticCache},
     conversation::{self, Standalone},
-    definition::{AgentDefinition, Strategy},
+    definition::{AgentDefinition, Catalog, Strategy},
     knowledge::Knowledge,
     language::Spender,
     model::Model,
+    tool_box::ToolBox,
     turn::{AgentError, Answer, Responder, Steps, TurnRequest, UsageMeter},
 };
 
@@ -26,6 +28,8 @@ pub(super) struct Specialist {
     pub(super) model: Arc<dyn Model>,
     pub(super) knowledge: Knowledge,
     pub(super) cache: Arc<SemanticCache>,
+    tools: ToolBox,
+    catalog: Arc<Catalog>,
     /// What is said where nothing can be searched.
     unavailable: String,
 }
@@ -36,6 +40,8 @@ pub(super) struct Work<'a> {
     /// The message made to stand on its own, where it leans on what was said before.
     pub(super) standalone: Option<Standalone>,
     pub(super) voice: Voice<'a>,
+    /// What it may do beside answering.
+    pub(super) acting: Option<Acting>,
     pub(super) meter: &'a UsageMeter,
 }
 
@@ -56,6 +62,8 @@ impl Specialist {
             model,
             knowledge: means.knowledge.clone(),
             cache: Arc::clone(&means.cache),
+            tools: means.tools.clone(),
+            catalog: Arc::clone(&means.catalog),
             unavailable: direct::texts(agent, &means.catalog).unavailable,
         }
     }
@@ -67,6 +75,24 @@ impl Specialist {
             Strategy::PureCag => self.pure_cag(work).await,
             Strategy::Direct => direct::say(&mut work.voice, &self.unavailable, 0.0).await,
         }
+    }
+
+    /// What this agent may do in a turn beside answering.
+    async fn acting(&self, work: &Work<'_>) -> Result<Option<Acting>, AgentError> {
+        let taken = self.tools.take(&self.definition.tools).await;
+        for (source, why) in &taken.missing {
+            let reason = format!("The tools of {source} are not to be had: {why}. Going on without them.");
+            let data = self.stepped_down(work.request, &reason);
+            work.voice
+                .log(format!("Without the tools of {source}"), LogStatus::Warning, data)
+                .await?;
+        }
+        let purpose = |id: &AgentId| {
+            self.catalog
+                .agent(id)
+                .map_or_else(String::new, |agent| agent.purpose.clone())
+        };
+        Ok(Acting::new(&self.definition, purpose, taken, work.request))
     }
 
     /// The data of a step that says that something simpler, or somebody else, answers now.
@@ -113,8 +139,10 @@ impl Responder for Specialist {
                 None => conversation::standalone(request.message.as_str(), &request.history),
             },
             voice: Voice::new(steps),
+            acting: None,
             meter,
         };
+        work.acting = self.acting(&work).await?;
         let mut strategy = self.definition.strategy_for(request.intent);
         loop {
             let error = match self.attempt(strategy, &mut work).await {
@@ -124,7 +152,10 @@ impl Responder for Specialist {
                     return Ok(Answer { usage, ..answer });
                 }
                 Err(
-                    error @ (AgentError::Abandoned(_) | AgentError::TimedOut { .. } | AgentError::Overloaded { .. }),
+                    error @ (AgentError::Abandoned(_)
+                    | AgentError::Paused(_)
+                    | AgentError::TimedOut { .. }
+                    | AgentError::Overloaded { .. }),
                 ) => {
                     return Err(error);
                 }
@@ -261,6 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let catalog = Arc::new(Catalog::embedded());
         let means = Means {
+            tools: ToolBox::default(),
             models: Arc::new(Models::embedded(embedder())),
             router: Arc::new(Router::new(&catalog, Arc::clone(embedder()))),
             knowledge: Knowledge::open(dir.path(), Arc::new(NoDocuments), Arc::clone(embedder()))
@@ -284,6 +316,7 @@ mod tests {
             history: Vec::new(),
             organization: "default".into(),
             user: None,
+            past: Vec::new(),
             part: None,
         };
         let (sender, mut receiver) = mpsc::channel(64);
@@ -303,6 +336,7 @@ mod tests {
                 Step::Log { data, .. } => serde_json::to_value(data.kind()).unwrap().as_str().unwrap().to_owned(),
                 Step::Delta(text) => text,
                 Step::Reset { .. } => "reset".to_owned(),
+                Step::ToolCall { call, .. } => call.tool.clone(),
             });
         }
         let attempt = ["vector_search", "documents", "The answer is", "reset"];

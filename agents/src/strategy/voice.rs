@@ -1,8 +1,8 @@
 //! What a responder says, and whether it has begun to speak.
 
-use orchestratai_shared::{LogData, LogStatus};
+use orchestratai_shared::{LogData, LogStatus, event::ToolCall};
 
-use crate::turn::{Gone, Step, Steps};
+use crate::turn::{Durable, Gone, Step, Steps};
 
 /// Sends the steps of one turn, and knows whether a part of the answer has left.
 pub(super) struct Voice<'a> {
@@ -28,6 +28,18 @@ impl<'a> Voice<'a> {
     pub(super) async fn say(&mut self, piece: String) -> Result<(), Gone> {
         self.spoke = true;
         self.steps.send(Step::Delta(piece)).await
+    }
+
+    /// Records what becomes of a call, and waits until that is durable: what has an effect is on record before it has it.
+    pub(super) async fn record(&self, call: ToolCall) -> Result<(), Gone> {
+        let durable = Durable::default();
+        let step = Step::ToolCall {
+            call: Box::new(call),
+            durable: durable.clone(),
+        };
+        self.steps.send(step).await?;
+        durable.wait().await;
+        Ok(())
     }
 
     /// Withdraws what was said, if anything was.

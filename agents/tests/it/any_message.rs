@@ -70,6 +70,7 @@ async fn answer(responder: &Arc<dyn Responder>, message: &MessageContent) {
         history: vec![],
         organization: "default".into(),
         user: None,
+        past: Vec::new(),
         part: None,
     };
     let (steps, meter) = (Steps::new(sender), UsageMeter::default());

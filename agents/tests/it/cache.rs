@@ -36,7 +36,7 @@ fn answer(found: &SearchResult) -> CachedAnswer {
         outcome: ModelOutcome {
             confidence: Confidence::new(0.9),
             citations: vec![],
-            is_stand_in: false,
+            is_for_once: false,
         },
         found: found.clone(),
         read: vec![],

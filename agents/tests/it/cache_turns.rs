@@ -77,7 +77,7 @@ fn reason(steps: &[Step]) -> String {
             data: LogData::Cache(cache),
             ..
         } => cache.reason.clone(),
-        Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
+        Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
     });
     of_cache.unwrap_or_default()
 }

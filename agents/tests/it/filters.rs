@@ -123,7 +123,7 @@ async fn an_agent_answers_from_and_is_known_by_what_its_filter_admits() {
                 data: LogData::VectorSearch(found),
                 ..
             } => Some(&found.chunks),
-            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
+            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
         });
         let sources: Vec<&str> = found.unwrap().iter().map(|chunk| chunk.source.as_str()).collect();
         assert_eq!(sources, [source], "{agent}");

@@ -79,6 +79,7 @@ async fn told(model: &dyn Model) -> Told {
         found: &found,
         history: &[],
         spender: None,
+        acting: None,
     };
     let meter = UsageMeter::default();
     let (mut text, mut withdrawn, mut end) = (String::new(), 0, None);
@@ -92,6 +93,7 @@ async fn told(model: &dyn Model) -> Told {
                 withdrawn += 1;
                 text.clear();
             }
+            Ok(event @ (ModelEvent::ToolCall(_) | ModelEvent::Paused(_))) => panic!("nothing can be called: {event:?}"),
             Ok(ModelEvent::Finished(outcome)) => end = Some(Ok(outcome)),
             Err(error) => end = Some(Err(error)),
         }
@@ -128,7 +130,7 @@ async fn an_answer_cites_what_was_given_and_costs_what_was_reported() {
         .map(|cited| (cited.index, cited.chunk_id))
         .collect();
     assert_eq!(cited, [(1, 0), (2, 1)]);
-    assert!(outcome.confidence.get() >= 0.5 && !outcome.is_stand_in);
+    assert!(outcome.confidence.get() >= 0.5 && !outcome.is_for_once);
     let usage = told.meter.usage();
     assert_eq!((usage.tokens, usage.unpriced_tokens), (120, 0));
     assert!((usage.cost - 400e-6).abs() < 1e-12, "{}", usage.cost);
@@ -189,7 +191,7 @@ async fn who_fails_is_withdrawn_and_billed_and_the_next_answers_from_the_start()
     let told_by_chain = told(&chain).await;
     let told_alone = told(embedded.as_ref()).await;
     assert_eq!((told_by_chain.withdrawn, &told_by_chain.text), (2, &told_alone.text));
-    assert!(told_by_chain.end.unwrap().is_stand_in);
+    assert!(told_by_chain.end.unwrap().is_for_once);
     assert_eq!(told_by_chain.meter.usage().tokens, 50);
 
     let alone = Chain::new(generative("dying", &dying, None), Vec::new());

@@ -155,6 +155,7 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         found: &found,
         history: &[],
         spender: None,
+        acting: None,
     };
     let meter = UsageMeter::default();
     let events: Vec<ModelEvent> = model.answer(task, &meter).map(|event| event.unwrap()).collect().await;
@@ -164,7 +165,7 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         match event {
             ModelEvent::Delta(piece) => text.push_str(&piece),
             ModelEvent::Finished(outcome) => end = Some(outcome),
-            ModelEvent::Read(_) | ModelEvent::Withdrawn { .. } => {}
+            ModelEvent::Read(_) | ModelEvent::Withdrawn { .. } | ModelEvent::ToolCall(_) | ModelEvent::Paused(_) => {}
         }
     }
     let sources = found

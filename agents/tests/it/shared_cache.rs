@@ -69,6 +69,7 @@ impl Server {
         let sharing = Sharing::new(&catalog(), build, told.clone());
         let cache = Arc::new(SemanticCache::new(embedder()).shared(sharing));
         let crew = responders(&Means {
+            tools: orchestratai_agents::tool_box::ToolBox::default(),
             catalog: catalog(),
             router: router(),
             knowledge: knowledge.clone(),
@@ -148,7 +149,7 @@ fn reason(steps: &[Step]) -> String {
             data: LogData::Cache(cache),
             ..
         } => cache.reason.clone(),
-        Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
+        Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
     });
     of_cache.unwrap_or_default()
 }

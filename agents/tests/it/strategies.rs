@@ -27,6 +27,7 @@ pub(crate) fn request(message: &str) -> TurnRequest {
         history: vec![],
         organization: "default".into(),
         user: None,
+        past: Vec::new(),
         part: None,
     }
 }
@@ -74,6 +75,7 @@ pub(crate) fn kinds(steps: &[Step]) -> Vec<&'static str> {
         } => "documents",
         Step::Delta(_) => "delta",
         Step::Reset { .. } => "reset",
+        Step::ToolCall { .. } => "tool_call",
     };
     let mut kinds: Vec<&'static str> = steps.iter().map(kind).collect();
     kinds.dedup();
@@ -86,6 +88,7 @@ pub(crate) fn text(steps: &[Step]) -> String {
         match step {
             Step::Delta(piece) => text.push_str(piece),
             Step::Reset { .. } => text.clear(),
+            Step::ToolCall { durable, .. } => durable.tell(),
             Step::Log { .. } => {}
         }
     }
@@ -99,7 +102,7 @@ fn check_citations(answer: &Answer, steps: &[Step]) {
             data: LogData::VectorSearch(search),
             ..
         } => Some(search.chunks.clone()),
-        Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
+        Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
     });
     let chunks = chunks.unwrap();
     assert!(!answer.citations.is_empty());
@@ -289,7 +292,7 @@ async fn a_part_of_a_message_is_no_follow_up_and_what_it_lacks_comes_from_its_me
                 data: LogData::VectorSearch(_),
                 ..
             } => Some(title.clone()),
-            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
+            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
         });
         title.expect("it is searched")
     };
@@ -349,7 +352,7 @@ async fn where_nothing_answers_the_agent_says_so() {
                     status,
                     ..
                 } => Some((read.documents.len(), *status)),
-                Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
+                Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
             });
             assert_eq!(documents, Some((0, LogStatus::Warning)));
         }

@@ -86,6 +86,7 @@ pub(crate) async fn demo() -> Knowledge {
 /// Responders over a knowledge base, with a cache of their own.
 pub(crate) fn crew(knowledge: Knowledge, catalog: Arc<Catalog>) -> HashMap<AgentId, Arc<dyn Responder>> {
     responders(&Means {
+        tools: orchestratai_agents::tool_box::ToolBox::default(),
         catalog,
         router: router(),
         knowledge,

@@ -15,7 +15,7 @@ use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Reci
 use futures_util::FutureExt;
 use orchestratai_agents::{
     definition::Limits,
-    turn::{Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{AgentError, Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
 use orchestratai_shared::{AgentId, ErrorCode, Failure};
 use orchestratai_telemetry::{Live, Mailbox, Metrics};
@@ -178,6 +178,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally, limit: Du
             tally.answered(&answer);
             Ok(answer)
         }
+        Ok(Err(AgentError::Paused(pause))) => return run.report(gathered, Some(RunEnd::Paused(pause))),
         Ok(Err(error)) => {
             tracing::warn!(turn.id = %run.run.turn_id, error = %error, "an agent failed");
             Err(error.failure())

@@ -52,6 +52,7 @@ use crate::{
 pub(crate) use live::Surveyor;
 pub(crate) use overview::Measurer;
 pub use overview::{FleetOverview, NodeOverview};
+pub use person::Verdict;
 pub use vocabulary::{Accepted, Conversed, Submission, Subscription, TurnRecord};
 
 /// The way in for everything outside: cheap to clone, usable from any thread.

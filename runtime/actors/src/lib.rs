@@ -28,14 +28,14 @@ pub mod snapshotter;
 mod start;
 
 pub use gateway::{
-    Accepted, Conversed, FleetOverview, Gateway, NodeOverview, Submission, Subscription, TurnRecord,
+    Accepted, Conversed, FleetOverview, Gateway, NodeOverview, Submission, Subscription, TurnRecord, Verdict,
     trials::{Trial, TrialResponder},
 };
 pub use health::{Probe, ServiceHealth, ServiceState};
 pub use link::{LinkError, SessionLink};
 pub use publish::{CloseReason, Cut, Frame, Publish};
 pub use refusal::{CancelRefusal, Refusal};
-pub use session::core::{DoubleTexting, Recorded, Said};
+pub use session::core::{Awaited, DoubleTexting, Recorded, Said};
 pub use shard::SessionSettings;
 pub use snapshotter::{Snapshots, keeper::SnapshotKeeper};
 pub use start::{Parts, start};

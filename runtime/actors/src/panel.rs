@@ -10,7 +10,7 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, Recipient, Response,
     WrapFuture,
 };
-use orchestratai_agents::joint::JointAnswer;
+use orchestratai_agents::{joint::JointAnswer, turn::AgentError};
 use orchestratai_telemetry::TurnOutcome;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,13 @@ impl Panel {
             return;
         };
         seat.has_ended = true;
+        let end = match end {
+            // Agents are offered nothing that pauses where they answer a part.
+            RunEnd::Paused(pause) => RunEnd::Finished(Err(AgentError::Paused(pause).failure())),
+            end @ (RunEnd::Finished(_) | RunEnd::Stopped(_)) => end,
+        };
         let outcome = match end {
+            RunEnd::Paused(_) => return,
             RunEnd::Finished(outcome) => {
                 if let Ok(answer) = &outcome {
                     self.receipt.tokens_billed += answer.usage.tokens;

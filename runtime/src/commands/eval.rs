@@ -157,6 +157,7 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     let catalog = Arc::new(load_agents(settings)?);
     let models = LanguageModels::new(&settings.models, &embedder, &Metrics::new(&BUILD))?.models;
     let means = Means {
+        tools: orchestratai_agents::tool_box::ToolBox::default(),
         models: Arc::new(models),
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
         knowledge: open_knowledge(

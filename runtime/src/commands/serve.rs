@@ -161,6 +161,7 @@ async fn serve(
     let language_models = LanguageModels::new(&settings.models, &embedder, &metrics)?;
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
+        tools: orchestratai_agents::tool_box::ToolBox::default(),
         cache: shared_cache::open(&settings, &catalog, &embedder, &metrics)?,
         catalog,
         router,

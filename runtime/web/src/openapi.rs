@@ -65,7 +65,7 @@ pub(crate) struct DurableEvent {
         rest::session::messages, rest::session::logs, rest::session::events,
         rest::sessions::list, rest::sessions::rename, rest::sessions::export,
         rest::feedback::put, rest::feedback::remove, rest::feedback::list,
-        rest::live::live, rest::person::take_over, rest::person::reply, rest::person::release,
+        rest::live::live, rest::person::take_over, rest::person::reply, rest::person::release, rest::approval::decide,
         rest::agents::list, rest::agents::read, rest::agents::definition, rest::agents::turns, rest::agents::try_out,
         rest::route::route,
         rest::knowledge::search, rest::knowledge::upload, rest::knowledge::list, rest::knowledge::delete,

@@ -2,6 +2,7 @@
 
 mod agent_definition;
 pub(crate) mod agents;
+pub(crate) mod approval;
 pub(crate) mod chat;
 pub(crate) mod console;
 pub(crate) mod docs;
@@ -36,6 +37,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     feedback::configure(routes);
     live::configure(routes);
     person::configure(routes);
+    approval::configure(routes);
     chat::configure(routes);
     agents::configure(routes);
     knowledge::configure(routes);

@@ -1,15 +1,33 @@
 //! A person in the agents' place: takes a session over, speaks in it, gives it back.
 
-use orchestratai_shared::{ClientMessageId, ErrorCode, MessageContent, PersonInCharge, SessionId, TurnId};
+use orchestratai_shared::{
+    ApprovalId, ClientMessageId, ErrorCode, MessageContent, PersonInCharge, SessionId, TurnId, command::Decision,
+    event::ApprovalResolved,
+};
 
 use super::Gateway;
 use crate::{
     refusal::Refusal,
     session::{
-        core::Said,
+        core::{Awaited, Said},
         messages::{Command, PersonAnswer, PersonRequest},
     },
 };
+
+/// What somebody decides on what an agent wants to do.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// Which request for approval.
+    pub approval_id: ApprovalId,
+    /// What is decided.
+    pub decision: Decision,
+    /// What the tool is to be given instead, an object; only where it is approved.
+    pub arguments: Option<serde_json::Value>,
+    /// Who decides.
+    pub by: String,
+    /// Why, for people.
+    pub reason: Option<String>,
+}
 
 impl Gateway {
     /// Gives a session to a person, and says since when they have it; `None` where there is no such session. With `interrupt` an
@@ -32,7 +50,12 @@ impl Gateway {
         match self.ask_for_person(id, request).await? {
             None => Ok(None),
             Some(PersonAnswer::InCharge(Some(person))) => Ok(Some(person)),
-            Some(PersonAnswer::InCharge(None) | PersonAnswer::Said(_) | PersonAnswer::Waits(_)) => Err(unexpected()),
+            Some(
+                PersonAnswer::InCharge(None)
+                | PersonAnswer::Said(_)
+                | PersonAnswer::Decided(_)
+                | PersonAnswer::Waits(_),
+            ) => Err(unexpected()),
         }
     }
 
@@ -57,7 +80,33 @@ impl Gateway {
         match self.ask_for_person(id, request).await? {
             None => Ok(None),
             Some(PersonAnswer::Said(said)) => Ok(Some(said)),
-            Some(PersonAnswer::InCharge(_) | PersonAnswer::Waits(_)) => Err(unexpected()),
+            Some(PersonAnswer::InCharge(_) | PersonAnswer::Decided(_) | PersonAnswer::Waits(_)) => Err(unexpected()),
+        }
+    }
+
+    /// Decides on what an agent wants to do; `None` where there is no such session. Deciding the same once more changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`] where nothing of that id waits in the session, it was decided otherwise, or the journal cannot be written.
+    pub async fn decide(&self, id: SessionId, verdict: Verdict) -> Result<Option<ApprovalResolved>, Refusal> {
+        let Verdict {
+            approval_id,
+            decision,
+            arguments,
+            by,
+            reason,
+        } = verdict;
+        let request = PersonRequest::Decide {
+            approval_id,
+            decision,
+            arguments,
+            by,
+            reason,
+        };
+        match self.ask_for_person(id, request).await? {
+            None => Ok(None),
+            Some(PersonAnswer::Decided(resolved)) => Ok(Some(resolved)),
+            Some(PersonAnswer::InCharge(_) | PersonAnswer::Said(_) | PersonAnswer::Waits(_)) => Err(unexpected()),
         }
     }
 
@@ -74,17 +123,19 @@ impl Gateway {
         Ok(self.ask_for_person(id, request).await?.is_some())
     }
 
-    /// The turn of a message and the person that it waits for, if it does.
-    pub(super) async fn person_waited_for(
+    /// The turn of a message and whose word it waits for, if it does.
+    pub(super) async fn word_waited_for(
         &self,
         id: SessionId,
         client_message_id: ClientMessageId,
-    ) -> Option<(TurnId, PersonInCharge)> {
+    ) -> Option<(TurnId, Awaited)> {
         let request = PersonRequest::Waits { client_message_id };
         match self.ask_for_person(id, request).await {
             Ok(Some(PersonAnswer::Waits(waits))) => waits,
             // Who cannot be asked just now is asked again.
-            Ok(Some(PersonAnswer::InCharge(_) | PersonAnswer::Said(_)) | None) | Err(_) => None,
+            Ok(Some(PersonAnswer::InCharge(_) | PersonAnswer::Decided(_) | PersonAnswer::Said(_)) | None) | Err(_) => {
+                None
+            }
         }
     }
 

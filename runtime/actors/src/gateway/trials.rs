@@ -101,6 +101,7 @@ impl Gateway {
                 history: Vec::new(),
                 organization: DEFAULT_ORGANIZATION.into(),
                 user: None,
+                past: Vec::new(),
                 part: None,
             };
             let responder = (self.inner.trial_responder)(definition);
@@ -174,6 +175,8 @@ impl Told {
         match step {
             Step::Delta(text) => self.answer += &text,
             Step::Reset { .. } => self.answer.clear(),
+            // A trial is on no record.
+            Step::ToolCall { durable, .. } => durable.tell(),
             Step::Log { title, status, data } => self.logs.push(RetrievalLog {
                 id: LogId::new(),
                 data,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orchestratai_shared::{ErrorCode, Event, PersonInCharge, SessionId, TurnId, event::TurnCancelled};
+use orchestratai_shared::{ErrorCode, Event, SessionId, TurnId, event::TurnCancelled};
 use orchestratai_store::TurnRow;
 use tokio::sync::oneshot;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     refusal::{CancelRefusal, Refusal},
     session::{
-        core::Recorded,
+        core::{Awaited, Recorded},
         messages::{CancelReply, Command, EndWaiter, Submit, SubmitReply},
     },
 };
@@ -40,7 +40,7 @@ impl Gateway {
     }
 
     /// Takes a message in, waits for the end of its turn, and gives all of it; no events where its session was erased meanwhile.
-    /// Of a message that was taken in before, it gives the turn of that time. A turn that waits for a person is waited for no longer
+    /// Of a message that was taken in before, it gives the turn of that time. A turn that waits for a person's word is waited for no longer
     /// than an agent may take: it goes on, and the answer is to be followed.
     ///
     /// # Errors
@@ -52,15 +52,15 @@ impl Gateway {
             ended = self.converse_to_the_end(&submission) => {
                 ended.map(|(accepted, record)| Conversed::Ended(accepted, record))
             }
-            (turn_id, person) = self.left_to_a_person(&submission) => Ok(Conversed::Waits(turn_id, person)),
+            (turn_id, awaited) = self.left_to_a_person(&submission) => Ok(Conversed::Waits(turn_id, awaited)),
         }
     }
 
     /// Returns once the turn of a message has waited for a person for too long for whoever waits for its end.
-    async fn left_to_a_person(&self, submission: &Submission) -> (TurnId, PersonInCharge) {
+    async fn left_to_a_person(&self, submission: &Submission) -> (TurnId, Awaited) {
         tokio::time::sleep(self.inner.patience).await;
         loop {
-            let waits = self.person_waited_for(submission.session_id, submission.client_message_id);
+            let waits = self.word_waited_for(submission.session_id, submission.client_message_id);
             if let Some(waits) = waits.await {
                 return waits;
             }

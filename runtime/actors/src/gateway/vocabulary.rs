@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use actix::Recipient;
-use orchestratai_shared::{ClientMessageId, MessageId, PersonInCharge, SessionId, TurnId, UserMessage};
+use orchestratai_shared::{ClientMessageId, MessageId, SessionId, TurnId, UserMessage};
 use orchestratai_telemetry::TraceParent;
 
 use crate::{
     publish::{Cut, Publish},
-    session::core::Recorded,
+    session::core::{Awaited, Recorded},
 };
 
 /// A user's message on its way in.
@@ -45,7 +45,7 @@ pub enum Conversed {
     /// Its turn has ended with these events; none where its session was erased meanwhile.
     Ended(Accepted, Option<TurnRecord>),
     /// Its turn waits for a person, and has done so for as long as an agent may take.
-    Waits(TurnId, PersonInCharge),
+    Waits(TurnId, Awaited),
 }
 
 /// Everything durable that a turn said.

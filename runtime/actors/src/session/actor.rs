@@ -212,6 +212,8 @@ impl Session {
                     }
                 }
                 Effect::Waits(turn_id) => self.turn_waits(turn_id),
+                Effect::GoesOn(turn_id) => self.turn_goes_on(turn_id),
+                Effect::Tell(durable) => durable.tell(),
                 Effect::WaitEnded {
                     turn_id,
                     waited_ms,
@@ -257,11 +259,13 @@ impl Session {
             session_id: self.id(),
             turn_id: request.run.turn_id,
             message: request.said.content,
-            fresh: request.said.fresh,
+            // What has begun to act is not answered by what another turn was answered.
+            fresh: request.said.fresh || !request.past.is_empty(),
             intent: request.intent,
             history,
             organization: Arc::clone(&self.organization),
             user: self.totals.user_id.as_deref().map(Arc::from),
+            past: request.past,
             part: None,
         };
         RunTurn {

@@ -4,6 +4,7 @@
 //! leave before a commit. The actor around it performs the [`Effect`]s in order. After a crash a new core is made from
 //! the journal by [`SessionCore::recover`].
 
+mod approval;
 mod open_turn;
 mod parts;
 mod person;
@@ -21,14 +22,16 @@ use bytestring::ByteString;
 use orchestratai_agents::{
     joint::PARTS_MAX,
     routing::{Concern, RoutingDecision},
-    turn::{Answer, Step},
+    turn::{Answer, ApprovalWanted, Durable, Pause, Step},
 };
 use orchestratai_shared::{
-    AgentId, AgentStatus, CacheStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, Event, EventBody, Failure,
-    Intent, LogData, LogId, LogStatus, Message, MessageContent, MessageId, MessageRole, PersonInCharge, QueryAnalysis,
-    RetrievalLog, SessionId, Timestamp, TurnId, UserMessage,
+    AgentId, AgentStatus, ApprovalId, CacheStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, Event,
+    EventBody, Failure, Intent, LogData, LogId, LogStatus, Message, MessageContent, MessageId, MessageRole,
+    PersonInCharge, QueryAnalysis, RetrievalLog, SessionId, Timestamp, TurnId, UserMessage,
+    command::Decision,
     event::{
-        AgentStatusChanged, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed, TurnInProgress, TurnPhase,
+        AgentStatusChanged, ApprovalRequested, ApprovalResolved, MessageAccepted, MessageCompleted, TurnCancelled,
+        TurnFailed, TurnInProgress, TurnPhase,
     },
 };
 use orchestratai_store::{AcceptedKey, JournalEntry};
@@ -42,8 +45,8 @@ use crate::refusal::Refusal;
 use open_turn::{PartialAnswer, Turn};
 use person::Person;
 pub use vocabulary::{
-    Context, DoubleTexting, Effect, EndedTurn, Head, Input, Key, Policy, Recorded, Recovered, Release, Reply, ReplyTo,
-    Run, RunRequest, Said, Say, TakeOver, WaitEnd,
+    Awaited, Context, Decide, DoubleTexting, Effect, EndedTurn, Head, Input, Key, Policy, Recorded, Recovered, Release,
+    Reply, ReplyTo, Run, RunRequest, Said, Say, TakeOver, WaitEnd,
 };
 
 /// The session's decisions.
@@ -63,6 +66,8 @@ pub struct SessionCore {
     outbox: Outbox,
     /// Answers that wait for a commit: the `seq`, whom, what.
     replies: Vec<(u64, ReplyTo, Reply)>,
+    /// Who is told of a commit: the `seq`, whom.
+    told: Vec<(u64, Durable)>,
     /// Recorded since the last effect was given out.
     unappended: Vec<JournalEntry>,
 }
@@ -82,6 +87,7 @@ impl SessionCore {
             agents_from: 0,
             outbox: Outbox::default(),
             replies: Vec::new(),
+            told: Vec::new(),
             unappended: Vec::new(),
         }
     }
@@ -100,7 +106,8 @@ impl SessionCore {
             .filter_map(|events| Turn::recover(events, recovered.person.is_some(), ctx.now))
             .collect();
         core.person = recovered.person.map(|in_charge| Person { in_charge });
-        if core.person.is_none() {
+        let has_head_at_work = (core.turns.front()).is_some_and(|head| !head.state.waits_for_word());
+        if core.person.is_none() && has_head_at_work {
             core.take_up_head(ctx);
         }
         let effects = core.advance(ctx);
@@ -121,6 +128,7 @@ impl SessionCore {
             Input::Cancel { turn_id, reply_to } => self.cancel(turn_id, reply_to, ctx, &mut effects),
             Input::TakeOver(take_over) => self.take_over(take_over, ctx, &mut effects),
             Input::Say(say) => self.say(say, ctx, &mut effects),
+            Input::Decide(decide) => self.decide(decide, ctx, &mut effects),
             Input::Release(release) => self.release(release, ctx, &mut effects),
             Input::Committed { through } => self.committed_seq = self.committed_seq.max(through.min(self.last_seq)),
             Input::Routed { run, decision } => {
@@ -143,6 +151,7 @@ impl SessionCore {
                     effects.extend(self.take_unappended());
                 }
             }
+            Input::Paused { run, pause } => self.pause(run, pause, ctx, &mut effects),
             Input::Finished { run, outcome } => self.finish(run, outcome, ctx, &mut effects),
             Input::Stopped { run, receipt } => {
                 if let Some(at) = self.position(run) {
@@ -151,6 +160,7 @@ impl SessionCore {
             }
             Input::Tick { run_max } => {
                 self.expire(run_max, ctx, &mut effects);
+                self.expire_approvals(ctx, &mut effects);
                 self.expire_person(ctx, &mut effects);
             }
         }
@@ -216,6 +226,7 @@ impl SessionCore {
             TurnState::Running { agent, .. } | TurnState::Stopping { agent } => {
                 (TurnPhase::Running, Some(agent.clone()))
             }
+            TurnState::AwaitingApproval { agent, .. } => (TurnPhase::AwaitingApproval, Some(agent.clone())),
             TurnState::WithPerson => (TurnPhase::Running, Some(AgentId::person())),
             TurnState::Completed | TurnState::Failed | TurnState::Cancelled => return None,
         };
@@ -284,6 +295,10 @@ impl SessionCore {
             }
             Step::Delta(text) => self.extend_answer(at, &text, ctx),
             Step::Reset { reason } => self.withdraw_answer(at, &reason),
+            Step::ToolCall { call, durable } => {
+                self.record(at, EventBody::ToolCall(*call), ctx);
+                self.told.push((self.last_seq, durable));
+            }
         }
         effects.extend(self.take_unappended());
     }
@@ -320,6 +335,7 @@ impl SessionCore {
                 // The agent drops what it has open as soon as it hears of the stop; that takes no time worth naming.
                 TurnState::Stopping { .. } => Duration::from_secs(2),
                 TurnState::Accepted
+                | TurnState::AwaitingApproval { .. }
                 | TurnState::WithPerson
                 | TurnState::Completed
                 | TurnState::Failed
@@ -372,6 +388,8 @@ impl SessionCore {
                     request: self.turns[at].request(),
                 });
             }
+            TurnEffect::RecordHandOff { from, to, reason } => self.record_hand_off(at, from, to, reason, ctx),
+            TurnEffect::RecordApprovalDropped => self.drop_approval(at, ctx),
             TurnEffect::StopAgent => effects.push(Effect::StopAgent(self.turns[at].run())),
             TurnEffect::RecordFailed(error) => self.end(at, EventBody::TurnFailed(TurnFailed { error }), None, ctx),
             TurnEffect::RecordCancelled(receipt) => self.record_cancelled(at, receipt, ctx),
@@ -380,8 +398,10 @@ impl SessionCore {
                 self.record_with_person(at, ctx);
                 effects.push(Effect::Waits(self.turns[at].id));
             }
-            // These come with what somebody gave: `progress`, `finish`, `say` and `hand_back` perform them.
+            // These come with what somebody gave: `progress`, `pause`, `decide`, `finish`, `say` and `hand_back` perform them.
             TurnEffect::Keep
+            | TurnEffect::RecordApprovalRequested
+            | TurnEffect::RecordApprovalResolved
             | TurnEffect::RecordCompleted(_)
             | TurnEffect::RecordReply
             | TurnEffect::RecordHandedBack => {}
@@ -395,6 +415,8 @@ impl SessionCore {
         for (_, reply_to, reply) in self.replies.extract_if(.., |(seq, ..)| *seq <= committed) {
             effects.push(Effect::Reply(reply_to, Self::as_of(reply, &self.keys, committed)));
         }
+        let told = self.told.extract_if(.., |(seq, _)| *seq <= committed);
+        effects.extend(told.map(|(_, durable)| Effect::Tell(durable)));
         let published = self.outbox.release(committed, self.id, ctx.now);
         if !published.is_empty() {
             effects.push(Effect::Publish(published));

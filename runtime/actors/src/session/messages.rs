@@ -5,18 +5,20 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use orchestratai_agents::{
     routing::RoutingDecision,
-    turn::{Answer, Step},
+    turn::{Answer, Pause, Step},
 };
 use orchestratai_shared::{
-    AgentId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, TurnId, UserMessage,
-    event::TurnCancelled,
+    AgentId, ApprovalId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, TurnId,
+    UserMessage,
+    command::Decision,
+    event::{ApprovalResolved, TurnCancelled},
 };
 use orchestratai_telemetry::TraceParent;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::{
-    core::{Recorded, Run, RunRequest, Said},
+    core::{Awaited, Recorded, Run, RunRequest, Said},
     subscriber::ConnectionId,
     turn::Receipt,
 };
@@ -107,6 +109,16 @@ pub(crate) enum PersonRequest {
         /// The turn that it answers; without one the oldest that waits.
         turn_id: Option<TurnId>,
     },
+    /// To decide on what an agent wants to do.
+    Decide {
+        approval_id: ApprovalId,
+        decision: Decision,
+        /// What the tool is to be given instead.
+        arguments: Option<serde_json::Value>,
+        /// Who decides.
+        by: String,
+        reason: Option<String>,
+    },
     /// To give it back.
     Release {
         name: Option<String>,
@@ -123,8 +135,10 @@ pub(crate) enum PersonAnswer {
     InCharge(Option<PersonInCharge>),
     /// What was said, and where it stands.
     Said(Said),
-    /// The turn that waits, and for whom, if it does.
-    Waits(Option<(TurnId, PersonInCharge)>),
+    /// What was decided.
+    Decided(ApprovalResolved),
+    /// The turn that waits, and for whose word, if it does.
+    Waits(Option<(TurnId, Awaited)>),
 }
 
 /// Whom a person's request is answered to.
@@ -273,6 +287,8 @@ pub(crate) struct AgentReport {
 pub(crate) enum RunEnd {
     /// By itself.
     Finished(Result<Answer, Failure>),
+    /// Without an answer, and the turn goes on.
+    Paused(Pause),
     /// It was stopped.
     Stopped(Receipt),
 }

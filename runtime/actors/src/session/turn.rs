@@ -19,6 +19,15 @@
 //!          Routing, Running ─Interrupt┘
 //! ```
 //!
+//! An agent that wants to call a tool for which a person's word is needed ends its run; once that is decided it runs again, from what
+//! is on record. So a turn that waits holds nothing, and a crash changes nothing about it:
+//!
+//! ```text
+//! Running{agent} ──AwaitApproval──▶ AwaitingApproval{agent} ──Decided──▶ Running{agent}
+//!    │  ▲                              │  └─Interrupt──▶ WithPerson
+//!    └──┘ HandOff{to}                  └─Cancel──▶ Cancelled
+//! ```
+//!
 //! A run's time limit is none of its own: it expires when the person has let it wait for too long.
 
 use orchestratai_agents::routing::RoutingDecision;
@@ -36,6 +45,13 @@ pub enum TurnState {
         /// Who works on it.
         agent: AgentId,
         /// Who may take over if this one fails, next first.
+        fallbacks: Vec<AgentId>,
+    },
+    /// It waits for a decision on what an agent wants to do.
+    AwaitingApproval {
+        /// Who wants it, and goes on then.
+        agent: AgentId,
+        /// Who may take over if that one fails, next first.
         fallbacks: Vec<AgentId>,
     },
     /// It waits for the person who has the session.
@@ -73,6 +89,17 @@ pub enum TurnInput {
     Finished,
     /// The agent failed.
     AgentFailed(Failure),
+    /// The agent wants to do what somebody has to decide on.
+    AwaitApproval,
+    /// That is decided.
+    Decided,
+    /// The agent gives the turn to another.
+    HandOff {
+        /// To whom.
+        to: AgentId,
+        /// Why, for people.
+        reason: String,
+    },
     /// Somebody wants it stopped.
     Cancel,
     /// The agent has stopped, and says what was billed.
@@ -107,6 +134,21 @@ pub enum TurnEffect {
         /// Why.
         failure: Failure,
     },
+    /// Record that one agent has given the turn to another, and withdraw what the first has said.
+    RecordHandOff {
+        /// Who had it.
+        from: AgentId,
+        /// Who has it.
+        to: AgentId,
+        /// Why.
+        reason: String,
+    },
+    /// Record what is to be decided on.
+    RecordApprovalRequested,
+    /// Record what was decided.
+    RecordApprovalResolved,
+    /// Record that nobody need decide any more: it is not done.
+    RecordApprovalDropped,
     /// Let the agent work.
     RunAgent(AgentId),
     /// Keep what the agent said.
@@ -196,6 +238,41 @@ impl TurnState {
                 }
                 None => (S::Failed, vec![E::RecordFailed(failure)]),
             },
+            (S::Running { agent, fallbacks }, I::AwaitApproval) => {
+                let awaiting = S::AwaitingApproval {
+                    agent: agent.clone(),
+                    fallbacks: fallbacks.clone(),
+                };
+                (awaiting, vec![E::RecordApprovalRequested])
+            }
+            (S::AwaitingApproval { agent, fallbacks }, I::Decided) => {
+                let running = S::Running {
+                    agent: agent.clone(),
+                    fallbacks: fallbacks.clone(),
+                };
+                (running, vec![E::RecordApprovalResolved, E::RunAgent(agent.clone())])
+            }
+            (S::AwaitingApproval { .. }, I::Interrupt) => (
+                S::WithPerson,
+                vec![E::RecordApprovalDropped, E::Withdraw, E::RecordWithPerson],
+            ),
+            (S::AwaitingApproval { .. }, I::Cancel) => (
+                S::Cancelled,
+                vec![E::RecordApprovalDropped, E::RecordCancelled(Receipt::default())],
+            ),
+            (S::Running { agent, fallbacks }, I::HandOff { to, reason }) => {
+                let running = S::Running {
+                    agent: to.clone(),
+                    fallbacks: fallbacks.iter().filter(|fallback| **fallback != to).cloned().collect(),
+                };
+                let hand_off = E::RecordHandOff {
+                    from: agent.clone(),
+                    to: to.clone(),
+                    reason,
+                };
+                (running, vec![hand_off, E::RunAgent(to)])
+            }
+
             (S::Running { .. }, I::Expire) => (S::Failed, vec![E::StopAgent, E::RecordFailed(timed_out())]),
             (S::Running { agent, .. }, I::Cancel) => (S::Stopping { agent: agent.clone() }, vec![E::StopAgent]),
 
@@ -203,14 +280,16 @@ impl TurnState {
             (S::Stopping { .. }, I::Progressed | I::Cancel) => (self.clone(), vec![]),
             (S::Stopping { .. }, I::Stopped(receipt)) => (S::Cancelled, vec![E::RecordCancelled(receipt)]),
             // It ended by itself just before it heard of the stop, or never answers: there is nothing more to wait for.
-            (S::Stopping { .. }, I::Finished | I::AgentFailed(_) | I::Expire) => {
-                (S::Cancelled, vec![E::RecordCancelled(Receipt::default())])
-            }
+            (
+                S::Stopping { .. },
+                I::Finished | I::AgentFailed(_) | I::AwaitApproval | I::HandOff { .. } | I::Expire,
+            ) => (S::Cancelled, vec![E::RecordCancelled(Receipt::default())]),
 
             (
                 S::Accepted
                 | S::Routing
                 | S::Running { .. }
+                | S::AwaitingApproval { .. }
                 | S::WithPerson
                 | S::Stopping { .. }
                 | S::Completed
@@ -226,12 +305,32 @@ impl TurnState {
         })
     }
 
+    /// Whether it waits for somebody's word, and nothing of it is at work.
+    #[must_use]
+    pub fn waits_for_word(&self) -> bool {
+        match self {
+            Self::WithPerson | Self::AwaitingApproval { .. } => true,
+            Self::Accepted
+            | Self::Routing
+            | Self::Running { .. }
+            | Self::Stopping { .. }
+            | Self::Completed
+            | Self::Failed
+            | Self::Cancelled => false,
+        }
+    }
+
     /// Whether nothing leads out of it.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         match self {
             Self::Completed | Self::Failed | Self::Cancelled => true,
-            Self::Accepted | Self::Routing | Self::Running { .. } | Self::WithPerson | Self::Stopping { .. } => false,
+            Self::Accepted
+            | Self::Routing
+            | Self::Running { .. }
+            | Self::AwaitingApproval { .. }
+            | Self::WithPerson
+            | Self::Stopping { .. } => false,
         }
     }
 
@@ -242,6 +341,7 @@ impl TurnState {
             Self::Accepted => "accepted",
             Self::Routing => "routing",
             Self::Running { .. } => "running",
+            Self::AwaitingApproval { .. } => "awaiting_approval",
             Self::WithPerson => "with_person",
             Self::Stopping { .. } => "stopping",
             Self::Completed => "completed",
@@ -262,6 +362,9 @@ impl TurnInput {
             Self::Progressed => "progressed",
             Self::Finished => "finished",
             Self::AgentFailed(_) => "agent_failed",
+            Self::AwaitApproval => "await_approval",
+            Self::Decided => "decided",
+            Self::HandOff { .. } => "hand_off",
             Self::Cancel => "cancel",
             Self::Stopped(_) => "stopped",
             Self::Expire => "expire",
@@ -326,6 +429,12 @@ mod tests {
             TurnInput::Interrupt,
             TurnInput::PersonReplied,
             TurnInput::HandBack,
+            TurnInput::AwaitApproval,
+            TurnInput::Decided,
+            TurnInput::HandOff {
+                to: AgentId::orchestrator(),
+                reason: "it is theirs".into(),
+            },
         ]
     }
 
@@ -343,13 +452,17 @@ mod tests {
             | TurnEffect::StopAgent
             | TurnEffect::Withdraw
             | TurnEffect::RecordWithPerson
+            | TurnEffect::RecordHandOff { .. }
+            | TurnEffect::RecordApprovalRequested
+            | TurnEffect::RecordApprovalResolved
+            | TurnEffect::RecordApprovalDropped
             | TurnEffect::RecordHandedBack => false,
         }
     }
 
     proptest! {
         #[test]
-        fn a_turn_ends_exactly_once_whatever_happens(choices in prop::collection::vec(0..14usize, 1..40)) {
+        fn a_turn_ends_exactly_once_whatever_happens(choices in prop::collection::vec(0..17usize, 1..40)) {
             let (mut state, mut terminal_records) = (TurnState::Accepted, 0);
             for choice in choices {
                 let was_terminal = state.is_terminal();
@@ -367,7 +480,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cancelled_turn_starts_nothing_new(choices in prop::collection::vec(0..14usize, 1..40)) {
+        fn a_cancelled_turn_starts_nothing_new(choices in prop::collection::vec(0..17usize, 1..40)) {
             let (mut state, mut cancelled) = (TurnState::Accepted, false);
             for choice in choices {
                 let input = inputs()[choice].clone();

@@ -19,7 +19,7 @@ use world::{Coverage, World};
 /// Histories that every run of the suite simulates.
 const HISTORIES: u64 = 100_000;
 /// Histories within which a planted fault must be found.
-const HISTORIES_TO_FIND_A_FAULT: u64 = 5_000;
+const HISTORIES_TO_FIND_A_FAULT: u64 = 10_000;
 
 /// What a session gives to its turns by itself, and nobody who looks on sees.
 const GIVEN_BY_SESSIONS: [&str; 3] = ["begin", "begin_with_person", "give_up"];

@@ -46,7 +46,7 @@ pub(super) async fn create(site: Data<Site>, request: HttpRequest, payload: Payl
     }
     let (turn_id, record) = match site.gateway.converse(submission).await? {
         Conversed::Ended(Accepted { turn_id, .. }, record) => (turn_id, record),
-        Conversed::Waits(turn_id, _person) => return Err(waits().of_turn(turn_id)),
+        Conversed::Waits(turn_id, _awaited) => return Err(waits().of_turn(turn_id)),
     };
     let record = record.ok_or_else(|| erased().of_turn(turn_id))?;
     let completed = completed(&record).map_err(|error| error.of_turn(turn_id))?;

@@ -38,6 +38,8 @@ pub(crate) struct DefinitionBody {
     tools: Vec<String>,
     /// Who takes over when it fails, in this order.
     fallbacks: Vec<AgentId>,
+    /// Whom its model may give a turn to.
+    hand_offs: Vec<AgentId>,
     /// How much it takes on.
     limits: DefinitionLimits,
     /// What people say to it.
@@ -133,10 +135,12 @@ pub(super) fn drafted(
         wrong(&said.collect::<Vec<_>>().join("; "))
     })?;
     let unknown = |id: &&AgentId| agents.iter().all(|agent| agent.id != **id);
-    match draft.fallbacks.iter().find(unknown) {
-        Some(unknown) => Err(wrong(&format!("`fallbacks` names no agent by `{unknown}`"))),
-        None => Ok(draft),
+    for (key, others) in [("fallbacks", &draft.fallbacks), ("handOffs", &draft.hand_offs)] {
+        if let Some(unknown) = others.iter().find(unknown) {
+            return Err(wrong(&format!("`{key}` names no agent by `{unknown}`")));
+        }
     }
+    Ok(draft)
 }
 
 /// The same with other names of fields.

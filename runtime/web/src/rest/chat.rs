@@ -7,11 +7,11 @@ use actix_web::{
     http::header::{ContentType, LOCATION},
     web::{self, Data, Path, Payload, ServiceConfig},
 };
-use orchestratai_actors::{Accepted, CancelRefusal, Conversed, Recorded, Submission, TurnRecord};
+use orchestratai_actors::{Accepted, Awaited, CancelRefusal, Conversed, Recorded, Submission, TurnRecord};
 use orchestratai_shared::{
     AgentId, AgentStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, EventBody, Invalid as InvalidValue,
     MessageContent, PersonInCharge, RetrievalLog, SessionId, TurnId, UserMessage,
-    event::{MessageCompleted, TurnCancelled, data_of},
+    event::{ApprovalRequested, MessageCompleted, TurnCancelled, data_of},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -71,15 +71,19 @@ pub(crate) struct ChatAnswer {
     agent_status: BTreeMap<AgentId, AgentStatus>,
 }
 
-/// A message that waits for a person.
+/// A message that waits for a person's word: for the answer of the one who has the session, or for a decision.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ChatWaits {
     /// Its turn.
     turn_id: TurnId,
     /// The session.
     session_id: SessionId,
-    /// Whom it waits for.
-    person: PersonInCharge,
+    /// The person who has the session; left out where it waits for a decision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person: Option<PersonInCharge>,
+    /// What is to be decided; left out where it waits for the person who has the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approval: Option<ApprovalRequested>,
 }
 
 /// What stands before the steps in a [`ChatAnswer`].
@@ -110,7 +114,7 @@ struct Took<'a> {
     request_body = ChatRequest,
     responses(
         (status = 200, description = "The answer.", body = ChatAnswer, headers(("x-turn-id" = TurnId, description = "The turn."))),
-        (status = 202, description = "The message waits for a person, who has not answered yet: the turn goes on.", body = ChatWaits,
+        (status = 202, description = "The message waits for a person who has not answered or decided yet: the turn goes on.", body = ChatWaits,
          headers(("x-turn-id" = TurnId, description = "The turn."),
                  ("location" = String, description = "Where its answer is streamed."))),
         BadBody, Conflict, TurnFailures
@@ -121,7 +125,7 @@ pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payloa
     let session_id = submission.session_id;
     let (turn_id, record) = match site.gateway.converse(submission).await? {
         Conversed::Ended(Accepted { turn_id, .. }, record) => (turn_id, record),
-        Conversed::Waits(turn_id, person) => return Ok(waits(session_id, turn_id, person)),
+        Conversed::Waits(turn_id, awaited) => return Ok(waits(session_id, turn_id, awaited)),
     };
     let record = record.ok_or_else(|| erased().of_turn(turn_id))?;
     let agents = site.gateway.agents().into_iter().map(|agent| agent.id);
@@ -132,7 +136,11 @@ pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payloa
         .body(answer))
 }
 
-fn waits(session_id: SessionId, turn_id: TurnId, person: PersonInCharge) -> HttpResponse {
+fn waits(session_id: SessionId, turn_id: TurnId, awaited: Awaited) -> HttpResponse {
+    let (person, approval) = match awaited {
+        Awaited::Person(person) => (Some(person), None),
+        Awaited::Approval(request) => (None, Some(*request)),
+    };
     HttpResponse::Accepted()
         .insert_header((X_TURN_ID, turn_id.to_string()))
         .insert_header((LOCATION, format!("/api/chat/stream/{turn_id}")))
@@ -140,6 +148,7 @@ fn waits(session_id: SessionId, turn_id: TurnId, person: PersonInCharge) -> Http
             turn_id,
             session_id,
             person,
+            approval,
         })
 }
 

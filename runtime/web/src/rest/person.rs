@@ -28,7 +28,7 @@ use crate::{
 
 /// The longest name of a person, and the longest reason, in Unicode scalar values.
 const NAME_CHARACTERS_MAX: usize = 80;
-const REASON_CHARACTERS_MAX: usize = 1_000;
+pub(super) const REASON_CHARACTERS_MAX: usize = 1_000;
 
 pub(crate) fn configure(routes: &mut ServiceConfig) {
     let post = |path: &str| resource(path, "POST");
@@ -220,7 +220,7 @@ pub(crate) async fn release(
 }
 
 /// A text for people of so many characters at most, as one line; none where nothing of it can be seen.
-fn line(characters_max: usize) -> impl FnOnce(Value) -> Result<Option<String>, InvalidValue> {
+pub(super) fn line(characters_max: usize) -> impl FnOnce(Value) -> Result<Option<String>, InvalidValue> {
     move |value| {
         let text = text(value)?;
         if text.chars().count() > characters_max {
@@ -235,7 +235,7 @@ fn line(characters_max: usize) -> impl FnOnce(Value) -> Result<Option<String>, I
 }
 
 /// Who it is.
-fn name(value: Value) -> Result<String, InvalidValue> {
+pub(super) fn name(value: Value) -> Result<String, InvalidValue> {
     line(NAME_CHARACTERS_MAX)(value)?
         .ok_or_else(|| InvalidValue::new("must hold at least one character that can be seen"))
 }

@@ -20,7 +20,7 @@ use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
 use bytes::Bytes;
 use bytestring::ByteString;
 use futures_util::{Stream, stream};
-use orchestratai_actors::{CloseReason, Cut, Frame, LinkError, Publish, Refusal, SessionLink, Subscription};
+use orchestratai_actors::{CloseReason, Cut, Frame, LinkError, Publish, Refusal, SessionLink, Subscription, Verdict};
 use orchestratai_shared::{
     ClientMessageId, ErrorCode, Failure, SessionId, Signal, SignalBody, Timestamp, UserMessage,
     command::{ClientCommand, CommandError},
@@ -61,6 +61,9 @@ const ALIVE_EVERY: Duration = Duration::from_secs(1);
 const RATE_LIMITED: u16 = 4029;
 const INTERNAL_ERROR: u16 = 1011;
 const TRY_AGAIN_LATER: u16 = 1013;
+
+/// Who has decided where a client did so over its socket, which says no name.
+const BY_CLIENT: &str = "client";
 
 /// One socket and its place in a session.
 pub(super) struct Connection {
@@ -185,6 +188,23 @@ impl Connection {
         }
     }
 
+    /// Passes a decision on. That it was made is an event, which the client gets like all others.
+    fn decide(&self, verdict: Verdict, context: &mut WebsocketContext<Self>) {
+        let Some(session_id) = self.wish.session_id else {
+            return;
+        };
+        let gateway = self.site.gateway.clone();
+        let decided = async move { gateway.decide(session_id, verdict).await };
+        context.spawn(decided.into_actor(self).map(|decided, connection, context| {
+            let failure = match decided {
+                Ok(Some(_)) => return,
+                Ok(None) => Failure::new(ErrorCode::NotFound, "There is no such session."),
+                Err(refusal) => refusal.failure,
+            };
+            connection.refuse(failure, None, context);
+        }));
+    }
+
     /// Whether a refused subscription is no reason to close.
     fn may_wait(&self, refusal: &Refusal) -> bool {
         self.has_followed && refusal.failure.retryable && !self.site.gateway.is_draining()
@@ -264,12 +284,20 @@ impl Connection {
                     self.say(SignalBody::Pong(Pong {}), context);
                     (Some(Ok(())), None)
                 }
-                ClientCommand::ResolveApproval { approval_id, .. } => {
-                    let failure = Failure::new(
-                        ErrorCode::NotFound,
-                        format!("No approval {approval_id} is waiting for a decision."),
-                    );
-                    self.refuse(failure, None, context);
+                ClientCommand::ResolveApproval {
+                    approval_id,
+                    decision,
+                    reason,
+                    arguments,
+                } => {
+                    let verdict = Verdict {
+                        approval_id,
+                        decision,
+                        arguments,
+                        by: BY_CLIENT.to_owned(),
+                        reason,
+                    };
+                    self.decide(verdict, context);
                     (Some(Ok(())), None)
                 }
             }

@@ -6,7 +6,7 @@ use super::{reply::used_otherwise, *};
 use crate::{
     gateway::unreadable,
     session::{
-        core::{Release, Said, Say, TakeOver, WaitEnd},
+        core::{Decide, Release, Said, Say, TakeOver, WaitEnd},
         messages::{PersonAnswer, PersonReply, PersonRequest},
     },
 };
@@ -15,10 +15,7 @@ impl Session {
     pub(super) fn person_asks(&mut self, request: PersonRequest, reply: PersonReply, ctx: &mut Context<Self>) {
         self.last_used = Instant::now();
         if let PersonRequest::Waits { client_message_id } = request {
-            let waits = self
-                .core
-                .waiting_turn_of(client_message_id)
-                .zip(self.core.person().cloned());
+            let waits = self.core.awaited_by(client_message_id);
             return drop(reply.send(Ok(PersonAnswer::Waits(waits))));
         }
         if !self.erasing.is_empty() {
@@ -47,6 +44,20 @@ impl Session {
                 turn_id,
                 reply_to,
             }),
+            PersonRequest::Decide {
+                approval_id,
+                decision,
+                arguments,
+                by,
+                reason,
+            } => Input::Decide(Decide {
+                approval_id,
+                decision,
+                arguments,
+                by,
+                reason,
+                reply_to,
+            }),
             PersonRequest::Release { name, reason } => Input::Release(Release { name, reason, reply_to }),
             PersonRequest::Waits { .. } => return,
         };
@@ -57,6 +68,7 @@ impl Session {
         let answer = match reply {
             Reply::InCharge(person) => Ok(PersonAnswer::InCharge(person)),
             Reply::Said(said) => Ok(PersonAnswer::Said(said)),
+            Reply::Decided(resolved) => Ok(PersonAnswer::Decided(resolved)),
             Reply::Refused(refusal) => Err(refusal),
             Reply::Repeated { content, key, .. } => return self.repeat_to_person(sink, content, key, ctx),
             // These are answers to users.
@@ -104,20 +116,23 @@ impl Session {
             .metrics
             .person_waited(outcome, Duration::from_millis(waited_ms));
         match end {
-            WaitEnd::HandedBack | WaitEnd::Expired => {
-                let permit = self.shard.admission.admit_promised().of(turn_id, self.id());
-                self.permits.insert(turn_id, permit);
-                // What agents take is told apart from what a person has taken.
-                self.clocks.insert(
-                    turn_id,
-                    TurnClock {
-                        received: Instant::now(),
-                        has_spoken: false,
-                    },
-                );
-            }
+            WaitEnd::HandedBack | WaitEnd::Expired => self.turn_goes_on(turn_id),
             WaitEnd::Replied | WaitEnd::Cancelled => {}
         }
+    }
+
+    /// A turn that has waited for somebody's word is the agents' again.
+    pub(super) fn turn_goes_on(&mut self, turn_id: TurnId) {
+        let permit = self.shard.admission.admit_promised().of(turn_id, self.id());
+        self.permits.insert(turn_id, permit);
+        // What agents take is told apart from what a person has taken.
+        self.clocks.insert(
+            turn_id,
+            TurnClock {
+                received: Instant::now(),
+                has_spoken: false,
+            },
+        );
     }
 
     /// Counts the session among those that a person has, while one does.

@@ -110,7 +110,12 @@ impl Session {
                 self.shard.metrics.admission_refused(reason);
                 self.refuse(sink, client_message_id, refusal);
             }
-            Reply::Cancelled(_) | Reply::Ended | Reply::NoOpenTurn | Reply::InCharge(_) | Reply::Said(_) => {}
+            Reply::Cancelled(_)
+            | Reply::Ended
+            | Reply::NoOpenTurn
+            | Reply::InCharge(_)
+            | Reply::Said(_)
+            | Reply::Decided(_) => {}
         }
     }
 
@@ -192,7 +197,8 @@ impl Session {
             | Reply::Accepted { .. }
             | Reply::Repeated { .. }
             | Reply::InCharge(_)
-            | Reply::Said(_) => Err(CancelRefusal::Unknown),
+            | Reply::Said(_)
+            | Reply::Decided(_) => Err(CancelRefusal::Unknown),
         };
         match sink {
             CancelReply::Caller(caller) => drop(caller.send(answer)),

@@ -23,6 +23,10 @@ pub(super) struct Turn {
     pub(super) events: Vec<Recorded>,
     pub(super) ended_seq: Option<u64>,
     pub(super) cancels: Vec<ReplyTo>,
+    /// What is to be decided, while it waits for that.
+    pub(super) approval: Option<ApprovalRequested>,
+    /// Who was given it by another agent.
+    pub(super) handed_to: Option<AgentId>,
 }
 
 /// What an agent has said so far.
@@ -64,6 +68,8 @@ impl Turn {
             events: Vec::new(),
             ended_seq: None,
             cancels: Vec::new(),
+            approval: None,
+            handed_to: None,
         };
         for event in &events {
             if let EventBody::RetrievalLog(RetrievalLog {
@@ -76,6 +82,7 @@ impl Turn {
             }
         }
         turn.events = events.into_iter().map(Recorded::from).collect();
+        turn.recover_waiting();
         Some(turn)
     }
 
@@ -90,9 +97,13 @@ impl Turn {
     pub(super) fn request(&self) -> RunRequest {
         RunRequest {
             run: self.run(),
-            said: self.said.clone(),
+            said: UserMessage {
+                addressee: self.handed_to.clone().or_else(|| self.said.addressee.clone()),
+                ..self.said.clone()
+            },
             intent: self.intent,
             concerns: self.concerns.clone(),
+            past: self.past(),
         }
     }
 

@@ -21,24 +21,27 @@ impl SessionCore {
         self.person.as_ref().map(|person| &person.in_charge)
     }
 
-    /// The turn of a message, if it waits for a person.
+    /// The turn of a message, and whose word it waits for, if it does.
     #[must_use]
-    pub fn waiting_turn_of(&self, client_message_id: ClientMessageId) -> Option<TurnId> {
-        let is_it = |turn: &&Turn| turn.client_message_id == client_message_id && turn.state == TurnState::WithPerson;
-        self.turns.iter().find(is_it).map(|turn| turn.id)
+    pub fn awaited_by(&self, client_message_id: ClientMessageId) -> Option<(TurnId, Awaited)> {
+        let turn = (self.turns.iter()).find(|turn| turn.client_message_id == client_message_id)?;
+        let awaited = match (&turn.state, &turn.approval) {
+            (TurnState::WithPerson, _) => Awaited::Person(self.person()?.clone()),
+            (TurnState::AwaitingApproval { .. }, Some(request)) => Awaited::Approval(Box::new(request.clone())),
+            (_, _) => return None,
+        };
+        Some((turn.id, awaited))
     }
 
-    /// Whether all that is open waits for a person, and nothing for a commit.
+    /// Whether all that is open waits for a person's word, and nothing for a commit.
     #[must_use]
     pub fn only_waits(&self) -> bool {
-        self.turns.iter().all(|turn| turn.state == TurnState::WithPerson)
-            && self.outbox.is_empty()
-            && self.replies.is_empty()
+        self.turns.iter().all(|turn| turn.state.waits_for_word()) && self.outbox.is_empty() && self.replies.is_empty()
     }
 
-    /// Open turns that are the agents', oldest first.
+    /// Open turns that are at work or are about to be, oldest first.
     pub fn turns_of_agents(&self) -> impl Iterator<Item = TurnId> + '_ {
-        let of_agents = self.turns.iter().filter(|turn| turn.state != TurnState::WithPerson);
+        let of_agents = self.turns.iter().filter(|turn| !turn.state.waits_for_word());
         of_agents.map(|turn| turn.id)
     }
 

@@ -100,6 +100,8 @@ impl SessionCore {
             events: Vec::with_capacity(10),
             ended_seq: None,
             cancels: Vec::new(),
+            approval: None,
+            handed_to: None,
         });
         self.record(self.turns.len() - 1, EventBody::MessageAccepted(accepted), ctx);
         self.keys.insert(

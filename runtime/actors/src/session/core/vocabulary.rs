@@ -74,6 +74,8 @@ pub enum Input {
     TakeOver(TakeOver),
     /// The person who has it says something.
     Say(Say),
+    /// Somebody decides on what an agent wants to do.
+    Decide(Decide),
     /// It is to be the agents' again.
     Release(Release),
     /// Everything up to `through` is durable.
@@ -105,6 +107,13 @@ pub enum Input {
         part: usize,
         /// Whether it has an answer, or why there is none.
         outcome: Result<(), Failure>,
+    },
+    /// An agent stops without an answer, and its turn goes on.
+    Paused {
+        /// Its run.
+        run: Run,
+        /// Why.
+        pause: Pause,
     },
     /// An agent is done.
     Finished {
@@ -153,6 +162,23 @@ pub struct Say {
     pub reply_to: ReplyTo,
 }
 
+/// Somebody decides on what an agent wants to do.
+#[derive(Debug, Clone)]
+pub struct Decide {
+    /// Which request.
+    pub approval_id: ApprovalId,
+    /// What is decided.
+    pub decision: Decision,
+    /// What the tool is to be given instead; only where it is approved.
+    pub arguments: Option<serde_json::Value>,
+    /// Who decides.
+    pub by: String,
+    /// Why, for people.
+    pub reason: Option<String>,
+    /// Whom to answer.
+    pub reply_to: ReplyTo,
+}
+
 /// A session is to be the agents' again.
 #[derive(Debug, Clone)]
 pub struct Release {
@@ -182,6 +208,10 @@ pub enum Effect {
         /// At what.
         request: RunRequest,
     },
+    /// What it stands for is durable.
+    Tell(Durable),
+    /// A turn that has waited for a decision goes on.
+    GoesOn(TurnId),
     /// Close what a run has open, at once.
     StopAgent(Run),
     /// A turn waits for a person from now on, and takes no room among those that agents work at.
@@ -197,6 +227,15 @@ pub enum Effect {
     },
     /// A turn has ended, and its end is durable.
     TurnEnded(EndedTurn),
+}
+
+/// Whose word a turn waits for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Awaited {
+    /// That of the person who has its session.
+    Person(PersonInCharge),
+    /// Somebody's who decides on what an agent wants to do.
+    Approval(Box<ApprovalRequested>),
 }
 
 /// How a turn stopped waiting for a person.
@@ -229,6 +268,9 @@ impl WaitEnd {
             | TurnInput::AgentFailed(_)
             | TurnInput::Stopped(_)
             | TurnInput::GiveUp
+            | TurnInput::AwaitApproval
+            | TurnInput::Decided
+            | TurnInput::HandOff { .. }
             | TurnInput::BeginWithPerson
             | TurnInput::Interrupt => Self::HandedBack,
         }
@@ -255,6 +297,8 @@ pub enum Reply {
     InCharge(Option<PersonInCharge>),
     /// What a person says is durable.
     Said(Said),
+    /// What was decided is durable.
+    Decided(ApprovalResolved),
     /// The message is durable, and will be answered.
     Accepted {
         /// The turn that answers it.
@@ -294,6 +338,8 @@ pub struct RunRequest {
     pub intent: Intent,
     /// Where several agents answer it together: the concerns of the message, as they are told.
     pub concerns: Vec<Concern>,
+    /// What the turn has done so far that an agent has to know: its calls, approvals and hand-offs, oldest first.
+    pub past: Vec<Arc<Event>>,
 }
 
 /// A turn that has ended.

@@ -22,7 +22,7 @@ use orchestratai_actors::{
     Frame,
     session::{
         core::{
-            Context, DoubleTexting, Effect, Input, Key, Policy, Recovered, Release, Reply, ReplyTo, Run, Say,
+            Context, Decide, DoubleTexting, Effect, Input, Key, Policy, Recovered, Release, Reply, ReplyTo, Run, Say,
             SessionCore, TakeOver, WaitEnd,
         },
         outbox::{AnswerMark, Outgoing, OutgoingKind},
@@ -31,19 +31,22 @@ use orchestratai_actors::{
 };
 use orchestratai_agents::{
     routing::{Concern, RoutingDecision},
-    turn::{Answer, Step, Usage},
+    tool::ApprovalRule,
+    turn::{Answer, ApprovalWanted, Durable, Pause, Step, Usage},
 };
 use orchestratai_shared::{
-    AgentId, CacheStatus, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event, EventBody, Failure, Intent,
-    LogData, LogStatus, MessageContent, MessageId, PersonInCharge, SessionId, Signal, SignalBody, Timestamp, TurnId,
-    UserMessage, event::MessageDelta,
+    AgentId, ApprovalId, CacheStatus, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event, EventBody, Failure,
+    Intent, LogData, LogStatus, MessageContent, MessageId, PersonInCharge, SessionId, Signal, SignalBody, Timestamp,
+    TurnId, UserMessage,
+    command::Decision,
+    event::{MessageDelta, ToolCall, ToolCallStatus},
 };
 use orchestratai_store::JournalEntry;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use uuid::Uuid;
 
 use self::{
-    agents::{Script, agent, answer, decision, failure},
+    agents::{Script, agent, answer, decision, failure, input_name},
     session::{SimSession, Waiting},
 };
 use super::{Checked, client::Client, fault::PlantedFault, violation::Violation};
@@ -54,6 +57,8 @@ const ATTEMPTS_MAX: u32 = 3;
 const RUN_MAX: Duration = Duration::from_secs(60);
 /// How long a turn waits for a person: a few of the leaps in time.
 const PERSON_MAX: Duration = Duration::from_secs(300);
+/// How long a decision may take.
+const APPROVAL_MAX: Duration = Duration::from_secs(120);
 /// Steps after which a history without new input and faults must have come to rest.
 const STEPS_TO_REST_MAX: usize = 5_000;
 
@@ -160,7 +165,7 @@ impl World {
         if self.sessions[at].core.is_none() {
             return self.recover(at);
         }
-        match self.random.random_range(0..100) {
+        match self.random.random_range(0..115) {
             0..14 if eventful => self.submit(at),
             14..17 if eventful => self.submit_again(at),
             17..22 if eventful => self.cancel(at),
@@ -175,6 +180,7 @@ impl World {
             79..84 if eventful => self.say(at),
             84..86 if eventful => self.say_again(at),
             86..89 if eventful => self.release(at),
+            89..104 if eventful => self.decide(at),
             _ => self.agent_acts(at),
         }
     }

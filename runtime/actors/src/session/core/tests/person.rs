@@ -63,7 +63,7 @@ impl Bench {
                 Effect::StopAgent(run) => self.stopped.push(run),
                 Effect::Reply(_, reply) => self.replies.push(reply),
                 Effect::WaitEnded { end, .. } => self.waits.push(end),
-                Effect::Publish(_) | Effect::Waits(_) | Effect::TurnEnded(_) => {}
+                Effect::Publish(_) | Effect::Tell(_) | Effect::GoesOn(_) | Effect::Waits(_) | Effect::TurnEnded(_) => {}
             }
         }
     }

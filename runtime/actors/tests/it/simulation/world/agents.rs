@@ -12,6 +12,31 @@ pub(super) struct Script {
 }
 
 impl World {
+    pub(super) fn pause(&mut self) -> Pause {
+        if self.random.random_bool(0.3) {
+            let to = ["policy", "technical"]
+                .choose(&mut self.random)
+                .expect("there are agents");
+            return Pause::HandOff {
+                to: agent(to),
+                reason: "it is theirs".into(),
+            };
+        }
+        let rule = ApprovalRule {
+            reason: "money leaves".into(),
+            within: APPROVAL_MAX,
+            otherwise_approved: self.random.random_bool(0.2),
+        };
+        Pause::Approval(Box::new(ApprovalWanted {
+            call_id: "call-1".into(),
+            round: 1,
+            signature: None,
+            tool: "refund".into(),
+            arguments: serde_json::json!({"eur": 5}),
+            rule,
+        }))
+    }
+
     pub(super) fn route(&mut self, at: usize) -> Checked {
         if self.sessions[at].routes.is_empty() {
             return Ok(());
@@ -66,6 +91,12 @@ impl World {
         }
         if script.steps_left == 0 {
             self.sessions[at].runs.remove(&order);
+            // Who answers a part is offered nothing that pauses.
+            if script.parts == 0 && self.random.random_bool(0.5) {
+                let pause = self.pause();
+                self.note(at, run.turn_id, input_name(&pause));
+                return self.give(at, Input::Paused { run, pause });
+            }
             let outcome = if self.random.random_bool(0.8) {
                 Ok(answer())
             } else {
@@ -90,7 +121,8 @@ impl World {
             };
             return self.give(at, Input::PartEnded { run, part, outcome });
         }
-        let steps = match self.random.random_range(0..8) {
+        let steps = match self.random.random_range(0..9) {
+            8 => vec![call_step()],
             0..3 => vec![log_step()],
             3 => vec![Step::Reset {
                 reason: "begun anew".into(),
@@ -105,6 +137,14 @@ impl World {
         };
         self.note(at, run.turn_id, "progressed");
         self.give(at, Input::Steps { run, part, steps })
+    }
+}
+
+/// How the turn takes in that its agent pauses.
+pub(super) fn input_name(pause: &Pause) -> &'static str {
+    match pause {
+        Pause::Approval(_) => "await_approval",
+        Pause::HandOff { .. } => "hand_off",
     }
 }
 
@@ -155,5 +195,23 @@ fn log_step() -> Step {
         title: "Read".into(),
         status: LogStatus::Success,
         data,
+    }
+}
+
+fn call_step() -> Step {
+    let call = ToolCall {
+        call_id: "call-1".into(),
+        tool: "refund".into(),
+        arguments: serde_json::json!({"eur": 5}),
+        status: ToolCallStatus::Started,
+        duration_ms: None,
+        result: None,
+        agent: None,
+        round: Some(1),
+        signature: None,
+    };
+    Step::ToolCall {
+        call: Box::new(call),
+        durable: Durable::default(),
     }
 }

@@ -140,6 +140,29 @@ impl World {
         )
     }
 
+    /// Somebody decides on something that was asked for, be it decided by now or not.
+    pub(super) fn decide(&mut self, at: usize) -> Checked {
+        let open: Vec<_> = self.core(at).open_turn_ids().collect();
+        let asked = self.sessions[at].asked_for_approval(&open);
+        let Some((turn_id, approval_id)) = asked.choose(&mut self.random).copied() else {
+            return self.agent_acts(at);
+        };
+        self.note(at, turn_id, "decided");
+        let reply_to = self.sessions[at].expect_reply(Waiting::Decide);
+        let decision = [Decision::Approved, Decision::Rejected].choose(&mut self.random);
+        self.give(
+            at,
+            Input::Decide(Decide {
+                approval_id,
+                decision: *decision.expect("there are two"),
+                arguments: None,
+                by: "Kim".into(),
+                reason: None,
+                reply_to,
+            }),
+        )
+    }
+
     pub(super) fn release(&mut self, at: usize) -> Checked {
         let open: Vec<_> = self.core(at).open_turn_ids().collect();
         for turn_id in open {

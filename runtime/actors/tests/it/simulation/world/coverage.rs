@@ -57,7 +57,14 @@ impl Coverage {
     }
 }
 
-const OPEN_STATES: [&str; 5] = ["accepted", "routing", "running", "with_person", "stopping"];
+const OPEN_STATES: [&str; 6] = [
+    "accepted",
+    "routing",
+    "running",
+    "awaiting_approval",
+    "with_person",
+    "stopping",
+];
 
 fn missing(
     states: impl Iterator<Item = &'static str>,
@@ -90,7 +97,7 @@ impl World {
     }
 }
 
-pub(super) fn all_inputs() -> [TurnInput; 14] {
+pub(super) fn all_inputs() -> [TurnInput; 17] {
     [
         TurnInput::Begin,
         TurnInput::Routed {
@@ -109,5 +116,11 @@ pub(super) fn all_inputs() -> [TurnInput; 14] {
         TurnInput::Interrupt,
         TurnInput::PersonReplied,
         TurnInput::HandBack,
+        TurnInput::AwaitApproval,
+        TurnInput::Decided,
+        TurnInput::HandOff {
+            to: agent("policy"),
+            reason: "it is theirs".into(),
+        },
     ]
 }

@@ -66,7 +66,12 @@ impl World {
             return self.give(at, Input::Committed { through });
         }
         let state = self.core(at).turn(turn_id).map(|(state, _)| state.name());
-        let input = match self.random.random_range(0..5) {
+        let input = match self.random.random_range(0..6) {
+            4 if state != Some("running") => {
+                let pause = self.pause();
+                self.note(at, turn_id, input_name(&pause));
+                Input::Paused { run, pause }
+            }
             // These two come from whoever holds the run; a second one means that the first was taken already.
             0 if state != Some("routing") => {
                 self.note(at, turn_id, "routed");

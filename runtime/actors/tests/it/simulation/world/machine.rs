@@ -58,6 +58,7 @@ impl World {
                 match step {
                     Step::Delta(text) => ledger.said.push_str(text),
                     Step::Reset { .. } => ledger.withdraw(),
+                    Step::ToolCall { .. } => {}
                     Step::Log { .. } => {}
                 }
             }
@@ -174,7 +175,7 @@ impl World {
                     script.stopped = true;
                 }
             }
-            Effect::Waits(_) => {}
+            Effect::Waits(_) | Effect::GoesOn(_) | Effect::Tell(_) => {}
             Effect::WaitEnded { turn_id, end, .. } => {
                 if matches!(end, WaitEnd::HandedBack | WaitEnd::Expired) {
                     self.sessions[at].turns.entry(turn_id).or_default().given_back += 1;

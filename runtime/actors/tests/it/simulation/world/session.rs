@@ -39,6 +39,7 @@ pub(super) enum Waiting {
     TakeOver,
     Say(ClientMessageId),
     Release,
+    Decide,
 }
 
 #[derive(Debug, Default)]
@@ -268,6 +269,12 @@ impl SimSession {
             (Some(Waiting::Say(_)), Reply::Repeated { key, .. }) => {
                 assert!(key.accepted_seq <= self.journal.len() as u64);
             }
+            (Some(Waiting::Decide), Reply::Decided(resolved)) => {
+                let is_it =
+                    |event: &Arc<Event>| matches!(&event.body, EventBody::ApprovalResolved(known) if known == resolved);
+                assert!(self.journal.iter().any(is_it), "decided before the commit");
+            }
+            (Some(Waiting::Decide), Reply::Refused(_)) => {}
             (Some(Waiting::Cancel(turn_id)), Reply::Cancelled(_)) => {
                 assert!(
                     self.turns.get(&turn_id).is_some_and(|ledger| ledger.ended),
@@ -278,6 +285,15 @@ impl SimSession {
             (Some(_), other) => panic!("an answer that does not fit: {other:?}"),
             (None, other) => panic!("answered twice: {other:?}"),
         }
+    }
+
+    /// What these turns have asked to be decided, as far as that is durable.
+    pub(super) fn asked_for_approval(&self, turns: &[TurnId]) -> Vec<(TurnId, ApprovalId)> {
+        let asked = self.journal.iter().filter_map(|event| match &event.body {
+            EventBody::ApprovalRequested(request) => Some((event.turn_id?, request.approval_id)),
+            _ => None,
+        });
+        asked.filter(|(turn_id, _)| turns.contains(turn_id)).collect()
     }
 
     pub(super) fn begin(&mut self, run: Run) -> Checked {

@@ -1,0 +1,148 @@
+//! What is on record of a turn's calls, read back.
+
+use std::sync::Arc;
+
+use orchestratai_shared::{
+    AgentId, Event, EventBody,
+    command::Decision,
+    event::{ToolCall as CallEvent, ToolCallStatus},
+};
+use serde_json::Value;
+
+use crate::language::ToolCall;
+
+/// One call and how far it has come.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) round: u32,
+    /// As the model wants it; with what a person has put in place of it, once they have.
+    pub(super) call: ToolCall,
+    /// What a person, or the time limit, has decided, and why.
+    pub(super) decided: Option<(Decision, Option<String>)>,
+    pub(super) station: Station,
+    pub(super) result: Option<CallResult>,
+}
+
+/// How far a call without a result has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Station {
+    /// The model wants it.
+    Wanted,
+    /// It is on record as begun, and is about to be made.
+    Begun,
+    /// It had begun when the turn was cut off: nobody knows whether it was made.
+    CutOff,
+}
+
+/// What the model is told of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CallResult {
+    pub(super) content: String,
+    pub(super) is_error: bool,
+}
+
+impl Entry {
+    pub(super) fn new(round: u32, call: ToolCall) -> Self {
+        Self {
+            round,
+            call,
+            decided: None,
+            station: Station::Wanted,
+            result: None,
+        }
+    }
+}
+
+/// The calls on record, in the order in which they were wanted; those of `agent` alone, where one is given.
+pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    // Which request for approval is of which call.
+    let mut asked = Vec::new();
+    let is_own = |by: Option<&AgentId>| agent.is_none_or(|agent| by == Some(agent));
+    for event in past {
+        match &event.body {
+            EventBody::ToolCall(event) if is_own(event.agent.as_ref()) => {
+                let entry = entry(
+                    &mut entries,
+                    event.round,
+                    &event.call_id,
+                    &event.tool,
+                    event.signature.as_ref(),
+                );
+                entry.call.arguments = event.arguments.clone();
+                match event.status {
+                    ToolCallStatus::Started => entry.station = Station::CutOff,
+                    ToolCallStatus::Succeeded | ToolCallStatus::Failed => {
+                        entry.result = Some(CallResult {
+                            content: content(event),
+                            is_error: event.status == ToolCallStatus::Failed,
+                        });
+                    }
+                }
+            }
+            EventBody::ApprovalRequested(request) if is_own(request.agent.as_ref()) => {
+                let Some(call_id) = &request.call_id else { continue };
+                let entry = entry(
+                    &mut entries,
+                    request.round,
+                    call_id,
+                    &request.tool,
+                    request.signature.as_ref(),
+                );
+                entry.call.arguments = request.arguments.clone();
+                asked.push((request.approval_id, call_id.as_str()));
+            }
+            EventBody::ApprovalResolved(resolved) => {
+                let of = asked.iter().find(|(id, _)| *id == resolved.approval_id);
+                let entry = of.and_then(|(_, call_id)| entries.iter_mut().find(|entry| entry.call.id == *call_id));
+                let Some(entry) = entry else { continue };
+                if let Some(arguments) = &resolved.arguments {
+                    entry.call.arguments = arguments.clone();
+                }
+                entry.decided = Some((resolved.decision, resolved.reason.clone()));
+            }
+            EventBody::ToolCall(_)
+            | EventBody::ApprovalRequested(_)
+            | EventBody::MessageAccepted(_)
+            | EventBody::RetrievalLog(_)
+            | EventBody::AgentStatus(_)
+            | EventBody::Handoff(_)
+            | EventBody::MessageCompleted(_)
+            | EventBody::TurnFailed(_)
+            | EventBody::TurnCancelled(_) => {}
+        }
+    }
+    entries
+}
+
+fn entry<'a>(
+    entries: &'a mut Vec<Entry>,
+    round: Option<u32>,
+    call_id: &str,
+    tool: &str,
+    signature: Option<&String>,
+) -> &'a mut Entry {
+    let at = entries.iter().position(|entry| entry.call.id == call_id);
+    let at = at.unwrap_or_else(|| {
+        let call = ToolCall {
+            id: call_id.to_owned(),
+            name: tool.to_owned(),
+            arguments: Value::Null,
+            signature: signature.cloned(),
+        };
+        // Each for itself, where nobody has said what was called together.
+        let round = round.unwrap_or_else(|| entries.last().map_or(1, |last| last.round + 1));
+        entries.push(Entry::new(round, call));
+        entries.len() - 1
+    });
+    &mut entries[at]
+}
+
+/// What the model was told of a call that has ended.
+fn content(event: &CallEvent) -> String {
+    match &event.result {
+        None => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(data) => data.to_string(),
+    }
+}

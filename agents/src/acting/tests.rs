@@ -1,0 +1,337 @@
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use orchestratai_shared::{
+    ApprovalId, Event, Intent, MessageContent, SessionId, Timestamp, TurnId,
+    event::{ApprovalRequested, ApprovalResolved, Handoff},
+};
+
+use super::*;
+use crate::{
+    definition::Catalog,
+    tool::{ApprovalRule, ToolOutput},
+};
+
+/// A till that counts what it is asked to pay back.
+struct Refund {
+    offer: ToolOffer,
+    effect: Effect,
+    approval: Option<ApprovalRule>,
+    made: AtomicUsize,
+}
+
+impl Refund {
+    fn new(effect: Effect, needs_approval: bool) -> Arc<Self> {
+        Arc::new(Self {
+            offer: ToolOffer {
+                name: "refund".into(),
+                description: "Pays back.".into(),
+                parameters: json!({"type": "object"}),
+            },
+            effect,
+            approval: needs_approval.then(|| ApprovalRule {
+                reason: "Money leaves.".into(),
+                within: Duration::from_secs(60),
+                otherwise_approved: false,
+            }),
+            made: AtomicUsize::new(0),
+        })
+    }
+
+    fn made(&self) -> usize {
+        self.made.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Tool for Refund {
+    fn offer(&self) -> &ToolOffer {
+        &self.offer
+    }
+
+    fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    fn approval(&self) -> Option<&ApprovalRule> {
+        self.approval.as_ref()
+    }
+
+    fn check(&self, arguments: &Value) -> Result<(), ToolError> {
+        let eur = arguments.get("eur").and_then(Value::as_u64);
+        eur.map(|_| ())
+            .ok_or_else(|| ToolError::Arguments("`eur` must be a number".into()))
+    }
+
+    async fn call(&self, call: &Invocation<'_>) -> Result<ToolOutput, ToolError> {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        Ok(ToolOutput {
+            content: format!("{} paid back ({})", call.arguments["eur"], call.call_id),
+            structured: None,
+        })
+    }
+}
+
+fn acting(tool: &Arc<Refund>, past: Vec<EventBody>) -> Option<Acting> {
+    let catalog = Catalog::embedded();
+    let mut agent = catalog.specialists().next().unwrap().clone();
+    let other = catalog.specialists().nth(1).unwrap().id.clone();
+    agent.hand_offs = vec![other];
+    let (session_id, turn_id) = (SessionId::new(), TurnId::new());
+    let event = |(at, body): (usize, EventBody)| {
+        Arc::new(Event {
+            seq: at as u64 + 2,
+            session_id,
+            turn_id: Some(turn_id),
+            at: Timestamp::now(),
+            body,
+        })
+    };
+    let request = TurnRequest {
+        session_id,
+        turn_id,
+        message: MessageContent::parse("Pay me back.").unwrap(),
+        fresh: false,
+        intent: Intent::DomainQuestion,
+        history: Vec::new(),
+        organization: "default".into(),
+        user: None,
+        past: past.into_iter().enumerate().map(event).collect(),
+        part: None,
+    };
+    let taken = Taken {
+        tools: vec![Arc::clone(tool) as Arc<dyn Tool>],
+        missing: Vec::new(),
+    };
+    Acting::new(&agent, |_| "what it is for".into(), taken, &request)
+}
+
+fn call(id: &str, arguments: Value) -> ToolCall {
+    ToolCall {
+        id: id.into(),
+        name: "refund".into(),
+        arguments,
+        signature: None,
+    }
+}
+
+/// Lets it go on until nothing is due or it pauses. Gives what was recorded.
+async fn go_on(acting: &Acting) -> (Vec<CallEvent>, Option<Pause>) {
+    let mut recorded = Vec::new();
+    loop {
+        match acting.next() {
+            None => return (recorded, None),
+            Some(Next::Record(event)) => recorded.push(*event),
+            Some(Next::Make(call)) => recorded.push(*acting.make_call(call).await),
+            Some(Next::Pause(pause)) => return (recorded, Some(pause)),
+        }
+    }
+}
+
+fn statuses(recorded: &[CallEvent]) -> Vec<ToolCallStatus> {
+    recorded.iter().map(|event| event.status).collect()
+}
+
+fn told(acting: &Acting) -> Vec<String> {
+    let messages = acting.messages().into_iter();
+    messages
+        .filter_map(|message| match message {
+            ChatMessage::ToolResult { content, .. } => Some(content),
+            ChatMessage::Instruction(_) | ChatMessage::User(_) | ChatMessage::Assistant { .. } => None,
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_call_is_on_record_before_it_is_made_and_with_its_result_after() {
+    let tool = Refund::new(Effect::Every, false);
+    let acting = acting(&tool, Vec::new()).unwrap();
+    acting.want(
+        "Let me see.",
+        vec![call("a", json!({"eur": 5})), call("b", json!({"eur": 6}))],
+    );
+    let Some(Next::Record(started)) = acting.next() else {
+        panic!("it is recorded first")
+    };
+    assert_eq!((started.status, tool.made()), (ToolCallStatus::Started, 0));
+    let (recorded, pause) = go_on(&acting).await;
+    use ToolCallStatus::{Started, Succeeded};
+    assert_eq!(statuses(&recorded), [Succeeded, Started, Succeeded]);
+    assert_eq!((pause, tool.made()), (None, 2));
+    assert!(recorded.iter().all(|event| event.round == Some(1)));
+    let messages = acting.messages();
+    assert!(
+        matches!(&messages[0], ChatMessage::Assistant { text, calls } if text == "Let me see." && calls.len() == 2),
+        "{messages:?}"
+    );
+    assert_eq!(told(&acting), ["5 paid back (a)", "6 paid back (b)"]);
+}
+
+#[tokio::test]
+async fn what_is_not_valid_or_not_known_is_not_called_and_the_model_is_told() {
+    let tool = Refund::new(Effect::Every, false);
+    let acting = acting(&tool, Vec::new()).unwrap();
+    let unknown = ToolCall {
+        name: "format_disk".into(),
+        ..call("b", json!({}))
+    };
+    acting.want("", vec![call("a", json!({"eur": "all"})), unknown]);
+    let (recorded, _) = go_on(&acting).await;
+    assert_eq!(statuses(&recorded), [ToolCallStatus::Failed; 2]);
+    assert_eq!(tool.made(), 0);
+    assert!(
+        told(&acting)[0].contains("`eur` must be a number"),
+        "{:?}",
+        told(&acting)
+    );
+    assert!(!acting.has_result() && acting.has_acted());
+}
+
+#[tokio::test]
+async fn what_needs_a_person_pauses_and_goes_on_as_they_decide() {
+    let tool = Refund::new(Effect::Every, true);
+    let first = acting(&tool, Vec::new()).unwrap();
+    first.want("", vec![call("a", json!({"eur": 5}))]);
+    let (recorded, pause) = go_on(&first).await;
+    let Some(Pause::Approval(wanted)) = pause else {
+        panic!("it asks: {pause:?}")
+    };
+    assert!(recorded.is_empty() && wanted.call_id == "a" && wanted.rule.reason == "Money leaves.");
+
+    let asked = |decision, arguments: Option<Value>| {
+        let approval_id = ApprovalId::new();
+        vec![
+            EventBody::ApprovalRequested(ApprovalRequested {
+                approval_id,
+                tool: wanted.tool.clone(),
+                arguments: wanted.arguments.clone(),
+                reason: wanted.rule.reason.clone(),
+                expires_at: Timestamp::now(),
+                otherwise: None,
+                call_id: Some(wanted.call_id.clone()),
+                agent: None,
+                round: Some(1),
+                signature: Some("c2ln".into()),
+            }),
+            EventBody::ApprovalResolved(ApprovalResolved {
+                approval_id,
+                decision,
+                by: "Kim".into(),
+                reason: Some("it is ours to pay".into()),
+                arguments,
+            }),
+        ]
+    };
+    let approved = acting(&tool, asked(Decision::Approved, Some(json!({"eur": 3})))).unwrap();
+    let (recorded, pause) = go_on(&approved).await;
+    assert_eq!(
+        statuses(&recorded),
+        [ToolCallStatus::Started, ToolCallStatus::Succeeded]
+    );
+    assert_eq!((pause, tool.made()), (None, 1));
+    assert_eq!(recorded[0].arguments, json!({"eur": 3}), "as the person has changed it");
+    assert_eq!(told(&approved), ["3 paid back (a)"]);
+
+    let rejected = acting(&tool, asked(Decision::Rejected, None)).unwrap();
+    let (recorded, _) = go_on(&rejected).await;
+    assert_eq!(statuses(&recorded), [ToolCallStatus::Failed]);
+    assert_eq!(tool.made(), 1, "it was not called again");
+    assert!(
+        told(&rejected)[0].contains("it is ours to pay"),
+        "{:?}",
+        told(&rejected)
+    );
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_made_again_only_where_that_leaves_nothing_twice() {
+    for (effect, made) in [(Effect::None, 1), (Effect::Idempotent, 1), (Effect::Every, 0)] {
+        let tool = Refund::new(effect, false);
+        let started = CallEvent {
+            call_id: "a".into(),
+            tool: "refund".into(),
+            arguments: json!({"eur": 5}),
+            status: ToolCallStatus::Started,
+            duration_ms: None,
+            result: None,
+            agent: None,
+            round: Some(1),
+            signature: None,
+        };
+        let acting = acting(&tool, vec![EventBody::ToolCall(started)]).unwrap();
+        let (recorded, _) = go_on(&acting).await;
+        assert_eq!((tool.made(), recorded.len()), (made, 1), "{effect:?}");
+        assert_eq!(recorded[0].call_id, "a", "under the key that it had");
+        assert_eq!(acting.has_result(), made == 1, "{effect:?}");
+        assert!(acting.next().is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_has_ended_is_told_as_it_was_and_not_made_again() {
+    let tool = Refund::new(Effect::Every, false);
+    let first = acting(&tool, Vec::new()).unwrap();
+    first.want("", vec![call("a", json!({"eur": 5}))]);
+    let (recorded, _) = go_on(&first).await;
+    let again = acting(&tool, recorded.into_iter().map(EventBody::ToolCall).collect()).unwrap();
+    assert!(go_on(&again).await.0.is_empty());
+    assert_eq!((told(&again), tool.made()), (told(&first), 1));
+    // A provider that counts anew in each answer.
+    again.want("", vec![call("a", json!({"eur": 7}))]);
+    let (recorded, _) = go_on(&again).await;
+    assert!(
+        recorded[0].call_id != "a" && recorded[0].round == Some(2),
+        "{recorded:?}"
+    );
+    assert_eq!(told(&again).len(), 2);
+}
+
+#[tokio::test]
+async fn a_model_that_calls_for_ever_is_stopped() {
+    let tool = Refund::new(Effect::Every, false);
+    let acting = acting(&tool, Vec::new()).unwrap();
+    let mut rounds = 0;
+    while acting.may_go_on() {
+        acting.want("", vec![call("a", json!({"eur": 1})); 20]);
+        go_on(&acting).await;
+        rounds += 1;
+    }
+    assert_eq!(rounds, 9);
+    assert_eq!(tool.made(), 8 * CALLS_OF_A_ROUND_MAX);
+}
+
+#[tokio::test]
+async fn an_agent_hands_off_to_those_it_may_and_to_nobody_twice() {
+    let tool = Refund::new(Effect::Every, false);
+    let catalog = Catalog::embedded();
+    let other = catalog.specialists().nth(1).unwrap().id.clone();
+    let hand_off = |to: &str| ToolCall {
+        name: HAND_OFF.into(),
+        ..call("h", json!({"to": to, "reason": "it is theirs"}))
+    };
+    let first = acting(&tool, Vec::new()).unwrap();
+    assert!(first.offers().iter().any(|offer| offer.name == HAND_OFF));
+    first.want("", vec![hand_off("nobody")]);
+    let (recorded, pause) = go_on(&first).await;
+    assert!(pause.is_none() && recorded[0].status == ToolCallStatus::Failed);
+    first.want("", vec![hand_off(other.as_str())]);
+    let (_, pause) = go_on(&first).await;
+    assert_eq!(
+        pause,
+        Some(Pause::HandOff {
+            to: other.clone(),
+            reason: "it is theirs".into()
+        })
+    );
+    let handed = EventBody::Handoff(Handoff {
+        from: other,
+        to: AgentId::orchestrator(),
+        reason: "it is theirs".into(),
+        by: None,
+    });
+    let second = acting(&tool, vec![handed]).unwrap();
+    assert!(second.offers().iter().all(|offer| offer.name != HAND_OFF));
+}

@@ -1,0 +1,262 @@
+//! A turn that waits for somebody's decision on what an agent wants to do, and one that an agent gives to another.
+//!
+//! What is asked and what is decided is on record; the agent that goes on then is told of both ([`Turn::past`]). Where nobody decides
+//! in time, that is decided which the request says. A decision on something that is decided already is a conflict, unless it is the
+//! same.
+
+use orchestratai_shared::event::Handoff;
+
+use super::*;
+
+/// How often a turn may be given from one agent to another. Who has had it does not get it again.
+const HAND_OFFS_MAX: usize = 4;
+/// Who has decided where nobody did in time.
+const TIME_LIMIT: &str = "time limit";
+
+impl SessionCore {
+    /// An agent stops without an answer.
+    pub(super) fn pause(&mut self, run: Run, pause: Pause, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        let Some(at) = self.position(run) else { return };
+        match pause {
+            Pause::Approval(wanted) => {
+                let Ok((next, turn_effects)) = self.turns[at].state.step(TurnInput::AwaitApproval) else {
+                    return;
+                };
+                self.turns[at].state = next;
+                for effect in turn_effects {
+                    if effect == TurnEffect::RecordApprovalRequested {
+                        self.record_approval_requested(at, &wanted, ctx);
+                        effects.extend(self.take_unappended());
+                        effects.push(Effect::Waits(self.turns[at].id));
+                    } else {
+                        self.perform(at, effect, ctx, effects);
+                    }
+                }
+            }
+            Pause::HandOff { to, reason } => {
+                let input = if self.turns[at].may_be_given_to(&to) {
+                    TurnInput::HandOff { to, reason }
+                } else {
+                    let words = format!("The agents give the question to each other in a circle: {to} has had it.");
+                    TurnInput::AgentFailed(Failure::new(ErrorCode::InternalError, words))
+                };
+                self.step(at, input, ctx, effects);
+            }
+        }
+    }
+
+    fn record_approval_requested(&mut self, at: usize, wanted: &ApprovalWanted, ctx: &mut Context<'_>) {
+        let TurnState::AwaitingApproval { agent, .. } = &self.turns[at].state else {
+            return;
+        };
+        let within = i64::try_from(wanted.rule.within.as_millis()).unwrap_or(i64::MAX);
+        let request = ApprovalRequested {
+            approval_id: ApprovalId((ctx.new_id)()),
+            tool: wanted.tool.clone(),
+            arguments: wanted.arguments.clone(),
+            reason: wanted.rule.reason.clone(),
+            expires_at: Timestamp::from_millis(ctx.now.as_millis().saturating_add(within)),
+            otherwise: wanted.rule.otherwise_approved.then_some(Decision::Approved),
+            call_id: Some(wanted.call_id.clone()),
+            agent: Some(agent.clone()),
+            round: Some(wanted.round),
+            signature: wanted.signature.clone(),
+        };
+        self.turns[at].approval = Some(request.clone());
+        self.record(at, EventBody::ApprovalRequested(request), ctx);
+    }
+
+    /// Somebody decides.
+    pub(super) fn decide(&mut self, decide: Decide, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        let Decide {
+            approval_id,
+            decision,
+            arguments,
+            by,
+            reason,
+            reply_to,
+        } = decide;
+        let waits = |turn: &Turn| {
+            turn.approval
+                .as_ref()
+                .is_some_and(|request| request.approval_id == approval_id)
+        };
+        let resolved = ApprovalResolved {
+            approval_id,
+            decision,
+            by,
+            reason,
+            arguments: arguments.filter(|_| decision == Decision::Approved),
+        };
+        if let Some(at) = self.turns.iter().position(waits) {
+            self.record_decision(at, resolved.clone(), ctx, effects);
+            return self.replies.push((self.last_seq, reply_to, Reply::Decided(resolved)));
+        }
+        let reply = match self.decided(approval_id) {
+            // Said twice.
+            Some((seq, known)) if known.decision == decision && known.by == resolved.by => {
+                return self.replies.push((seq, reply_to, Reply::Decided(known)));
+            }
+            Some((_, known)) => {
+                let words = format!("It has been decided by {}.", known.by);
+                Reply::Refused(Refusal::new(ErrorCode::Conflict, words))
+            }
+            None => {
+                let words = format!("No approval {approval_id} waits for a decision.");
+                Reply::Refused(Refusal::new(ErrorCode::NotFound, words))
+            }
+        };
+        effects.push(Effect::Reply(reply_to, reply));
+    }
+
+    fn decided(&self, approval_id: ApprovalId) -> Option<(u64, ApprovalResolved)> {
+        let events = self.turns.iter().flat_map(|turn| &turn.events);
+        events.into_iter().find_map(|recorded| match &recorded.event.body {
+            EventBody::ApprovalResolved(resolved) if resolved.approval_id == approval_id => {
+                Some((recorded.event.seq, resolved.clone()))
+            }
+            _ => None,
+        })
+    }
+
+    fn record_decision(
+        &mut self,
+        at: usize,
+        resolved: ApprovalResolved,
+        ctx: &mut Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Ok((next, turn_effects)) = self.turns[at].state.step(TurnInput::Decided) else {
+            return;
+        };
+        let turn = &mut self.turns[at];
+        (turn.state, turn.waiting_since, turn.approval) = (next, ctx.now, None);
+        // Its agent begins anew: what the run before says late is not this one's.
+        turn.leg += 1;
+        effects.push(Effect::GoesOn(turn.id));
+        for effect in turn_effects {
+            if effect == TurnEffect::RecordApprovalResolved {
+                self.withdraw_answer(at, "The agent goes on after a decision.");
+                self.record(at, EventBody::ApprovalResolved(resolved.clone()), ctx);
+            } else {
+                self.perform(at, effect, ctx, effects);
+            }
+        }
+    }
+
+    /// Decides what nobody has decided in time.
+    pub(super) fn expire_approvals(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+        for at in 0..self.turns.len() {
+            let Some(request) = (self.turns[at].approval.as_ref()).filter(|request| request.expires_at <= ctx.now)
+            else {
+                continue;
+            };
+            let resolved = ApprovalResolved {
+                approval_id: request.approval_id,
+                decision: request.otherwise.unwrap_or(Decision::Rejected),
+                by: TIME_LIMIT.to_owned(),
+                reason: Some("Nobody has decided in time.".to_owned()),
+                arguments: None,
+            };
+            self.record_decision(at, resolved, ctx, effects);
+        }
+    }
+
+    /// Nobody need decide any more: the turn is stopped, or a person's.
+    pub(super) fn drop_approval(&mut self, at: usize, ctx: &mut Context<'_>) {
+        let Some(request) = self.turns[at].approval.take() else {
+            return;
+        };
+        let by = match &self.person {
+            Some(person) => person.in_charge.name.clone(),
+            None => "cancel".to_owned(),
+        };
+        let resolved = ApprovalResolved {
+            approval_id: request.approval_id,
+            decision: Decision::Rejected,
+            by,
+            reason: Some("It is not asked for any more.".to_owned()),
+            arguments: None,
+        };
+        self.record(at, EventBody::ApprovalResolved(resolved), ctx);
+    }
+
+    pub(super) fn record_hand_off(
+        &mut self,
+        at: usize,
+        from: AgentId,
+        to: AgentId,
+        reason: String,
+        ctx: &mut Context<'_>,
+    ) {
+        let turn = &mut self.turns[at];
+        turn.leg += 1;
+        turn.handed_to = Some(to.clone());
+        turn.concerns.clear();
+        self.withdraw_answer(at, &reason);
+        self.record_status(at, from.clone(), AgentStatus::Idle, ctx);
+        let handoff = Handoff {
+            from,
+            to,
+            reason,
+            by: None,
+        };
+        self.record(at, EventBody::Handoff(handoff), ctx);
+    }
+}
+
+impl Turn {
+    /// What it has done so far that an agent has to know.
+    pub(super) fn past(&self) -> Vec<Arc<Event>> {
+        let counts = |recorded: &&Recorded| match &recorded.event.body {
+            EventBody::ToolCall(_)
+            | EventBody::ApprovalRequested(_)
+            | EventBody::ApprovalResolved(_)
+            | EventBody::Handoff(_) => true,
+            EventBody::MessageAccepted(_)
+            | EventBody::RetrievalLog(_)
+            | EventBody::AgentStatus(_)
+            | EventBody::MessageCompleted(_)
+            | EventBody::TurnFailed(_)
+            | EventBody::TurnCancelled(_) => false,
+        };
+        let past = self.events.iter().filter(counts);
+        past.map(|recorded| Arc::clone(&recorded.event)).collect()
+    }
+
+    /// Whether another agent may give it to this one: it has not had it.
+    fn may_be_given_to(&self, to: &AgentId) -> bool {
+        let hand_offs = self.events.iter().filter_map(|recorded| match &recorded.event.body {
+            EventBody::Handoff(handoff) => Some(handoff),
+            _ => None,
+        });
+        let (mut count, mut has_had_it) = (0, false);
+        for handoff in hand_offs {
+            count += 1;
+            has_had_it |= handoff.from == *to || handoff.to == *to;
+        }
+        count < HAND_OFFS_MAX && !has_had_it
+    }
+
+    /// Finds out from its events whether it waits for a decision, and who was given it.
+    pub(super) fn recover_waiting(&mut self) {
+        let mut agent = AgentId::orchestrator();
+        for recorded in &self.events {
+            match &recorded.event.body {
+                EventBody::ApprovalRequested(request) => {
+                    agent = request.agent.clone().unwrap_or_else(AgentId::orchestrator);
+                    self.approval = Some(request.clone());
+                }
+                EventBody::ApprovalResolved(_) => self.approval = None,
+                EventBody::Handoff(handoff) if !handoff.to.is_person() => self.handed_to = Some(handoff.to.clone()),
+                _ => {}
+            }
+        }
+        if self.approval.is_some() && self.state == TurnState::Accepted {
+            self.state = TurnState::AwaitingApproval {
+                agent,
+                fallbacks: Vec::new(),
+            };
+        }
+    }
+}
