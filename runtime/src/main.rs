@@ -3,7 +3,7 @@
 //!
 //! In reading order: [`arguments`] and [`settings`] say what is wanted, [`commands`] does it, [`failure`] is how it ends
 //! where it does not succeed. What the commands stand on: [`data_dir`] (the folder and who has it), [`house`] (database,
-//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`console`] (the web console), [`models`] (language models and what stands before them), [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
+//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`console`] (the web console), [`models`] (language models and what stands before them), [`tools`] (where tools come from), [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
 //! [`chat`], the terminal client.
 
 mod arguments;
@@ -23,6 +23,7 @@ mod settings;
 mod shared_cache;
 mod signals;
 mod snapshots;
+mod tools;
 
 use std::{
     io::{self, Write},

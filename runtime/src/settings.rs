@@ -6,7 +6,8 @@
 //! - [`reader`]: typed values, and what is wrong with them;
 //! - [`problem`]: how that is told;
 //! - [`quantity`]: durations and sizes as people write them;
-//! - [`models`]: the sections of language models;
+//! - [`section`]: a section that people name themselves;
+//! - [`models`], [`tools`]: those of language models, and those of tools;
 //! - [`secret`]: what must not be read by accident.
 
 #[cfg(test)]
@@ -21,8 +22,10 @@ pub(crate) mod problem;
 pub(crate) mod quantity;
 mod reader;
 mod secret;
+mod section;
 #[cfg(test)]
 mod tests;
+pub(crate) mod tools;
 
 use std::{
     ffi::OsString,
@@ -40,6 +43,7 @@ pub(crate) use places::Database;
 pub(crate) use problem::Problems;
 pub(crate) use reader::ReadValue;
 pub(crate) use secret::Secret;
+pub(crate) use tools::ToolSettings;
 
 use entrance::{read_console, read_origins, read_server, read_token};
 use habits::{read_limits, read_retrieval, read_session};
@@ -68,6 +72,7 @@ pub(crate) struct Settings {
     pub(crate) retrieval: RetrievalSettings,
     pub(crate) agents: AgentSettings,
     pub(crate) models: ModelSettings,
+    pub(crate) tools: ToolSettings,
     pub(crate) telemetry: TracingSettings,
     /// `None`: no traces are sent.
     pub(crate) traces: Option<TraceSettings>,
@@ -264,6 +269,7 @@ impl Settings {
                 dir: read_agents_dir(r),
             },
             models: models::read_models(r),
+            tools: tools::read_tools(r),
             telemetry: read_telemetry(r),
             traces: read_traces(r),
             conformance: ConformanceSettings {

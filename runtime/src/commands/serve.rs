@@ -17,6 +17,7 @@ use orchestratai_agents::{
     knowledge::{EmbedderStage, Knowledge, SecondStageUse, VectorOrigin, VectorWatch},
     routing::Router,
     strategy::{Means, responders, trial_responder},
+    tool_box::ToolBox,
 };
 use orchestratai_store::{Access, DEFAULT_ORGANIZATION, NodeSettings, Store};
 use orchestratai_telemetry::{History, Metrics, SearchStage, SecondStageOutcome, Traces, init_tracing};
@@ -39,6 +40,7 @@ use crate::{
     shared_cache,
     signals::Signals,
     snapshots::{self, SessionSnapshots},
+    tools,
 };
 
 /// Connections that may wait to be accepted: what a thousand clients that come at once need.
@@ -161,7 +163,7 @@ async fn serve(
     let language_models = LanguageModels::new(&settings.models, &embedder, &metrics)?;
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
-        tools: orchestratai_agents::tool_box::ToolBox::default(),
+        tools: ToolBox::new(tools::sources(&settings)?),
         cache: shared_cache::open(&settings, &catalog, &embedder, &metrics)?,
         catalog,
         router,

@@ -43,8 +43,33 @@ const NOT_YET: [(&str, &str); 2] = [
 /// Variables that sections `[models.NAME]` read, and no others.
 const OF_MODELS: [&str; 4] = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OLLAMA_HOST"];
 
-/// Where sections of models stand.
-const MODELS: &str = "models";
+/// The kinds of sections that people name themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Sections {
+    /// `[models.NAME]`.
+    Models,
+    /// `[tools.NAME]`.
+    Tools,
+}
+
+impl Sections {
+    const ALL: [Self; 2] = [Self::Models, Self::Tools];
+
+    /// What stands before the name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Models => "models",
+            Self::Tools => "tools",
+        }
+    }
+
+    fn of(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sections| sections.name() == name)
+    }
+}
+
+/// The sections of one kind, by name, and their fields.
+pub(super) type Named = BTreeMap<String, BTreeMap<String, Entry>>;
 
 /// A value as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +106,8 @@ pub(crate) struct Overrides {
 /// The values of all layers, merged, and what was wrong with the layers themselves.
 pub(super) struct Layers {
     pub(super) entries: BTreeMap<String, Entry>,
-    /// The sections `[models.NAME]`, by name, and their fields.
-    pub(super) models: BTreeMap<String, BTreeMap<String, Entry>>,
+    /// The sections that people name themselves.
+    pub(super) sections: BTreeMap<Sections, Named>,
     /// The environment, for keys that sections name; and which of it was read so.
     variables: BTreeMap<String, String>,
     read_variables: BTreeSet<String>,
@@ -98,7 +123,7 @@ impl Layers {
         assert!(problems.is_empty(), "the compiled defaults are TOML: {problems:?}");
         Self {
             entries: values.into_iter().collect(),
-            models: BTreeMap::new(),
+            sections: BTreeMap::new(),
             variables: BTreeMap::new(),
             read_variables: BTreeSet::new(),
             problems,
@@ -216,7 +241,7 @@ impl Layers {
         self.set(key, Entry { raw, origin });
     }
 
-    /// A variable that a section of a model names; empty ones are none.
+    /// A variable that a section names; empty ones are none.
     pub(super) fn variable(&mut self, name: &str) -> Option<String> {
         let value = self.variables.get(name)?.clone();
         self.read_variables.insert(name.to_owned());
@@ -235,12 +260,16 @@ impl Layers {
 
     fn set(&mut self, key: String, entry: Entry) {
         // In the environment `models.fast__model`, in a file `models.fast.model`.
-        let field = key.strip_prefix("models.").and_then(|rest| match entry.origin {
-            Origin::Environment(_) => rest.split_once("__"),
-            Origin::Default | Origin::File { .. } | Origin::Flag(_) => rest.split_once('.'),
+        let section = key.split_once('.').and_then(|(first, rest)| {
+            let (name, field) = match entry.origin {
+                Origin::Environment(_) => rest.split_once("__")?,
+                Origin::Default | Origin::File { .. } | Origin::Flag(_) => rest.split_once('.')?,
+            };
+            Some((Sections::of(first)?, name, field))
         });
-        if let Some((name, field)) = field {
-            let fields = self.models.entry(name.to_owned()).or_default();
+        if let Some((sections, name, field)) = section {
+            let named = self.sections.entry(sections).or_default();
+            let fields = named.entry(name.to_owned()).or_default();
             fields.insert(field.to_owned(), entry);
             return;
         }
@@ -309,11 +338,11 @@ fn read_toml(text: &str, origin: impl Fn(usize) -> Origin) -> (Vec<(String, Entr
             continue;
         };
         for (key, value) in table {
-            if let (MODELS, DeValue::Table(fields)) = (&**section.get_ref(), value.get_ref()) {
+            if let (Some(sections), DeValue::Table(fields)) = (Sections::of(section.get_ref()), value.get_ref()) {
                 for (field, value) in fields {
                     let origin = origin(line(field.span().start));
                     let raw = raw(value.get_ref());
-                    let whole = format!("{MODELS}.{}.{}", key.get_ref(), field.get_ref());
+                    let whole = format!("{}.{}.{}", sections.name(), key.get_ref(), field.get_ref());
                     values.push((whole, Entry { raw, origin }));
                 }
                 continue;

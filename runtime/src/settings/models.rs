@@ -1,6 +1,6 @@
 //! Language models: a section `[models.NAME]` for each, over what `[models]` says for all of them.
 
-use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use orchestratai_agents::{
     language::{PriceList, RetryPolicy},
@@ -10,10 +10,10 @@ use orchestratai_providers::{Endpoint, HttpModel, Key, ProviderKind, Timeouts};
 
 use super::{
     HOUR, MINUTE, TENTH,
-    layers::{Entry, Raw},
-    problem::{Origin, Problem, ProblemKind},
-    quantity::{parse_duration, show_duration},
+    layers::{Raw, Sections},
+    problem::Origin,
     reader::{Reader, text},
+    section::{Section, is_base_url, list},
 };
 
 /// What a section may say of one model.
@@ -106,16 +106,12 @@ pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
         requests_max: r.integer("models.requests_max", REQUESTS_MAX),
         room_wait: r.duration("models.room_wait", ROOM_WAIT),
     };
-    let sections = r.take_models();
+    let sections = r.take_sections(Sections::Models);
     let names: Vec<String> = sections.keys().cloned().collect();
     let mut named = Vec::new();
     for (name, fields) in sections {
-        let mut section = Section {
-            reader: &mut *r,
-            name: &name,
-            fields,
-        };
-        if let Some(model) = section.read(&common, &names) {
+        let mut section = Section::new(r, Sections::Models, &name, fields);
+        if let Some(model) = section.read_model(&common, &names) {
             named.push(model);
         }
     }
@@ -133,21 +129,10 @@ pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
     }
 }
 
-/// A section while it is read.
-struct Section<'a> {
-    reader: &'a mut Reader,
-    name: &'a str,
-    fields: BTreeMap<String, Entry>,
-}
-
 impl Section<'_> {
     /// The model; none where something is wrong with it, which is noted.
-    fn read(&mut self, common: &CommonSettings, names: &[String]) -> Option<NamedModel> {
-        let place = self
-            .fields
-            .values()
-            .next()
-            .map_or(Origin::Default, |entry| entry.origin.clone());
+    fn read_model(&mut self, common: &CommonSettings, names: &[String]) -> Option<NamedModel> {
+        let place = self.place();
         if !is_name(self.name) || self.name == Extractive::NAME {
             let what = "the name of a model is a letter and then up to 63 of a-z, 0-9, - and _, and not that of the embedded one";
             self.refuse(place, format!("[models.{}]: {what}", self.name));
@@ -173,14 +158,7 @@ impl Section<'_> {
         let key_variable = self.value("api_key_env", "the name of a variable of the environment", |raw| {
             text(raw).filter(|text| !text.is_empty()).map(str::to_owned)
         });
-        let fallbacks = self.value("fallbacks", "a list of other models", |raw| match raw {
-            Raw::List(list) => Some(list.clone()),
-            Raw::Text(list) => {
-                let names = list.split(',').map(|name| name.trim().to_owned());
-                Some(names.filter(|name| !name.is_empty()).collect())
-            }
-            Raw::Integer(_) | Raw::Boolean(_) | Raw::Other(_) => None,
-        });
+        let fallbacks = self.value("fallbacks", "a list of other models", list);
         let temperature = self.value("temperature", "a number, 0 to 2", |raw| {
             let number: f32 = match raw {
                 Raw::Text(number) | Raw::Other(number) => number.parse().ok()?,
@@ -200,21 +178,7 @@ impl Section<'_> {
             );
             self.refuse(place.clone(), what);
         }
-        let rest: Vec<(String, Entry)> = std::mem::take(&mut self.fields).into_iter().collect();
-        for (field, entry) in rest {
-            let nearest = FIELDS.iter().max_by(|a, b| {
-                let likeness = |known: &str| strsim::jaro_winkler(known, &field);
-                likeness(a).total_cmp(&likeness(b))
-            });
-            let what = ProblemKind::UnknownKey {
-                key: format!("models.{}.{field}", self.name),
-                nearest: format!("models.{}.{}", self.name, nearest.unwrap_or(&"model")),
-            };
-            self.reader.add_problem(Problem {
-                origin: entry.origin,
-                what,
-            });
-        }
+        self.refuse_rest(&FIELDS);
         let (kind, model) = (provider?, model?);
         let endpoint = self.endpoint(kind, model, base_url, key_variable, place.clone())?;
         // What the client itself would refuse is refused here, with a place.
@@ -298,60 +262,6 @@ impl Section<'_> {
             key: key.map(Key::new),
         })
     }
-
-    fn value<T>(&mut self, field: &str, allowed: impl Display, parse: impl FnOnce(&Raw) -> Option<T>) -> Option<T> {
-        let Entry { raw, origin } = self.fields.remove(field)?;
-        let parsed = parse(&raw);
-        if parsed.is_none() {
-            // A password may stand in it by mistake, and a key where the name of its variable belongs.
-            let is_secret = matches!(field, "base_url" | "api_key_env");
-            let what = ProblemKind::Value {
-                key: format!("models.{}.{field}", self.name),
-                shown: if is_secret { "(secret)".into() } else { raw.to_string() },
-                allowed: allowed.to_string(),
-            };
-            self.reader.add_problem(Problem { origin, what });
-        }
-        parsed
-    }
-
-    fn integer(&mut self, field: &str, range: RangeInclusive<u32>, otherwise: u32) -> u32 {
-        let allowed = format!("{} to {}", range.start(), range.end());
-        let number = self.value(field, allowed, |raw| {
-            let number = match raw {
-                Raw::Integer(number) => u32::try_from(*number).ok()?,
-                Raw::Text(text) => text.parse().ok()?,
-                Raw::Boolean(_) | Raw::List(_) | Raw::Other(_) => return None,
-            };
-            range.contains(&number).then_some(number)
-        });
-        number.unwrap_or(otherwise)
-    }
-
-    fn duration(&mut self, field: &str, range: RangeInclusive<Duration>, otherwise: Duration) -> Duration {
-        let allowed = format!(
-            "a duration, {} to {}",
-            show_duration(*range.start()),
-            show_duration(*range.end())
-        );
-        let duration = self.value(field, allowed, |raw| {
-            text(raw)
-                .and_then(parse_duration)
-                .filter(|duration| range.contains(duration))
-        });
-        duration.unwrap_or(otherwise)
-    }
-
-    fn has_problem_with(&self, field: &str) -> bool {
-        self.reader.has_problem_with(&format!("models.{}.{field}", self.name))
-    }
-
-    fn refuse(&mut self, origin: Origin, what: String) {
-        self.reader.add_problem(Problem {
-            origin,
-            what: ProblemKind::Together(what),
-        });
-    }
 }
 
 /// As people set `OLLAMA_HOST`: for the server, which may listen on all addresses, and without the scheme.
@@ -386,16 +296,6 @@ fn is_model(text: &str) -> bool {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/@+".contains(&byte))
         && !text.contains("..")
-}
-
-fn is_base_url(text: &str) -> bool {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    rest.is_some_and(|rest| {
-        rest.starts_with(|letter: char| letter.is_ascii_alphanumeric() || letter == '[')
-            && rest
-                .bytes()
-                .all(|byte| byte.is_ascii_graphic() && !b"@\"<>\\^`{|}#".contains(&byte))
-    })
 }
 
 #[cfg(test)]

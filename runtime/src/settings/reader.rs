@@ -1,9 +1,9 @@
 //! Reads typed values out of the layers and gathers what is wrong with them.
 
-use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
+use std::{fmt, ops::RangeInclusive, time::Duration};
 
 use super::{
-    layers::{Entry, Layers, Raw},
+    layers::{Entry, Layers, Named, Raw, Sections},
     problem::{Origin, Problem, ProblemKind},
     quantity::{parse_duration, parse_size, show_duration, show_size},
 };
@@ -178,9 +178,9 @@ impl Reader {
         });
     }
 
-    /// The sections of models, by name, and their fields; once.
-    pub(super) fn take_models(&mut self) -> BTreeMap<String, BTreeMap<String, Entry>> {
-        std::mem::take(&mut self.layers.models)
+    /// The sections of one kind, by name, and their fields; once.
+    pub(super) fn take_sections(&mut self, sections: Sections) -> Named {
+        self.layers.sections.remove(&sections).unwrap_or_default()
     }
 
     /// A variable of the environment that a section names.

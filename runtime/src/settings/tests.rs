@@ -2,7 +2,9 @@
 
 use std::{ffi::OsString, fs};
 
-use super::*;
+use orchestratai_tools::McpEndpoint;
+
+use super::{tools::ToolSourceSettings, *};
 
 const TOKEN: &str = "a-token_of_43_characters_0123456789abcdefgh";
 
@@ -354,6 +356,67 @@ fn what_is_wrong_with_a_model_is_told_with_its_place() {
         "[models.Loud]: the name of a model is",
         "models.other.attempts is 0; allowed is 1 to 10",
         "[models.other] wants its key in GEMINI_API_KEY, which is not set",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+}
+
+#[test]
+fn a_tool_source_is_a_section_over_what_is_said_for_all() {
+    let file = "[tools]\ntimeout = \"9s\"\n[tools.files]\nkind = \"mcp\"\ncommand = \"files\"\nargs = [\"--root\", \"/srv\"]\n\
+                env = [\"FILES_TOKEN\"]\nresult_max = \"2KiB\"\napproval = [\"files_*\"]\napproval_otherwise = \"approved\"\n\
+                [tools.tickets]\nkind = \"mcp\"\nurl = \"https://tickets.example/mcp\"\ntoken_env = \"TICKETS\"\ntrust_annotations = true\n";
+    let variables = [("FILES_TOKEN", "hidden"), ("TICKETS", "hidden")];
+    let settings = load(Some(file), &variables, &Overrides::default()).unwrap();
+    assert!(!format!("{settings:?}").contains("hidden"), "{settings:?}");
+    let [ToolSourceSettings::Mcp(files), ToolSourceSettings::Mcp(tickets)] = &settings.tools.sources[..] else {
+        panic!("{:?}", settings.tools);
+    };
+    let McpEndpoint::Process {
+        command,
+        arguments,
+        environment,
+    } = &files.endpoint
+    else {
+        panic!("{files:?}");
+    };
+    assert_eq!((command.as_str(), arguments.len(), environment.len()), ("files", 2, 1));
+    assert_eq!((files.limits.call, files.limits.result_bytes_max), (9 * SECOND, 2048));
+    assert!(files.approvals.otherwise_approved && files.approvals.tools.len() == 1);
+    assert!(!files.trust_annotations && tickets.trust_annotations);
+    assert_eq!(tickets.limits.result_bytes_max, 32 * 1024);
+    assert!(matches!(&tickets.endpoint, McpEndpoint::Http { token: Some(_), .. }));
+}
+
+#[test]
+fn what_is_wrong_with_a_tool_source_is_told_with_its_place() {
+    let file = "[tools]\ntimout = \"9s\"\n\
+                [tools.files]\nkind = \"mcp\"\ncommand = \"files\"\nurl = \"http://host\"\n\
+                [tools.none]\nkind = \"mpc\"\n\
+                [tools.nothing]\ncommand = \"x\"\n\
+                [tools.Loud_one]\nkind = \"mcp\"\n\
+                [tools.http]\nkind = \"mcp\"\nurl = \"https://me:hidden@host\"\ntoken_env = \"sk-hidden\"\n\
+                [tools.keyless]\nkind = \"mcp\"\nurl = \"https://host\"\ntoken_env = \"UNSET\"\n\
+                [tools.mixed]\nkind = \"mcp\"\nurl = \"https://host\"\nbase_url = \"https://host\"\ncomand = \"x\"\n\
+                [tools.api]\nkind = \"openapi\"\ndocument = \"/nowhere.json\"\nbase_url = \"https://host\"\noperations = [\"*\"]\n\
+                [tools.empty]\nkind = \"openapi\"\nresult_max = \"1B\"\n";
+    let said = refused(file, &[]);
+    assert!(!said.contains("hidden"), "{said}");
+    for expected in [
+        "my.toml:2: there is no setting tools.timout; the nearest is tools.timeout",
+        "[tools.files] wants either a `command` or a `url`",
+        "my.toml:8: tools.none.kind is \"mpc\"; allowed is mcp or openapi",
+        "[tools.nothing] wants a `kind`",
+        "[tools.Loud_one]: the name of a tool source is",
+        "tools.http.url is (secret)",
+        "tools.http.token_env is (secret)",
+        "[tools.keyless] names the variable UNSET, which is not set",
+        "tools.mixed.base_url does not go with the rest of its section",
+        "there is no setting tools.mixed.comand; the nearest is tools.mixed.command",
+        "[tools.api]: /nowhere.json cannot be read",
+        "[tools.empty] wants `document`",
+        "[tools.empty] wants `operations`",
+        "tools.empty.result_max is \"1B\"",
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
