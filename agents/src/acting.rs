@@ -85,13 +85,9 @@ impl Acting {
     ) -> Option<Self> {
         let can_pause = request.part.is_none();
         let has_had_it = |id: &AgentId| {
-            let hand_offs = request.past.iter().filter_map(|event| match &event.body {
-                EventBody::Handoff(handoff) => Some(handoff),
-                _ => None,
-            });
-            hand_offs
-                .into_iter()
-                .any(|handoff| handoff.from == *id || handoff.to == *id)
+            request.past.iter().any(
+                |event| matches!(&event.body, EventBody::Handoff(handoff) if handoff.from == *id || handoff.to == *id),
+            )
         };
         let entries = record::read(&request.past, request.part.as_ref().map(|_| &agent.id));
         let acting = Self {

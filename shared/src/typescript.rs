@@ -103,7 +103,7 @@ fn generated() -> String {
             export type ClientCommand =\n\
             \x20 | { type: 'send_message'; data: { clientMessageId: ClientMessageId; content: string; fresh?: boolean } }\n\
             \x20 | { type: 'cancel'; data?: { turnId?: TurnId } }\n\
-            \x20 | { type: 'resolve_approval'; data: { approvalId: ApprovalId; decision: Decision; reason?: string } }\n\
+            \x20 | { type: 'resolve_approval'; data: { approvalId: ApprovalId; decision: Decision; reason?: string; arguments?: Record<string, unknown> } }\n\
             \x20 | { type: 'ack'; data: { seq: number } }\n\
             \x20 | { type: 'ping' }\n";
     out

@@ -8,6 +8,7 @@
     reason = "all of it is tests, also what stands in no #[test]"
 )]
 
+mod acting;
 mod backups;
 mod bad_input;
 mod cascade;

@@ -15,7 +15,7 @@ use tokio::{
 
 /// One thing that it says or does.
 #[derive(Debug, Clone)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// The next piece of the answer.
     Text(String),
     /// An event with these data.
@@ -34,9 +34,9 @@ pub(super) enum Said {
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) authorization: String,
-    pub(super) body: Value,
+pub(crate) struct Asked {
+    pub(crate) authorization: String,
+    pub(crate) body: Value,
 }
 
 #[derive(Default)]
@@ -46,14 +46,14 @@ struct Seen {
 }
 
 /// A provider for as long as it is not dropped. Each request gets the next script, and all that follow the last one.
-pub(super) struct Provider {
+pub(crate) struct Provider {
     address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
     accepting: JoinHandle<()>,
 }
 
 impl Provider {
-    pub(super) async fn start(scripts: Vec<Vec<Said>>) -> Self {
+    pub(crate) async fn start(scripts: Vec<Vec<Said>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, seen) = (listener.local_addr().unwrap(), Arc::<Mutex<Seen>>::default());
         let (scripts, known) = (Arc::new(scripts), Arc::clone(&seen));
@@ -70,16 +70,16 @@ impl Provider {
         }
     }
 
-    pub(super) fn base_url(&self) -> String {
+    pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.seen.lock().unwrap().asked.clone()
     }
 
     /// Waits until `count` clients have gone while it hung, and says when the last of them did.
-    pub(super) async fn was_left(&self, count: usize) -> Instant {
+    pub(crate) async fn was_left(&self, count: usize) -> Instant {
         let waiting = async {
             loop {
                 if let Some(at) = self.seen.lock().unwrap().left.get(count - 1) {

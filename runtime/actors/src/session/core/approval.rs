@@ -111,11 +111,11 @@ impl SessionCore {
 
     fn decided(&self, approval_id: ApprovalId) -> Option<(u64, ApprovalResolved)> {
         let events = self.turns.iter().flat_map(|turn| &turn.events);
-        events.into_iter().find_map(|recorded| match &recorded.event.body {
-            EventBody::ApprovalResolved(resolved) if resolved.approval_id == approval_id => {
-                Some((recorded.event.seq, resolved.clone()))
-            }
-            _ => None,
+        events.into_iter().find_map(|recorded| {
+            let EventBody::ApprovalResolved(resolved) = &recorded.event.body else {
+                return None;
+            };
+            (resolved.approval_id == approval_id).then(|| (recorded.event.seq, resolved.clone()))
         })
     }
 
@@ -226,14 +226,12 @@ impl Turn {
 
     /// Whether another agent may give it to this one: it has not had it.
     fn may_be_given_to(&self, to: &AgentId) -> bool {
-        let hand_offs = self.events.iter().filter_map(|recorded| match &recorded.event.body {
-            EventBody::Handoff(handoff) => Some(handoff),
-            _ => None,
-        });
         let (mut count, mut has_had_it) = (0, false);
-        for handoff in hand_offs {
-            count += 1;
-            has_had_it |= handoff.from == *to || handoff.to == *to;
+        for recorded in &self.events {
+            if let EventBody::Handoff(handoff) = &recorded.event.body {
+                count += 1;
+                has_had_it |= handoff.from == *to || handoff.to == *to;
+            }
         }
         count < HAND_OFFS_MAX && !has_had_it
     }
@@ -249,7 +247,14 @@ impl Turn {
                 }
                 EventBody::ApprovalResolved(_) => self.approval = None,
                 EventBody::Handoff(handoff) if !handoff.to.is_person() => self.handed_to = Some(handoff.to.clone()),
-                _ => {}
+                EventBody::Handoff(_)
+                | EventBody::ToolCall(_)
+                | EventBody::MessageAccepted(_)
+                | EventBody::RetrievalLog(_)
+                | EventBody::AgentStatus(_)
+                | EventBody::MessageCompleted(_)
+                | EventBody::TurnFailed(_)
+                | EventBody::TurnCancelled(_) => {}
             }
         }
         if self.approval.is_some() && self.state == TurnState::Accepted {

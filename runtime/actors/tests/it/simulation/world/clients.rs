@@ -147,6 +147,24 @@ impl World {
         let Some((turn_id, approval_id)) = asked.choose(&mut self.random).copied() else {
             return self.agent_acts(at);
         };
+        self.decide_on(at, turn_id, approval_id)?;
+        // Somebody else decides as well, and later than that.
+        match self.random.random_range(0..6) {
+            0 => {}
+            1 => self.cancel_turn(at, turn_id)?,
+            2 => {
+                self.crash_session(at)?;
+                self.recover(at)?;
+                for _ in 0..self.random.random_range(0..3) {
+                    self.commit(at)?;
+                }
+            }
+            _ => return Ok(()),
+        }
+        self.decide_on(at, turn_id, approval_id)
+    }
+
+    fn decide_on(&mut self, at: usize, turn_id: TurnId, approval_id: ApprovalId) -> Checked {
         self.note(at, turn_id, "decided");
         let reply_to = self.sessions[at].expect_reply(Waiting::Decide);
         let decision = [Decision::Approved, Decision::Rejected].choose(&mut self.random);

@@ -289,9 +289,11 @@ impl SimSession {
 
     /// What these turns have asked to be decided, as far as that is durable.
     pub(super) fn asked_for_approval(&self, turns: &[TurnId]) -> Vec<(TurnId, ApprovalId)> {
-        let asked = self.journal.iter().filter_map(|event| match &event.body {
-            EventBody::ApprovalRequested(request) => Some((event.turn_id?, request.approval_id)),
-            _ => None,
+        let asked = self.journal.iter().filter_map(|event| {
+            let EventBody::ApprovalRequested(request) = &event.body else {
+                return None;
+            };
+            Some((event.turn_id?, request.approval_id))
         });
         asked.filter(|(turn_id, _)| turns.contains(turn_id)).collect()
     }
