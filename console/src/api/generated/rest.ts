@@ -545,6 +545,27 @@ export interface paths {
         patch: operations["renameSession"];
         trace?: never;
     };
+    "/api/session/{session_id}/approvals/{approval_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decides on what an agent wants to do.
+         * @description The turn goes on by it: where it is approved, the tool is called, with `arguments` where they are given; where it is rejected, the agent is
+         *     told so, with the reason. Whoever follows the session is told by `approval_resolved`. Deciding the same once more changes nothing.
+         */
+        post: operations["resolveApproval"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/session/{session_id}/events": {
         parameters: {
             query?: never;
@@ -929,6 +950,19 @@ export interface components {
             reason: string;
             /** @description When it is decided without anybody. */
             expiresAt: components["schemas"]["Timestamp"];
+            /** @description What is decided then; rejected where it is left out. */
+            otherwise?: components["schemas"]["Decision"];
+            /** @description The call that waits, as `tool_call` names it. */
+            callId?: string;
+            /** @description The agent that wants to call it. */
+            agent?: components["schemas"]["AgentId"];
+            /**
+             * Format: int32
+             * @description What was called together has the same number.
+             */
+            round?: number;
+            /** @description What the model's provider wants to see again with the call, unread. */
+            signature?: string;
         };
         /** @description A request for approval was decided. */
         ApprovalResolved: {
@@ -940,6 +974,8 @@ export interface components {
             by: string;
             /** @description Why, for people. */
             reason?: string;
+            /** @description What the tool is given in place of what the agent wanted; left out where that stands. */
+            arguments?: unknown;
         };
         /** @description The data of a `cache` step. */
         CacheLookup: {
@@ -1063,14 +1099,16 @@ export interface components {
          * @enum {string}
          */
         ChatStreamEventKind: "agent_status" | "retrieval_log" | "message_chunk" | "message_reset" | "done" | "stream_error";
-        /** @description A message that waits for a person. */
+        /** @description A message that waits for a person's word: for the answer of the one who has the session, or for a decision. */
         ChatWaits: {
             /** @description Its turn. */
             turn_id: components["schemas"]["TurnId"];
             /** @description The session. */
             session_id: components["schemas"]["SessionId"];
-            /** @description Whom it waits for. */
-            person: components["schemas"]["PersonInCharge"];
+            /** @description The person who has the session; left out where it waits for a decision. */
+            person?: components["schemas"]["PersonInCharge"];
+            /** @description What is to be decided; left out where it waits for the person who has the session. */
+            approval?: components["schemas"]["ApprovalRequested"];
         };
         /** @description A check that says yes or no. */
         Check: {
@@ -1176,6 +1214,20 @@ export interface components {
          * @enum {string}
          */
         Decision: "approved" | "rejected";
+        /** @description A decision. */
+        DecisionRequest: {
+            /** @description What is decided. */
+            decision: components["schemas"]["Decision"];
+            /**
+             * @description Who decides: shown to everybody who follows the session, and vouched for by nobody.
+             * @example Kim
+             */
+            name: string;
+            /** @description Why, for people and for the agent. */
+            reason?: string | null;
+            /** @description What the tool is to be given in place of what the agent wanted; only where it is approved. */
+            arguments?: Record<string, never> | null;
+        };
         /** @description What an agent is, as its file says. */
         DefinitionBody: {
             /** @description Its id; the file bears the same name. */
@@ -1206,6 +1258,8 @@ export interface components {
             tools: string[];
             /** @description Who takes over when it fails, in this order. */
             fallbacks: components["schemas"]["AgentId"][];
+            /** @description Whom its model may give a turn to. */
+            handOffs: components["schemas"]["AgentId"][];
             /** @description How much it takes on. */
             limits: components["schemas"]["DefinitionLimits"];
             /** @description What people say to it. */
@@ -2112,6 +2166,15 @@ export interface components {
             durationMs?: number;
             /** @description What it gave back; left out while it runs. */
             result?: unknown;
+            /** @description The agent that called it. */
+            agent?: components["schemas"]["AgentId"];
+            /**
+             * Format: int32
+             * @description What was called together, by one word of the model, has the same number, from 1 in each turn.
+             */
+            round?: number;
+            /** @description What the model's provider wants to see again with the call, unread. */
+            signature?: string;
         };
         /**
          * @description Where a tool call stands.
@@ -2681,7 +2744,7 @@ export interface operations {
                     "application/json": components["schemas"]["ChatAnswer"];
                 };
             };
-            /** @description The message waits for a person, who has not answered yet: the turn goes on. */
+            /** @description The message waits for a person who has not answered or decided yet: the turn goes on. */
             202: {
                 headers: {
                     /** @description Where its answer is streamed. */
@@ -4555,6 +4618,116 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    resolveApproval: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session. */
+                session_id: components["schemas"]["SessionId"];
+                /** @description The request, as `approval_requested` names it. */
+                approval_id: components["schemas"]["ApprovalId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecisionRequest"];
+            };
+        };
+        responses: {
+            /** @description It is decided. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApprovalResolved"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description It does not fit what there is: another message under the same key, or a turn that has ended or was cancelled. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

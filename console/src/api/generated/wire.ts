@@ -427,7 +427,19 @@ durationMs?: number,
 /**
  * What it gave back; left out while it runs.
  */
-result?: unknown, };
+result?: unknown, 
+/**
+ * The agent that called it.
+ */
+agent?: AgentId, 
+/**
+ * What was called together, by one word of the model, has the same number, from 1 in each turn.
+ */
+round?: number, 
+/**
+ * What the model's provider wants to see again with the call, unread.
+ */
+signature?: string, };
 export type ApprovalRequested = { 
 /**
  * Names the request.
@@ -448,7 +460,27 @@ reason: string,
 /**
  * When it is decided without anybody.
  */
-expiresAt: Timestamp, };
+expiresAt: Timestamp, 
+/**
+ * What is decided then; rejected where it is left out.
+ */
+otherwise?: Decision, 
+/**
+ * The call that waits, as `tool_call` names it.
+ */
+callId?: string, 
+/**
+ * The agent that wants to call it.
+ */
+agent?: AgentId, 
+/**
+ * What was called together has the same number.
+ */
+round?: number, 
+/**
+ * What the model's provider wants to see again with the call, unread.
+ */
+signature?: string, };
 export type ApprovalResolved = { 
 /**
  * Names the request.
@@ -465,7 +497,11 @@ by: string,
 /**
  * Why, for people.
  */
-reason?: string, };
+reason?: string, 
+/**
+ * What the tool is given in place of what the agent wanted; left out where that stands.
+ */
+arguments?: unknown, };
 export type MessageCompleted = { 
 /**
  * The answer as the transcript keeps it.
@@ -709,6 +745,6 @@ export type ServerEvent = DurableEvent | TransientSignal
 export type ClientCommand =
   | { type: 'send_message'; data: { clientMessageId: ClientMessageId; content: string; fresh?: boolean } }
   | { type: 'cancel'; data?: { turnId?: TurnId } }
-  | { type: 'resolve_approval'; data: { approvalId: ApprovalId; decision: Decision; reason?: string } }
+  | { type: 'resolve_approval'; data: { approvalId: ApprovalId; decision: Decision; reason?: string; arguments?: Record<string, unknown> } }
   | { type: 'ack'; data: { seq: number } }
   | { type: 'ping' }

@@ -24,6 +24,7 @@ export const AgentDefinition = z.object({
   filter: Filter,
   tools: z.array(z.string()),
   fallbacks: z.array(AgentId),
+  handOffs: z.array(AgentId),
   limits: z.object({ concurrencyTurns: z.number(), queueTurns: z.number(), timeoutSeconds: z.number() }),
   examples: z.array(z.object({ intent: z.string(), case: z.exactOptional(z.string()), texts: z.array(z.string()) })),
   direct: z.exactOptional(z.record(z.string(), z.string())),

@@ -44,7 +44,13 @@ export const DurableEvent = z.discriminatedUnion('type', [
   ),
   event(
     'approval_resolved',
-    z.object({ approvalId: z.string(), decision: Decision, by: z.string(), reason: z.exactOptional(z.string()) }),
+    z.object({
+      approvalId: z.string(),
+      decision: Decision,
+      by: z.string(),
+      reason: z.exactOptional(z.string()),
+      arguments: z.optional(z.unknown()),
+    }),
   ),
   event(
     'message_completed',

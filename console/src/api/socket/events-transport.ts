@@ -106,7 +106,18 @@ export function openEvents({ sessionId, afterSeq, epoch }: Position, events: Tra
         requestNothing(`/api/chat/${encodeURIComponent(turnId)}/cancel`, { method: 'POST' }).catch(() => undefined)
         return
       }
-      case 'resolve_approval':
+      case 'resolve_approval': {
+        const { approvalId, decision, ...verdict } = command.data
+        const path = `/api/session/${sessionId}/approvals/${encodeURIComponent(approvalId)}`
+        sendRequest(path, { method: 'POST', body: { decision, name: 'client', ...verdict } }).catch((cause: unknown) => {
+          const { code, message, isRetryable } = asApiError(cause)
+          if (stop.signal.aborted) return
+          events.onFrame(
+            parseEvent({ type: 'error', sessionId, at: new Date().toISOString(), data: { code, message, retryable: isRetryable } }),
+          )
+        })
+        return
+      }
       case 'ack':
       case 'ping':
         return

@@ -33,6 +33,9 @@ const SOCKET_AGAIN_MS = 30_000
 /** Where nobody looks, views are folded at this pace. */
 const HIDDEN_FLUSH_MS = 250
 
+/** What is said with a decision: why, and what the tool is to get in place of what the agent wanted. */
+export type Verdict = { reason?: string; arguments?: Record<string, unknown> }
+
 /**
  * One session as this tab follows it: a connection that comes back by itself, the fold over what it says, and the messages
  * that wait to be accepted. Everything is in `state`; React only reads it.
@@ -125,11 +128,8 @@ export class SessionClient {
     this.transport?.send({ type: 'cancel', data: { turnId } })
   }
 
-  resolveApproval(approvalId: string, decision: Decision, reason?: string): void {
-    this.transport?.send({
-      type: 'resolve_approval',
-      data: { approvalId, decision, ...(reason === undefined ? {} : { reason }) },
-    })
+  resolveApproval(approvalId: string, decision: Decision, verdict: Verdict = {}): void {
+    this.transport?.send({ type: 'resolve_approval', data: { approvalId, decision, ...verdict } })
   }
 
   /** Tries again now what waits for its time. */

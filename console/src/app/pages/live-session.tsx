@@ -58,7 +58,7 @@ function LiveSessionView({ sessionId }: { sessionId: string }) {
       edit: ignore,
       retryOutgoing: ignore,
       discardOutgoing: ignore,
-      resolveApproval: (id, decision, reason) => client.resolveApproval(id, decision, reason),
+      resolveApproval: (id, decision, verdict) => client.resolveApproval(id, decision, verdict),
       ...details.actions,
     }),
     [client, details.actions],

@@ -36,7 +36,7 @@ export function useChat(sessionId: string | undefined) {
       edit: (content) => composer.current?.edit(content),
       retryOutgoing: (id) => client?.retry(id),
       discardOutgoing: (id) => client?.discard(id),
-      resolveApproval: (id, decision, reason) => client?.resolveApproval(id, decision, reason),
+      resolveApproval: (id, decision, verdict) => client?.resolveApproval(id, decision, verdict),
       ...details.actions,
     }
   }, [sessionId, send, details.actions])

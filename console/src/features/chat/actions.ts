@@ -1,5 +1,6 @@
 import { createContext, use } from 'react'
 import type { Decision } from '@/api/generated/wire'
+import type { Verdict } from '@/api/socket/session-client'
 import type { Turn } from '@/api/socket/view'
 
 /** What can be done on a row of the conversation. The same object for the whole life of a session. */
@@ -11,7 +12,7 @@ export type ChatActions = {
   edit: (content: string) => void
   retryOutgoing: (clientMessageId: string) => void
   discardOutgoing: (clientMessageId: string) => void
-  resolveApproval: (approvalId: string, decision: Decision, reason?: string) => void
+  resolveApproval: (approvalId: string, decision: Decision, why?: Verdict) => void
   openCitation: (turn: Turn, index: number) => void
   showTurn: (turn: Turn) => void
 }

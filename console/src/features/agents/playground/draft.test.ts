@@ -16,6 +16,7 @@ const definition: AgentDefinition = {
   filter: [],
   tools: [],
   fallbacks: [],
+  handOffs: [],
   limits: { concurrencyTurns: 1, queueTurns: 1, timeoutSeconds: 1 },
   examples: [],
   version: '0011223344556677',

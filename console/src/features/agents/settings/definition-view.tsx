@@ -40,15 +40,17 @@ export function DefinitionView({ definition }: { definition: AgentDefinition }) 
           <Row name={t('tools')}>
             <List values={definition.tools} none={t('none')} />
           </Row>
-          <Row name={t('fallbacks')}>
-            <List values={definition.fallbacks} none={t('none')}>
-              {(id) => (
-                <Link to="/agents/$agentId" params={{ agentId: id }} className="rounded-full hover:underline">
-                  <Badge tone="accent">{id}</Badge>
-                </Link>
-              )}
-            </List>
-          </Row>
+          {(['fallbacks', 'handOffs'] as const).map((key) => (
+            <Row key={key} name={t(key)}>
+              <List values={definition[key]} none={t('none')}>
+                {(id) => (
+                  <Link to="/agents/$agentId" params={{ agentId: id }} className="rounded-full hover:underline">
+                    <Badge tone="accent">{id}</Badge>
+                  </Link>
+                )}
+              </List>
+            </Row>
+          ))}
         </dl>
       </Card>
       <Card>
