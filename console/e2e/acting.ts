@@ -1,0 +1,99 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { Server } from './server'
+
+const AGENTS = join(import.meta.dirname, '../../config/agents')
+
+/** What the model wants to pay back before somebody has looked at it. */
+const WANTED = { body: { eur: 50 } }
+
+/**
+ * A server whose technical agent thinks with a language model and has a shop's till for a tool, which a person has to approve. The model is
+ * one of ours behind the provider's protocol: it wants a refund, and then says how that went.
+ */
+export class Acting {
+  private constructor(
+    readonly server: Server,
+    private readonly folder: string,
+    private readonly upstream: HttpServer,
+    /** What the shop was asked to pay back, in euros. */
+    readonly paid: number[],
+  ) {}
+
+  static async start(): Promise<Acting> {
+    const paid: number[] = []
+    const upstream = createServer((request, response) => void answer(request, response, paid))
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+    const folder = await mkdtemp(join(tmpdir(), 'orchestratai-acting-'))
+    await cp(AGENTS, join(folder, 'agents'), { recursive: true })
+    const path = join(folder, 'agents', 'technical.toml')
+    const file = await readFile(path, 'utf8')
+    await writeFile(path, `tools = ["shop_*"]\n${file.replace(/^tools = .*$/m, '')}`)
+    await writeFile(join(folder, 'shop.json'), JSON.stringify(DOCUMENT))
+    const settings = {
+      'agents.dir': join(folder, 'agents'),
+      'models.answering': 'first',
+      'models.first__provider': 'openai',
+      'models.first__model': 'm',
+      'models.first__base_url': `${url}/v1`,
+      'tools.shop__kind': 'openapi',
+      'tools.shop__document': join(folder, 'shop.json'),
+      'tools.shop__base_url': `${url}/shop`,
+      'tools.shop__operations': '*',
+      'tools.shop__approval': 'shop_refund',
+    }
+    return new Acting(await Server.start({ settings }), folder, upstream, paid)
+  }
+
+  async stop(): Promise<void> {
+    await this.server.stop()
+    this.upstream.closeAllConnections()
+    this.upstream.close()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+const DOCUMENT = {
+  openapi: '3.0.3',
+  paths: {
+    '/refunds': {
+      post: {
+        operationId: 'refund',
+        summary: 'Pays back.',
+        requestBody: {
+          required: true,
+          content: {
+            'application/json': {
+              schema: { type: 'object', properties: { eur: { type: 'integer' } }, required: ['eur'] },
+            },
+          },
+        },
+      },
+    },
+  },
+}
+
+type Asked = { messages: { role: string; content?: string }[] }
+
+async function answer(request: IncomingMessage, response: ServerResponse, paid: number[]): Promise<void> {
+  const body: unknown = JSON.parse(await text(request))
+  if (request.url === '/shop/refunds') {
+    const { eur } = body as { eur: number }
+    paid.push(eur)
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ paid: eur }))
+    return
+  }
+  const result = (body as Asked).messages.findLast(({ role }) => role === 'tool')
+  const called = { index: 0, id: 'call_1', function: { name: 'shop_refund', arguments: JSON.stringify(WANTED) } }
+  const delta = result ? { content: `The shop says: ${result.content}` } : { tool_calls: [called] }
+  response.setHeader('content-type', 'text/event-stream')
+  for (const event of [{ choices: [{ delta }] }, { choices: [{ delta: {}, finish_reason: 'stop' }] }]) {
+    response.write(`data: ${JSON.stringify(event)}\n\n`)
+  }
+  response.end('data: [DONE]\n\n')
+}
