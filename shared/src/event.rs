@@ -305,6 +305,19 @@ data! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         by: Option<String>,
+        /// What the turn has used by then; left out where that is nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        spent: Option<Spent>,
+    }
+
+    /// What a turn has used of language models by then.
+    Spent {
+        /// Tokens, as providers reported them.
+        #[cfg_attr(test, ts(type = "number"))]
+        tokens_used: u64,
+        /// Their price in USD, as far as it is known.
+        cost: f64,
     }
 
     /// A tool was called.
@@ -373,6 +386,10 @@ data! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         signature: Option<String>,
+        /// What the turn has used by then; left out where that is nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        spent: Option<Spent>,
     }
 
     /// A request for approval was decided.

@@ -68,6 +68,7 @@ fn generated() -> String {
         event::MessageAccepted,
         event::AgentStatusChanged,
         event::Handoff,
+        event::Spent,
         event::ToolCallStatus,
         event::ToolCall,
         event::ApprovalRequested,

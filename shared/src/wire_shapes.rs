@@ -82,6 +82,7 @@ fn what_a_person_does_keeps_its_shape_and_survives_a_round_trip() {
         to: AgentId::person(),
         reason: "The customer asks for a person.".into(),
         by: Some("Kim".into()),
+        spent: None,
     });
     let mut message = answer();
     (message.agent, message.confidence) = (Some(AgentId::person()), None);
@@ -168,6 +169,7 @@ fn event_bodies() -> Vec<EventBody> {
             to: technical,
             reason: "It is about the API.".into(),
             by: None,
+            spent: None,
         }),
         EventBody::ToolCall(ToolCall {
             call_id: "call-1".into(),
@@ -191,6 +193,10 @@ fn event_bodies() -> Vec<EventBody> {
             agent: AgentId::parse("billing").ok(),
             round: Some(1),
             signature: None,
+            spent: Some(Spent {
+                tokens_used: 12,
+                cost: 0.000_3,
+            }),
         }),
         EventBody::ApprovalResolved(ApprovalResolved {
             approval_id: ApprovalId(uuid(8)),

@@ -215,6 +215,7 @@ async fn what_needs_a_person_pauses_and_goes_on_as_they_decide() {
                 agent: None,
                 round: Some(1),
                 signature: Some("c2ln".into()),
+                spent: None,
             }),
             EventBody::ApprovalResolved(ApprovalResolved {
                 approval_id,
@@ -331,6 +332,7 @@ async fn an_agent_hands_off_to_those_it_may_and_to_nobody_twice() {
         to: AgentId::orchestrator(),
         reason: "it is theirs".into(),
         by: None,
+        spent: None,
     });
     let second = acting(&tool, vec![handed]).unwrap();
     assert!(second.offers().iter().all(|offer| offer.name != HAND_OFF));

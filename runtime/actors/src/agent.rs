@@ -178,7 +178,9 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally, limit: Du
             tally.answered(&answer);
             Ok(answer)
         }
-        Ok(Err(AgentError::Paused(pause))) => return run.report(gathered, Some(RunEnd::Paused(pause))),
+        Ok(Err(AgentError::Paused(pause))) => {
+            return run.report(gathered, Some(RunEnd::Paused(pause, meter.usage())));
+        }
         Ok(Err(error)) => {
             tracing::warn!(turn.id = %run.run.turn_id, error = %error, "an agent failed");
             Err(error.failure())

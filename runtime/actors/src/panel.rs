@@ -75,11 +75,11 @@ impl Panel {
         seat.has_ended = true;
         let end = match end {
             // Agents are offered nothing that pauses where they answer a part.
-            RunEnd::Paused(pause) => RunEnd::Finished(Err(AgentError::Paused(pause).failure())),
+            RunEnd::Paused(pause, _) => RunEnd::Finished(Err(AgentError::Paused(pause).failure())),
             end @ (RunEnd::Finished(_) | RunEnd::Stopped(_)) => end,
         };
         let outcome = match end {
-            RunEnd::Paused(_) => return,
+            RunEnd::Paused(..) => return,
             RunEnd::Finished(outcome) => {
                 if let Ok(answer) = &outcome {
                     self.receipt.tokens_billed += answer.usage.tokens;

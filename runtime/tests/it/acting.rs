@@ -194,6 +194,11 @@ async fn a_person_approves_with_other_arguments_and_the_call_is_made_once() {
         frames.last().unwrap().data()["message"]["content"],
         "You have 3 euros back."
     );
+    assert_eq!(
+        frames.last().unwrap().data()["metrics"]["tokensUsed"],
+        42,
+        "before and after the decision"
+    );
     let asked = shop.asked();
     assert_eq!((asked.len(), &asked[0].body), (1, &json!({"eur": 3})));
     assert_eq!(asked[0].key.as_deref(), Some("call_1"));
@@ -271,6 +276,7 @@ async fn who_waits_for_approval_outlives_kill_9_and_goes_on() {
         panic!("{events:?}")
     };
     assert_eq!(completed.message.content, "It is on its way.");
+    assert_eq!(completed.metrics.tokens_used, 42, "before the crash and after it");
     assert_eq!(shop.asked().len(), 1);
     assert_eq!(statuses(&events), [ToolCallStatus::Started, ToolCallStatus::Succeeded]);
     let taken_up = |event: &&Event| serde_json::to_string(event).unwrap().contains("Taken up again");
@@ -349,6 +355,7 @@ async fn a_turn_that_waits_is_cancelled_and_nothing_is_done() {
     let frames = socket.until(Frame::is_terminal).await;
     assert_eq!(frames[0].kind(), "approval_resolved", "nobody need decide any more");
     assert_eq!(frames.last().unwrap().kind(), "turn_cancelled");
+    assert_eq!(frames.last().unwrap().data()["tokensBilled"], 15);
     assert!(shop.asked().is_empty());
     assert_eq!(provider.asked().len(), 1);
 }

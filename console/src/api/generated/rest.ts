@@ -963,6 +963,8 @@ export interface components {
             round?: number;
             /** @description What the model's provider wants to see again with the call, unread. */
             signature?: string;
+            /** @description What the turn has used by then; left out where that is nothing. */
+            spent?: components["schemas"]["Spent"];
         };
         /** @description A request for approval was decided. */
         ApprovalResolved: {
@@ -1605,6 +1607,8 @@ export interface components {
             reason: string;
             /** @description The name of the person who has taken it over or given it back, as it was given; left out between agents. */
             by?: string;
+            /** @description What the turn has used by then; left out where that is nothing. */
+            spent?: components["schemas"]["Spent"];
         };
         /** @description The server serves. */
         Health: {
@@ -2114,6 +2118,19 @@ export interface components {
             sessions: components["schemas"]["SessionSummary"][];
             /** @description Whether there are more after the last of them. */
             hasMore: boolean;
+        };
+        /** @description What a turn has used of language models by then. */
+        Spent: {
+            /**
+             * Format: int64
+             * @description Tokens, as providers reported them.
+             */
+            tokensUsed: number;
+            /**
+             * Format: double
+             * @description Their price in USD, as far as it is known.
+             */
+            cost: number;
         };
         /**
          * @description How an agent finds what it answers from, as files spell it.

@@ -401,7 +401,20 @@ reason: string,
 /**
  * The name of the person who has taken it over or given it back, as it was given; left out between agents.
  */
-by?: string, };
+by?: string, 
+/**
+ * What the turn has used by then; left out where that is nothing.
+ */
+spent?: Spent, };
+export type Spent = { 
+/**
+ * Tokens, as providers reported them.
+ */
+tokensUsed: number, 
+/**
+ * Their price in USD, as far as it is known.
+ */
+cost: number, };
 export type ToolCallStatus = "started" | "succeeded" | "failed";
 export type ToolCall = { 
 /**
@@ -480,7 +493,11 @@ round?: number,
 /**
  * What the model's provider wants to see again with the call, unread.
  */
-signature?: string, };
+signature?: string, 
+/**
+ * What the turn has used by then; left out where that is nothing.
+ */
+spent?: Spent, };
 export type ApprovalResolved = { 
 /**
  * Names the request.

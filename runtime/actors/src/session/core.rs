@@ -22,7 +22,7 @@ use bytestring::ByteString;
 use orchestratai_agents::{
     joint::PARTS_MAX,
     routing::{Concern, RoutingDecision},
-    turn::{Answer, ApprovalWanted, Durable, Pause, Step},
+    turn::{Answer, ApprovalWanted, Durable, Pause, Step, Usage},
 };
 use orchestratai_shared::{
     AgentId, AgentStatus, ApprovalId, CacheStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, Event,
@@ -30,8 +30,8 @@ use orchestratai_shared::{
     PersonInCharge, QueryAnalysis, RetrievalLog, SessionId, Timestamp, TurnId, UserMessage,
     command::Decision,
     event::{
-        AgentStatusChanged, ApprovalRequested, ApprovalResolved, MessageAccepted, MessageCompleted, TurnCancelled,
-        TurnFailed, TurnInProgress, TurnPhase,
+        AgentStatusChanged, ApprovalRequested, ApprovalResolved, MessageAccepted, MessageCompleted, Spent,
+        TurnCancelled, TurnFailed, TurnInProgress, TurnPhase,
     },
 };
 use orchestratai_store::{AcceptedKey, JournalEntry};
@@ -151,7 +151,7 @@ impl SessionCore {
                     effects.extend(self.take_unappended());
                 }
             }
-            Input::Paused { run, pause } => self.pause(run, pause, ctx, &mut effects),
+            Input::Paused { run, pause, used } => self.pause(run, pause, used, ctx, &mut effects),
             Input::Finished { run, outcome } => self.finish(run, outcome, ctx, &mut effects),
             Input::Stopped { run, receipt } => {
                 if let Some(at) = self.position(run) {

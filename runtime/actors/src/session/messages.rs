@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::{Message, Recipient};
 use orchestratai_agents::{
     routing::RoutingDecision,
-    turn::{Answer, Pause, Step},
+    turn::{Answer, Pause, Step, Usage},
 };
 use orchestratai_shared::{
     AgentId, ApprovalId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, TurnId,
@@ -287,8 +287,8 @@ pub(crate) struct AgentReport {
 pub(crate) enum RunEnd {
     /// By itself.
     Finished(Result<Answer, Failure>),
-    /// Without an answer, and the turn goes on.
-    Paused(Pause),
+    /// Without an answer, and the turn goes on; with what it has used.
+    Paused(Pause, Usage),
     /// It was stopped.
     Stopped(Receipt),
 }

@@ -220,6 +220,7 @@ impl Conversation {
             to,
             reason: "asked for".to_owned(),
             by: Some(name.to_owned()),
+            spent: None,
         };
         self.entry_of(None, EventBody::Handoff(handoff))
     }

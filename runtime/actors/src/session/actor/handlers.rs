@@ -155,7 +155,9 @@ impl Handler<AgentReport> for Session {
                 Some(RunEnd::Finished(outcome)) => {
                     effects.extend(self.core.handle(Input::Finished { run, outcome }, core_ctx));
                 }
-                Some(RunEnd::Paused(pause)) => effects.extend(self.core.handle(Input::Paused { run, pause }, core_ctx)),
+                Some(RunEnd::Paused(pause, used)) => {
+                    effects.extend(self.core.handle(Input::Paused { run, pause, used }, core_ctx));
+                }
                 Some(RunEnd::Stopped(receipt)) => {
                     effects.extend(self.core.handle(Input::Stopped { run, receipt }, core_ctx));
                 }

@@ -15,8 +15,21 @@ const TIME_LIMIT: &str = "time limit";
 
 impl SessionCore {
     /// An agent stops without an answer.
-    pub(super) fn pause(&mut self, run: Run, pause: Pause, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+    pub(super) fn pause(
+        &mut self,
+        run: Run,
+        pause: Pause,
+        used: Usage,
+        ctx: &mut Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(at) = self.position(run) else { return };
+        if matches!(
+            self.turns[at].state,
+            TurnState::Running { .. } | TurnState::Stopping { .. }
+        ) {
+            self.turns[at].used = self.turns[at].used.plus(used);
+        }
         match pause {
             Pause::Approval(wanted) => {
                 let Ok((next, turn_effects)) = self.turns[at].state.step(TurnInput::AwaitApproval) else {
@@ -61,6 +74,7 @@ impl SessionCore {
             agent: Some(agent.clone()),
             round: Some(wanted.round),
             signature: wanted.signature.clone(),
+            spent: self.turns[at].spent(),
         };
         self.turns[at].approval = Some(request.clone());
         self.record(at, EventBody::ApprovalRequested(request), ctx);
@@ -190,6 +204,7 @@ impl SessionCore {
         ctx: &mut Context<'_>,
     ) {
         let turn = &mut self.turns[at];
+        let spent = turn.spent();
         turn.leg += 1;
         turn.handed_to = Some(to.clone());
         turn.concerns.clear();
@@ -200,12 +215,31 @@ impl SessionCore {
             to,
             reason,
             by: None,
+            spent,
         };
         self.record(at, EventBody::Handoff(handoff), ctx);
     }
 }
 
 impl Turn {
+    /// What it has used by now, as it stands on record.
+    fn spent(&self) -> Option<Spent> {
+        (self.used.tokens > 0).then_some(Spent {
+            tokens_used: self.used.tokens,
+            cost: self.used.cost,
+        })
+    }
+
+    fn recover_used(&mut self, spent: Option<&Spent>) {
+        if let Some(spent) = spent {
+            self.used = Usage {
+                tokens: spent.tokens_used,
+                cost: spent.cost,
+                unpriced_tokens: 0,
+            };
+        }
+    }
+
     /// What it has done so far that an agent has to know.
     pub(super) fn past(&self) -> Vec<Arc<Event>> {
         let counts = |recorded: &&Recorded| match &recorded.event.body {
@@ -239,16 +273,21 @@ impl Turn {
     /// Finds out from its events whether it waits for a decision, and who was given it.
     pub(super) fn recover_waiting(&mut self) {
         let mut agent = AgentId::orchestrator();
-        for recorded in &self.events {
-            match &recorded.event.body {
+        for event in self.past() {
+            match &event.body {
                 EventBody::ApprovalRequested(request) => {
                     agent = request.agent.clone().unwrap_or_else(AgentId::orchestrator);
                     self.approval = Some(request.clone());
+                    self.recover_used(request.spent.as_ref());
                 }
                 EventBody::ApprovalResolved(_) => self.approval = None,
-                EventBody::Handoff(handoff) if !handoff.to.is_person() => self.handed_to = Some(handoff.to.clone()),
-                EventBody::Handoff(_)
-                | EventBody::ToolCall(_)
+                EventBody::Handoff(handoff) => {
+                    if !handoff.to.is_person() {
+                        self.handed_to = Some(handoff.to.clone());
+                    }
+                    self.recover_used(handoff.spent.as_ref());
+                }
+                EventBody::ToolCall(_)
                 | EventBody::MessageAccepted(_)
                 | EventBody::RetrievalLog(_)
                 | EventBody::AgentStatus(_)

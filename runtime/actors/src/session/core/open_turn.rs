@@ -25,6 +25,8 @@ pub(super) struct Turn {
     pub(super) cancels: Vec<ReplyTo>,
     /// What is to be decided, while it waits for that.
     pub(super) approval: Option<ApprovalRequested>,
+    /// What the runs have used that ended without an answer while the turn went on.
+    pub(super) used: Usage,
     /// Who was given it by another agent.
     pub(super) handed_to: Option<AgentId>,
 }
@@ -69,6 +71,7 @@ impl Turn {
             ended_seq: None,
             cancels: Vec::new(),
             approval: None,
+            used: Usage::default(),
             handed_to: None,
         };
         for event in &events {

@@ -287,7 +287,18 @@ impl SessionCore {
     /// The session as a whole changes hands: of no turn.
     fn record_handoff(&mut self, from: AgentId, to: AgentId, reason: String, name: String, ctx: &mut Context<'_>) {
         let by = Some(name);
-        self.record_event(None, EventBody::Handoff(Handoff { from, to, reason, by }), None, ctx);
+        self.record_event(
+            None,
+            EventBody::Handoff(Handoff {
+                from,
+                to,
+                reason,
+                by,
+                spent: None,
+            }),
+            None,
+            ctx,
+        );
     }
 }
 

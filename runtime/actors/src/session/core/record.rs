@@ -113,8 +113,8 @@ impl SessionCore {
         };
         #[expect(clippy::cast_precision_loss, reason = "a turn of 2^53 milliseconds is not to be had")]
         let metrics = ChatMetrics {
-            tokens_used: answer.usage.tokens,
-            cost: answer.usage.cost,
+            tokens_used: answer.usage.tokens.saturating_add(turn.used.tokens),
+            cost: answer.usage.cost + turn.used.cost,
             latency: ctx.now.millis_since(turn.message.timestamp) as f64,
             cache_status: answer.cache_status,
         };
@@ -129,7 +129,7 @@ impl SessionCore {
 
     pub(super) fn record_cancelled(&mut self, at: usize, receipt: Receipt, ctx: &mut Context<'_>) {
         let turn = &mut self.turns[at];
-        let text = std::mem::take(&mut turn.answer.text);
+        let (text, used) = (std::mem::take(&mut turn.answer.text), turn.used);
         let kept = match turn.answer.message_id {
             Some(id) if !text.is_empty() => Some(Message {
                 id,
@@ -146,7 +146,7 @@ impl SessionCore {
             message_id: kept.as_ref().map(|message| message.id),
             kept: kept.as_ref().map_or(0, |message| message.content.len() as u64),
             upstream_closed_ms: receipt.upstream_closed_ms,
-            tokens_billed: receipt.tokens_billed,
+            tokens_billed: receipt.tokens_billed.saturating_add(used.tokens),
         };
         self.end(at, EventBody::TurnCancelled(cancelled), kept, ctx);
     }

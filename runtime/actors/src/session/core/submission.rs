@@ -101,6 +101,7 @@ impl SessionCore {
             ended_seq: None,
             cancels: Vec::new(),
             approval: None,
+            used: Usage::default(),
             handed_to: None,
         });
         self.record(self.turns.len() - 1, EventBody::MessageAccepted(accepted), ctx);

@@ -114,6 +114,8 @@ pub enum Input {
         run: Run,
         /// Why.
         pause: Pause,
+        /// What it has used.
+        used: Usage,
     },
     /// An agent is done.
     Finished {

@@ -95,7 +95,14 @@ impl World {
             if script.parts == 0 && self.random.random_bool(0.5) {
                 let pause = self.pause();
                 self.note(at, run.turn_id, input_name(&pause));
-                return self.give(at, Input::Paused { run, pause });
+                return self.give(
+                    at,
+                    Input::Paused {
+                        run,
+                        pause,
+                        used: Usage::default(),
+                    },
+                );
             }
             let outcome = if self.random.random_bool(0.8) {
                 Ok(answer())

@@ -70,7 +70,11 @@ impl World {
             4 if state != Some("running") => {
                 let pause = self.pause();
                 self.note(at, turn_id, input_name(&pause));
-                Input::Paused { run, pause }
+                Input::Paused {
+                    run,
+                    pause,
+                    used: Usage::default(),
+                }
             }
             // These two come from whoever holds the run; a second one means that the first was taken already.
             0 if state != Some("routing") => {
