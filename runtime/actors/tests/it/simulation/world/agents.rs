@@ -12,8 +12,8 @@ pub(super) struct Script {
 }
 
 impl World {
-    pub(super) fn pause(&mut self) -> Pause {
-        if self.random.random_bool(0.3) {
+    pub(super) fn pause(&mut self, hand_offs: f64) -> Pause {
+        if self.random.random_bool(hand_offs) {
             let to = ["policy", "technical"]
                 .choose(&mut self.random)
                 .expect("there are agents");
@@ -93,7 +93,7 @@ impl World {
             self.sessions[at].runs.remove(&order);
             // Who answers a part is offered nothing that pauses.
             if script.parts == 0 && self.random.random_bool(0.5) {
-                let pause = self.pause();
+                let pause = self.pause(0.3);
                 self.note(at, run.turn_id, input_name(&pause));
                 return self.give(
                     at,

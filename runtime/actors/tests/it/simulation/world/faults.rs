@@ -66,9 +66,9 @@ impl World {
             return self.give(at, Input::Committed { through });
         }
         let state = self.core(at).turn(turn_id).map(|(state, _)| state.name());
-        let input = match self.random.random_range(0..6) {
-            4 if state != Some("running") => {
-                let pause = self.pause();
+        let input = match self.random.random_range(0..7) {
+            4 | 5 if state != Some("running") => {
+                let pause = self.pause(0.6);
                 self.note(at, turn_id, input_name(&pause));
                 Input::Paused {
                     run,
