@@ -54,7 +54,7 @@ describe('approvals', () => {
     await card.getByRole('textbox', { name: 'Reason' }).fill('not ours to pay')
     await card.getByRole('button', { name: 'Refuse' }).click()
     await chat.answered(1)
-    await chat.answers.last().getByText(/not ours to pay/).waitFor()
+    await chat.answers.last().getByText(/^The shop says: This was not approved: not ours to pay/).waitFor()
     expect(acting.paid).toEqual([])
     expect(problems).toEqual([])
   })
