@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, type ErrorComponentProps } from '@tanstack/react-router'
 import { Compass, TriangleAlert } from 'lucide-react'
-import { useEffect, useState } from 'react'
+import { useEffect, useId, useState } from 'react'
 import { useTranslations } from 'use-intl'
 import { asApiError } from '@/api/error'
 import { healthQuery } from '@/api/server'
@@ -41,11 +41,11 @@ export function RouteError({ error, reset }: ErrorComponentProps) {
  */
 function PartMissing({ missing }: { missing: MissingPart }) {
   const t = useTranslations('errors')
-  const [since] = useState(() => Date.now())
-  const { isSuccess, dataUpdatedAt, isFetching, refetch } = useQuery(healthQuery)
-  const isServed = isSuccess && dataUpdatedAt > since
+  // Asked under a key of its own: what was on its way before, or is remembered, says nothing of whether the server is there now,
+  // and a page that is loaded anew while it is away is lost.
+  const askedBy = useId()
+  const { isSuccess: isServed, isFetching } = useQuery({ ...healthQuery, queryKey: [...healthQuery.queryKey, 'missing part', askedBy], gcTime: 0 })
   const [wasTried, setWasTried] = useState(false)
-  useEffect(() => void refetch(), [refetch])
   useEffect(() => {
     if (isServed && !wasTried && !reloadOnce(missing.file)) setWasTried(true)
   }, [isServed, wasTried, missing])
