@@ -3,20 +3,26 @@
 //! Each question is put to a specialist as a turn of a conversation, so that whatever stands between a message and its answer is
 //! measured with it: what was said before is answered first and becomes the history. The semantic cache is passed by.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use orchestratai_agents::{
     definition::Catalog,
     routing::Router,
     strategy::Means,
-    turn::{AgentError, Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{AgentError, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
 };
 use orchestratai_shared::{
-    AgentId, Citation, Intent, LogData, Message, MessageContent, MessageId, MessageRole, SessionId, Timestamp, TurnId,
+    AgentId, Citation, Intent, LogData, LogStatus, Message, MessageContent, MessageId, MessageRole, SessionId,
+    Timestamp, TurnId,
 };
 use tokio::sync::mpsc;
 
-use crate::{Question, QuestionKind, calibration::Judged, support};
+use crate::{Question, QuestionKind, calibration::Judged, judge::Judgement, support};
 
 /// Below this confidence an answer says that there is none: the contract of the events.
 pub const ANSWERS_FROM: f64 = 0.5;
@@ -36,6 +42,25 @@ pub struct Answered<'a> {
     pub held: f64,
     /// What the answer says and no cited source does.
     pub unsupported: Vec<String>,
+    /// What the citations of the answer stand for, each with its number.
+    pub sources: Vec<(u32, String)>,
+    /// What it took.
+    pub effort: Effort,
+    /// Why there is no answer, where the agent failed.
+    pub failure: Option<String>,
+    /// What a model that judges makes of it, where one was asked.
+    pub judgement: Option<Judgement>,
+}
+
+/// What an answer took, without what was said before the question.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Effort {
+    /// From the question to the first piece of the answer; none where there was none.
+    pub first_piece: Option<Duration>,
+    /// From the question to the end of the answer.
+    pub whole: Duration,
+    /// Tokens and their price, as providers reported them.
+    pub usage: Usage,
 }
 
 impl Answered<'_> {
@@ -81,82 +106,92 @@ impl Answered<'_> {
 
 /// Why a question could not be put.
 #[derive(Debug, thiserror::Error)]
-pub enum AnswerError {
-    /// The agent has no answer.
-    #[error("{question}: the agent {agent} fails")]
-    Agent {
-        /// Which question.
-        question: String,
-        /// Who was asked.
-        agent: AgentId,
-        /// Why.
-        #[source]
-        source: AgentError,
-    },
-    /// The set asks for what cannot be asked.
-    #[error("{question}: {problem}")]
-    Set {
-        /// Which question.
-        question: String,
-        /// What is wrong.
-        problem: String,
-    },
+#[error("{question}: {problem}")]
+pub struct AnswerError {
+    /// Which question.
+    question: String,
+    /// What is wrong.
+    problem: String,
 }
 
 /// Puts each question to the specialist who is responsible: the one whose collection has the passages; where the documents do not
-/// say, the one whom routing finds most probable.
+/// say, the one whom routing finds most probable. `at_once` are put at the same time; the answers come in the order of the questions. An
+/// agent that fails has refused, and the answer says why it did.
 ///
 /// # Errors
-/// [`AnswerError`] where an agent fails or a question has no specialist.
+/// [`AnswerError`] where a question cannot be put or has no specialist.
 pub async fn answer<'a>(
     means: &Means,
     responders: &HashMap<AgentId, Arc<dyn Responder>>,
     questions: &'a [Question],
+    at_once: usize,
 ) -> Result<Vec<Answered<'a>>, AnswerError> {
-    let mut answered = Vec::new();
-    for question in questions {
-        let broken = |problem: String| AnswerError::Set {
-            question: question.id.clone(),
-            problem,
-        };
-        let agent = responsible(&means.catalog, &means.router, question)
-            .ok_or_else(|| broken("no specialist reads its collection".into()))?;
-        let responder = responders
-            .get(&agent)
-            .ok_or_else(|| broken(format!("{agent} does not answer")))?;
-        let mut asking = Asking {
-            responder: responder.as_ref(),
-            router: &means.router,
-            agent: &agent,
-            session: SessionId::new(),
-            history: Vec::new(),
-        };
-        let failed = |source| AnswerError::Agent {
-            question: question.id.clone(),
-            agent: agent.clone(),
-            source,
-        };
-        for before in &question.after {
-            let content = MessageContent::parse(before.as_str()).map_err(|error| broken(error.to_string()))?;
-            asking.ask(content).await.map_err(failed)?;
+    stream::iter(questions)
+        .map(|question| put(means, responders, question))
+        .buffered(at_once.max(1))
+        .try_collect()
+        .await
+}
+
+async fn put<'a>(
+    means: &Means,
+    responders: &HashMap<AgentId, Arc<dyn Responder>>,
+    question: &'a Question,
+) -> Result<Answered<'a>, AnswerError> {
+    let broken = |problem: String| AnswerError {
+        question: question.id.clone(),
+        problem,
+    };
+    let agent = responsible(&means.catalog, &means.router, question)
+        .ok_or_else(|| broken("no specialist reads its collection".into()))?;
+    let responder = responders
+        .get(&agent)
+        .ok_or_else(|| broken(format!("{agent} does not answer")))?;
+    let parsed = |text: &str| MessageContent::parse(text).map_err(|error| broken(error.to_string()));
+    let before = question
+        .after
+        .iter()
+        .map(|text| parsed(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let content = parsed(&question.question)?;
+    let mut asking = Asking {
+        responder: responder.as_ref(),
+        router: &means.router,
+        agent: &agent,
+        session: SessionId::new(),
+        history: Vec::new(),
+    };
+    let mut given = Ok(Given::default());
+    for content in before.into_iter().chain([content]) {
+        given = asking.ask(content).await;
+        if given.is_err() {
+            break;
         }
-        let content = MessageContent::parse(question.question.as_str()).map_err(|error| broken(error.to_string()))?;
-        let given = asking.ask(content).await.map_err(failed)?;
-        let is_refused = given.confidence < ANSWERS_FROM;
-        answered.push(Answered {
-            question,
-            held: if is_refused { 0.0 } else { held(question, &given.text) },
-            unsupported: if is_refused {
-                Vec::new()
-            } else {
-                support::unsupported(&given.text, &given.sources)
-            },
-            agent,
-            text: given.text,
-            confidence: given.confidence,
-        });
     }
-    Ok(answered)
+    let (given, failure) = match given {
+        Ok(mut given) => {
+            let failure = given.failure.take();
+            (given, failure)
+        }
+        Err(error) => (Given::default(), Some(error.to_string())),
+    };
+    let is_refused = given.confidence < ANSWERS_FROM;
+    Ok(Answered {
+        question,
+        held: if is_refused { 0.0 } else { held(question, &given.text) },
+        unsupported: if is_refused {
+            Vec::new()
+        } else {
+            support::unsupported(&given.text, &given.sources)
+        },
+        agent,
+        text: given.text,
+        confidence: given.confidence,
+        sources: given.sources,
+        effort: given.effort,
+        failure,
+        judgement: None,
+    })
 }
 
 fn responsible(catalog: &Catalog, router: &Router, question: &Question) -> Option<AgentId> {
@@ -190,11 +225,15 @@ struct Asking<'a> {
 }
 
 /// What came back.
+#[derive(Default)]
 struct Given {
     text: String,
     confidence: f64,
     /// By the number in the text, what each citation stands for.
     sources: Vec<(u32, String)>,
+    effort: Effort,
+    /// What went wrong first, where nothing came of it.
+    failure: Option<String>,
 }
 
 impl Asking<'_> {
@@ -212,11 +251,15 @@ impl Asking<'_> {
             part: None,
         };
         let (sender, mut receiver) = mpsc::channel(64);
+        let began = Instant::now();
         let collect = async {
-            let (mut text, mut chunks) = (String::new(), Vec::new());
+            let (mut text, mut chunks, mut first_piece, mut trouble) = (String::new(), Vec::new(), None, None);
             while let Some(step) = receiver.recv().await {
                 match step {
-                    Step::Delta(piece) => text.push_str(&piece),
+                    Step::Delta(piece) => {
+                        first_piece.get_or_insert_with(|| began.elapsed());
+                        text.push_str(&piece);
+                    }
                     Step::Reset { .. } => text.clear(),
                     // Nothing of an evaluation is on record.
                     Step::ToolCall { durable, .. } => durable.tell(),
@@ -224,17 +267,25 @@ impl Asking<'_> {
                         data: LogData::VectorSearch(found),
                         ..
                     } => chunks = found.chunks,
+                    Step::Log {
+                        status: LogStatus::Warning,
+                        data: LogData::Routing(routing),
+                        ..
+                    } => {
+                        trouble.get_or_insert(routing.reasoning);
+                    }
                     Step::Log { .. } => {}
                 }
             }
-            (text, chunks)
+            (text, chunks, first_piece, trouble)
         };
         let meter = UsageMeter::default();
         let turn = async {
             let steps = Steps::new(sender);
             self.responder.answer(&request, &steps, &meter).await
         };
-        let (answer, (text, chunks)) = tokio::join!(turn, collect);
+        let (answer, (text, chunks, first_piece, trouble)) = tokio::join!(turn, collect);
+        let whole = began.elapsed();
         let answer = answer?;
         let source = |citation: &Citation| {
             let chunk = chunks.iter().find(|chunk| chunk.id == citation.chunk_id)?;
@@ -242,8 +293,15 @@ impl Asking<'_> {
         };
         let given = Given {
             confidence: answer.confidence.get(),
+            // Who says that nothing can be said just now is not at all sure of it.
+            failure: trouble.filter(|_| answer.confidence.get() <= 0.0),
             sources: answer.citations.iter().filter_map(source).collect(),
             text,
+            effort: Effort {
+                first_piece,
+                whole,
+                usage: answer.usage,
+            },
         };
         self.say(MessageRole::User, content.as_str().to_owned());
         self.say(MessageRole::Assistant, given.text.clone());

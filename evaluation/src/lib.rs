@@ -8,6 +8,7 @@ pub mod cache;
 pub mod calibration;
 mod estimate;
 pub mod fitting;
+pub mod judge;
 pub mod report;
 pub mod retrieval;
 pub mod routing;

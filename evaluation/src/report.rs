@@ -1,10 +1,12 @@
 //! All that was measured, and what goes wrong. In reading order:
 //! - [`tables`]: the figures as tables in Markdown;
+//! - [`effort`]: what language models took, and what a judge says;
 //! - [`figures`]: the ones by which two configurations are compared;
 //! - [`plots`]: the same as pictures;
 //! - [`document`]: tables and pictures together.
 
 mod document;
+mod effort;
 mod figures;
 mod plots;
 mod tables;
@@ -22,6 +24,7 @@ use crate::{
     Estimate, Part,
     answers::Answered,
     cache::LookedUp,
+    judge::Judging,
     retrieval::{Ranked, Ranker},
     routing::Routed,
 };
@@ -46,6 +49,8 @@ pub struct Measured<'a> {
     pub answered: Vec<Answered<'a>>,
     /// What a specialist answered to each message that is about nothing that any of them knows of.
     pub outside: Vec<Answered<'a>>,
+    /// What became of judging the answers, where a judge was asked.
+    pub judging: Option<Judging>,
     /// Who was chosen for each message.
     pub routed: Vec<Routed<'a>>,
     /// What the cache did with each pair.
@@ -68,10 +73,11 @@ impl Measured<'_> {
             }
         }
         for case in self.answered.iter().chain(&self.outside).filter(|case| case.is_wrong()) {
-            let what = match (case.is_answerable(), case.is_refused()) {
-                (false, _) => "is answered".to_owned(),
-                (true, true) => "is refused".to_owned(),
-                (true, false) => format!("holds {:.1} of the answer", case.held),
+            let what = match (&case.failure, case.is_answerable(), case.is_refused()) {
+                (Some(failure), _, _) => format!("is not answered ({failure})"),
+                (None, false, _) => "is answered".to_owned(),
+                (None, true, true) => "is refused".to_owned(),
+                (None, true, false) => format!("holds {:.1} of the answer", case.held),
             };
             let Answered {
                 question,
@@ -87,6 +93,13 @@ impl Measured<'_> {
             );
             for said in unsupported {
                 line(&mut out, format_args!("{id} says what no source says: {said:?}"));
+            }
+            if let Some(judgement) = &case.judgement {
+                let verdict = name(&judgement.verdict);
+                line(
+                    &mut out,
+                    format_args!("{id} is {verdict} to the judge: {}", judgement.reason),
+                );
             }
         }
         for case in self.routed.iter().filter(|case| !case.is_right()) {

@@ -223,6 +223,12 @@ pub(crate) struct EvalArguments {
     /// Measure a second time, and show both side by side: with the settings of a TOML file, or with the agents of a folder
     #[arg(long, value_name = "PATH", conflicts_with_all = ["misses", "write"])]
     pub(crate) against: Option<PathBuf>,
+    /// Have a language model judge the answers beside what is labelled: one with a section [models.NAME] in the settings
+    #[arg(long, value_name = "NAME")]
+    pub(crate) judge: Option<String>,
+    /// How many questions are put at the same time
+    #[arg(long, value_name = "NUMBER", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) at_once: u16,
     /// Log what the extractive model sees of each passage, one JSON object to a line, to fit its weights to; of the part to develop
     /// on alone
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
 use orchestratai_agents::{
     StaticEmbedder,
-    language::{AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, Upstream},
+    language::{AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, LanguageModel, Price, Upstream},
     model::{Chain, Extractive, Generative, Model, ModelNames, Models},
 };
 use orchestratai_providers::{HttpModel, ProviderKind};
@@ -111,30 +111,58 @@ fn upstreams(named: &[NamedModel]) -> BTreeMap<String, Arc<Upstream>> {
     least.into_iter().map(upstream).collect()
 }
 
+/// A model, and what its tokens cost, where that is known.
+pub(crate) type PricedModel = (Arc<dyn LanguageModel>, Option<Price>);
+
+/// A model that is asked for something else than the answer of a turn; `None` where it has no section.
+///
+/// # Errors
+/// Where it cannot be set up.
+pub(crate) fn language_model(
+    name: &str,
+    settings: &ModelSettings,
+    metrics: &Metrics,
+) -> Result<Option<PricedModel>, CommandFailure> {
+    let Some(named) = settings.named.iter().find(|model| model.name == name) else {
+        return Ok(None);
+    };
+    let model = guarded(named, &upstreams(std::slice::from_ref(named)), metrics)?;
+    let price = settings.prices.price(named.endpoint.kind.name(), &named.endpoint.model);
+    Ok(Some((Arc::new(model), price)))
+}
+
 fn generative(
     named: &NamedModel,
     settings: &ModelSettings,
     upstreams: &BTreeMap<String, Arc<Upstream>>,
     metrics: &Metrics,
 ) -> Result<Generative, CommandFailure> {
+    let kind: ProviderKind = named.endpoint.kind;
+    Ok(Generative::new(
+        &named.name,
+        Arc::new(guarded(named, upstreams, metrics)?),
+        settings.prices.price(kind.name(), &named.endpoint.model),
+        named.common.max_tokens,
+        named.temperature,
+    ))
+}
+
+/// What asks the provider, with what stands before it.
+fn guarded(
+    named: &NamedModel,
+    upstreams: &BTreeMap<String, Arc<Upstream>>,
+    metrics: &Metrics,
+) -> Result<Guarded, CommandFailure> {
     let model = HttpModel::new(named.endpoint.clone(), named.common.timeouts)
         .map_err(|error| CommandFailure::because(format!("[models.{}] cannot be used", named.name), error))?;
     let upstream = upstreams
         .get(&place(named))
         .expect("there is one for the place of each model");
-    let guarded = Guarded::new(
+    Ok(Guarded::new(
         Arc::new(model),
         Arc::clone(upstream),
         named.common.retries,
         Arc::new(Counted(metrics.provider(&named.name))),
-    );
-    let kind: ProviderKind = named.endpoint.kind;
-    Ok(Generative::new(
-        &named.name,
-        Arc::new(guarded),
-        settings.prices.price(kind.name(), &named.endpoint.model),
-        named.common.max_tokens,
-        named.temperature,
     ))
 }
 

@@ -32,7 +32,7 @@ impl<'a> Figure<'a> {
         }
     }
 
-    fn mean(title: impl Into<String>, values: Vec<f64>) -> Self {
+    pub(super) fn mean(title: impl Into<String>, values: Vec<f64>) -> Self {
         let cases = values.len();
         #[expect(clippy::cast_precision_loss, reason = "a set is far below 2^52 cases")]
         let of =
@@ -40,7 +40,7 @@ impl<'a> Figure<'a> {
         Self::new(title, cases, of)
     }
 
-    fn less(self) -> Self {
+    pub(super) fn less(self) -> Self {
         Self {
             less_is_better: true,
             ..self
@@ -167,7 +167,12 @@ pub fn comparison(ours: &Measured<'_>, names: [&str; 2], other: &Measured<'_>) -
         names[0],
         names[1]
     );
-    for (ours, other) in ours.figures().iter().zip(&other.figures()) {
+    let (mut our_figures, mut other_figures) = (ours.figures(), other.figures());
+    if ours.has_asked_provider() || other.has_asked_provider() {
+        ours.effort_figures(&mut our_figures);
+        other.effort_figures(&mut other_figures);
+    }
+    for (ours, other) in our_figures.iter().zip(&other_figures) {
         let more = other.more_than(ours);
         let verdict = match (more.excludes_zero(), (more.mean > 0.0) == ours.less_is_better) {
             (false, _) => "cannot be told apart",

@@ -20,6 +20,8 @@ impl Measured<'_> {
         self.retrieval(&mut out);
         self.routing(&mut out);
         self.answers(&mut out);
+        self.judged(&mut out);
+        self.effort(&mut out);
         self.cache(&mut out);
         out
     }
@@ -248,7 +250,7 @@ impl Unit {
 }
 
 /// How many of all, as a share with its interval.
-fn share(of: impl Iterator<Item = bool>) -> String {
+pub(super) fn share(of: impl Iterator<Item = bool>) -> String {
     let values: Vec<f64> = of.map(|is| f64::from(u8::from(is))).collect();
     shown(Estimate::of(&values))
 }

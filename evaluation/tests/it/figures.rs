@@ -1,8 +1,12 @@
 //! The figures of cases whose figures are known.
 
+use std::time::Duration;
+
+use orchestratai_agents::turn::Usage;
 use orchestratai_evaluation::{
     Gold, Part, Question, QuestionKind, Utterance, UtteranceKind,
-    answers::Answered,
+    answers::{Answered, Effort},
+    judge::{Judgement, Judging, Verdict},
     report::{Measured, comparison},
     retrieval::{Ranked, Ranker},
     routing::{Routed, calibration_error, confusion, macro_f1, selective_accuracy},
@@ -100,6 +104,7 @@ fn recall_counts_what_is_needed_and_the_report_says_so() {
         outside: Vec::new(),
         routed: Vec::new(),
         looked_up: Vec::new(),
+        judging: None,
     };
     let tables = measured.tables();
     assert!(
@@ -130,6 +135,10 @@ fn answers_are_judged_by_what_they_hold_and_configurations_case_by_case() {
         confidence,
         held,
         unsupported: Vec::new(),
+        sources: Vec::new(),
+        effort: Effort::default(),
+        failure: None,
+        judgement: None,
     };
     let measured = |held: f64| Measured {
         part: Part::Develop,
@@ -144,6 +153,7 @@ fn answers_are_judged_by_what_they_hold_and_configurations_case_by_case() {
         outside: Vec::new(),
         routed: Vec::new(),
         looked_up: Vec::new(),
+        judging: None,
     };
     let (half, whole) = (measured(0.5), measured(1.0));
     let tables = whole.tables();
@@ -168,4 +178,80 @@ fn answers_are_judged_by_what_they_hold_and_configurations_case_by_case() {
         table.contains("| answers: hold the answer | 2 | 0.250 [0.000, 0.500] | 0.500 [0.000, 1.000] | +0.250 [+0.000, +0.500] | cannot"),
         "{table}"
     );
+}
+
+#[test]
+fn what_language_models_took_and_what_a_judge_says_stands_beside_the_labels() {
+    let question = |kind| Question {
+        id: "q9".into(),
+        part: Part::Develop,
+        kind,
+        question: "What is it?".into(),
+        after: Vec::new(),
+        gold: Vec::new(),
+        any: false,
+    };
+    let plain = question(QuestionKind::Plain);
+    let answered = |verdict: Option<Verdict>, tokens: u64, failure: Option<&str>| Answered {
+        question: &plain,
+        agent: agent("billing"),
+        text: String::new(),
+        confidence: if failure.is_some() { 0.0 } else { 0.9 },
+        held: 0.0,
+        unsupported: Vec::new(),
+        sources: Vec::new(),
+        effort: Effort {
+            first_piece: failure.is_none().then_some(Duration::from_millis(250)),
+            whole: Duration::from_secs(2),
+            usage: Usage {
+                tokens,
+                cost: 0.0,
+                unpriced_tokens: tokens,
+            },
+        },
+        failure: failure.map(str::to_owned),
+        judgement: verdict.map(|verdict| Judgement {
+            verdict,
+            grounded: verdict == Verdict::Right,
+            reason: "It says so.".into(),
+        }),
+    };
+    let mut measured = Measured {
+        part: Part::Develop,
+        rankings: Vec::new(),
+        own: Vec::new(),
+        own_first_stage: Vec::new(),
+        answered: vec![
+            answered(Some(Verdict::Right), 100, None),
+            answered(Some(Verdict::Partly), 300, None),
+            answered(None, 0, Some("the model is not available")),
+        ],
+        outside: Vec::new(),
+        routed: Vec::new(),
+        looked_up: Vec::new(),
+        judging: Some(Judging {
+            judged: 2,
+            ..Judging::default()
+        }),
+    };
+    let tables = measured.tables();
+    for row in [
+        "| first piece, seconds: p50, p95 | 0.250, 0.250 |",
+        "| tokens of an answer | 200 [100, 300] |",
+        "| USD in all | no price is known |",
+        "| agents failed | 1 of 3 |",
+        "| 1 × | the model is not available |",
+        "| right, of what is judged | 2 | 0.500 [0.000, 1.000] |",
+        "| it says nothing that no source says | 2 | 0.500 [0.000, 1.000] |",
+    ] {
+        assert!(tables.contains(row), "no {row} in\n{tables}");
+    }
+    let right = "| the answer is right, what is refused counts as wrong | 3 | 0.500 ";
+    assert!(tables.contains(right), "no {right} in\n{tables}");
+    assert!(measured.misses().contains("q9 is partly to the judge: It says so."));
+    // The embedded model takes no tokens, and nothing of this is said of it.
+    measured.judging = None;
+    measured.answered.truncate(1);
+    measured.answered[0].effort.usage = Usage::default();
+    assert!(!measured.tables().contains("What the answers took"));
 }

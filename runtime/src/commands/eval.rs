@@ -20,6 +20,7 @@ use orchestratai_agents::{
 use orchestratai_evaluation::{
     Evaluation, Part, Question, answers, cache,
     fitting::{injection_samples, samples, samples_of_a_new_house},
+    judge::Judge,
     report::{Measured, comparison},
     retrieval::{Ranker, Scope, rank},
     routing::route,
@@ -36,7 +37,7 @@ use crate::{
     documents::StoredDocuments,
     failure::CommandFailure,
     house::{load_agents, open_knowledge, open_store},
-    models::LanguageModels,
+    models::{LanguageModels, language_model},
     settings::{Overrides, Settings},
 };
 
@@ -89,12 +90,23 @@ pub(crate) fn run(arguments: &EvalArguments) -> Result<(), CommandFailure> {
             all.extend(of_a_new_house);
             return write_lines(&all);
         }
-        let measured = measure(Configuration::read(arguments.config.as_deref())?, &cases, &outside).await?;
+        let configuration = Configuration::read(arguments.config.as_deref())?;
+        // One judge for both: what two judges say cannot be compared.
+        let judge = (arguments.judge.as_deref())
+            .map(|name| judge(name, &configuration.settings))
+            .transpose()?;
+        let measuring = Measuring {
+            cases: &cases,
+            outside: &outside,
+            judge: judge.as_ref(),
+            at_once: usize::from(arguments.at_once),
+        };
+        let measured = measuring.measure(configuration).await?;
         let text = match &arguments.against {
             _ if arguments.misses => measured.misses(),
             None => measured.tables(),
             Some(path) => {
-                let other = measure(Configuration::read(Some(path))?, &cases, &outside).await?;
+                let other = measuring.measure(Configuration::read(Some(path))?).await?;
                 let ours = arguments
                     .config
                     .as_deref()
@@ -178,44 +190,68 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     Ok(means)
 }
 
-async fn measure<'a>(
-    configuration: Configuration,
+/// The judge of this name.
+fn judge(name: &str, settings: &Settings) -> Result<Judge, CommandFailure> {
+    let (model, price) = language_model(name, &settings.models, &Metrics::new(&BUILD))?
+        .ok_or_else(|| CommandFailure::Usage(format!("--judge {name}: there is no section [models.{name}]")))?;
+    Ok(Judge::new(model, price))
+}
+
+/// What is measured, and by whom it is judged.
+struct Measuring<'a, 'b> {
     cases: &'a Evaluation,
     outside: &'a [Question],
-) -> Result<Measured<'a>, CommandFailure> {
-    let failed = |error| CommandFailure::because("the knowledge base fails", error);
-    let settings = &configuration.settings;
-    let means = means(settings).await?;
-    let embedder = Arc::clone(&means.embedder);
-    let questions = &cases.questions;
-    let mut rankings = Vec::new();
-    let transformer = settings.retrieval.cascade.then_some(Ranker::Transformer);
-    for ranker in [Ranker::Vectors, Ranker::Bm25, Ranker::FirstStage]
-        .into_iter()
-        .chain(transformer)
-        .chain([Ranker::Fused])
-    {
-        let ranked = rank(&means.knowledge, questions, ranker, Scope::All).await;
-        rankings.push((ranker, ranked.map_err(failed)?));
+    judge: Option<&'b Judge>,
+    at_once: usize,
+}
+
+impl<'a> Measuring<'a, '_> {
+    async fn measure(&self, configuration: Configuration) -> Result<Measured<'a>, CommandFailure> {
+        let failed = |error| CommandFailure::because("the knowledge base fails", error);
+        let settings = &configuration.settings;
+        let means = means(settings).await?;
+        let cases = self.cases;
+        let embedder = Arc::clone(&means.embedder);
+        let questions = &cases.questions;
+        let mut rankings = Vec::new();
+        let transformer = settings.retrieval.cascade.then_some(Ranker::Transformer);
+        for ranker in [Ranker::Vectors, Ranker::Bm25, Ranker::FirstStage]
+            .into_iter()
+            .chain(transformer)
+            .chain([Ranker::Fused])
+        {
+            let ranked = rank(&means.knowledge, questions, ranker, Scope::All).await;
+            rankings.push((ranker, ranked.map_err(failed)?));
+        }
+        let responders = responders(&means);
+        let unasked = |error| CommandFailure::because("a question cannot be asked", error);
+        let mut answered = answers::answer(&means, &responders, questions, self.at_once)
+            .await
+            .map_err(unasked)?;
+        let judging = match self.judge {
+            Some(judge) => Some(judge.judge(&mut answered, self.at_once).await),
+            None => None,
+        };
+        Ok(Measured {
+            judging,
+            part: cases.questions.first().map_or(Part::Develop, |question| question.part),
+            rankings,
+            own_first_stage: rank(&means.knowledge, questions, Ranker::FirstStage, Scope::Own)
+                .await
+                .map_err(failed)?,
+            own: rank(&means.knowledge, questions, Ranker::Fused, Scope::Own)
+                .await
+                .map_err(failed)?,
+            answered,
+            outside: answers::answer(&means, &responders, self.outside, self.at_once)
+                .await
+                .map_err(unasked)?,
+            routed: route(&means.router, &cases.utterances),
+            looked_up: cache::look_up(&means.knowledge, &embedder, &cases.pairs)
+                .await
+                .map_err(failed)?,
+        })
     }
-    let responders = responders(&means);
-    let unasked = |error| CommandFailure::because("a question cannot be asked", error);
-    Ok(Measured {
-        part: cases.questions.first().map_or(Part::Develop, |question| question.part),
-        rankings,
-        own_first_stage: rank(&means.knowledge, questions, Ranker::FirstStage, Scope::Own)
-            .await
-            .map_err(failed)?,
-        own: rank(&means.knowledge, questions, Ranker::Fused, Scope::Own)
-            .await
-            .map_err(failed)?,
-        answered: answers::answer(&means, &responders, questions).await.map_err(unasked)?,
-        outside: answers::answer(&means, &responders, outside).await.map_err(unasked)?,
-        routed: route(&means.router, &cases.utterances),
-        looked_up: cache::look_up(&means.knowledge, &embedder, &cases.pairs)
-            .await
-            .map_err(failed)?,
-    })
 }
 
 /// Writes the document, and the plots into the folder of its name beside it.

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use crate::server::orchestratai;
+use crate::{
+    models::provider::{Provider, Said},
+    server::orchestratai,
+};
 
 /// The part whose figures `docs/evaluation.md` shows.
 const DOCUMENTED_PART: &str = "decide";
@@ -171,4 +174,103 @@ async fn cases_are_shown_of_the_part_to_develop_on_alone() {
         };
         assert!(misses.lines().any(is_of), "none of {kind} in\n{misses}");
     }
+}
+
+/// Settings of agents that answer by `answering` and of a judge, over a knowledge base that is searched in one stage.
+fn settings(answering: &Provider, judge: &Provider) -> String {
+    let prices = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/models/prices.toml");
+    let model = |name: &str, provider: &Provider| {
+        let url = provider.base_url();
+        format!("[models.{name}]\nprovider = \"openai\"\nmodel = \"gpt-4o-mini\"\nbase_url = \"{url}\"\nattempts = 1\n")
+    };
+    format!(
+        "[retrieval]\ncascade = false\n[models]\nanswering = \"first\"\nprices = {prices:?}\n{}{}",
+        model("first", answering),
+        model("judge", judge)
+    )
+}
+
+fn says(text: &str) -> Vec<Said> {
+    let end = Said::End {
+        input: 1_000,
+        output: 100,
+    };
+    vec![Said::Text(text.into()), end]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_language_model_is_measured_with_a_judge_and_what_it_took() {
+    let answering = Provider::start(vec![says("It takes fourteen days [1].")]).await;
+    // It is asked once more where it says anything else.
+    let partly = says(r#"{"reason": "It says how long.", "verdict": "partly", "grounded": false}"#);
+    let judge = Provider::start(vec![says("I think so."), partly]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("models.toml");
+    fs::write(&config, settings(&answering, &judge)).unwrap();
+    let config = config.to_str().unwrap();
+    let (succeeded, tables, log) = eval(&["--config", config, "--judge", "judge", "--at-once", "8"]).await;
+    assert!(succeeded, "{log}");
+
+    let judged: usize = row(&tables, "partly, of what is judged")[1].parse().unwrap();
+    assert!(judged > 100, "{tables}");
+    assert_eq!(judge.asked().len(), judged + 1);
+    assert_eq!(row(&tables, "partly, of what is judged")[2], "1.000 [1.000, 1.000]");
+    assert_eq!(
+        row(&tables, "it says nothing that no source says")[2],
+        "0.000 [0.000, 0.000]"
+    );
+    assert_eq!(
+        number(row(&tables, "the answer is right, what is refused counts as wrong")[2]),
+        0.5
+    );
+    let tokens = 1_100 * (judged + 1);
+    assert!(tables.contains(&format!("Judging took {tokens} tokens")), "{tables}");
+    let asked = &judge.asked()[0].body;
+    assert_eq!(asked["response_format"]["type"], "json_schema");
+    let told = asked["messages"][1]["content"].as_str().unwrap();
+    assert!(
+        told.contains("<answer>\nIt takes fourteen days [1].\n</answer>"),
+        "{told}"
+    );
+    assert!(
+        told.contains("<reference>") && told.contains("<source number=\"1\">"),
+        "{told}"
+    );
+
+    let answers = answering.asked().len();
+    assert_eq!(row(&tables, "tokens of an answer")[1], "1100 [1100, 1100]");
+    let usd: f64 = row(&tables, "USD in all")[1].parse().unwrap();
+    // What was said before a question is not counted to its answer.
+    let priced = (usd / ((1_000.0 * 0.15 + 100.0 * 0.6) / 1e6)).round() as usize;
+    assert!((judged..=answers).contains(&priced), "{priced} of {answers}");
+    let [first, _] = percentiles(&tables, "first piece, seconds: p50, p95");
+    let [whole, slowest] = percentiles(&tables, "whole answer, seconds: p50, p95");
+    assert!(0.0 < first && first <= whole && whole <= slowest, "{tables}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_fails_is_counted_and_compared() {
+    let good = Provider::start(vec![says("It takes fourteen days [1].")]).await;
+    let away = Provider::start(vec![vec![Said::Refuse("503 Service Unavailable", "")]]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = ["good.toml", "away.toml"].map(|name| folder.path().join(name));
+    fs::write(&one, settings(&good, &good)).unwrap();
+    fs::write(&other, settings(&away, &good)).unwrap();
+    let [one, other] = [&one, &other].map(|path| path.to_str().unwrap());
+    let (succeeded, table, log) = eval(&["--config", one, "--against", other, "--at-once", "8"]).await;
+    assert!(succeeded, "{log}");
+    let failed = row(&table, "answers: agents failed");
+    assert_eq!((number(failed[2]), number(failed[3])), (0.0, 1.0), "{table}");
+    assert_eq!(failed[5], "worse");
+    assert_eq!(row(&table, "answers: tokens")[5], "better");
+    assert_eq!(number(row(&table, "answers: USD for a thousand")[3]), 0.0);
+
+    let (succeeded, _, log) = eval(&["--judge", "nobody"]).await;
+    assert!(!succeeded && log.contains("[models.nobody]"), "{log}");
+}
+
+fn percentiles(tables: &str, title: &str) -> [f64; 2] {
+    let cells = row(tables, title);
+    let (p50, p95) = cells[1].split_once(", ").unwrap();
+    [p50, p95].map(|seconds| seconds.parse().unwrap())
 }
