@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Backends(BackendsArgs),
     /// Two nodes beside one on the same machine, with `PostgreSQL` and Redis; and one through which all clients reach the other
     Nodes(BackendsArgs),
+    /// What the server adds between a provider of language models and a client, with many answers under way
+    Providers(ProvidersArgs),
     /// Sockets that never read, and what they cost the server and the others
     Stalled(StalledArgs),
     /// A large knowledge base: ingestion, search and memory
@@ -182,6 +184,20 @@ pub(crate) struct BackendsArgs {
     #[command(flatten)]
     pub(crate) size: SizeArgs,
     /// How often everything is measured; medians count
+    #[arg(long, default_value_t = 3, value_parser = at_least_one)]
+    pub(crate) rounds: usize,
+}
+
+/// Answers of a provider.
+#[derive(Debug, Args)]
+pub(crate) struct ProvidersArgs {
+    /// Answers under way at once
+    #[arg(long, default_value_t = 500, value_parser = at_least_one)]
+    pub(crate) streams: usize,
+    /// How long to measure
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// How often; medians count
     #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     pub(crate) rounds: usize,
 }

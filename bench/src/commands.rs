@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
-    args::{AllArgs, Arguments, BackendsArgs, Command, Common, IdleArgs, LoadArgs, Loop, StalledArgs},
+    args::{AllArgs, Arguments, BackendsArgs, Command, Common, IdleArgs, LoadArgs, Loop, ProvidersArgs, StalledArgs},
     clients::{Client, Target, rest::RestClient, ws::WsClient},
     control::measure_fsync,
     descriptors,
@@ -28,7 +28,7 @@ use crate::{
         backends::{self, Backends, Servers},
         idle, knowledge,
         nodes::{self, Nodes},
-        stalled, start,
+        providers, stalled, start,
         suite::{self, CASCADE, DURABILITY, Scale},
     },
     server::{Launch, ServerProcess},
@@ -73,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, BenchError> {
         Command::Fsync(args) => bench.fsync(args.rate, Duration::from_secs(args.seconds))?,
         Command::Backends(args) => bench.backends(args)?,
         Command::Nodes(args) => bench.nodes(args)?,
+        Command::Providers(args) => bench.providers(args)?,
         Command::Stalled(args) => bench.stalled(args)?,
         Command::Knowledge(args) => bench.knowledge(args.chunks, args.questions)?,
     };
@@ -248,6 +249,31 @@ impl Bench<'_> {
         let missing = "PostgreSQL or Redis is not installed: scripts/bootstrap installs both";
         let servers = Servers::start().ok_or_else(|| BenchError::Argument(missing.to_owned()))?;
         Ok((launch, servers))
+    }
+
+    fn providers(&self, args: &ProvidersArgs) -> Result<Outcome, BenchError> {
+        let launch = self.own_server_only("providers")?.with(CASCADE, "false");
+        // A socket of the client, and one of the provider at either end.
+        descriptors::require(args.streams * 3)?;
+        let mut found = Vec::new();
+        for round in 1..=args.rounds {
+            let measured = providers::measure(
+                &launch,
+                self.dir.path(),
+                args.streams,
+                Duration::from_secs(args.seconds),
+            )?;
+            say(&format!(
+                "round {round}, ms through the server, directly; {} turns went wrong {:?}\n   {}\n   {}\n   {}",
+                measured.errors.len(),
+                measured.errors.first(),
+                Percentiles::HEADINGS,
+                measured.through.columns(),
+                measured.direct.columns()
+            ));
+            found.push(measured);
+        }
+        Ok(tabled(providers::rows(&found), &found))
     }
 
     fn stalled(&self, args: &StalledArgs) -> Result<Outcome, BenchError> {

@@ -8,6 +8,7 @@ mod arrival;
 mod clients;
 mod control;
 mod load;
+mod provider;
 mod questions;
 mod scenario;
 mod server;
