@@ -12,6 +12,7 @@
 //! - [`knowledge`]: documents, their chunks, the index over them, and search;
 //! - [`cache`]: answers that may be given again;
 //! - [`language`]: language models, wherever they are, and what stands before them;
+//! - [`budget`]: what they may spend, and for whom;
 //! - [`model`]: what makes an answer out of what was found;
 //! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks;
 //! - [`tool`]: what agents can do beside answering;
@@ -20,6 +21,7 @@
 //! - [`joint`]: the answers of several agents to one message, put together.
 
 pub mod acting;
+pub mod budget;
 pub mod cache;
 pub mod conversation;
 pub mod definition;

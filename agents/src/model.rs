@@ -145,6 +145,12 @@ pub enum ModelError {
         /// What it says, without secrets.
         reason: String,
     },
+    /// It was not asked: a budget has not enough left.
+    #[error("{reason}")]
+    OverBudget {
+        /// Which, and when it begins anew; for people.
+        reason: String,
+    },
     /// The stream ended before the answer was complete.
     #[error("the model stopped before its answer was complete")]
     CutShort,
@@ -154,6 +160,9 @@ impl From<LanguageError> for ModelError {
     fn from(error: LanguageError) -> Self {
         if error == LanguageError::CutShort {
             return Self::CutShort;
+        }
+        if let LanguageError::OverBudget { reason } = error {
+            return Self::OverBudget { reason };
         }
         Self::Upstream {
             reason: error.to_string(),
@@ -167,6 +176,11 @@ impl ModelError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Upstream { .. } => Failure::new(ErrorCode::UpstreamError, "The model is not available just now."),
+            // Asking again helps no sooner than the budget begins anew.
+            Self::OverBudget { reason } => Failure {
+                retryable: false,
+                ..Failure::new(ErrorCode::RateLimited, format!("The model is not asked: {reason}."))
+            },
             Self::CutShort => Failure::new(
                 ErrorCode::UpstreamError,
                 "The model stopped in the middle of its answer.",

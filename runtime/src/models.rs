@@ -192,5 +192,7 @@ fn counted(kind: FailureKind) -> ProviderFailure {
         FailureKind::CutShort => ProviderFailure::CutShort,
         FailureKind::Resting => ProviderFailure::Resting,
         FailureKind::Busy => ProviderFailure::Busy,
+        FailureKind::OverBudget => ProviderFailure::OverBudget,
+        FailureKind::Unaccounted => ProviderFailure::Unaccounted,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::Invalid;
@@ -30,6 +30,22 @@ impl Timestamp {
     #[must_use]
     pub fn as_millis(self) -> i64 {
         self.0.timestamp_millis()
+    }
+
+    /// The first instants of its month and of the next one, in UTC.
+    #[must_use]
+    pub fn month(self) -> (Self, Self) {
+        let first = |year: i32, month: u32| {
+            let day = NaiveDate::from_ymd_opt(year, month, 1).unwrap_or(NaiveDate::MAX);
+            Self(day.and_time(NaiveTime::MIN).and_utc())
+        };
+        let (year, month) = (self.0.year(), self.0.month());
+        let next = if month == 12 {
+            first(year.saturating_add(1), 1)
+        } else {
+            first(year, month + 1)
+        };
+        (first(year, month), next)
     }
 
     /// Milliseconds from `earlier` to this; 0 where `earlier` is later.

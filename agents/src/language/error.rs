@@ -66,6 +66,15 @@ pub enum LanguageError {
     /// It was not asked: as many requests as it may have are under way.
     #[error("as many requests to the provider as it may have are under way")]
     Busy,
+    /// It was not asked: that could cost more than a budget has left.
+    #[error("{reason}")]
+    OverBudget {
+        /// Which budget, what it is, and when it begins anew; for people.
+        reason: String,
+    },
+    /// It was not asked: nobody could say what its budgets have left.
+    #[error("its budgets cannot be checked just now")]
+    Unaccounted,
 }
 
 /// The kinds of failure, for figures.
@@ -91,6 +100,10 @@ pub enum FailureKind {
     Resting,
     /// [`LanguageError::Busy`].
     Busy,
+    /// [`LanguageError::OverBudget`].
+    OverBudget,
+    /// [`LanguageError::Unaccounted`].
+    Unaccounted,
 }
 
 impl LanguageError {
@@ -108,6 +121,8 @@ impl LanguageError {
             Self::CutShort => FailureKind::CutShort,
             Self::Resting { .. } => FailureKind::Resting,
             Self::Busy => FailureKind::Busy,
+            Self::OverBudget { .. } => FailureKind::OverBudget,
+            Self::Unaccounted => FailureKind::Unaccounted,
         }
     }
 
@@ -123,6 +138,8 @@ impl LanguageError {
             // Who waited in vain has no time left for more of it; the others would be told the same again.
             FailureKind::TimedOut
             | FailureKind::Busy
+            | FailureKind::OverBudget
+            | FailureKind::Unaccounted
             | FailureKind::Unauthorized
             | FailureKind::Rejected
             | FailureKind::Protocol => false,
@@ -142,7 +159,9 @@ impl LanguageError {
             | FailureKind::Unauthorized
             | FailureKind::Rejected
             | FailureKind::Resting
-            | FailureKind::Busy => false,
+            | FailureKind::Busy
+            | FailureKind::OverBudget
+            | FailureKind::Unaccounted => false,
         }
     }
 
@@ -158,7 +177,9 @@ impl LanguageError {
             | Self::Rejected { .. }
             | Self::Protocol { .. }
             | Self::CutShort
-            | Self::Busy => None,
+            | Self::Busy
+            | Self::OverBudget { .. }
+            | Self::Unaccounted => None,
         }
     }
 }

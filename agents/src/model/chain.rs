@@ -83,7 +83,12 @@ impl Asking<'_> {
                     let failed = self.chain.model(self.place).map_or("", |model| model.name());
                     let withdrawn = ModelEvent::Withdrawn {
                         title: format!("{} answers in place of {failed}", next.name()),
-                        reason: format!("{failed} failed: {error}."),
+                        reason: match error {
+                            ModelError::OverBudget { reason } => format!("{failed} was not asked: {reason}."),
+                            error @ (ModelError::Upstream { .. } | ModelError::CutShort) => {
+                                format!("{failed} failed: {error}.")
+                            }
+                        },
                     };
                     self.place += 1;
                     self.stream = next.answer(self.task, self.meter);

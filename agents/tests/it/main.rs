@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod any_message;
+mod budgets;
 mod cache;
 mod cache_turns;
 mod definitions;

@@ -102,18 +102,23 @@ pub(crate) async fn connect(path: &Path, role: Role, connections: u32) -> Result
 /// PostgreSQL has no such lock; one of the application's own stands for it, so that changes of documents and of the schema
 /// come one after the other from all nodes. The journal does not take it: its rows are locked one by one.
 pub(crate) async fn begin_write(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
+    let transaction = begin_rows(connection).await?;
+    if connection.get_database_backend() != DbBackend::Sqlite {
+        postgres::take_write_lock(&transaction).await?;
+    }
+    Ok(transaction)
+}
+
+/// The same for one that reads nothing that it relies on but rows that it changes: PostgreSQL locks these one by one, and nothing else.
+pub(crate) async fn begin_rows(connection: &DatabaseConnection) -> Result<DatabaseTransaction, DbErr> {
     let is_sqlite = connection.get_database_backend() == DbBackend::Sqlite;
     let sqlite_transaction_mode = is_sqlite.then_some(SqliteTransactionMode::Immediate);
-    let transaction = connection
+    connection
         .begin_with_options(TransactionOptions {
             sqlite_transaction_mode,
             ..TransactionOptions::default()
         })
-        .await?;
-    if !is_sqlite {
-        postgres::take_write_lock(&transaction).await?;
-    }
-    Ok(transaction)
+        .await
 }
 
 /// Begins to read at one moment, on a connection of any kind: all that the transaction reads is of the same commit.

@@ -22,6 +22,8 @@ pub(crate) mod question;
 pub(crate) mod removed_document;
 pub(crate) mod session;
 pub(crate) mod session_snapshot;
+pub(crate) mod spending;
+pub(crate) mod spending_reservation;
 pub(crate) mod takeover;
 pub(crate) mod turn;
 

@@ -23,6 +23,7 @@
 //! - [`feedback`]: what people think of answers;
 //! - [`agent_turns`]: the turns of an agent;
 //! - [`question`]: questions that found nothing;
+//! - [`spending`]: what language models spend of budgets;
 //! - [`export`]: a whole session as a document;
 //! - [`redis_server`]: where Redis is, and connections to it;
 //! - [`redis_log`]: entries that all who have the same Redis read;
@@ -48,6 +49,7 @@ pub mod redis_server;
 pub mod session_list;
 pub mod settings;
 pub mod snapshot;
+pub mod spending;
 pub mod turn;
 pub mod write;
 
@@ -102,6 +104,7 @@ pub use snapshot::{
     rehydrate::{Candidate, Rehydrated, SnapshotUse, Staleness},
     written::{SnapshotError, Written},
 };
+pub use spending::{SpendingAccount, SpendingCharge, SpendingMost, SpendingReservation, SpendingStanding, Spent};
 pub use store::Store;
 pub use turn::TurnRow;
 pub use write::{Append, JournalEntry, Write};

@@ -9,6 +9,7 @@ mod m20261127_000006_feedback;
 mod m20261127_000007_questions;
 mod m20261127_000008_turn_agents;
 mod m20261127_000010_index_parts;
+mod m20261128_000011_budgets;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000007_questions::Migration),
             Box::new(m20261127_000008_turn_agents::Migration),
             Box::new(m20261127_000010_index_parts::Migration),
+            Box::new(m20261128_000011_budgets::Migration),
         ]
     }
 }

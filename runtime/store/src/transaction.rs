@@ -16,15 +16,31 @@ use crate::{StoreError, Write, commit_log, dialect, store::Writer};
 /// [`dialect::BUSY_TIMEOUT`].
 const LOCK_PATIENCE: Duration = Duration::from_secs(12);
 
+/// What a transaction that writes locks from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locks {
+    /// All that such transactions write.
+    Database,
+    /// The rows that it changes, where the engine can; else the same.
+    Rows,
+}
+
 /// Begins a transaction that holds the write lock, as soon as this process and others let it.
 pub(crate) async fn begin(writer: &Mutex<Writer>) -> Result<Writing<'_>, StoreError> {
+    begin_with(writer, Locks::Database).await
+}
+
+/// Begins a transaction that holds so much, as soon as this process and others let it.
+pub(crate) async fn begin_with(writer: &Mutex<Writer>, locks: Locks) -> Result<Writing<'_>, StoreError> {
     let mut writer = writer.lock().await;
     let give_up_at = Instant::now() + LOCK_PATIENCE;
     loop {
-        match dialect::begin_write(writer.connection().await?)
-            .await
-            .map_err(StoreError::from)
-        {
+        let connection = writer.connection().await?;
+        let begun = match locks {
+            Locks::Database => dialect::begin_write(connection).await,
+            Locks::Rows => dialect::begin_rows(connection).await,
+        };
+        match begun.map_err(StoreError::from) {
             Ok(transaction) => return Ok(Writing { transaction, writer }),
             Err(StoreError::Busy(_)) if Instant::now() < give_up_at => {}
             Err(error) => {
@@ -56,6 +72,19 @@ impl Writing<'_> {
         file.write_all(&text)?;
         file.sync_all()?;
         Ok(path)
+    }
+
+    /// Undoes the work, and gives what it found.
+    pub(crate) async fn undo<T>(self, found: T) -> Result<T, StoreError> {
+        let Self {
+            transaction,
+            mut writer,
+        } = self;
+        if let Err(error) = transaction.rollback().await {
+            writer.give_up().await;
+            return Err(error.into());
+        }
+        Ok(found)
     }
 
     /// Commits where the work succeeded, else undoes it.

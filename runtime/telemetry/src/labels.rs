@@ -89,6 +89,10 @@ label_values! {
         Resting = "resting",
         /// There was no room.
         Busy = "busy",
+        /// It could cost more than a budget has left.
+        OverBudget = "over_budget",
+        /// Its budgets could not be checked.
+        Unaccounted = "unaccounted",
     }
 
     /// How a client follows its session.

@@ -130,12 +130,12 @@ metrics! {
     TOKENS_UNPRICED = Counter "tokens_unpriced_total" [AGENT, MODEL] Count
         "Those of these tokens whose price is not known: the cost is that of the others.";
     PROVIDER_REQUESTS = Counter "provider_requests_total" [MODEL, label("outcome", "completed, failed, cancelled")] Count
-        "Requests to model providers that have ended, repeated ones included, and those that were not made since the provider rests or has no room.";
+        "Requests to model providers that have ended, repeated ones included, and those that were not made since the provider rests or has no room, or a budget has not enough left.";
     PROVIDER_ERRORS = Counter "provider_errors_total" [
         MODEL,
         label(
             "kind",
-            "unreachable, timed_out, rate_limited, unavailable, unauthorized, rejected, protocol, cut_short, resting, busy"
+            "unreachable, timed_out, rate_limited, unavailable, unauthorized, rejected, protocol, cut_short, resting, busy, over_budget, unaccounted"
         )
     ] Count
         "Requests to model providers that have failed, by kind of failure.";

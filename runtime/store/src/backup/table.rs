@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// All of them, in the order in which they are copied. Snapshots of sessions are no part: they are caches of the journal.
-pub(super) const TABLES: [Table; 12] = [
+pub(super) const TABLES: [Table; 13] = [
     Table {
         name: "sessions",
         columns: &[
@@ -160,6 +160,19 @@ pub(super) const TABLES: [Table; 12] = [
             integer("revision"),
         ],
     },
+    // What requests hold that are under way is in it, and stays so: nobody settles them in the copy.
+    Table {
+        name: "spending",
+        columns: &[
+            text("budget"),
+            text("organization_id"),
+            text("subject"),
+            time("window_start"),
+            integer("tokens"),
+            integer("usd_nanos"),
+            time("kept_until"),
+        ],
+    },
     // Could be made again, and takes minutes of all cores where the documents are many: a restore is no time to do so.
     Table {
         name: "index_parts",
@@ -220,7 +233,7 @@ mod tests {
     use crate::{Store, StoreSettings};
 
     /// What is in no backup, and why.
-    const LEFT_OUT: [&str; 7] = [
+    const LEFT_OUT: [&str; 8] = [
         // The header says which migration was the last, and what there is once.
         "meta",
         "seaql_migrations",
@@ -232,6 +245,8 @@ mod tests {
         // Who makes a part just now, and when somebody last wanted what a maker makes.
         "index_parts.claimed_until",
         "index_part_makers",
+        // Requests that are under way, of other processes.
+        "spending_reservations",
     ];
 
     #[tokio::test]

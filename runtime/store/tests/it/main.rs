@@ -29,6 +29,7 @@ mod server;
 mod session_list;
 mod snapshot_keepers;
 mod snapshots;
+mod spending;
 mod takeovers;
 mod view;
 

@@ -16,12 +16,13 @@ use crate::{
 };
 
 /// Tables of ours that are in no backup.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "seaql_migrations",
     "meta",
     "session_snapshots",
     "nodes",
     "index_part_makers",
+    "spending_reservations",
 ];
 
 pub(super) async fn restore<R: Read>(url: &str, archive: ArchiveReader<R>) -> Result<Restored, RestoreError> {
