@@ -55,6 +55,8 @@ pub struct AgentDefinition {
     pub hand_offs: Vec<AgentId>,
     /// How much it takes on.
     pub limits: Limits,
+    /// What it does not speak about.
+    pub blocked_topics: Vec<BlockedTopic>,
     /// What it says without retrieval; has every text where `strategy` is direct.
     pub direct: Option<DirectTexts>,
     /// The models that there are; [`Self::with_changes`] may name any of them.
@@ -131,6 +133,19 @@ pub struct Limits {
     pub queue: usize,
     /// How long one turn may take.
     pub timeout: Duration,
+    /// Characters that an answer of a language model may have.
+    pub answer_characters: usize,
+}
+
+/// Something that an agent does not speak about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockedTopic {
+    /// What it is called, for people.
+    pub name: String,
+    /// What people say when they ask for it; one or more.
+    pub examples: Vec<String>,
+    /// What the agent says then.
+    pub say: String,
 }
 
 /// What an agent says without retrieval, by [`Case`]. `{agents}` stands for a list of the specialists with what they are

@@ -75,7 +75,7 @@ pub use self::{
     view::{ChunkView, DocumentView},
 };
 pub(crate) use self::{
-    passage::{Passage, PassageKind, Passages},
+    passage::{Passage, PassageKind, Passages, sentences_of},
     passage_form::PassageForm,
     resemblance::{Resemblance, raise},
     search::Query,

@@ -9,6 +9,7 @@ mod extractive;
 mod features;
 mod form;
 mod generative;
+mod guarded_turn;
 mod marks;
 mod prompt;
 mod registry;
@@ -28,6 +29,7 @@ pub use self::{
 };
 use crate::{
     acting::Acting,
+    guardrail::Verdict,
     knowledge::SearchResult,
     language::{LanguageError, Spender},
     turn::{Pause, UsageMeter},
@@ -91,6 +93,8 @@ pub struct ModelTask<'a> {
     pub spender: Option<&'a Spender>,
     /// What may be done beside answering, for models that can call tools.
     pub acting: Option<&'a Acting>,
+    /// Characters that the answer may have, where a language model writes it.
+    pub answer_characters: usize,
 }
 
 /// What a model says.
@@ -111,6 +115,8 @@ pub enum ModelEvent {
     ToolCall(Box<ToolCall>),
     /// The model does not answer now: a person has to decide, or another agent goes on. Nothing follows.
     Paused(Pause),
+    /// What a guardrail says.
+    Judged(Verdict),
     /// The answer is complete.
     Finished(ModelOutcome),
 }

@@ -9,7 +9,7 @@ mod concerns;
 mod evidence;
 mod explanation;
 mod fitting;
-mod injection;
+pub(crate) mod injection;
 mod letters;
 mod message;
 mod near;

@@ -12,6 +12,7 @@ mod evidence;
 mod hybrid;
 mod pure;
 mod specialist;
+mod verdicts;
 mod voice;
 
 use std::{collections::HashMap, sync::Arc};

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
 use orchestratai_agents::{
     StaticEmbedder,
+    guardrail::Guardrails,
     language::{AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, LanguageModel, Price, Upstream},
     model::{Chain, Extractive, Generative, Model, ModelNames, Models},
 };
@@ -13,7 +14,7 @@ use orchestratai_telemetry::{Metrics, ProviderFailure, ProviderMetrics, Provider
 
 use crate::{
     failure::CommandFailure,
-    settings::{ModelSettings, models::NamedModel},
+    settings::{GuardrailSettings, ModelSettings, models::NamedModel},
 };
 
 /// The models, and the providers behind them.
@@ -34,15 +35,20 @@ impl LanguageModels {
     /// Where a model cannot be set up.
     pub(crate) fn new(
         settings: &ModelSettings,
+        guardrails: &GuardrailSettings,
         embedder: &Arc<StaticEmbedder>,
         metrics: &Metrics,
     ) -> Result<Self, CommandFailure> {
         let upstreams = upstreams(&settings.named);
+        let guardrails = Guardrails {
+            suspicious: guardrails.suspicious_sources,
+            redact_prompts: guardrails.redact_prompts,
+        };
         let mut alone: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
         alone.insert(Extractive::NAME, Arc::new(Extractive::new(Arc::clone(embedder))));
         for named in &settings.named {
             let model = generative(named, settings, &upstreams, metrics)?;
-            alone.insert(&named.name, Arc::new(model));
+            alone.insert(&named.name, Arc::new(model.guarded_by(guardrails.clone())));
         }
         // Who stands in is asked alone: the list of the model that failed rules, and not its own.
         let mut models = Models::embedded(embedder);

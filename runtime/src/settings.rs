@@ -34,6 +34,7 @@ use std::{
     time::Duration,
 };
 
+use orchestratai_agents::guardrail::SuspiciousSources;
 use orchestratai_store::RedisAddress;
 use orchestratai_telemetry::{CollectorAddress, CollectorHeaders, LogFormat, TraceSettings, TracingSettings};
 
@@ -46,7 +47,7 @@ pub(crate) use secret::Secret;
 pub(crate) use tools::ToolSettings;
 
 use entrance::{read_console, read_origins, read_server, read_token};
-use habits::{read_limits, read_retrieval, read_session};
+use habits::{read_guardrails, read_limits, read_retrieval, read_session};
 use layers::{Layers, Raw};
 use observation::{read_telemetry, read_traces};
 use places::{is_server, read_agents_dir, read_cluster, read_redis, read_store};
@@ -73,6 +74,7 @@ pub(crate) struct Settings {
     pub(crate) agents: AgentSettings,
     pub(crate) models: ModelSettings,
     pub(crate) tools: ToolSettings,
+    pub(crate) guardrails: GuardrailSettings,
     pub(crate) telemetry: TracingSettings,
     /// `None`: no traces are sent.
     pub(crate) traces: Option<TraceSettings>,
@@ -205,6 +207,13 @@ pub(crate) struct RetrievalSettings {
     pub(crate) transformer_idle: Duration,
 }
 
+/// What stands around language models.
+#[derive(Debug, Clone)]
+pub(crate) struct GuardrailSettings {
+    pub(crate) suspicious_sources: SuspiciousSources,
+    pub(crate) redact_prompts: bool,
+}
+
 /// Where agents are defined.
 #[derive(Debug, Clone)]
 pub(crate) struct AgentSettings {
@@ -270,6 +279,7 @@ impl Settings {
             },
             models: models::read_models(r),
             tools: tools::read_tools(r),
+            guardrails: read_guardrails(r),
             telemetry: read_telemetry(r),
             traces: read_traces(r),
             conformance: ConformanceSettings {

@@ -37,12 +37,18 @@ impl AgentDefinition {
             "concurrency_turns": self.limits.concurrency,
             "queue_turns": self.limits.queue,
             "timeout_seconds": self.limits.timeout.as_secs(),
+            "answer_characters": self.limits.answer_characters,
         });
         put("limits", limits);
         let filter: Vec<Value> = (self.filter.fields())
             .map(|(field, values)| json!({"field": field, "values": values}))
             .collect();
         put("filter", filter.into());
+        if !self.blocked_topics.is_empty() {
+            let topics = self.blocked_topics.iter();
+            let topics = topics.map(|topic| json!({"name": topic.name, "examples": topic.examples, "say": topic.say}));
+            put("blocked_topics", topics.collect());
+        }
         put("examples", groups(&self.examples).into());
         if let Some(texts) = &self.direct {
             let direct = json!({

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::{
-    AgentDefinition, DirectTexts, Example, Limits, Problem, Strategy,
+    AgentDefinition, BlockedTopic, DirectTexts, Example, Limits, Problem, Strategy,
     problem::nearest,
     table::{Findings, Table},
 };
@@ -33,6 +33,7 @@ const KEYS: &[&str] = &[
     "fallbacks",
     "hand_offs",
     "limits",
+    "blocked_topics",
     "examples",
     "direct",
 ];
@@ -70,6 +71,9 @@ pub(super) const CASES: &[(&str, Case)] = &[
     ("out_of_scope", Case::OutOfScope),
     ("injection", Case::Injection),
 ];
+
+/// What a language model may write where the file does not say: some ten pages, more than anybody reads in a chat.
+const ANSWER_CHARACTERS: u64 = 20_000;
 
 const DIRECT_KEYS: &[&str] = &[
     "greeting",
@@ -141,6 +145,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
     let fallbacks = read_others(root, "fallbacks", id.as_ref());
     let hand_offs = read_others(root, "hand_offs", id.as_ref());
     let limits = read_limits(root);
+    let blocked_topics = read_blocked_topics(root, strategy);
     let examples = read_examples(root, strategy);
     let direct = read_direct(root, strategy);
     let tools = root.texts("tools").into_iter().map(|(tool, _)| tool).collect();
@@ -172,6 +177,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
             fallbacks: fallbacks.into_iter().map(|(id, _)| id).collect(),
             hand_offs: hand_offs.into_iter().map(|(id, _)| id).collect(),
             limits: limits?,
+            blocked_topics,
             direct,
             models: models.clone(),
             version,
@@ -260,15 +266,48 @@ fn read_others(root: &Table<'_>, key: &str, own: Option<&AgentId>) -> Vec<(Agent
 
 fn read_limits(root: &Table<'_>) -> Option<Limits> {
     root.need("limits")?;
-    let limits = root.table("limits", &["concurrency_turns", "queue_turns", "timeout_seconds"])?;
+    let keys = [
+        "concurrency_turns",
+        "queue_turns",
+        "timeout_seconds",
+        "answer_characters",
+    ];
+    let limits = root.table("limits", &keys)?;
     let concurrency = limits.number("concurrency_turns", 1..=10_000);
     let queue = limits.number("queue_turns", 0..=100_000);
     let timeout = limits.number("timeout_seconds", 1..=3_600);
+    let answer_characters = match limits.get("answer_characters") {
+        Some(_) => limits.number("answer_characters", 100..=1_000_000),
+        None => Some(ANSWER_CHARACTERS),
+    };
     Some(Limits {
+        answer_characters: usize::try_from(answer_characters?).ok()?,
         concurrency: usize::try_from(concurrency?).ok()?,
         queue: usize::try_from(queue?).ok()?,
         timeout: Duration::from_secs(timeout?),
     })
+}
+
+fn read_blocked_topics(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<BlockedTopic> {
+    if let (Some(Strategy::Direct), Some(value)) = (strategy, root.get("blocked_topics")) {
+        let must = "left out, since an agent that answers directly says only what its texts say";
+        root.wrong("blocked_topics", value.span(), must, None);
+    }
+    let topics = root.tables("blocked_topics", &["name", "examples", "say"]);
+    let read = topics.into_iter().filter_map(|topic| {
+        let (name, say) = (topic.text("name"), topic.text("say"));
+        let examples = topic.need("examples");
+        let texts: Vec<String> = topic.texts("examples").into_iter().map(|(text, _)| text).collect();
+        if let Some(examples) = examples.filter(|_| texts.is_empty()) {
+            topic.wrong("examples", examples.span(), "a list with one text or more", None);
+        }
+        Some(BlockedTopic {
+            name: name?.0,
+            examples: texts,
+            say: say?.0,
+        })
+    });
+    read.collect()
 }
 
 fn read_examples(root: &Table<'_>, strategy: Option<Strategy>) -> Vec<Example> {

@@ -157,6 +157,14 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     start..start + part.trim().len()
 }
 
+/// The sentences of a text, line by line: none goes over the end of a line.
+pub(crate) fn sentences_of(text: &str) -> Vec<&str> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    lines
+        .flat_map(|line| sentences(line, trimmed(line, 0..line.len())).map(|range| &line[range]))
+        .collect()
+}
+
 /// The sentences within a range. A full stop ends one only before white space and the start of another sentence, outside
 /// of code, and not after an abbreviation.
 fn sentences(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {

@@ -13,11 +13,12 @@ use futures_util::{StreamExt, stream};
 use orchestratai_shared::{Citation, Confidence};
 
 use super::{
-    ChunkRead, Model, ModelError, ModelEvent, ModelOutcome, ModelStream, ModelTask, confidence::ANSWERS, marks::Marks,
-    prompt,
+    ChunkRead, Model, ModelError, ModelEvent, ModelOutcome, ModelStream, ModelTask, confidence::ANSWERS,
+    guarded_turn::GuardedTurn, marks::Marks, prompt,
 };
 use crate::{
     acting::{Acting, Next},
+    guardrail::Guardrails,
     language::{
         ChatEvent, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage, ToolCall,
     },
@@ -34,6 +35,7 @@ pub struct Generative {
     price: Option<Price>,
     max_tokens: u32,
     temperature: Option<f32>,
+    guardrails: Option<Guardrails>,
 }
 
 impl Generative {
@@ -52,7 +54,15 @@ impl Generative {
             price,
             max_tokens,
             temperature,
+            guardrails: None,
         }
+    }
+
+    /// The same with guardrails around it.
+    #[must_use]
+    pub fn guarded_by(self, guardrails: Guardrails) -> Self {
+        let guardrails = Some(guardrails);
+        Self { guardrails, ..self }
     }
 
     fn usage(&self, used: TokenUsage) -> Usage {
@@ -89,6 +99,7 @@ impl Model for Generative {
             said: String::new(),
             calls: Vec::new(),
             marks: Marks::new(sources),
+            guard: GuardedTurn::new(self.guardrails.as_ref(), &task),
             used: TokenUsage::default(),
             used_before: TokenUsage::default(),
             state: State::Unread,
@@ -112,6 +123,7 @@ struct Answering<'a> {
     /// What it wants called.
     calls: Vec<ToolCall>,
     marks: Marks,
+    guard: GuardedTurn<'a>,
     used: TokenUsage,
     /// What it had used when it was last asked.
     used_before: TokenUsage,
@@ -132,6 +144,9 @@ enum State {
 impl Answering<'_> {
     async fn next(&mut self) -> Option<Result<ModelEvent, ModelError>> {
         loop {
+            if let Some(verdict) = self.guard.verdict() {
+                return Some(Ok(ModelEvent::Judged(verdict)));
+            }
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::Unread => {
                     self.state = State::Acting;
@@ -180,8 +195,10 @@ impl Answering<'_> {
     }
 
     fn ask(&mut self) {
+        let mut messages = prompt::messages(&self.task, self.guard.left_out());
+        self.guard.before_asking(&mut messages);
         let request = ChatRequest {
-            messages: prompt::messages(&self.task),
+            messages,
             tools: self.task.acting.map_or_else(Vec::new, Acting::offers),
             format: ResponseFormat::Text,
             max_tokens: Some(self.model.max_tokens),
@@ -191,7 +208,7 @@ impl Answering<'_> {
         };
         self.said.clear();
         self.used_before = self.used;
-        self.stream = Some(self.model.model.chat(Arc::new(request)));
+        self.stream = Some(self.guard.listen(self.model.model.chat(Arc::new(request))));
     }
 
     /// The next piece of the answer; `None` where the model has stopped, and the state says why.
@@ -205,7 +222,7 @@ impl Answering<'_> {
             let text = match stream.next().await {
                 Some(Ok(ChatEvent::TextDelta(piece))) => {
                     self.said.push_str(&piece);
-                    self.marks.push(&piece)
+                    self.guard.heard(self.marks.push(&piece))
                 }
                 Some(Ok(ChatEvent::Usage(used))) => {
                     let used = self.used_before.plus(used);
@@ -229,6 +246,12 @@ impl Answering<'_> {
                     });
                 }
             };
+            if self.guard.is_full() {
+                // Closed: what it would go on to say is nobody's.
+                (self.stream, self.upstream) = (None, None);
+                self.state = State::Stopped(StopReason::MaxTokens);
+                return Ok(Some(text).filter(|text| !text.is_empty()));
+            }
             if !text.is_empty() {
                 return Ok(Some(text));
             }
@@ -238,29 +261,29 @@ impl Answering<'_> {
     /// It has stopped: for an answer, or for calls. Gives what it has said and was held back.
     fn stopped(&mut self, reason: StopReason) -> Option<String> {
         let calls = std::mem::take(&mut self.calls);
-        match self
-            .task
-            .acting
-            .filter(|acting| !calls.is_empty() && acting.may_go_on())
-        {
-            Some(acting) => {
+        let acting = (self.task.acting).filter(|acting| !calls.is_empty() && acting.may_go_on());
+        // What it says behind calls is a paragraph of its own.
+        let gap = if acting.is_none() || self.said.trim().is_empty() {
+            ""
+        } else {
+            "\n\n"
+        };
+        let text = self.guard.ended(self.marks.finish() + gap);
+        self.state = match acting {
+            // Who has said all that he may does nothing more either.
+            Some(acting) if !self.guard.is_full() => {
                 acting.want(&self.said, calls);
-                self.state = State::Acting;
-                // What it says next is a paragraph of its own.
-                let gap = if self.said.trim().is_empty() { "" } else { "\n\n" };
-                Some(self.marks.finish() + gap)
+                State::Acting
             }
-            None => {
-                self.state = State::Stopped(reason);
-                Some(self.marks.finish())
-            }
-        }
-        .filter(|text| !text.is_empty())
+            Some(_) | None => State::Stopped(reason),
+        };
+        Some(text).filter(|text| !text.is_empty())
     }
 
     fn read(&self) -> Vec<ChunkRead> {
         let numbers = 0..u32::try_from(self.task.found.chunks.len()).unwrap_or(u32::MAX);
         numbers
+            .filter(|chunk| !self.guard.left_out().contains(chunk))
             .map(|chunk| ChunkRead {
                 chunk,
                 reason: format!("Given to {} as source {}.", self.model.name, chunk + 1),
@@ -275,6 +298,9 @@ impl Answering<'_> {
             .iter()
             .filter_map(|number| {
                 let chunk_id = number - 1;
+                if self.guard.left_out().contains(&chunk_id) {
+                    return None;
+                }
                 let found = self.task.found.chunks.get(chunk_id as usize)?;
                 Some(Citation {
                     index: *number,

@@ -235,6 +235,16 @@ pub(crate) fn find(message: &str, embedder: &StaticEmbedder) -> Option<String> {
     find_listed(message, &said).or_else(|| detector::find(message, said, embedder))
 }
 
+/// The words by which a text in another language than English sets rules aside or has them told.
+pub(crate) fn in_other_languages(text: &str, said: &[Word]) -> Option<String> {
+    other_languages::find(text, said)
+}
+
+/// What a text says under its disguises; nothing where it has none.
+pub(crate) fn taken_off(text: &str) -> Vec<String> {
+    disguise::taken_off(text)
+}
+
 /// What the detector sees of a message: features with their names, and its embedding. For fitting.
 pub(super) fn features(message: &str, embedder: &StaticEmbedder) -> (Vec<(String, f32)>, Vec<f32>) {
     let reading = detector::Reading::of(message, words(message), embedder);

@@ -69,19 +69,7 @@ pub(super) async fn show_found(voice: &Voice<'_>, found: &SearchResult, origin: 
 
 /// The `documents` step: what was read, and why.
 pub(super) async fn show_read(voice: &Voice<'_>, found: &SearchResult, read: &[ChunkRead]) -> Result<(), Gone> {
-    let documents: Vec<DocumentRead> = read
-        .iter()
-        .filter_map(|read| {
-            let chunk = found.chunks.get(read.chunk as usize)?;
-            Some(DocumentRead {
-                chunk_id: read.chunk,
-                source: chunk.chunk.origin.source.clone(),
-                heading_path: chunk.chunk.heading_path(),
-                similarity: chunk.scores.similarity(),
-                reason: read.reason.clone(),
-            })
-        })
-        .collect();
+    let documents = documents_read(found, read);
     let (title, status) = match documents.len() {
         0 => ("Nothing that was found is near enough".to_owned(), LogStatus::Warning),
         1 => (format!("Read {}", documents[0].source), LogStatus::Success),
@@ -97,4 +85,27 @@ pub(super) async fn show_read(voice: &Voice<'_>, found: &SearchResult, read: &[C
             }),
         )
         .await
+}
+
+/// The data of a `documents` step about these chunks.
+pub(super) fn documents(found: &SearchResult, read: &[ChunkRead]) -> LogData {
+    LogData::Documents(DocumentsRead {
+        documents: documents_read(found, read),
+        revision: found.revision,
+    })
+}
+
+fn documents_read(found: &SearchResult, read: &[ChunkRead]) -> Vec<DocumentRead> {
+    read.iter()
+        .filter_map(|read| {
+            let chunk = found.chunks.get(read.chunk as usize)?;
+            Some(DocumentRead {
+                chunk_id: read.chunk,
+                source: chunk.chunk.origin.source.clone(),
+                heading_path: chunk.chunk.heading_path(),
+                similarity: chunk.scores.similarity(),
+                reason: read.reason.clone(),
+            })
+        })
+        .collect()
 }

@@ -210,6 +210,7 @@ impl Specialist {
             history: &work.request.history,
             spender: Some(&spender),
             acting: work.acting.as_ref(),
+            answer_characters: self.definition.limits.answer_characters,
         };
         let (mut read, mut pieces, mut outcome) = (Vec::new(), Vec::new(), None);
         let mut events = self.model.answer(task, work.meter);
@@ -232,6 +233,7 @@ impl Specialist {
                 }
                 ModelEvent::ToolCall(call) => work.voice.record(*call).await?,
                 ModelEvent::Paused(pause) => return Err(AgentError::Paused(pause)),
+                ModelEvent::Judged(verdict) => self.show_verdict(work, &found, verdict).await?,
                 ModelEvent::Finished(finished) => outcome = Some(finished),
             }
         }

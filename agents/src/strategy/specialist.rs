@@ -15,6 +15,8 @@ use crate::{
     cache::{CacheKey, SemanticCache},
     conversation::{self, Standalone},
     definition::{AgentDefinition, Catalog, Strategy},
+    embedder::StaticEmbedder,
+    guardrail::Topics,
     knowledge::Knowledge,
     language::Spender,
     model::Model,
@@ -30,6 +32,8 @@ pub(super) struct Specialist {
     pub(super) cache: Arc<SemanticCache>,
     tools: ToolBox,
     catalog: Arc<Catalog>,
+    pub(super) topics: Topics,
+    pub(super) embedder: Arc<StaticEmbedder>,
     /// What is said where nothing can be searched.
     unavailable: String,
 }
@@ -64,6 +68,8 @@ impl Specialist {
             cache: Arc::clone(&means.cache),
             tools: means.tools.clone(),
             catalog: Arc::clone(&means.catalog),
+            topics: Topics::new(&agent.blocked_topics, &means.embedder),
+            embedder: Arc::clone(&means.embedder),
             unavailable: direct::texts(agent, &means.catalog).unavailable,
         }
     }
@@ -142,6 +148,9 @@ impl Responder for Specialist {
             acting: None,
             meter,
         };
+        if let Some(answer) = self.blocked(&mut work).await? {
+            return Ok(answer);
+        }
         work.acting = self.acting(&work).await?;
         let mut strategy = self.definition.strategy_for(request.intent);
         loop {

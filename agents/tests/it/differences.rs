@@ -46,12 +46,17 @@ async fn answer(documents: Vec<NewDocument>, question: &str) -> (String, Vec<Str
         history: &[],
         spender: None,
         acting: None,
+        answer_characters: 20_000,
     };
     let (mut text, mut sources, mut confidence) = (String::new(), Vec::new(), 0.0);
     let mut events = model.answer(task, &meter);
     while let Some(event) = events.next().await {
         match event.unwrap() {
-            ModelEvent::Read(_) | ModelEvent::Withdrawn { .. } | ModelEvent::ToolCall(_) | ModelEvent::Paused(_) => {}
+            ModelEvent::Read(_)
+            | ModelEvent::Withdrawn { .. }
+            | ModelEvent::Judged(_)
+            | ModelEvent::ToolCall(_)
+            | ModelEvent::Paused(_) => {}
             ModelEvent::Delta(piece) => text += &piece,
             ModelEvent::Finished(outcome) => {
                 sources = outcome.citations.into_iter().map(|citation| citation.source).collect();

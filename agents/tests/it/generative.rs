@@ -80,6 +80,7 @@ async fn told(model: &dyn Model) -> Told {
         history: &[],
         spender: None,
         acting: None,
+        answer_characters: 20_000,
     };
     let meter = UsageMeter::default();
     let (mut text, mut withdrawn, mut end) = (String::new(), 0, None);
@@ -94,6 +95,7 @@ async fn told(model: &dyn Model) -> Told {
                 text.clear();
             }
             Ok(event @ (ModelEvent::ToolCall(_) | ModelEvent::Paused(_))) => panic!("nothing can be called: {event:?}"),
+            Ok(ModelEvent::Judged(verdict)) => panic!("nothing guards it: {verdict:?}"),
             Ok(ModelEvent::Finished(outcome)) => end = Some(Ok(outcome)),
             Err(error) => end = Some(Err(error)),
         }

@@ -11,6 +11,7 @@ mod differences;
 mod file_kinds;
 mod filters;
 mod generative;
+mod guardrails;
 mod index;
 mod index_parts;
 mod memory_store;

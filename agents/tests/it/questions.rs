@@ -156,6 +156,7 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         history: &[],
         spender: None,
         acting: None,
+        answer_characters: 20_000,
     };
     let meter = UsageMeter::default();
     let events: Vec<ModelEvent> = model.answer(task, &meter).map(|event| event.unwrap()).collect().await;
@@ -165,7 +166,11 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         match event {
             ModelEvent::Delta(piece) => text.push_str(&piece),
             ModelEvent::Finished(outcome) => end = Some(outcome),
-            ModelEvent::Read(_) | ModelEvent::Withdrawn { .. } | ModelEvent::ToolCall(_) | ModelEvent::Paused(_) => {}
+            ModelEvent::Read(_)
+            | ModelEvent::Withdrawn { .. }
+            | ModelEvent::Judged(_)
+            | ModelEvent::ToolCall(_)
+            | ModelEvent::Paused(_) => {}
         }
     }
     let sources = found

@@ -43,6 +43,9 @@ pub(crate) async fn run(responder: &Arc<dyn Responder>, request: &TurnRequest) -
     };
     let take = async {
         while let Some(step) = receiver.recv().await {
+            if let Step::ToolCall { durable, .. } = &step {
+                durable.tell();
+            }
             taken.push(step);
         }
     };

@@ -167,7 +167,7 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     demo::load(&documents).await.map_err(failed)?;
     let embedder = Arc::new(StaticEmbedder::embedded());
     let catalog = Arc::new(load_agents(settings)?);
-    let models = LanguageModels::new(&settings.models, &embedder, &Metrics::new(&BUILD))?.models;
+    let models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &Metrics::new(&BUILD))?.models;
     let means = Means {
         tools: orchestratai_agents::tool_box::ToolBox::default(),
         models: Arc::new(models),

@@ -160,7 +160,7 @@ async fn serve(
     )
     .await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
-    let language_models = LanguageModels::new(&settings.models, &embedder, &metrics)?;
+    let language_models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &metrics)?;
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
         tools: ToolBox::new(tools::sources(&settings)?),

@@ -32,6 +32,17 @@ pub(super) fn read_limits(r: &mut Reader) -> LimitSettings {
     }
 }
 
+pub(super) fn read_guardrails(r: &mut Reader) -> GuardrailSettings {
+    let suspicious = [
+        ("leave_out", SuspiciousSources::LeaveOut),
+        ("keep", SuspiciousSources::Keep),
+    ];
+    GuardrailSettings {
+        suspicious_sources: r.choice("guardrails.suspicious_sources", &suspicious),
+        redact_prompts: r.boolean("guardrails.redact_prompts"),
+    }
+}
+
 pub(super) fn read_retrieval(r: &mut Reader) -> RetrievalSettings {
     let allowed = "the path of a folder that exists, or empty";
     let transformer = r.value("retrieval.transformer", allowed, |raw| match text(raw)? {

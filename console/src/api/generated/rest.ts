@@ -979,6 +979,15 @@ export interface components {
             /** @description What the tool is given in place of what the agent wanted; left out where that stands. */
             arguments?: unknown;
         };
+        /** @description Something that an agent does not speak about. */
+        BlockedTopicBody: {
+            /** @description What it is called. */
+            name: string;
+            /** @description What people say when they ask for it. */
+            examples: string[];
+            /** @description What the agent says then. */
+            say: string;
+        };
         /** @description The data of a `cache` step. */
         CacheLookup: {
             /** @description Hit or miss. */
@@ -1264,6 +1273,8 @@ export interface components {
             handOffs: components["schemas"]["AgentId"][];
             /** @description How much it takes on. */
             limits: components["schemas"]["DefinitionLimits"];
+            /** @description What it does not speak about, where there is anything. */
+            blockedTopics?: components["schemas"]["BlockedTopicBody"][];
             /** @description What people say to it. */
             examples: components["schemas"]["ExampleGroup"][];
             /** @description What it says without retrieval, by the kind of message. */
@@ -1288,6 +1299,11 @@ export interface components {
              * @description How long one turn may take.
              */
             timeoutSeconds: number;
+            /**
+             * Format: int64
+             * @description Characters that an answer of a language model may have.
+             */
+            answerCharacters: number;
         };
         /** @description A part of a document that retrieval found. */
         DocumentChunk: {

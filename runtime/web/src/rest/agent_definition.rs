@@ -42,6 +42,8 @@ pub(crate) struct DefinitionBody {
     hand_offs: Vec<AgentId>,
     /// How much it takes on.
     limits: DefinitionLimits,
+    /// What it does not speak about, where there is anything.
+    blocked_topics: Option<Vec<BlockedTopicBody>>,
     /// What people say to it.
     examples: Vec<ExampleGroup>,
     /// What it says without retrieval, by the kind of message.
@@ -85,6 +87,20 @@ pub(crate) struct DefinitionLimits {
     queue_turns: u64,
     /// How long one turn may take.
     timeout_seconds: u64,
+    /// Characters that an answer of a language model may have.
+    answer_characters: u64,
+}
+
+/// Something that an agent does not speak about.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is written from the definition's fields")]
+pub(crate) struct BlockedTopicBody {
+    /// What it is called.
+    name: String,
+    /// What people say when they ask for it.
+    examples: Vec<String>,
+    /// What the agent says then.
+    say: String,
 }
 
 /// Things that people say to an agent, with what they want by them.

@@ -37,6 +37,11 @@ export function DefinitionView({ definition }: { definition: AgentDefinition }) 
               <List values={values} none={t('filterNone')} />
             </Row>
           ))}
+          {definition.blockedTopics && (
+            <Row name={t('blockedTopics')}>
+              <List values={definition.blockedTopics.map(({ name }) => name)} none={t('none')} />
+            </Row>
+          )}
           <Row name={t('tools')}>
             <List values={definition.tools} none={t('none')} />
           </Row>
@@ -59,6 +64,7 @@ export function DefinitionView({ definition }: { definition: AgentDefinition }) 
           <Row name={t('concurrency')}>{figures.count(limits.concurrencyTurns)}</Row>
           <Row name={t('queue')}>{figures.count(limits.queueTurns)}</Row>
           <Row name={t('timeout')}>{figures.duration(limits.timeoutSeconds * 1000)}</Row>
+          <Row name={t('answerCharacters')}>{figures.count(limits.answerCharacters)}</Row>
           <Row name={t('version')}>
             <code className="font-mono text-sm">{definition.version}</code>
           </Row>
