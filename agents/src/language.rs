@@ -7,6 +7,7 @@
 //! - [`request`]: what a model is asked;
 //! - [`event`]: what it says;
 //! - [`error`]: how it fails, and whether asking again makes sense;
+//! - [`tokens`]: how many tokens a text is;
 //! - [`price`]: what tokens cost, where that is known;
 //! - [`breaker`]: when a provider is not asked at all;
 //! - [`retry`]: when it is asked again, and after how long;
@@ -19,6 +20,7 @@ mod guarded;
 mod price;
 mod request;
 mod retry;
+mod tokens;
 
 use std::{pin::Pin, sync::Arc};
 
@@ -32,6 +34,7 @@ pub use self::{
     price::{Price, PriceList, PriceListError},
     request::{ChatMessage, ChatRequest, ResponseFormat, Spender, ToolCall, ToolOffer},
     retry::RetryPolicy,
+    tokens::{TokenCounter, TokenCounterError},
 };
 
 /// A model that is told messages and says how they go on.

@@ -4,6 +4,7 @@
 mod chain;
 mod choice;
 mod confidence;
+mod context;
 mod differences;
 mod extractive;
 mod features;
@@ -23,6 +24,7 @@ use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message, eve
 
 pub use self::{
     chain::Chain,
+    context::ContextWindow,
     extractive::Extractive,
     generative::Generative,
     registry::{ModelNames, Models},

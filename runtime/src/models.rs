@@ -7,7 +7,7 @@ use orchestratai_agents::{
     StaticEmbedder,
     guardrail::Guardrails,
     language::{AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, LanguageModel, Price, Upstream},
-    model::{Chain, Extractive, Generative, Model, ModelNames, Models},
+    model::{Chain, ContextWindow, Extractive, Generative, Model, ModelNames, Models},
 };
 use orchestratai_providers::{HttpModel, ProviderKind};
 use orchestratai_telemetry::{Metrics, ProviderFailure, ProviderMetrics, ProviderOutcome};
@@ -148,6 +148,11 @@ fn generative(
         &named.name,
         Arc::new(guarded(named, upstreams, metrics)?),
         settings.prices.price(kind.name(), &named.endpoint.model),
+        ContextWindow {
+            tokens: named.common.context_tokens,
+            history_tokens: named.common.history_tokens,
+            counter: Arc::clone(&named.counter),
+        },
         named.common.max_tokens,
         named.temperature,
     ))

@@ -41,6 +41,10 @@ impl Protocol for Ollama {
         if let Some(max_tokens) = request.max_tokens {
             options.insert("num_predict".into(), max_tokens.into());
         }
+        // Beyond it Ollama drops the beginning without a word: the rules of the house.
+        if let Some(context_tokens) = request.context_tokens {
+            options.insert("num_ctx".into(), context_tokens.into());
+        }
         if let Some(temperature) = request.temperature {
             options.insert("temperature".into(), temperature.into());
         }

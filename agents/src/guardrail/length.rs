@@ -49,8 +49,7 @@ impl Bounded {
             return piece;
         }
         let mut out = String::new();
-        let mut letters = piece.chars().peekable();
-        while let Some(letter) = letters.next() {
+        for letter in piece.chars() {
             if self.is_full {
                 break;
             }

@@ -17,6 +17,8 @@ pub struct ChatRequest {
     pub format: ResponseFormat,
     /// Tokens that the answer may have; the provider's own limit where there is none.
     pub max_tokens: Option<u32>,
+    /// Tokens of all this and the answer together, for servers that have to be told how much a model is to take at once.
+    pub context_tokens: Option<u32>,
     /// How freely it chooses its words, 0 to 2; the provider's own where there is none.
     pub temperature: Option<f32>,
     /// Where one of these appears, the answer ends before it.

@@ -13,14 +13,15 @@ use futures_util::{StreamExt, stream};
 use orchestratai_shared::{Citation, Confidence};
 
 use super::{
-    ChunkRead, Model, ModelError, ModelEvent, ModelOutcome, ModelStream, ModelTask, confidence::ANSWERS,
+    ChunkRead, ContextWindow, Model, ModelError, ModelEvent, ModelOutcome, ModelStream, ModelTask, confidence::ANSWERS,
     guarded_turn::GuardedTurn, marks::Marks, prompt,
 };
 use crate::{
     acting::{Acting, Next},
     guardrail::Guardrails,
     language::{
-        ChatEvent, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage, ToolCall,
+        ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage,
+        ToolCall,
     },
     turn::{OpenUpstream, Usage, UsageMeter},
 };
@@ -35,16 +36,19 @@ pub struct Generative {
     price: Option<Price>,
     max_tokens: u32,
     temperature: Option<f32>,
+    window: ContextWindow,
     guardrails: Option<Guardrails>,
 }
 
 impl Generative {
-    /// A model that is called `name` in agent files. `price` is what its tokens cost, where that is known.
+    /// A model that is called `name` in agent files. `price` is what its tokens cost, where that is known;
+    /// `window` holds what it is told and `max_tokens` of its answer.
     #[must_use]
     pub fn new(
         name: &str,
         model: Arc<dyn LanguageModel>,
         price: Option<Price>,
+        window: ContextWindow,
         max_tokens: u32,
         temperature: Option<f32>,
     ) -> Self {
@@ -54,6 +58,7 @@ impl Generative {
             price,
             max_tokens,
             temperature,
+            window,
             guardrails: None,
         }
     }
@@ -96,6 +101,7 @@ impl Model for Generative {
             // A call that is due comes first.
             stream: None,
             upstream: None,
+            told: Vec::new(),
             said: String::new(),
             calls: Vec::new(),
             marks: Marks::new(sources),
@@ -118,6 +124,8 @@ struct Answering<'a> {
     // Dropped before the guard, which says that it is closed.
     stream: Option<ChatStream>,
     upstream: Option<OpenUpstream<'a>>,
+    /// What it is told before anything that it does.
+    told: Vec<ChatMessage>,
     /// What it has said since it was last asked.
     said: String,
     /// What it wants called.
@@ -149,6 +157,7 @@ impl Answering<'_> {
             }
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::Unread => {
+                    self.fit().await;
                     self.state = State::Acting;
                     return Some(Ok(ModelEvent::Read(self.read())));
                 }
@@ -156,7 +165,7 @@ impl Answering<'_> {
                     if let Some(event) = self.act().await {
                         return Some(Ok(event));
                     }
-                    self.ask();
+                    self.ask().await;
                     self.state = State::Speaking;
                 }
                 State::Speaking => match self.listen().await {
@@ -194,12 +203,28 @@ impl Answering<'_> {
         })
     }
 
-    fn ask(&mut self) {
-        let mut messages = prompt::messages(&self.task, self.guard.left_out());
+    /// Settles what it is told, as far as that fits.
+    async fn fit(&mut self) {
+        let telling = prompt::telling(&self.task, self.guard.left_out());
+        let rules = telling.rules.clone();
+        let mut fitted = self.model.window.fit(telling, self.model.max_tokens).await;
+        let left_out = std::mem::take(&mut fitted.left_out);
+        self.guard
+            .leave_out(&self.model.name, self.model.window.tokens, left_out);
+        self.told = prompt::messages(&rules, fitted);
+    }
+
+    async fn ask(&mut self) {
+        let (offers, done) =
+            (self.task.acting).map_or_else(Default::default, |acting| (acting.offers(), acting.messages()));
+        let answer = self.model.max_tokens;
+        let done = self.model.window.fit_done(&self.told, done, &offers, answer).await;
+        let mut messages = [self.told.as_slice(), done.as_slice()].concat();
         self.guard.before_asking(&mut messages);
         let request = ChatRequest {
             messages,
-            tools: self.task.acting.map_or_else(Vec::new, Acting::offers),
+            tools: offers,
+            context_tokens: Some(self.model.window.tokens),
             format: ResponseFormat::Text,
             max_tokens: Some(self.model.max_tokens),
             temperature: self.model.temperature,

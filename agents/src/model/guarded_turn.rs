@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::ModelTask;
+use super::{ModelTask, context::LeftOut};
 use crate::{
     guardrail::{self, Bounded, Guardrails, Redaction, SuspiciousSources, Verdict},
     language::{ChatMessage, ChatStream},
@@ -55,6 +55,12 @@ impl<'a> GuardedTurn<'a> {
     /// The places of the chunks that the model is not given.
     pub(super) fn left_out(&self) -> &BTreeSet<u32> {
         &self.left_out
+    }
+
+    /// Leaves out what does not fit into what `model` takes at once.
+    pub(super) fn leave_out(&mut self, model: &str, tokens: u32, left_out: LeftOut) {
+        self.verdicts.extend(left_out.verdict(model, tokens));
+        self.left_out.extend(left_out.sources);
     }
 
     /// Takes out of what is about to be sent what the model is not given. To be called before each request of the turn.

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use futures_util::{StreamExt, stream};
 use orchestratai_agents::{
     language::{
-        ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageError, LanguageModel, Price, StopReason, TokenUsage,
+        ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageError, LanguageModel, Price, StopReason, TokenCounter,
+        TokenUsage,
     },
-    model::{Chain, Extractive, Generative, Model, ModelError, ModelEvent, ModelOutcome, ModelTask},
+    model::{Chain, ContextWindow, Extractive, Generative, Model, ModelError, ModelEvent, ModelOutcome, ModelTask},
     turn::UsageMeter,
 };
 
@@ -63,6 +64,8 @@ impl LanguageModel for Reciting {
 struct Told {
     text: String,
     withdrawn: usize,
+    /// What was said for people.
+    verdicts: Vec<String>,
     end: Result<ModelOutcome, ModelError>,
     meter: UsageMeter,
 }
@@ -83,7 +86,7 @@ async fn told(model: &dyn Model) -> Told {
         answer_characters: 20_000,
     };
     let meter = UsageMeter::default();
-    let (mut text, mut withdrawn, mut end) = (String::new(), 0, None);
+    let (mut text, mut withdrawn, mut verdicts, mut end) = (String::new(), 0, Vec::new(), None);
     let mut events = model.answer(task, &meter);
     while let Some(event) = events.next().await {
         assert!(end.is_none(), "nothing comes after the end");
@@ -95,7 +98,7 @@ async fn told(model: &dyn Model) -> Told {
                 text.clear();
             }
             Ok(event @ (ModelEvent::ToolCall(_) | ModelEvent::Paused(_))) => panic!("nothing can be called: {event:?}"),
-            Ok(ModelEvent::Judged(verdict)) => panic!("nothing guards it: {verdict:?}"),
+            Ok(ModelEvent::Judged(verdict)) => verdicts.push(verdict.title),
             Ok(ModelEvent::Finished(outcome)) => end = Some(Ok(outcome)),
             Err(error) => end = Some(Err(error)),
         }
@@ -105,19 +108,35 @@ async fn told(model: &dyn Model) -> Told {
     Told {
         text,
         withdrawn,
+        verdicts,
         end: end.unwrap(),
         meter,
     }
 }
 
 fn generative(name: &str, model: &Arc<Reciting>, price: Option<Price>) -> Arc<dyn Model> {
+    within(8_192, name, model, price)
+}
+
+/// One that takes so many tokens at once.
+fn within(tokens: u32, name: &str, model: &Arc<Reciting>, price: Option<Price>) -> Arc<dyn Model> {
     Arc::new(Generative::new(
         name,
         Arc::clone(model) as Arc<dyn LanguageModel>,
         price,
+        window(tokens),
         256,
         None,
     ))
+}
+
+/// What a model takes that counts as OpenAI's do.
+pub(crate) fn window(tokens: u32) -> ContextWindow {
+    ContextWindow {
+        tokens,
+        history_tokens: 1_000,
+        counter: Arc::new(TokenCounter::for_model("gpt-4o")),
+    }
 }
 
 #[tokio::test]
@@ -144,6 +163,33 @@ async fn an_answer_cites_what_was_given_and_costs_what_was_reported() {
     };
     assert!(rules.starts_with("You are the technical agent."));
     assert!(question.contains("<source number=\"5\"") && question.ends_with(QUESTION));
+}
+
+#[tokio::test]
+async fn a_model_that_takes_little_is_given_the_best_sources_and_cites_no_other() {
+    let model = Reciting::answer(
+        &["Make a second key [1], revoke the old one [5]."],
+        StopReason::Complete,
+    );
+    let told = told(within(1_000, "small", &model, None).as_ref()).await;
+    let [verdict] = told.verdicts.as_slice() else {
+        panic!("{:?}", told.verdicts)
+    };
+    assert!(
+        verdict.starts_with("Too long for small: ") && verdict.ends_with(" of 5 passages"),
+        "{verdict}"
+    );
+    let cited: Vec<u32> = told.end.unwrap().citations.iter().map(|cited| cited.index).collect();
+    assert_eq!(cited, [1], "a source that it was not given");
+    let asked = &model.asked.lock().unwrap()[0];
+    assert_eq!(asked.context_tokens, Some(1_000));
+    let counter = window(1_000).counter;
+    let texts = asked.messages.iter().map(|message| match message {
+        ChatMessage::Instruction(text) | ChatMessage::User(text) => counter.count(text),
+        ChatMessage::Assistant { .. } | ChatMessage::ToolResult { .. } => panic!("{message:?}"),
+    });
+    let tokens: usize = texts.sum();
+    assert!((400..=1_000 - 256).contains(&tokens), "{tokens}");
 }
 
 #[tokio::test]

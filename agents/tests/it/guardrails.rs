@@ -27,6 +27,7 @@ use orchestratai_shared::{LogData, LogStatus};
 use serde_json::{Value, json};
 
 use crate::{
+    generative::window,
     memory_store::MemoryStore,
     strategies::{kinds, request, run},
     world::{catalog, collection, demo_folder, embedder, router},
@@ -224,7 +225,7 @@ async fn agent_with(changes: Value, model: Option<(&Arc<Scripted>, Guardrails)>,
         None => models,
         Some((model, guardrails)) => {
             let model = Arc::clone(model) as Arc<dyn LanguageModel>;
-            let model = Generative::new(Extractive::NAME, model, None, 512, None).guarded_by(guardrails);
+            let model = Generative::new(Extractive::NAME, model, None, window(8_192), 512, None).guarded_by(guardrails);
             models.with(Arc::new(model))
         }
     };

@@ -1,9 +1,14 @@
 //! Language models: a section `[models.NAME]` for each, over what `[models]` says for all of them.
 
-use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use orchestratai_agents::{
-    language::{PriceList, RetryPolicy},
+    language::{PriceList, RetryPolicy, TokenCounter},
     model::Extractive,
 };
 use orchestratai_providers::{Endpoint, HttpModel, Key, ProviderKind, Timeouts};
@@ -17,7 +22,7 @@ use super::{
 };
 
 /// What a section may say of one model.
-pub(super) const FIELDS: [&str; 15] = [
+pub(super) const FIELDS: [&str; 18] = [
     "provider",
     "model",
     "base_url",
@@ -25,6 +30,9 @@ pub(super) const FIELDS: [&str; 15] = [
     "fallbacks",
     "temperature",
     "max_tokens",
+    "context_tokens",
+    "history_tokens",
+    "tokenizer",
     "connect_timeout",
     "first_token_timeout",
     "idle_timeout",
@@ -54,6 +62,8 @@ pub(crate) struct NamedModel {
     /// Who stands in for it, in this order; each is the embedded model or has a section.
     pub(crate) fallbacks: Vec<String>,
     pub(crate) temperature: Option<f32>,
+    /// Counts its tokens.
+    pub(crate) counter: Arc<TokenCounter>,
     pub(crate) common: CommonSettings,
 }
 
@@ -65,6 +75,8 @@ pub(crate) struct CommonSettings {
     pub(crate) requests_max: u32,
     pub(crate) room_wait: Duration,
     pub(crate) max_tokens: u32,
+    pub(crate) context_tokens: u32,
+    pub(crate) history_tokens: u32,
 }
 
 const WAIT: RangeInclusive<Duration> = TENTH..=HOUR;
@@ -73,6 +85,10 @@ const ROOM_WAIT: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 const ATTEMPTS: RangeInclusive<u32> = 1..=10;
 const REQUESTS_MAX: RangeInclusive<u32> = 1..=100_000;
 const MAX_TOKENS: RangeInclusive<u32> = 16..=1_000_000;
+const CONTEXT_TOKENS: RangeInclusive<u32> = 1_024..=100_000_000;
+const HISTORY_TOKENS: RangeInclusive<u32> = 0..=100_000_000;
+/// What has to have room beside the answer: the rules of the house, a question and a source.
+const TOLD_TOKENS_MIN: u32 = 1_000;
 
 pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
     let answering = r.value(
@@ -93,6 +109,8 @@ pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
     );
     let common = CommonSettings {
         max_tokens: r.integer("models.max_tokens", MAX_TOKENS),
+        context_tokens: r.integer("models.context_tokens", CONTEXT_TOKENS),
+        history_tokens: r.integer("models.history_tokens", HISTORY_TOKENS),
         timeouts: Timeouts {
             connect: r.duration("models.connect_timeout", WAIT),
             first_token: r.duration("models.first_token_timeout", WAIT),
@@ -167,7 +185,17 @@ impl Section<'_> {
             };
             (0.0..=2.0).contains(&number).then_some(number)
         });
+        let tokenizer = self.value("tokenizer", "the path of a tokenizer.json", |raw| {
+            text(raw).and_then(|path| TokenCounter::from_file(Path::new(path)).ok())
+        });
         let common = self.common(common);
+        if common.context_tokens < common.max_tokens.saturating_add(TOLD_TOKENS_MIN) {
+            let what = format!(
+                "[models.{}]: context_tokens is {}, and has to hold max_tokens, {}, and {TOLD_TOKENS_MIN} more",
+                self.name, common.context_tokens, common.max_tokens
+            );
+            self.refuse(place.clone(), what);
+        }
         let fallbacks = fallbacks.unwrap_or_default();
         let unknown = |name: &&String| **name == self.name || (**name != Extractive::NAME && !names.contains(name));
         if let Some(unknown) = fallbacks.iter().find(unknown) {
@@ -180,6 +208,7 @@ impl Section<'_> {
         }
         self.refuse_rest(&FIELDS);
         let (kind, model) = (provider?, model?);
+        let counter = Arc::new(tokenizer.unwrap_or_else(|| TokenCounter::for_model(&model)));
         let endpoint = self.endpoint(kind, model, base_url, key_variable, place.clone())?;
         // What the client itself would refuse is refused here, with a place.
         if let Err(error) = HttpModel::new(endpoint.clone(), common.timeouts) {
@@ -191,6 +220,7 @@ impl Section<'_> {
             endpoint,
             fallbacks,
             temperature,
+            counter,
             common,
         })
     }
@@ -198,6 +228,8 @@ impl Section<'_> {
     fn common(&mut self, common: &CommonSettings) -> CommonSettings {
         CommonSettings {
             max_tokens: self.integer("max_tokens", MAX_TOKENS, common.max_tokens),
+            context_tokens: self.integer("context_tokens", CONTEXT_TOKENS, common.context_tokens),
+            history_tokens: self.integer("history_tokens", HISTORY_TOKENS, common.history_tokens),
             timeouts: Timeouts {
                 connect: self.duration("connect_timeout", WAIT, common.timeouts.connect),
                 first_token: self.duration("first_token_timeout", WAIT, common.timeouts.first_token),

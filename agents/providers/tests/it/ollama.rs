@@ -65,7 +65,7 @@ async fn a_request_has_what_the_protocol_wants() {
                 {"role": "tool", "tool_name": "clock", "content": "12:00"},
             ],
             "stream": true,
-            "options": {"num_predict": 99, "temperature": 0.5, "stop": ["END"]},
+            "options": {"num_predict": 99, "num_ctx": 8_192, "temperature": 0.5, "stop": ["END"]},
             "tools": [{"type": "function", "function": {
                 "name": "clock",
                 "description": "Tells the time.",

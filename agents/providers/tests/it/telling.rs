@@ -124,6 +124,7 @@ pub(crate) fn everything() -> ChatRequest {
         }],
         format: ResponseFormat::Text,
         max_tokens: Some(99),
+        context_tokens: Some(8_192),
         temperature: Some(0.5),
         stop: vec!["END".into()],
         spender: None,

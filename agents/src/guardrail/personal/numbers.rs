@@ -17,7 +17,7 @@ pub(super) fn iban(text: &str) -> Option<usize> {
     for (at, byte) in text.bytes().enumerate() {
         if byte.is_ascii_digit() || byte.is_ascii_uppercase() {
             letters.push((byte, at + 1));
-        } else if byte != b' ' || letters.len() % 4 != 0 {
+        } else if byte != b' ' || !letters.len().is_multiple_of(4) {
             break;
         }
         if letters.len() == *LENGTH.end() {
