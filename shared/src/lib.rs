@@ -43,7 +43,7 @@ pub use error::{ErrorBody, ErrorCode, ErrorDetail, Failure, FieldError, Invalid}
 pub use event::{Event, EventBody, Signal, SignalBody};
 pub use feedback::{Feedback, Rating};
 pub use id::{AgentId, ApprovalId, ClientMessageId, LogId, MessageId, SessionId, TurnId};
-pub use live::{LiveChanges, LiveSession, LiveSessions, LiveTurn, PersonInCharge};
+pub use live::{LiveChanges, LiveSession, LiveSessions, LiveTurn, PersonInCharge, PersonWanted};
 pub use message::{Citation, Message, MessageRole};
 pub use question::{QuestionState, UnansweredQuestion};
 pub use retrieval::{

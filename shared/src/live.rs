@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    event::TurnPhase,
+    event::{Event, EventBody, ToolCallStatus, TurnPhase},
     id::{AgentId, SessionId, TurnId},
     session::{ChatSession, SessionState},
     time::Timestamp,
@@ -20,7 +20,44 @@ pub struct PersonInCharge {
     pub since: Timestamp,
 }
 
-/// A session in progress: somebody follows it, or a turn of it has not ended.
+/// That an agent has asked for a person, and nobody has taken the session over since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct PersonWanted {
+    /// The agent that has asked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub agent: Option<AgentId>,
+    /// Why, in the agent's words.
+    pub reason: String,
+    /// Since when one is wanted.
+    pub since: Timestamp,
+}
+
+impl PersonWanted {
+    /// The tool by which an agent asks for a person. It is asked for once a call of it has succeeded on record.
+    pub const TOOL: &'static str = "escalate";
+
+    /// What an event says of that; none where it asks for nobody.
+    #[must_use]
+    pub fn by(event: &Event) -> Option<Self> {
+        let EventBody::ToolCall(call) = &event.body else {
+            return None;
+        };
+        if call.tool != Self::TOOL || call.status != ToolCallStatus::Succeeded {
+            return None;
+        }
+        let reason = call.arguments.get("reason").and_then(serde_json::Value::as_str);
+        Some(Self {
+            agent: call.agent.clone(),
+            reason: reason.unwrap_or_default().to_owned(),
+            since: event.at,
+        })
+    }
+}
+
+/// A session in progress: somebody follows it, a turn of it has not ended, or an agent has asked for a person.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +80,10 @@ pub struct LiveSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub person: Option<PersonInCharge>,
+    /// That a person is wanted; left out where none is, or one has come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional))]
+    pub person_wanted: Option<PersonWanted>,
     /// The node that has it; left out where there is but one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
@@ -173,6 +214,7 @@ mod tests {
             open_turns: 0,
             clients,
             person: None,
+            person_wanted: None,
             node: None,
         }
     }

@@ -89,6 +89,7 @@ fn generated() -> String {
         event::SignalBody,
         session::SessionState,
         live::PersonInCharge,
+        live::PersonWanted,
         live::LiveTurn,
         live::LiveSession,
         live::LiveSessions,

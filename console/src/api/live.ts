@@ -7,6 +7,9 @@ import type { Same } from '@/api/schemas/same'
 const PersonInCharge = z.object({ name: z.string(), since: z.string() })
 export type PersonInCharge = z.infer<typeof PersonInCharge>
 
+const PersonWanted = z.object({ agent: z.exactOptional(AgentId), reason: z.string(), since: z.string() })
+export type PersonWanted = z.infer<typeof PersonWanted>
+
 const LiveTurn = z.object({
   turnId: z.string(),
   state: z.enum(['accepted', 'routing', 'running', 'awaiting_approval']),
@@ -15,7 +18,7 @@ const LiveTurn = z.object({
   question: z.string(),
 })
 
-/** A session in progress: somebody follows it, or a turn of it has not ended. */
+/** A session in progress: somebody follows it, a turn of it has not ended, or an agent has asked for a person. */
 export const LiveSession = z.object({
   session: ChatSession,
   state: z.enum(['idle', 'running', 'person']),
@@ -23,6 +26,7 @@ export const LiveSession = z.object({
   openTurns: z.number(),
   clients: z.number(),
   person: z.exactOptional(PersonInCharge),
+  personWanted: z.exactOptional(PersonWanted),
   node: z.exactOptional(z.string()),
 })
 export type LiveSession = z.infer<typeof LiveSession>

@@ -18,6 +18,7 @@ pub(crate) mod journal;
 pub(crate) mod message;
 pub(crate) mod meta;
 pub(crate) mod person_reply;
+pub(crate) mod person_request;
 pub(crate) mod question;
 pub(crate) mod removed_document;
 pub(crate) mod session;

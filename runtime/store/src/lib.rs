@@ -67,6 +67,7 @@ mod frames;
 mod heads;
 mod meta;
 mod migration;
+mod person_request;
 mod rows;
 mod statements;
 mod store;

@@ -10,6 +10,7 @@ mod m20261127_000007_questions;
 mod m20261127_000008_turn_agents;
 mod m20261127_000010_index_parts;
 mod m20261128_000011_budgets;
+mod m20261128_000012_person_requests;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000008_turn_agents::Migration),
             Box::new(m20261127_000010_index_parts::Migration),
             Box::new(m20261128_000011_budgets::Migration),
+            Box::new(m20261128_000012_person_requests::Migration),
         ]
     }
 }

@@ -15,6 +15,7 @@ use sea_orm::{
 use crate::{
     AcceptedKey, StoreError, dialect,
     entity::{person_reply, takeover, unsigned},
+    person_request::{self, RequestRows},
     rows::{ROWS_MAX, insert, number, storable, text, time},
 };
 
@@ -24,6 +25,7 @@ pub(crate) struct PersonRows {
     /// Who has a session after the batch, of those sessions that have changed hands in it.
     in_charge: BTreeMap<SessionId, Option<PersonInCharge>>,
     replies: Vec<ReplyRow>,
+    requests: RequestRows,
 }
 
 /// What a person has said to a turn.
@@ -63,6 +65,7 @@ impl PersonRows {
         if let Some(person) = change_of_hands(event) {
             self.in_charge.insert(event.session_id, person);
         }
+        self.requests.take(event);
         if let (EventBody::MessageCompleted(completed), Some(turn_id)) = (&event.body, event.turn_id)
             && let Some(client_message_id) = completed.client_message_id
             && !is_unasked(turn_id, completed)
@@ -78,7 +81,7 @@ impl PersonRows {
 
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
-        self.in_charge.is_empty() && self.replies.is_empty()
+        self.in_charge.is_empty() && self.replies.is_empty() && self.requests.is_empty()
     }
 
     /// The statements that write it. `organizations` holds every session of it.
@@ -130,6 +133,7 @@ impl PersonRows {
             ]
         });
         statements.extend(insert(backend, person_reply::Entity, &columns, replies, None));
+        statements.extend(self.requests.statements(backend, organizations));
         statements
     }
 }
@@ -178,5 +182,5 @@ pub(crate) async fn erase(transaction: &DatabaseTransaction, id: SessionId) -> R
         .filter(person_reply::Column::SessionId.eq(TextUuid(id.0)))
         .exec(transaction)
         .await?;
-    Ok(())
+    person_request::erase(transaction, id).await
 }

@@ -82,6 +82,7 @@ struct Inner {
     sessions_live: IntGauge,
     sessions_with_person: IntGauge,
     person_takeovers: IntCounter,
+    person_requests: IntCounter,
     person_wait: PerValue<Histogram>,
     sessions_rehydrated: IntCounter,
     sessions_passivated: IntCounter,
@@ -148,6 +149,7 @@ impl Metrics {
             sessions_live: gauge(r, &names::SESSIONS_LIVE),
             sessions_with_person: gauge(r, &names::SESSIONS_WITH_PERSON),
             person_takeovers: counter(r, &names::PERSON_TAKEOVERS),
+            person_requests: counter(r, &names::PERSON_REQUESTS),
             person_wait: PerValue::resolve::<PersonWaitOutcome, _>(
                 &histogram_vec(r, &names::PERSON_WAIT, names::WAIT_BUCKETS),
                 &[],

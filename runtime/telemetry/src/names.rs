@@ -167,6 +167,8 @@ metrics! {
         "Sessions in memory that a person has taken over.";
     PERSON_TAKEOVERS = Counter "person_takeovers_total" [] Count
         "Sessions that a person has taken over.";
+    PERSON_REQUESTS = Counter "person_requests_total" [] Count
+        "Times that an agent has asked for a person.";
     PERSON_WAIT = Histogram "person_wait_seconds" [label("outcome", "replied, handed_back, expired, cancelled")] Seconds
         "How long a turn waited for a person who had its session: until they replied, gave the session back or did not in time, or until the turn was cancelled.";
     SESSIONS_REHYDRATED = Counter "sessions_rehydrated_total" [] Count

@@ -1657,7 +1657,7 @@ export interface components {
             /** @description Nodes that have not answered; left out where all have. */
             missingNodes?: string[];
         };
-        /** @description A session in progress: somebody follows it, or a turn of it has not ended. */
+        /** @description A session in progress: somebody follows it, a turn of it has not ended, or an agent has asked for a person. */
         LiveSession: {
             /** @description The session with its totals. */
             session: components["schemas"]["ChatSession"];
@@ -1671,6 +1671,8 @@ export interface components {
             clients: number;
             /** @description Who has taken it over; left out where agents answer. */
             person?: components["schemas"]["PersonInCharge"];
+            /** @description That a person is wanted; left out where none is, or one has come. */
+            personWanted?: components["schemas"]["PersonWanted"];
             /** @description The node that has it; left out where there is but one. */
             node?: string;
         };
@@ -1873,6 +1875,15 @@ export interface components {
             /** @description Who, as they gave their name: nobody has vouched for it. */
             name: string;
             /** @description Since when. */
+            since: components["schemas"]["Timestamp"];
+        };
+        /** @description That an agent has asked for a person, and nobody has taken the session over since. */
+        PersonWanted: {
+            /** @description The agent that has asked last. */
+            agent?: components["schemas"]["AgentId"];
+            /** @description Why, in the agent's words. */
+            reason: string;
+            /** @description Since when one is wanted. */
             since: components["schemas"]["Timestamp"];
         };
         /** @description A stretch of time. */

@@ -667,6 +667,19 @@ name: string,
  * Since when.
  */
 since: Timestamp, };
+export type PersonWanted = { 
+/**
+ * The agent that has asked last.
+ */
+agent?: AgentId, 
+/**
+ * Why, in the agent's words.
+ */
+reason: string, 
+/**
+ * Since when one is wanted.
+ */
+since: Timestamp, };
 export type LiveTurn = { 
 /**
  * The turn.
@@ -713,6 +726,10 @@ clients: number,
  * Who has taken it over; left out where agents answer.
  */
 person?: PersonInCharge, 
+/**
+ * That a person is wanted; left out where none is, or one has come.
+ */
+personWanted?: PersonWanted, 
 /**
  * The node that has it; left out where there is but one.
  */

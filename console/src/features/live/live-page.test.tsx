@@ -76,6 +76,24 @@ describe('the list of live sessions', () => {
     expect(link.getAttribute('href')).toBe('/live/0199-aaaa')
   })
 
+  it('puts those first in which a person is wanted, and says who asks for one and why', async () => {
+    const wanted = (minutes: number, reason: string) => ({ agent: 'billing', reason, since: ago(minutes * MINUTE) })
+    const taken = session('0199-ffff', { state: 'person', person: { name: 'Kim', since: ago(MINUTE) }, personWanted: wanted(9, 'Kim has come') })
+    const calls = [
+      session('0199-dddd', { personWanted: wanted(2, '500 dollars') }),
+      session('0199-eeee', { personWanted: wanted(5, 'They are angry') }),
+    ]
+    show({ live: of([taken, ...SESSIONS, ...calls]) })
+    const rows = within(await screen.findByRole('list', { name: 'Live sessions' })).getAllByRole('listitem')
+    await screen.findByText(/^Billing, answering/)
+    expect(rows[0]?.textContent).toMatch(/^IdlePerson wantedWaits for a messageBilling asks for a person, for 5 min \d+ s: They are angry/)
+    expect(rows[1]?.textContent).toMatch(/500 dollars/)
+    expect(rows[2]?.textContent).toMatch(/Kim/)
+    expect(screen.queryByText(/Kim has come/)).toBeNull()
+    await userEvent.type(screen.getByRole('searchbox'), 'angry')
+    await vi.waitFor(() => expect(screen.getAllByRole('listitem').length).toBe(1))
+  })
+
   it('counts what waits behind the turn that runs, and all that waits for a person', () => {
     expect(SESSIONS.map(waitingMessages)).toEqual([2, 1, 0])
   })

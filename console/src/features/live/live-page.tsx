@@ -15,7 +15,7 @@ import { Notice } from '@/ui/notice'
 import { Page } from '@/ui/page'
 import { Skeleton } from '@/ui/skeleton'
 import { LiveRow } from './live-row'
-import { isMatch } from './matching'
+import { isMatch, wantedFirst } from './matching'
 import { useLive } from './use-live'
 
 /** Every session in progress, as it is just now. */
@@ -27,7 +27,8 @@ export function LivePage() {
   const { data: agents } = useQuery(agentsQuery)
   const { data: names } = useQuery(sessionNamesQuery)
   const byId = useMemo(() => new Map(agents?.map((agent) => [agent.id, agent])), [agents])
-  const shown = live?.sessions.filter((one) => isMatch(one, search, (id) => byId.get(id)?.name ?? id, names?.get(one.session.id)))
+  const matching = live?.sessions.filter((one) => isMatch(one, search, (id) => byId.get(id)?.name ?? id, names?.get(one.session.id)))
+  const shown = matching && wantedFirst(matching)
   const isFiltered = search.q !== undefined || search.state !== undefined
   // Each letter is no place to go back to.
   const choose = (next: LiveSearch) => void navigate({ to: '/live', search: next, replace: true })
@@ -81,6 +82,7 @@ export function LivePage() {
                 key={one.session.id}
                 live={one}
                 agent={one.turn?.agent === undefined ? undefined : byId.get(one.turn.agent)}
+                asking={one.personWanted?.agent === undefined ? undefined : byId.get(one.personWanted.agent)}
                 name={names?.get(one.session.id)}
               />
             ))}

@@ -1,5 +1,5 @@
 import { Link } from '@tanstack/react-router'
-import { MessagesSquare, Server, UserRound, Users } from 'lucide-react'
+import { Hand, MessagesSquare, Server, UserRound, Users } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useTranslations } from 'use-intl'
 import type { Agent } from '@/api/generated/wire'
@@ -8,13 +8,15 @@ import { classNames } from '@/lib/class-names'
 import { Badge } from '@/ui/badge'
 import { useFigures } from '@/ui/figures'
 import { Elapsed } from './elapsed'
-import { waitingMessages } from './matching'
+import { waitingMessages, wantedPerson } from './matching'
 import { StateBadge } from './state-badge'
 
 /** One session in progress: what is asked, who is at it, since when, and who looks on. */
-export function LiveRow({ live, agent, name }: {
+export function LiveRow({ live, agent, asking, name }: {
   live: LiveSession
   agent: Agent | undefined
+  /** The agent that has asked for a person. */
+  asking: Agent | undefined
   /** What the session is about, where that is known. */
   name: string | undefined
 }) {
@@ -22,6 +24,7 @@ export function LiveRow({ live, agent, name }: {
   const figures = useFigures()
   const { session, turn, person, node, clients } = live
   const waiting = waitingMessages(live)
+  const wanted = wantedPerson(live)
   return (
     <li
       data-color={agent?.color}
@@ -29,6 +32,11 @@ export function LiveRow({ live, agent, name }: {
     >
       <div className="flex items-start gap-2 sm:flex-col sm:gap-1.5">
         <StateBadge state={live.state} />
+        {wanted && (
+          <Badge tone="danger" icon={<Hand aria-hidden size={12} />}>
+            {t('personWanted')}
+          </Badge>
+        )}
         {waiting > 0 && <Badge tone={live.state === 'person' ? 'danger' : 'warning'}>{t('waiting', { count: waiting })}</Badge>}
       </div>
       <div className="min-w-0">
@@ -40,6 +48,11 @@ export function LiveRow({ live, agent, name }: {
         >
           <bdi>{turn?.question ?? name ?? t('noQuestion')}</bdi>
         </Link>
+        {wanted && (
+          <p className="mt-0.5 text-sm">
+            {t.rich('wantedBecause', { agent: asking?.name ?? wanted.agent ?? t('someAgent'), reason: wanted.reason, since: () => <Elapsed since={wanted.since} /> })}
+          </p>
+        )}
         <p className="mt-0.5 flex flex-wrap items-center gap-x-3 gap-y-0.5 text-sm text-muted">
           {person && (
             <Fact icon={<UserRound aria-hidden size={13} />}>

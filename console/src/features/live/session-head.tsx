@@ -6,6 +6,7 @@ import type { LiveSession } from '@/api/live'
 import { Button } from '@/ui/button'
 import { useFigures } from '@/ui/figures'
 import { Elapsed } from './elapsed'
+import { wantedPerson } from './matching'
 import { useMyName } from './my-name'
 import { ReleaseDialog } from './release-dialog'
 import { StateBadge } from './state-badge'
@@ -26,6 +27,7 @@ export function SessionHead({ live, title, waiting, children }: {
   const [dialog, setDialog] = useState<'take' | 'release'>()
   const { session, person } = live
   const isMine = person?.name === mine
+  const wanted = wantedPerson(live)
   return (
     <header className="shrink-0 border-b border-line bg-surface">
       <div className="flex flex-wrap items-center gap-x-3 gap-y-2 px-3 py-2">
@@ -70,6 +72,14 @@ export function SessionHead({ live, title, waiting, children }: {
             : t('agentsHaveIt')}
         </span>
       </p>
+      {wanted && (
+        <p role="status" className="flex items-center gap-2 bg-danger-soft px-4 py-1.5 text-sm text-danger">
+          <Hand aria-hidden size={14} className="shrink-0" />
+          <span>
+            {t.rich('wantedBecause', { agent: wanted.agent ?? t('someAgent'), reason: wanted.reason, since: () => <Elapsed since={wanted.since} /> })}
+          </span>
+        </p>
+      )}
       {dialog === 'take' && <TakeoverDialog live={live} onClose={() => setDialog(undefined)} />}
       {dialog === 'release' && person && (
         <ReleaseDialog sessionId={session.id} person={person} waiting={waiting} onClose={() => setDialog(undefined)} />

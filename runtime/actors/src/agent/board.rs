@@ -13,7 +13,9 @@ use orchestratai_agents::{
     definition::{AgentDefinition, Catalog},
     turn::{Answer, Step, Usage, UsageMeter},
 };
-use orchestratai_shared::{Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData, Timestamp};
+use orchestratai_shared::{
+    Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData, PersonWanted, Timestamp, event::ToolCallStatus,
+};
 use orchestratai_store::NodeId;
 use orchestratai_telemetry::{AgentMetrics, Metrics};
 use serde::{Deserialize, Serialize};
@@ -163,6 +165,8 @@ impl Tally {
 
     /// Steps were taken for a message of this intent. What was found again in the cache was not searched for.
     pub(crate) fn stepped(&self, steps: &[Step], intent: Intent) {
+        let escalated = steps.iter().filter(|step| is_escalation(step));
+        escalated.for_each(|_| self.all_metrics.person_requested());
         let Some(strategy) = self.definition.strategy_for(intent).retrieval() else {
             return;
         };
@@ -240,6 +244,13 @@ impl Tally {
             cached: count.last_answer.is_cached(),
             ..self.template.clone()
         }
+    }
+}
+
+fn is_escalation(step: &Step) -> bool {
+    match step {
+        Step::ToolCall { call, .. } => call.tool == PersonWanted::TOOL && call.status == ToolCallStatus::Succeeded,
+        Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => false,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Sessions in progress, of all nodes.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::Recipient;
-use orchestratai_shared::LiveSessions;
+use orchestratai_shared::{ChatSession, LiveSession, LiveSessions, PersonWanted, SessionId, SessionState};
 use tokio::sync::Mutex;
 
 use super::Gateway;
@@ -33,9 +34,11 @@ impl Surveyor {
 impl Gateway {
     /// So many sessions are listed at most.
     pub const LIVE_SESSIONS_MAX: usize = 200;
+    /// Of these so many at most in which a person is wanted, who have waited longest.
+    const PERSONS_WANTED_MAX: usize = 100;
 
-    /// The sessions in progress, of all nodes, the latest active first: those that somebody follows or that have a turn which has
-    /// not ended. Up to half a second old.
+    /// The sessions in progress, of all nodes, the latest active first: those that somebody follows, that have a turn which has
+    /// not ended, or in which a person is wanted. Up to half a second old.
     pub async fn live_sessions(&self) -> Arc<LiveSessions> {
         // Whoever comes while one is made waits for that one.
         let mut last = self.inner.surveyor.last.lock().await;
@@ -58,11 +61,18 @@ impl Gateway {
                 None => Vec::new(),
             }
         };
-        let (here, elsewhere) = tokio::join!(here, elsewhere);
+        // Who is wanted is asked of the store, so that it outlives what is in memory.
+        let wanted = self.inner.store.person_requests(Self::PERSONS_WANTED_MAX);
+        let (here, elsewhere, wanted) = tokio::join!(here, elsewhere, wanted);
         let missing = elsewhere.iter().filter(|(_, surveyed)| surveyed.is_none());
         let mut missing_nodes: Vec<String> = missing.map(|(node, _)| node.to_string()).collect();
         let surveyed = elsewhere.into_iter().filter_map(|(_, surveyed)| surveyed);
-        let Surveyed { total, sessions } = Surveyed::merge(surveyed.chain([here]), limit);
+        let wanted = wanted.unwrap_or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "it cannot be read in which sessions a person is wanted");
+            Vec::new()
+        });
+        let Surveyed { total, sessions } = with_wanted(Surveyed::merge(surveyed.chain([here]), limit), wanted, limit);
         missing_nodes.sort_unstable();
         LiveSessions {
             has_more: total > sessions.len(),
@@ -71,4 +81,42 @@ impl Gateway {
             missing_nodes,
         }
     }
+}
+
+/// Says of sessions that a person is wanted in them, and adds those of them that nobody follows. These stay where there are too many.
+fn with_wanted(surveyed: Surveyed, wanted: Vec<(ChatSession, PersonWanted)>, limit: usize) -> Surveyed {
+    let mut wanted: HashMap<SessionId, (ChatSession, PersonWanted)> = wanted
+        .into_iter()
+        .map(|(session, wanted)| (session.id, (session, wanted)))
+        .collect();
+    let Surveyed {
+        mut total,
+        mut sessions,
+    } = surveyed;
+    for live in &mut sessions {
+        live.person_wanted = (wanted.remove(&live.session.id))
+            .filter(|_| live.person.is_none())
+            .map(|(_, wanted)| wanted);
+    }
+    total += wanted.len();
+    let quiet = wanted.into_values().map(|(session, wanted)| LiveSession {
+        session,
+        state: SessionState::Idle,
+        turn: None,
+        open_turns: 0,
+        clients: 0,
+        person: None,
+        person_wanted: Some(wanted),
+        node: None,
+    });
+    sessions.extend(quiet);
+    let mut too_many = sessions.len().saturating_sub(limit);
+    let mut kept = Surveyed::merge([Surveyed { total, sessions }], usize::MAX);
+    while too_many > 0 {
+        let last = kept.sessions.iter().rposition(|live| live.person_wanted.is_none());
+        let Some(last) = last else { break };
+        kept.sessions.remove(last);
+        too_many -= 1;
+    }
+    kept
 }

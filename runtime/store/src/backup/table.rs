@@ -90,6 +90,16 @@ pub(super) const TABLES: [Table; 13] = [
         columns: &[text("session_id"), text("name"), time("since"), text("organization_id")],
     },
     Table {
+        name: "person_requests",
+        columns: &[
+            text("session_id"),
+            text("agent"),
+            text("reason"),
+            time("since"),
+            text("organization_id"),
+        ],
+    },
+    Table {
         name: "person_replies",
         columns: &[
             text("session_id"),

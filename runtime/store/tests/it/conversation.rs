@@ -6,7 +6,10 @@ use orchestratai_shared::{
     AgentId, AgentStatus, CacheStatus, ChatMetrics, ChatSession, Citation, ClientMessageId, Confidence, DocumentRead,
     DocumentsRead, ErrorCode, Event, EventBody, Failure, Intent, LogData, LogId, LogStatus, Message, MessageId,
     MessageRole, QueryAnalysis, RetrievalLog, SessionId, Timestamp, TurnId,
-    event::{AgentStatusChanged, Handoff, MessageAccepted, MessageCompleted, TurnCancelled, TurnFailed},
+    event::{
+        AgentStatusChanged, Handoff, MessageAccepted, MessageCompleted, ToolCall, ToolCallStatus, TurnCancelled,
+        TurnFailed,
+    },
 };
 use orchestratai_store::{Append, JournalEntry, Write};
 
@@ -202,6 +205,23 @@ impl Conversation {
             timestamp: Timestamp::now(),
             session_id: self.id,
         }
+    }
+
+    /// An agent asks for a person in the oldest open turn.
+    pub(crate) fn escalate(&mut self, agent: &str, reason: &str, status: ToolCallStatus) -> JournalEntry {
+        let turn = self.open.front().expect("a turn is open").0;
+        let call = ToolCall {
+            call_id: format!("call-{}", self.seq),
+            tool: "escalate".into(),
+            arguments: serde_json::json!({"reason": reason}),
+            status,
+            duration_ms: None,
+            result: None,
+            agent: Some(AgentId::parse(agent).expect("it is an id")),
+            round: Some(1),
+            signature: None,
+        };
+        self.entry(turn, EventBody::ToolCall(call))
     }
 
     /// A person takes the session over.

@@ -1,7 +1,7 @@
 //! Sessions that a person has, and what persons say in them.
 
-use orchestratai_shared::{ClientMessageId, EventBody};
-use orchestratai_store::{CommitError, Write};
+use orchestratai_shared::{ClientMessageId, EventBody, event::ToolCallStatus};
+use orchestratai_store::{CommitError, Store, Write};
 
 use crate::{
     conversation::Conversation,
@@ -11,7 +11,80 @@ use crate::{
 on_each_engine!(
     what_a_person_says_is_kept_once_whatever_it_says,
     nothing_of_a_person_is_left_of_a_session_that_is_erased,
+    a_person_is_wanted_from_the_first_request_until_one_comes,
 );
+
+/// Who is wanted where, and why, those first that have waited longest.
+async fn wanted(store: &Store) -> Vec<(orchestratai_shared::SessionId, String, String)> {
+    // Requests are read as the database has them: what was committed is waited for.
+    store.sessions_with_open_turns().await.unwrap();
+    let requests = store.person_requests(10).await.unwrap();
+    let request = requests.into_iter().map(|(session, wanted)| {
+        let agent = wanted.agent.map_or_else(String::new, |agent| agent.as_str().to_owned());
+        (session.id, agent, wanted.reason)
+    });
+    request.collect()
+}
+
+async fn a_person_is_wanted_from_the_first_request_until_one_comes(home: Home) {
+    let store = home.open().await;
+    let (mut first, mut second) = (Conversation::new(), Conversation::new());
+    let entries = vec![
+        first.accept("I want my money back"),
+        first.escalate("billing", "500 dollars", ToolCallStatus::Started),
+    ];
+    store.commit(vec![first.create(), first.append(entries)]).await.unwrap();
+    assert_eq!(wanted(&store).await, [], "it was begun, and not done");
+    let asked = first.escalate("billing", "500 dollars", ToolCallStatus::Succeeded);
+    let since = asked.event.at;
+    store.commit(vec![first.append(vec![asked])]).await.unwrap();
+    let entries = vec![
+        second.accept("I want to talk to somebody"),
+        second.escalate("policy", "wants a person", ToolCallStatus::Succeeded),
+    ];
+    store
+        .commit(vec![second.create(), second.append(entries)])
+        .await
+        .unwrap();
+    let again = first.escalate("technical", "it is urgent", ToolCallStatus::Succeeded);
+    store.commit(vec![first.append(vec![again])]).await.unwrap();
+    store.close().await.unwrap();
+
+    let store = home.open().await;
+    let expected = |id, agent: &str, reason: &str| (id, agent.to_owned(), reason.to_owned());
+    assert_eq!(
+        wanted(&store).await,
+        [
+            expected(first.id, "technical", "it is urgent"),
+            expected(second.id, "policy", "wants a person"),
+        ]
+    );
+    assert_eq!(
+        store.person_requests(1).await.unwrap()[0].1.since,
+        since,
+        "since the first request"
+    );
+
+    let come = second.take_over("Kim");
+    store.commit(vec![second.append(vec![come])]).await.unwrap();
+    assert_eq!(wanted(&store).await, [expected(first.id, "technical", "it is urgent")]);
+    // A person comes and goes, and is wanted again, all at once.
+    let entries = vec![
+        first.take_over("Kim"),
+        first.release("Kim"),
+        first.escalate("billing", "once more", ToolCallStatus::Succeeded),
+    ];
+    let later = entries[2].event.at;
+    store.commit(vec![first.append(entries)]).await.unwrap();
+    assert_eq!(wanted(&store).await, [expected(first.id, "billing", "once more")]);
+    assert_eq!(store.person_requests(1).await.unwrap()[0].1.since, later);
+    store
+        .commit(vec![Write::EraseSession { session_id: first.id }])
+        .await
+        .unwrap();
+    assert_eq!(wanted(&store).await, []);
+    store.close().await.unwrap();
+}
 
 async fn what_a_person_says_is_kept_once_whatever_it_says(home: Home) {
     let store = home.open().await;

@@ -28,6 +28,11 @@ impl Metrics {
         self.0.person_takeovers.inc();
     }
 
+    /// An agent has asked for a person.
+    pub fn person_requested(&self) {
+        self.0.person_requests.inc();
+    }
+
     /// A turn has waited for a person for so long.
     pub fn person_waited(&self, outcome: PersonWaitOutcome, waited: Duration) {
         self.0.person_wait.get(outcome).observe(waited.as_secs_f64());

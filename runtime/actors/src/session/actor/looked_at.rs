@@ -36,6 +36,8 @@ impl Session {
             open_turns: self.core.open_turn_ids().count(),
             clients: self.subscribers.len(),
             person,
+            // The store knows: one is wanted although nobody has the session in memory.
+            person_wanted: None,
             node: self.node.map(|node| node.to_string()),
         }
     }
