@@ -5,14 +5,21 @@
 //! begun anew with what is on record ([`TurnRequest::past`]): calls that have ended are told to the model as if it had just made them,
 //! and one that has begun is made again only where that leaves nothing twice ([`Effect`]). So no call is lost, and none is made twice.
 //!
-//! The calls of a turn are made one after the other, in the order in which the model wants them.
+//! What the model wants at once is done at once, a few calls at a time, each on record before it is made. What has to wait for a person,
+//! or gives the turn away, comes last: so nothing is under way when a turn pauses. The model is told of all in the order in which it
+//! wanted them.
 
+mod doer;
+mod escalation;
+mod hand_off;
+mod making;
 mod record;
+mod search;
+mod sources;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
 
 use orchestratai_shared::{
@@ -20,13 +27,27 @@ use orchestratai_shared::{
     command::Decision,
     event::{ToolCall as CallEvent, ToolCallStatus},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use self::record::{CallResult, Entry, Station};
+pub use self::{
+    doer::BuiltIn,
+    escalation::ESCALATE,
+    hand_off::HAND_OFF,
+    search::{KnowledgeSearch, SEARCH_KNOWLEDGE},
+};
+use self::{
+    doer::Doer,
+    making::Call,
+    record::{CallResult, Entry, Station},
+};
+pub(crate) use self::{
+    making::Made,
+    sources::{Source, write_source},
+};
 use crate::{
     definition::AgentDefinition,
     language::{ChatMessage, ToolCall, ToolOffer},
-    tool::{Effect, Invocation, Tool, ToolError},
+    tool::Effect,
     tool_box::Taken,
     turn::{ApprovalWanted, Pause, TurnRequest},
 };
@@ -35,14 +56,12 @@ use crate::{
 const ROUNDS_MAX: u32 = 8;
 /// How many calls of one round are made; the model is told that the others were too many.
 const CALLS_OF_A_ROUND_MAX: usize = 16;
-/// Characters of the reason for a hand-off.
-const REASON_CHARACTERS_MAX: usize = 500;
-/// The built-in tool by which an agent gives the turn to another.
-pub const HAND_OFF: &str = "hand_off";
+/// How many calls are under way at once.
+const UNDER_WAY_MAX: usize = 4;
 
 /// What an agent may do in one turn, and what it has done.
 pub struct Acting {
-    tools: Vec<Arc<dyn Tool>>,
+    doers: Vec<Doer>,
     /// Whom it may hand the turn to, with what each is for.
     others: Vec<(AgentId, String)>,
     agent: AgentId,
@@ -55,32 +74,45 @@ struct State {
     entries: Vec<Entry>,
     /// What the model has said beside the calls of a round.
     said: HashMap<u32, String>,
+    /// The highest number that a source has which a call has found; 0 where none has.
+    numbers_max: u32,
 }
 
 /// What happens next.
 pub(crate) enum Next {
-    /// This is to be recorded, and then asked for again.
-    Record(Box<CallEvent>),
-    /// This call is on record as begun, and is to be made.
-    Make(Call),
+    /// These are to be recorded, and then it is asked again.
+    Record(Vec<CallEvent>),
+    /// These are on record as begun, and are to be made beside what is under way.
+    Make(Vec<Call>),
+    /// What is under way is to be waited for.
+    Wait,
     /// The turn pauses.
     Pause(Pause),
 }
 
-/// A call that is to be made.
-pub(crate) struct Call {
-    tool: Arc<dyn Tool>,
-    round: u32,
-    call: ToolCall,
+/// What is due of a call that has not ended.
+enum Due {
+    /// It ends without being made, with these words.
+    Settle(String),
+    /// It is recorded as begun, as soon as there is room.
+    Begin,
+    /// It is made, as soon as there is room.
+    Make(Doer),
+    /// It is under way.
+    Wait,
+    /// It waits for somebody else, once all others have ended.
+    Pause(Pause),
 }
 
 impl Acting {
-    /// What `agent` may do in the turn of `request`; `None` where that is nothing, and nothing is on record.
+    /// What `agent` may do in the turn of `request`, by `search` where it may search; `None` where that is nothing, and
+    /// nothing is on record.
     #[must_use]
     pub fn new(
         agent: &AgentDefinition,
         purpose_of: impl Fn(&AgentId) -> String,
         taken: Taken,
+        search: Option<KnowledgeSearch>,
         request: &TurnRequest,
     ) -> Option<Self> {
         let can_pause = request.part.is_none();
@@ -90,10 +122,11 @@ impl Acting {
             )
         };
         let entries = record::read(&request.past, request.part.as_ref().map(|_| &agent.id));
+        let tools = (taken.tools.into_iter()).filter(|tool| can_pause || tool.approval().is_none());
+        let search = search.map(|search| Doer::Search(Arc::new(search)));
+        let escalation = (taken.built_in.contains(&BuiltIn::Escalate)).then(|| Doer::Escalation(escalation::offer()));
         let acting = Self {
-            tools: (taken.tools.into_iter())
-                .filter(|tool| can_pause || tool.approval().is_none())
-                .collect(),
+            doers: tools.map(Doer::Tool).chain(search).chain(escalation).collect(),
             others: (agent.hand_offs.iter())
                 .filter(|id| can_pause && !has_had_it(id))
                 .map(|id| (id.clone(), purpose_of(id)))
@@ -101,19 +134,20 @@ impl Acting {
             agent: agent.id.clone(),
             request: request.clone(),
             state: Mutex::new(State {
+                numbers_max: record::numbers(&entries).max().unwrap_or(0),
                 entries,
                 said: HashMap::new(),
             }),
         };
-        let has_any = !acting.tools.is_empty() || !acting.others.is_empty() || !acting.state().entries.is_empty();
+        let has_any = !acting.doers.is_empty() || !acting.others.is_empty() || !acting.state().entries.is_empty();
         has_any.then_some(acting)
     }
 
     /// What the model is offered.
     pub(crate) fn offers(&self) -> Vec<ToolOffer> {
-        let tools = self.tools.iter().map(|tool| tool.offer().clone());
-        let hand_off = (!self.others.is_empty()).then(|| self.hand_off_offer());
-        tools.chain(hand_off).collect()
+        let doers = self.doers.iter().map(|doer| doer.offer().clone());
+        let hand_off = (!self.others.is_empty()).then(|| hand_off::offer(&self.others));
+        doers.chain(hand_off).collect()
     }
 
     /// The calls that have ended, as the model has to be told of them, oldest first.
@@ -143,11 +177,25 @@ impl Acting {
         messages
     }
 
-    /// Whether a call has given something back.
+    /// Whether a call has given something back that an answer can stand on without a number behind it.
     pub(crate) fn has_result(&self) -> bool {
         let state = self.state();
-        let mut results = state.entries.iter().filter_map(|entry| entry.result.as_ref());
-        results.any(|result| !result.is_error)
+        let is_other = |entry: &&Entry| ![SEARCH_KNOWLEDGE, ESCALATE].contains(&entry.call.name.as_str());
+        let mut others = state.entries.iter().filter(is_other);
+        others.any(|entry| entry.result.as_ref().is_some_and(|result| !result.is_error))
+    }
+
+    /// The sources that were found by calls.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        let state = self.state();
+        let results = state.entries.iter().filter_map(|entry| entry.result.as_ref());
+        results.flat_map(|result| result.sources.iter().cloned()).collect()
+    }
+
+    /// How many sources it can be given: the numbers from there on belong to what calls have found.
+    pub(crate) fn given_max(&self) -> Option<usize> {
+        let first = self.sources().iter().map(|source| source.number).min()?;
+        usize::try_from(first).ok()?.checked_sub(1)
     }
 
     /// Whether anything was called.
@@ -172,7 +220,7 @@ impl Acting {
             if state.entries.iter().any(|entry| entry.call.id == call.id) {
                 call.id = format!("{}-{round}-{place}", call.id);
             }
-            let mut entry = Entry::new(round, call);
+            let mut entry = Entry::new(round, u32::try_from(place).unwrap_or(u32::MAX), call);
             if round > ROUNDS_MAX {
                 entry.result = Some(failed("No more calls can be made. Answer with what there is.".into()));
             } else if place >= CALLS_OF_A_ROUND_MAX {
@@ -186,109 +234,86 @@ impl Acting {
 
     /// What happens next; `None` where nothing is left to do and the model is to be asked again.
     pub(crate) fn next(&self) -> Option<Next> {
-        let entry = (self.state().entries.iter())
-            .find(|entry| entry.result.is_none())?
-            .clone();
-        if entry.call.name == HAND_OFF && !self.others.is_empty() {
-            return Some(match self.hand_off(&entry.call.arguments) {
-                Ok(pause) => Next::Pause(pause),
-                Err(words) => self.settled(&entry, words),
-            });
+        let mut state = self.state();
+        let is_open = |entry: &&Entry| entry.result.is_none() && entry.station.is_open();
+        let mut open = state.entries.iter().filter(is_open).count();
+        let (mut recorded, mut made, mut pause, mut waits) = (Vec::new(), Vec::new(), None, false);
+        for entry in state.entries.iter_mut().filter(|entry| entry.result.is_none()) {
+            match self.due(entry) {
+                Due::Settle(words) => {
+                    recorded.push(CallEvent {
+                        result: Some(Value::String(words.clone())),
+                        ..self.event(entry, ToolCallStatus::Failed)
+                    });
+                    entry.result = Some(failed(words));
+                }
+                Due::Begin if open < UNDER_WAY_MAX => {
+                    recorded.push(self.event(entry, ToolCallStatus::Started));
+                    entry.station = Station::Begun;
+                    open += 1;
+                }
+                Due::Make(doer) if entry.station.is_open() => made.push((entry, doer)),
+                Due::Make(doer) if open < UNDER_WAY_MAX => {
+                    made.push((entry, doer));
+                    open += 1;
+                }
+                Due::Begin | Due::Make(_) | Due::Wait => waits = true,
+                Due::Pause(wanted) => pause = pause.or(Some(wanted)),
+            }
         }
-        let tool = self.tools.iter().find(|tool| tool.offer().name == entry.call.name);
-        let Some(tool) = tool.cloned() else {
-            return Some(self.settled(&entry, "There is no such tool.".into()));
+        if !recorded.is_empty() {
+            return Some(Next::Record(recorded));
+        }
+        if !made.is_empty() {
+            return Some(Next::Make(
+                made.into_iter().map(|(entry, doer)| Call::of(entry, doer)).collect(),
+            ));
+        }
+        if waits {
+            Some(Next::Wait)
+        } else {
+            pause.map(Next::Pause)
+        }
+    }
+
+    fn due(&self, entry: &Entry) -> Due {
+        let arguments = &entry.call.arguments;
+        if entry.call.name == HAND_OFF && !self.others.is_empty() {
+            return hand_off::wanted(arguments, &self.others).map_or_else(Due::Settle, Due::Pause);
+        }
+        let doer = self.doers.iter().find(|doer| doer.offer().name == entry.call.name);
+        let Some(doer) = doer.cloned() else {
+            return Due::Settle("There is no such tool.".into());
         };
         match entry.station {
             Station::Wanted => {}
-            Station::CutOff if tool.effect() == Effect::Every => {
+            Station::CutOff if doer.effect() == Effect::Every => {
                 let words = "It was cut off while this was being done. Whether it was done is not known, and it was not done again.";
-                return Some(self.settled(&entry, words.into()));
+                return Due::Settle(words.into());
             }
-            Station::Begun | Station::CutOff => {
-                return Some(Next::Make(Call {
-                    tool,
-                    round: entry.round,
-                    call: entry.call,
-                }));
-            }
+            Station::Begun | Station::CutOff => return Due::Make(doer),
+            Station::UnderWay => return Due::Wait,
         }
-        if let Err(error) = tool.check(&entry.call.arguments) {
-            return Some(self.settled(&entry, format!("Not called: {error}.")));
+        if let Err(error) = doer.check(arguments) {
+            return Due::Settle(format!("Not called: {error}."));
         }
-        match (tool.approval(), &entry.decided) {
-            (Some(rule), None) => Some(Next::Pause(Pause::Approval(Box::new(ApprovalWanted {
+        match (doer.approval(), &entry.decided) {
+            (Some(rule), None) => Due::Pause(Pause::Approval(Box::new(ApprovalWanted {
                 call_id: entry.call.id.clone(),
                 round: entry.round,
+                place: entry.place,
                 signature: entry.call.signature.clone(),
                 tool: entry.call.name.clone(),
-                arguments: entry.call.arguments.clone(),
+                arguments: arguments.clone(),
                 rule: rule.clone(),
-            })))),
+            }))),
             (_, Some((Decision::Rejected, reason))) => {
-                let reason = reason
-                    .as_deref()
-                    .map(|reason| format!(": {reason}"))
-                    .unwrap_or_default();
-                Some(self.settled(&entry, format!("This was not approved{reason}. It was not done.")))
+                let reason = reason.as_deref().map(|reason| format!(": {reason}"));
+                let reason = reason.unwrap_or_default();
+                Due::Settle(format!("This was not approved{reason}. It was not done."))
             }
-            (None, _) | (Some(_), Some((Decision::Approved, _))) => {
-                self.note(&entry.call.id, |entry| entry.station = Station::Begun);
-                Some(Next::Record(Box::new(self.event(&entry, ToolCallStatus::Started))))
-            }
+            (None, _) | (Some(_), Some((Decision::Approved, _))) => Due::Begin,
         }
-    }
-
-    /// Makes a call. Gives what is to be recorded of it.
-    pub(crate) async fn make_call(&self, call: Call) -> Box<CallEvent> {
-        let begun = Instant::now();
-        let invocation = Invocation {
-            call_id: &call.call.id,
-            arguments: &call.call.arguments,
-            session_id: self.request.session_id,
-            turn_id: self.request.turn_id,
-            organization: &self.request.organization,
-        };
-        let outcome = call.tool.call(&invocation).await;
-        let (result, data) = match outcome {
-            Ok(output) => {
-                let data = output
-                    .structured
-                    .unwrap_or_else(|| Value::String(output.content.clone()));
-                let result = CallResult {
-                    content: output.content,
-                    is_error: false,
-                };
-                (result, data)
-            }
-            Err(error) => {
-                let result = failed(words(&error));
-                let data = Value::String(result.content.clone());
-                (result, data)
-            }
-        };
-        let status = if result.is_error {
-            ToolCallStatus::Failed
-        } else {
-            ToolCallStatus::Succeeded
-        };
-        let entry = Entry::new(call.round, call.call);
-        self.note(&entry.call.id, |entry| entry.result = Some(result));
-        Box::new(CallEvent {
-            duration_ms: Some(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)),
-            result: Some(data),
-            ..self.event(&entry, status)
-        })
-    }
-
-    /// A call that ends without having been made.
-    fn settled(&self, entry: &Entry, words: String) -> Next {
-        let event = CallEvent {
-            result: Some(Value::String(words.clone())),
-            ..self.event(entry, ToolCallStatus::Failed)
-        };
-        self.note(&entry.call.id, |entry| entry.result = Some(failed(words)));
-        Next::Record(Box::new(event))
     }
 
     fn event(&self, entry: &Entry, status: ToolCallStatus) -> CallEvent {
@@ -301,43 +326,9 @@ impl Acting {
             result: None,
             agent: Some(self.agent.clone()),
             round: Some(entry.round),
+            place: Some(entry.place),
+            within: None,
             signature: entry.call.signature.clone(),
-        }
-    }
-
-    fn hand_off_offer(&self) -> ToolOffer {
-        let ids: Vec<&str> = self.others.iter().map(|(id, _)| id.as_str()).collect();
-        let purposes: Vec<String> = (self.others.iter())
-            .map(|(id, purpose)| format!("{id}: {purpose}"))
-            .collect();
-        ToolOffer {
-            name: HAND_OFF.into(),
-            description: format!(
-                "Lets another agent answer in your place, where the question is its concern and not yours. {}",
-                purposes.join("; ")
-            ),
-            parameters: json!({
-                "type": "object",
-                "properties": {
-                    "to": {"type": "string", "enum": ids, "description": "Which agent."},
-                    "reason": {"type": "string", "description": "Why, and what the other should know. The user sees it."},
-                },
-                "required": ["to", "reason"],
-                "additionalProperties": false,
-            }),
-        }
-    }
-
-    fn hand_off(&self, arguments: &Value) -> Result<Pause, String> {
-        let text = |key: &str| arguments.get(key).and_then(Value::as_str);
-        let to = text("to").and_then(|to| self.others.iter().find(|(id, _)| id.as_str() == to));
-        match (to, text("reason")) {
-            (Some((to, _)), Some(reason)) => Ok(Pause::HandOff {
-                to: to.clone(),
-                reason: reason.chars().take(REASON_CHARACTERS_MAX).collect(),
-            }),
-            (None, _) => Err("Not handed off: `to` must be one of the agents named.".into()),
-            (Some(_), None) => Err("Not handed off: `reason` must be a text.".into()),
         }
     }
 
@@ -359,15 +350,16 @@ impl Acting {
 
 fn failed(words: String) -> CallResult {
     CallResult {
-        content: words,
         is_error: true,
+        ..succeeded(words)
     }
 }
 
-fn words(error: &ToolError) -> String {
-    match error {
-        ToolError::TimedOut(_) => format!("Stopped: {error}. It may have been done all the same."),
-        ToolError::Arguments(_) | ToolError::Failed(_) | ToolError::Unavailable(_) => format!("Failed: {error}."),
+fn succeeded(content: String) -> CallResult {
+    CallResult {
+        content,
+        is_error: false,
+        sources: Vec::new(),
     }
 }
 

@@ -5,14 +5,16 @@
 //! their turn. So the whole is one answer with one stream, and its text does not depend on who was quicker.
 //!
 //! Each part stands under the user's own words for it. Its `[n]` go on from those of the parts before it. The ranks of what its
-//! agent found go on from what was found in the turn before, so that a chunk's id names one chunk in the whole turn.
+//! agent found go on from what was found in the turn before, so that a chunk's id names one chunk in the whole turn. An agent may
+//! search several times: its own ids then go on by themselves, and beside those of the others.
 
 mod marks;
+mod ranks;
 mod wording;
 
 use orchestratai_shared::{CacheStatus, Citation, Confidence, ErrorCode, Failure, LogData, MessageContent};
 
-use self::marks::Marks;
+use self::{marks::Marks, ranks::Ranks};
 use crate::{
     conversation,
     routing::Concern,
@@ -67,8 +69,8 @@ struct PartAnswer {
     marks: Marks,
     /// Where it begins in what has left, once it has begun.
     begins_at: Option<usize>,
-    /// The id that the first chunk of its last search has in the turn.
-    first_chunk: u32,
+    /// The ids that the chunks of its searches have in the turn.
+    ranks: Ranks,
     /// How many chunks its agent has read, once it has said so.
     read: Option<u32>,
 }
@@ -96,7 +98,7 @@ impl JointAnswer {
             waiting: String::new(),
             marks: Marks::default(),
             begins_at: None,
-            first_chunk: 0,
+            ranks: Ranks::default(),
             read: None,
         };
         Self {
@@ -118,7 +120,13 @@ impl JointAnswer {
         }
         for step in steps {
             match step {
-                Step::Log { title, status, data } => leaving.push(Step::Log {
+                Step::Log {
+                    agent,
+                    title,
+                    status,
+                    data,
+                } => leaving.push(Step::Log {
+                    agent,
                     title,
                     status,
                     data: self.placed(part, data),
@@ -203,7 +211,7 @@ impl JointAnswer {
         for (part, answer) in answers {
             citations.extend(answer.citations.iter().map(|citation| Citation {
                 index: citation.index.saturating_add(marks),
-                chunk_id: citation.chunk_id.saturating_add(part.first_chunk),
+                chunk_id: part.ranks.in_turn(citation.chunk_id),
                 source: citation.source.clone(),
             }));
             marks += highest_mark(answer);
@@ -233,18 +241,21 @@ impl JointAnswer {
         };
         match &mut data {
             LogData::VectorSearch(search) => {
-                part.first_chunk = self.chunks_shown;
-                for chunk in &mut search.chunks {
-                    chunk.id = chunk.id.saturating_add(self.chunks_shown);
-                }
-                let shown = u32::try_from(search.chunks.len()).unwrap_or(u32::MAX);
-                self.chunks_shown = self.chunks_shown.saturating_add(shown);
+                part.ranks.show(&mut search.chunks, &mut self.chunks_shown);
             }
             LogData::Documents(read) => {
+                let highest = (read.documents.iter()).map(|document| document.chunk_id.saturating_add(1));
+                let count = u32::try_from(read.documents.len()).unwrap_or(u32::MAX);
+                part.read = match (part.read, highest.max()) {
+                    // What an agent finds in the middle of its work is cited by the number that goes with its id.
+                    (Some(before), Some(highest)) if part.ranks.are_further(&read.documents) => {
+                        Some(before.max(highest))
+                    }
+                    (_, _) => Some(count),
+                };
                 for document in &mut read.documents {
-                    document.chunk_id = document.chunk_id.saturating_add(part.first_chunk);
+                    document.chunk_id = part.ranks.in_turn(document.chunk_id);
                 }
-                part.read = Some(u32::try_from(read.documents.len()).unwrap_or(u32::MAX));
             }
             LogData::Routing(_) | LogData::Cache(_) => {}
         }

@@ -34,7 +34,7 @@ use crate::{
     guardrail::Verdict,
     knowledge::SearchResult,
     language::{LanguageError, Spender},
-    turn::{Pause, UsageMeter},
+    turn::{Pause, Step, UsageMeter},
 };
 
 /// Stands before passages that say different things of the same.
@@ -113,8 +113,10 @@ pub enum ModelEvent {
         /// Why, for people.
         reason: String,
     },
-    /// A tool is about to be called, or its call has ended. What is asked for next happens once this is on record.
-    ToolCall(Box<ToolCall>),
+    /// Tools are about to be called, or a call has ended. What is asked for next happens once this is on record.
+    ToolCalls(Vec<ToolCall>),
+    /// A call has done something for people to see.
+    Step(Box<Step>),
     /// The model does not answer now: a person has to decide, or another agent goes on. Nothing follows.
     Paused(Pause),
     /// What a guardrail says.

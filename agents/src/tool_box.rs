@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::tool::{Effect, Tool, ToolSource};
+use crate::{
+    acting::BuiltIn,
+    tool::{Effect, Tool, ToolSource},
+};
 
 /// All sources of tools.
 #[derive(Clone, Default)]
@@ -16,6 +19,8 @@ pub struct ToolBox {
 pub struct Taken {
     /// Its tools, by rising name, which no two of them share.
     pub tools: Vec<Arc<dyn Tool>>,
+    /// Which of those that are built in.
+    pub built_in: Vec<BuiltIn>,
     /// The sources that could not be asked, each with why.
     pub missing: Vec<(String, String)>,
 }
@@ -40,18 +45,26 @@ impl ToolBox {
     }
 
     /// What fits one of `patterns`: names of tools, in which `*` stands for any letters. Where two sources have a tool of the same
-    /// name, that of the first counts.
+    /// name, that of the first counts. What is built in is had by its whole name alone, which no other tool can have.
     pub async fn take(&self, patterns: &[String]) -> Taken {
         let mut taken = Taken::default();
         if patterns.is_empty() {
             return taken;
         }
+        let is_named = |built_in: &BuiltIn| patterns.iter().any(|pattern| pattern == built_in.name());
+        let is_built_in = |name: &str| BuiltIn::ALL.iter().any(|built_in| built_in.name() == name);
+        (taken.built_in).extend(
+            (BuiltIn::ALL.into_iter())
+                .filter(|built_in| is_named(built_in) && (built_in.only_reads() || !self.only_reading)),
+        );
         for source in self.sources.iter() {
             match source.tools().await {
                 Ok(tools) => taken.tools.extend(tools.into_iter().filter(|tool| {
                     let is_open = tool.effect() == Effect::None && tool.approval().is_none();
                     let name = tool.offer().name.as_str();
-                    (is_open || !self.only_reading) && patterns.iter().any(|pattern| fits(pattern, name))
+                    (is_open || !self.only_reading)
+                        && !is_built_in(name)
+                        && patterns.iter().any(|pattern| fits(pattern, name))
                 })),
                 Err(error) => taken.missing.push((source.name().to_owned(), error.to_string())),
             }

@@ -68,6 +68,8 @@ pub struct Part {
 pub enum Step {
     /// A step for people to see.
     Log {
+        /// Who took it, where that is another agent than the one that answers.
+        agent: Option<AgentId>,
         /// What happened, in a few words.
         title: String,
         /// How it went.
@@ -135,6 +137,8 @@ pub struct ApprovalWanted {
     pub call_id: String,
     /// What was called together has the same number.
     pub round: u32,
+    /// Its place among that, from 0.
+    pub place: u32,
     /// What the model's provider wants to see again with the call, unread.
     pub signature: Option<String>,
     /// The tool.

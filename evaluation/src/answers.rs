@@ -17,8 +17,8 @@ use orchestratai_agents::{
     turn::{AgentError, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
 };
 use orchestratai_shared::{
-    AgentId, Citation, Intent, LogData, LogStatus, Message, MessageContent, MessageId, MessageRole, SessionId,
-    Timestamp, TurnId,
+    AgentId, Citation, DocumentChunk, Intent, LogData, LogStatus, Message, MessageContent, MessageId, MessageRole,
+    SessionId, Timestamp, TurnId,
 };
 use tokio::sync::mpsc;
 
@@ -266,7 +266,11 @@ impl Asking<'_> {
                     Step::Log {
                         data: LogData::VectorSearch(found),
                         ..
-                    } => chunks = found.chunks,
+                    } => {
+                        // An agent may search several times. What bears an id last is what it means.
+                        chunks.retain(|known: &DocumentChunk| found.chunks.iter().all(|chunk| chunk.id != known.id));
+                        chunks.extend(found.chunks);
+                    }
                     Step::Log {
                         status: LogStatus::Warning,
                         data: LogData::Routing(routing),

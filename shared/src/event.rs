@@ -347,6 +347,14 @@ data! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         round: Option<u32>,
+        /// Its place among what was called together, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        place: Option<u32>,
+        /// The call by which another agent was asked, which has made this one; left out where the turn's own agent has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        within: Option<String>,
         /// What the model's provider wants to see again with the call, unread.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
@@ -382,6 +390,10 @@ data! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         round: Option<u32>,
+        /// Its place among what was called together, from 0.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        place: Option<u32>,
         /// What the model's provider wants to see again with the call, unread.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]

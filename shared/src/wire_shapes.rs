@@ -180,6 +180,8 @@ fn event_bodies() -> Vec<EventBody> {
             result: Some(json!("paid")),
             agent: AgentId::parse("billing").ok(),
             round: Some(1),
+            place: Some(0),
+            within: None,
             signature: None,
         }),
         EventBody::ApprovalRequested(ApprovalRequested {
@@ -192,6 +194,7 @@ fn event_bodies() -> Vec<EventBody> {
             call_id: Some("call-2".into()),
             agent: AgentId::parse("billing").ok(),
             round: Some(1),
+            place: None,
             signature: None,
             spent: Some(Spent {
                 tokens_used: 12,

@@ -9,12 +9,18 @@ use orchestratai_shared::{
 };
 use serde_json::Value;
 
+use super::{
+    search::SEARCH_KNOWLEDGE,
+    sources::{Found, Source},
+};
 use crate::language::ToolCall;
 
 /// One call and how far it has come.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
     pub(super) round: u32,
+    /// Its place in that round, from 0.
+    pub(super) place: u32,
     /// As the model wants it; with what a person has put in place of it, once they have.
     pub(super) call: ToolCall,
     /// What a person, or the time limit, has decided, and why.
@@ -30,21 +36,36 @@ pub(super) enum Station {
     Wanted,
     /// It is on record as begun, and is about to be made.
     Begun,
+    /// It is being made.
+    UnderWay,
     /// It had begun when the turn was cut off: nobody knows whether it was made.
     CutOff,
 }
 
 /// What the model is told of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct CallResult {
     pub(super) content: String,
     pub(super) is_error: bool,
+    /// The sources that it has found, where it was a search.
+    pub(super) sources: Vec<Source>,
+}
+
+impl Station {
+    /// Whether it takes up room among the calls that are made at once.
+    pub(super) fn is_open(self) -> bool {
+        match self {
+            Self::Begun | Self::UnderWay => true,
+            Self::Wanted | Self::CutOff => false,
+        }
+    }
 }
 
 impl Entry {
-    pub(super) fn new(round: u32, call: ToolCall) -> Self {
+    pub(super) fn new(round: u32, place: u32, call: ToolCall) -> Self {
         Self {
             round,
+            place,
             call,
             decided: None,
             station: Station::Wanted,
@@ -64,7 +85,7 @@ pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>) -> Vec<Entry> {
             EventBody::ToolCall(event) if is_own(event.agent.as_ref()) => {
                 let entry = entry(
                     &mut entries,
-                    event.round,
+                    (event.round, event.place),
                     &event.call_id,
                     &event.tool,
                     event.signature.as_ref(),
@@ -73,10 +94,7 @@ pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>) -> Vec<Entry> {
                 match event.status {
                     ToolCallStatus::Started => entry.station = Station::CutOff,
                     ToolCallStatus::Succeeded | ToolCallStatus::Failed => {
-                        entry.result = Some(CallResult {
-                            content: content(event),
-                            is_error: event.status == ToolCallStatus::Failed,
-                        });
+                        entry.result = Some(result(event));
                     }
                 }
             }
@@ -84,7 +102,7 @@ pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>) -> Vec<Entry> {
                 let Some(call_id) = &request.call_id else { continue };
                 let entry = entry(
                     &mut entries,
-                    request.round,
+                    (request.round, request.place),
                     call_id,
                     &request.tool,
                     request.signature.as_ref(),
@@ -112,12 +130,20 @@ pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>) -> Vec<Entry> {
             | EventBody::TurnCancelled(_) => {}
         }
     }
+    // Whoever had to wait for a person is on record behind those that had not.
+    entries.sort_by_key(|entry| (entry.round, entry.place));
     entries
+}
+
+/// The numbers of the sources that these calls have found.
+pub(super) fn numbers(entries: &[Entry]) -> impl Iterator<Item = u32> + '_ {
+    let results = entries.iter().filter_map(|entry| entry.result.as_ref());
+    results.flat_map(|result| result.sources.iter().map(|source| source.number))
 }
 
 fn entry<'a>(
     entries: &'a mut Vec<Entry>,
-    round: Option<u32>,
+    (round, place): (Option<u32>, Option<u32>),
     call_id: &str,
     tool: &str,
     signature: Option<&String>,
@@ -132,17 +158,34 @@ fn entry<'a>(
         };
         // Each for itself, where nobody has said what was called together.
         let round = round.unwrap_or_else(|| entries.last().map_or(1, |last| last.round + 1));
-        entries.push(Entry::new(round, call));
+        // In the order of the record, where nobody has said in which they were wanted.
+        let behind = entries.last().filter(|last| last.round == round);
+        let place = place.unwrap_or_else(|| behind.map_or(0, |last| last.place.saturating_add(1)));
+        entries.push(Entry::new(round, place, call));
         entries.len() - 1
     });
     &mut entries[at]
 }
 
 /// What the model was told of a call that has ended.
-fn content(event: &CallEvent) -> String {
-    match &event.result {
+fn result(event: &CallEvent) -> CallResult {
+    let is_error = event.status == ToolCallStatus::Failed;
+    if event.tool == SEARCH_KNOWLEDGE && !is_error {
+        let found = Found::on_record(event.result.as_ref());
+        return CallResult {
+            content: found.told(),
+            is_error,
+            sources: found.sources,
+        };
+    }
+    let content = match &event.result {
         None => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(data) => data.to_string(),
+    };
+    CallResult {
+        content,
+        is_error,
+        sources: Vec::new(),
     }
 }

@@ -4,15 +4,18 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use orchestratai_shared::{
     ApprovalId, Event, Intent, MessageContent, SessionId, Timestamp, TurnId,
     event::{ApprovalRequested, ApprovalResolved, Handoff},
 };
 
+use serde_json::json;
+
 use super::*;
 use crate::{
     definition::Catalog,
-    tool::{ApprovalRule, ToolOutput},
+    tool::{ApprovalRule, Invocation, Tool, ToolError, ToolOutput},
 };
 
 /// A till that counts what it is asked to pay back.
@@ -67,6 +70,11 @@ impl Tool for Refund {
     }
 
     async fn call(&self, call: &Invocation<'_>) -> Result<ToolOutput, ToolError> {
+        // What is asked for first takes longest.
+        let eur = call.arguments["eur"].as_u64().unwrap_or_default();
+        for _ in eur..20 {
+            tokio::task::yield_now().await;
+        }
         self.made.fetch_add(1, Ordering::Relaxed);
         Ok(ToolOutput {
             content: format!("{} paid back ({})", call.arguments["eur"], call.call_id),
@@ -104,9 +112,9 @@ fn acting(tool: &Arc<Refund>, past: Vec<EventBody>) -> Option<Acting> {
     };
     let taken = Taken {
         tools: vec![Arc::clone(tool) as Arc<dyn Tool>],
-        missing: Vec::new(),
+        ..Taken::default()
     };
-    Acting::new(&agent, |_| "what it is for".into(), taken, &request)
+    Acting::new(&agent, |_| "what it is for".into(), taken, None, &request)
 }
 
 fn call(id: &str, arguments: Value) -> ToolCall {
@@ -120,13 +128,18 @@ fn call(id: &str, arguments: Value) -> ToolCall {
 
 /// Lets it go on until nothing is due or it pauses. Gives what was recorded.
 async fn go_on(acting: &Acting) -> (Vec<CallEvent>, Option<Pause>) {
-    let mut recorded = Vec::new();
+    let (mut recorded, mut under_way) = (Vec::new(), FuturesUnordered::new());
     loop {
+        assert!(under_way.len() <= UNDER_WAY_MAX);
         match acting.next() {
             None => return (recorded, None),
-            Some(Next::Record(event)) => recorded.push(*event),
-            Some(Next::Make(call)) => recorded.push(*acting.make_call(call).await),
-            Some(Next::Pause(pause)) => return (recorded, Some(pause)),
+            Some(Next::Record(events)) => recorded.extend(events),
+            Some(Next::Make(calls)) => under_way.extend(calls.into_iter().map(|call| acting.make_call(call, &[]))),
+            Some(Next::Wait) => recorded.push(under_way.next().await.unwrap().event),
+            Some(Next::Pause(pause)) => {
+                assert!(under_way.is_empty(), "a turn pauses while nothing is under way");
+                return (recorded, Some(pause));
+            }
         }
     }
 }
@@ -154,12 +167,16 @@ async fn a_call_is_on_record_before_it_is_made_and_with_its_result_after() {
         vec![call("a", json!({"eur": 5})), call("b", json!({"eur": 6}))],
     );
     let Some(Next::Record(started)) = acting.next() else {
-        panic!("it is recorded first")
+        panic!("they are recorded first")
     };
-    assert_eq!((started.status, tool.made()), (ToolCallStatus::Started, 0));
-    let (recorded, pause) = go_on(&acting).await;
     use ToolCallStatus::{Started, Succeeded};
-    assert_eq!(statuses(&recorded), [Succeeded, Started, Succeeded]);
+    assert_eq!((statuses(&started), tool.made()), (vec![Started; 2], 0));
+    assert_eq!(
+        started.iter().map(|event| event.place).collect::<Vec<_>>(),
+        [Some(0), Some(1)]
+    );
+    let (recorded, pause) = go_on(&acting).await;
+    assert_eq!(statuses(&recorded), [Succeeded; 2]);
     assert_eq!((pause, tool.made()), (None, 2));
     assert!(recorded.iter().all(|event| event.round == Some(1)));
     let messages = acting.messages();
@@ -168,6 +185,85 @@ async fn a_call_is_on_record_before_it_is_made_and_with_its_result_after() {
         "{messages:?}"
     );
     assert_eq!(told(&acting), ["5 paid back (a)", "6 paid back (b)"]);
+}
+
+#[tokio::test]
+async fn what_is_wanted_at_once_is_done_at_once_and_told_in_its_order() {
+    let tool = Refund::new(Effect::Every, false);
+    let acting = acting(&tool, Vec::new()).unwrap();
+    acting.want("", (0..6).map(|n| call(&format!("c{n}"), json!({"eur": n}))).collect());
+    let Some(Next::Record(started)) = acting.next() else {
+        panic!("they are recorded first")
+    };
+    assert_eq!(started.len(), UNDER_WAY_MAX);
+    let Some(Next::Make(calls)) = acting.next() else {
+        panic!("then they are made")
+    };
+    assert!(matches!(acting.next(), Some(Next::Wait)), "there is no room for more");
+    let mut under_way: FuturesUnordered<_> = calls.into_iter().map(|call| acting.make_call(call, &[])).collect();
+    let first = under_way.next().await.unwrap().event;
+    assert_eq!(first.call_id, "c3", "the quickest");
+    let Some(Next::Record(next)) = acting.next() else {
+        panic!("another one has room")
+    };
+    assert_eq!(next[0].call_id, "c4");
+    while under_way.next().await.is_some() {}
+    let (_, pause) = go_on(&acting).await;
+    let expected: Vec<_> = (0..6).map(|n| format!("{n} paid back (c{n})")).collect();
+    assert_eq!((pause, told(&acting)), (None, expected));
+}
+
+#[tokio::test]
+async fn who_needs_a_person_waits_until_the_others_are_done_and_is_told_in_its_place() {
+    let tool = Refund::new(Effect::Every, true);
+    let acting_first = acting(&tool, Vec::new()).unwrap();
+    let unknown = |id: &str| ToolCall {
+        name: "format_disk".into(),
+        ..call(id, json!({}))
+    };
+    acting_first.want(
+        "",
+        vec![call("a", json!({"eur": 5})), unknown("b"), call("c", json!({"eur": 6}))],
+    );
+    let (recorded, pause) = go_on(&acting_first).await;
+    assert_eq!(
+        recorded.iter().map(|event| event.call_id.as_str()).collect::<Vec<_>>(),
+        ["b"]
+    );
+    let Some(Pause::Approval(wanted)) = pause else {
+        panic!("it asks: {pause:?}")
+    };
+    assert_eq!((wanted.call_id.as_str(), wanted.place), ("a", 0));
+    let approval_id = ApprovalId::new();
+    let mut past: Vec<_> = recorded.into_iter().map(EventBody::ToolCall).collect();
+    past.push(EventBody::ApprovalRequested(ApprovalRequested {
+        approval_id,
+        tool: wanted.tool.clone(),
+        arguments: wanted.arguments.clone(),
+        reason: wanted.rule.reason.clone(),
+        expires_at: Timestamp::now(),
+        otherwise: None,
+        call_id: Some(wanted.call_id.clone()),
+        agent: None,
+        round: Some(wanted.round),
+        place: Some(wanted.place),
+        signature: None,
+        spent: None,
+    }));
+    past.push(EventBody::ApprovalResolved(ApprovalResolved {
+        approval_id,
+        decision: Decision::Approved,
+        by: "Kim".into(),
+        reason: None,
+        arguments: None,
+    }));
+    let again = acting(&tool, past).unwrap();
+    go_on(&again).await;
+    assert_eq!(
+        told(&again),
+        ["5 paid back (a)", "There is no such tool."],
+        "in the model's order"
+    );
 }
 
 #[tokio::test]
@@ -214,6 +310,7 @@ async fn what_needs_a_person_pauses_and_goes_on_as_they_decide() {
                 call_id: Some(wanted.call_id.clone()),
                 agent: None,
                 round: Some(1),
+                place: Some(0),
                 signature: Some("c2ln".into()),
                 spent: None,
             }),
@@ -260,6 +357,8 @@ async fn what_was_cut_off_is_made_again_only_where_that_leaves_nothing_twice() {
             result: None,
             agent: None,
             round: Some(1),
+            place: Some(0),
+            within: None,
             signature: None,
         };
         let acting = acting(&tool, vec![EventBody::ToolCall(started)]).unwrap();

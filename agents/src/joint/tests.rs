@@ -29,6 +29,7 @@ fn two() -> JointAnswer {
 
 fn log(data: LogData) -> Step {
     Step::Log {
+        agent: None,
         title: "a step".into(),
         status: LogStatus::Success,
         data,
@@ -167,6 +168,64 @@ fn citations_and_chunks_are_unique_in_the_turn() {
         .map(|citation| (citation.index, citation.chunk_id))
         .collect();
     assert_eq!(named, [(1, 4), (2, 2), (3, 0)]);
+}
+
+#[test]
+fn what_an_agent_finds_by_itself_has_ids_of_the_turn_as_well() {
+    let mut joint = two();
+    let further = |ids: &[u32]| {
+        let Step::Log {
+            title, status, data, ..
+        } = found(u32::try_from(ids.len()).unwrap())
+        else {
+            unreachable!("it is a step")
+        };
+        let LogData::VectorSearch(mut search) = data else {
+            unreachable!("of a search")
+        };
+        for (chunk, id) in search.chunks.iter_mut().zip(ids) {
+            chunk.id = *id;
+        }
+        let data = LogData::VectorSearch(search);
+        Step::Log {
+            agent: None,
+            title,
+            status,
+            data,
+        }
+    };
+    let mut steps = joint.take(1, vec![found(5), read(&[0, 1, 2, 3, 4])]);
+    steps.extend(joint.take(0, vec![found(2), read(&[0, 1]), said("First [1].")]));
+    // One that it has had, and two that are new.
+    steps.extend(joint.take(1, vec![further(&[4, 5, 6]), read(&[5, 6]), said("Second [7], [5].")]));
+    steps.extend(joint.end(0, Ok(answer(0.9, &[1]))));
+    steps.extend(
+        joint.end(
+            1,
+            Ok(Answer {
+                citations: [5, 7]
+                    .map(|index| Citation {
+                        index,
+                        chunk_id: index - 1,
+                        source: "a.md".into(),
+                    })
+                    .to_vec(),
+                ..answer(0.9, &[])
+            }),
+        ),
+    );
+    let told = text(&steps);
+    assert!(
+        told.contains("First [1].") && told.contains("Second [8], [6]."),
+        "{told}"
+    );
+    let citations = joint.outcome().unwrap().unwrap().citations;
+    let named: Vec<_> = citations
+        .iter()
+        .map(|citation| (citation.index, citation.chunk_id))
+        .collect();
+    // Five of the second part, two of the first, then three of the second.
+    assert_eq!(named, [(1, 6), (6, 7), (8, 9)]);
 }
 
 #[test]

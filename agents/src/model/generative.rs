@@ -5,11 +5,16 @@
 //! its confidence is then 0.5 and more, by how near the best of the cited sources is to the question. What stands on the result of a
 //! tool alone is an answer of 0.5. Everything else is below that.
 //!
-//! Where the model wants tools called, that is done ([`crate::acting`]), and it is asked again with what they gave back.
+//! Where the model wants tools called, that is done ([`crate::acting`]), and it is asked again with what they gave back. Sources that
+//! calls have found are cited like those that it was given.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::BoxFuture,
+    stream::{self, FuturesUnordered},
+};
 use orchestratai_shared::{Citation, Confidence};
 
 use super::{
@@ -17,7 +22,7 @@ use super::{
     guarded_turn::GuardedTurn, marks::Marks, prompt,
 };
 use crate::{
-    acting::{Acting, Next},
+    acting::{Acting, Made, Next, Source},
     guardrail::Guardrails,
     language::{
         ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage,
@@ -104,6 +109,8 @@ impl Model for Generative {
             told: Vec::new(),
             said: String::new(),
             calls: Vec::new(),
+            under_way: FuturesUnordered::new(),
+            due: VecDeque::new(),
             marks: Marks::new(sources),
             guard: GuardedTurn::new(self.guardrails.as_ref(), &task),
             used: TokenUsage::default(),
@@ -130,6 +137,10 @@ struct Answering<'a> {
     said: String,
     /// What it wants called.
     calls: Vec<ToolCall>,
+    /// The calls that are being made.
+    under_way: FuturesUnordered<BoxFuture<'a, Made>>,
+    /// What is to be told of a call that was made, before anything else happens.
+    due: VecDeque<ModelEvent>,
     marks: Marks,
     guard: GuardedTurn<'a>,
     used: TokenUsage,
@@ -189,18 +200,27 @@ impl Answering<'_> {
     /// Does what is due of what the model wants done. Gives what is to be told of it; `None` where nothing is due.
     async fn act(&mut self) -> Option<ModelEvent> {
         let acting = self.task.acting?;
-        Some(match acting.next()? {
-            Next::Record(call) => {
-                self.state = State::Acting;
-                ModelEvent::ToolCall(call)
+        let event = loop {
+            if let Some(event) = self.due.pop_front() {
+                break event;
             }
-            Next::Make(call) => {
-                let made = acting.make_call(call).await;
-                self.state = State::Acting;
-                ModelEvent::ToolCall(made)
+            match acting.next()? {
+                Next::Record(calls) => break ModelEvent::ToolCalls(calls),
+                Next::Make(calls) => {
+                    let given = &self.task.found.chunks;
+                    let made = calls.into_iter().map(|call| acting.make_call(call, given).boxed());
+                    self.under_way.extend(made);
+                }
+                Next::Wait => {
+                    let Made { steps, event } = self.under_way.next().await?;
+                    let steps = steps.into_iter().map(|step| ModelEvent::Step(Box::new(step)));
+                    self.due.extend(steps.chain([ModelEvent::ToolCalls(vec![event])]));
+                }
+                Next::Pause(pause) => return Some(ModelEvent::Paused(pause)),
             }
-            Next::Pause(pause) => ModelEvent::Paused(pause),
-        })
+        };
+        self.state = State::Acting;
+        Some(event)
     }
 
     /// Settles what it is told, as far as that fits.
@@ -215,6 +235,8 @@ impl Answering<'_> {
     }
 
     async fn ask(&mut self) {
+        self.marks
+            .admit(self.further_sources().iter().map(|source| source.number));
         let (offers, done) =
             (self.task.acting).map_or_else(Default::default, |acting| (acting.offers(), acting.messages()));
         let answer = self.model.max_tokens;
@@ -316,39 +338,45 @@ impl Answering<'_> {
             .collect()
     }
 
+    /// The sources that calls have found.
+    fn further_sources(&self) -> Vec<Source> {
+        self.task.acting.map_or_else(Vec::new, Acting::sources)
+    }
+
     fn outcome(&self, reason: StopReason) -> ModelOutcome {
-        let citations: Vec<Citation> = self
-            .marks
-            .cited()
-            .iter()
-            .filter_map(|number| {
-                let chunk_id = number - 1;
-                if self.guard.left_out().contains(&chunk_id) {
-                    return None;
-                }
-                let found = self.task.found.chunks.get(chunk_id as usize)?;
-                Some(Citation {
-                    index: *number,
-                    chunk_id,
-                    source: found.chunk.origin.source.clone(),
-                })
+        let further = self.further_sources();
+        // The document of a source that the model was given, and how near it is.
+        let source = |number: u32| {
+            let place = number
+                .checked_sub(1)
+                .filter(|place| !self.guard.left_out().contains(place))?;
+            let given = self.task.found.chunks.get(place as usize);
+            let given = given.map(|found| (found.chunk.origin.source.clone(), found.scores.similarity()));
+            given.or_else(|| {
+                let found = further.iter().find(|source| source.number == number)?;
+                Some((found.document.clone(), found.similarity))
             })
-            .collect();
-        let near = |chunk: u32| {
-            let found = self.task.found.chunks.get(chunk as usize);
-            found.map_or(0.0, |found| found.scores.similarity())
         };
+        let cited = |number: &u32| {
+            Some(Citation {
+                index: *number,
+                chunk_id: number - 1,
+                source: source(*number)?.0,
+            })
+        };
+        let citations: Vec<Citation> = self.marks.cited().iter().filter_map(cited).collect();
+        let near = |number: u32| source(number).map_or(0.0, |(_, similarity)| similarity);
         let acting = self.task.acting;
         let stands_on = !citations.is_empty() || acting.is_some_and(Acting::has_result);
         let is_answer = stands_on && !self.marks.says_no_answer() && reason != StopReason::Refused;
         let confidence = if is_answer {
             let nearest = citations
                 .iter()
-                .map(|citation| near(citation.chunk_id))
+                .map(|citation| near(citation.index))
                 .fold(0.0, f64::max);
             ANSWERS + nearest * (1.0 - ANSWERS)
         } else {
-            (near(0) * ANSWERS).min(UNCITED_MAX)
+            (near(1) * ANSWERS).min(UNCITED_MAX)
         };
         ModelOutcome {
             confidence: Confidence::new(confidence),

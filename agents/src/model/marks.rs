@@ -12,8 +12,8 @@ pub(super) const NO_ANSWER: &str = "[no answer]";
 /// Reads a text piece by piece.
 #[derive(Debug)]
 pub(super) struct Marks {
-    /// Sources are numbered from 1 to this.
-    sources: u32,
+    /// The numbers of the sources.
+    sources: BTreeSet<u32>,
     cited: BTreeSet<u32>,
     says_no_answer: bool,
     /// What may become a mark, from the bracket on.
@@ -29,7 +29,7 @@ impl Marks {
     /// Of a text whose sources are numbered from 1 to `sources`.
     pub(super) fn new(sources: u32) -> Self {
         Self {
-            sources,
+            sources: (1..=sources).collect(),
             cited: BTreeSet::new(),
             says_no_answer: false,
             open: String::new(),
@@ -37,6 +37,11 @@ impl Marks {
             in_backticks: false,
             at_start: true,
         }
+    }
+
+    /// There are further sources, of these numbers.
+    pub(super) fn admit(&mut self, numbers: impl IntoIterator<Item = u32>) {
+        self.sources.extend(numbers);
     }
 
     /// The sources that were cited so far.
@@ -124,7 +129,7 @@ impl Marks {
         let inside = mark.strip_prefix('[')?.strip_suffix(']')?;
         let number = |text: &str| {
             let number: u32 = text.trim().parse().ok()?;
-            (1..=self.sources).contains(&number).then_some(number)
+            self.sources.contains(&number).then_some(number)
         };
         inside.split(',').map(number).collect()
     }
@@ -201,6 +206,15 @@ mod tests {
             &[1, 2],
         );
         check("[a\n[1]", "[a\n[1]", &[1]);
+    }
+
+    #[test]
+    fn further_sources_are_cited_by_the_numbers_that_they_have() {
+        let mut marks = Marks::new(1);
+        marks.admit([6, 7]);
+        assert_eq!(marks.push("So [1, 7], not [5] or [6"), "So [1][7], not [5] or ");
+        assert_eq!(marks.push("]."), "[6].");
+        assert_eq!(marks.cited().iter().copied().collect::<Vec<_>>(), [1, 6, 7]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     specialist::{Specialist, Work},
 };
 use crate::{
+    acting::Acting,
     cache::{self, Admission, CachedAnswer, Flight, Landing, Lookup},
     knowledge::SearchResult,
     model::{ChunkRead, ModelError, ModelEvent, ModelOutcome, ModelTask},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Chunks that are retrieved for an answer.
-const RETRIEVED_CHUNKS_MAX: usize = 5;
+pub(super) const RETRIEVED_CHUNKS_MAX: usize = 5;
 /// How often a turn waits for another's answer, or takes over where that failed, before it makes its own.
 const TAKE_OVERS_MAX: usize = 8;
 /// An answer below this confidence is not kept: it says that there is none.
@@ -199,8 +200,12 @@ impl Specialist {
     pub(super) async fn make_answer(
         &self,
         work: &mut Work<'_>,
-        found: SearchResult,
+        mut found: SearchResult,
     ) -> Result<CachedAnswer, AgentError> {
+        // Where the turn goes on, the numbers of what the agent has found by itself are on record.
+        if let Some(given_max) = work.acting.as_ref().and_then(Acting::given_max) {
+            found.chunks.truncate(given_max);
+        }
         let question = work.question().to_owned();
         let spender = self.spender(work.request);
         let task = ModelTask {
@@ -231,7 +236,8 @@ impl Specialist {
                     work.voice.withdraw(&reason).await?;
                     work.voice.log(title, LogStatus::Warning, data).await?;
                 }
-                ModelEvent::ToolCall(call) => work.voice.record(*call).await?,
+                ModelEvent::ToolCalls(calls) => work.voice.record(calls).await?,
+                ModelEvent::Step(step) => work.voice.pass_on(*step).await?,
                 ModelEvent::Paused(pause) => return Err(AgentError::Paused(pause)),
                 ModelEvent::Judged(verdict) => self.show_verdict(work, &found, verdict).await?,
                 ModelEvent::Finished(finished) => outcome = Some(finished),

@@ -8,10 +8,11 @@ use orchestratai_shared::{AgentId, Confidence, LogData, LogStatus, QueryAnalysis
 use super::{
     Means,
     direct::{self},
+    pure::RETRIEVED_CHUNKS_MAX,
     voice::Voice,
 };
 use crate::{
-    acting::Acting,
+    acting::{Acting, BuiltIn, KnowledgeSearch},
     cache::{CacheKey, SemanticCache},
     conversation::{self, Standalone},
     definition::{AgentDefinition, Catalog, Strategy},
@@ -98,7 +99,11 @@ impl Specialist {
                 .agent(id)
                 .map_or_else(String::new, |agent| agent.purpose.clone())
         };
-        Ok(Acting::new(&self.definition, purpose, taken, work.request))
+        let search = (taken.built_in.contains(&BuiltIn::SearchKnowledge)).then(|| {
+            let (collections, filter) = (self.definition.collections.clone(), self.definition.filter.clone());
+            KnowledgeSearch::new(self.knowledge.clone(), collections, filter, RETRIEVED_CHUNKS_MAX)
+        });
+        Ok(Acting::new(&self.definition, purpose, taken, search, work.request))
     }
 
     /// The data of a step that says that something simpler, or somebody else, answers now.
@@ -341,6 +346,7 @@ mod tests {
                     title,
                     status: LogStatus::Warning,
                     data: LogData::Routing(_),
+                    ..
                 } => title,
                 Step::Log { data, .. } => serde_json::to_value(data.kind()).unwrap().as_str().unwrap().to_owned(),
                 Step::Delta(text) => text,

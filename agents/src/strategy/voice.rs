@@ -18,6 +18,7 @@ impl<'a> Voice<'a> {
     pub(super) async fn log(&self, title: impl Into<String>, status: LogStatus, data: LogData) -> Result<(), Gone> {
         self.steps
             .send(Step::Log {
+                agent: None,
                 title: title.into(),
                 status,
                 data,
@@ -30,15 +31,24 @@ impl<'a> Voice<'a> {
         self.steps.send(Step::Delta(piece)).await
     }
 
-    /// Records what becomes of a call, and waits until that is durable: what has an effect is on record before it has it.
-    pub(super) async fn record(&self, call: ToolCall) -> Result<(), Gone> {
-        let durable = Durable::default();
-        let step = Step::ToolCall {
-            call: Box::new(call),
-            durable: durable.clone(),
-        };
-        self.steps.send(step).await?;
-        durable.wait().await;
+    /// Passes on what was done by somebody who has no voice of their own.
+    pub(super) async fn pass_on(&self, step: Step) -> Result<(), Gone> {
+        self.steps.send(step).await
+    }
+
+    /// Records what becomes of calls, and waits until that is durable: what has an effect is on record before it has it.
+    pub(super) async fn record(&self, calls: Vec<ToolCall>) -> Result<(), Gone> {
+        let mut recorded = Vec::with_capacity(calls.len());
+        for call in calls {
+            let durable = Durable::default();
+            recorded.push(durable.clone());
+            let call = Box::new(call);
+            self.steps.send(Step::ToolCall { call, durable }).await?;
+        }
+        // One commit, most often, for all of them.
+        for durable in recorded {
+            durable.wait().await;
+        }
         Ok(())
     }
 

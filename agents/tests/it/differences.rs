@@ -55,7 +55,8 @@ async fn answer(documents: Vec<NewDocument>, question: &str) -> (String, Vec<Str
             ModelEvent::Read(_)
             | ModelEvent::Withdrawn { .. }
             | ModelEvent::Judged(_)
-            | ModelEvent::ToolCall(_)
+            | ModelEvent::ToolCalls(_)
+            | ModelEvent::Step(_)
             | ModelEvent::Paused(_) => {}
             ModelEvent::Delta(piece) => text += &piece,
             ModelEvent::Finished(outcome) => {

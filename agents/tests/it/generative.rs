@@ -97,7 +97,9 @@ async fn told(model: &dyn Model) -> Told {
                 withdrawn += 1;
                 text.clear();
             }
-            Ok(event @ (ModelEvent::ToolCall(_) | ModelEvent::Paused(_))) => panic!("nothing can be called: {event:?}"),
+            Ok(event @ (ModelEvent::ToolCalls(_) | ModelEvent::Step(_) | ModelEvent::Paused(_))) => {
+                panic!("nothing can be called: {event:?}")
+            }
             Ok(ModelEvent::Judged(verdict)) => verdicts.push(verdict.title),
             Ok(ModelEvent::Finished(outcome)) => end = Some(Ok(outcome)),
             Err(error) => end = Some(Err(error)),

@@ -169,7 +169,8 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
             ModelEvent::Read(_)
             | ModelEvent::Withdrawn { .. }
             | ModelEvent::Judged(_)
-            | ModelEvent::ToolCall(_)
+            | ModelEvent::ToolCalls(_)
+            | ModelEvent::Step(_)
             | ModelEvent::Paused(_) => {}
         }
     }

@@ -1,5 +1,7 @@
 //! Agents that act: the real server with a scripted provider, and a shop whose API is its tools.
 
+mod at_once;
+mod built_in;
 mod shop;
 
 use std::time::{Duration, Instant};
@@ -22,12 +24,16 @@ const AGENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/agents");
 
 /// The agents of the house, of which the technical one has the shop's tools and may hand off to billing.
 fn agents() -> TempDir {
+    agents_with("tools = [\"shop_*\"]\nhand_offs = [\"billing\"]\n")
+}
+
+/// The agents of the house, with these lines in the file of the technical one.
+fn agents_with(keys: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(AGENTS).unwrap() {
         let file = file.unwrap();
         let mut text = std::fs::read_to_string(file.path()).unwrap();
         if file.file_name() == "technical.toml" {
-            let keys = "tools = [\"shop_*\"]\nhand_offs = [\"billing\"]\n";
             let own: String = text
                 .lines()
                 .filter(|line| !line.starts_with("tools ="))

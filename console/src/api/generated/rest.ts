@@ -961,6 +961,11 @@ export interface components {
              * @description What was called together has the same number.
              */
             round?: number;
+            /**
+             * Format: int32
+             * @description Its place among what was called together, from 0.
+             */
+            place?: number;
             /** @description What the model's provider wants to see again with the call, unread. */
             signature?: string;
             /** @description What the turn has used by then; left out where that is nothing. */
@@ -2217,6 +2222,13 @@ export interface components {
              * @description What was called together, by one word of the model, has the same number, from 1 in each turn.
              */
             round?: number;
+            /**
+             * Format: int32
+             * @description Its place among what was called together, from 0.
+             */
+            place?: number;
+            /** @description The call by which another agent was asked, which has made this one; left out where the turn's own agent has. */
+            within?: string;
             /** @description What the model's provider wants to see again with the call, unread. */
             signature?: string;
         };

@@ -450,6 +450,14 @@ agent?: AgentId,
  */
 round?: number, 
 /**
+ * Its place among what was called together, from 0.
+ */
+place?: number, 
+/**
+ * The call by which another agent was asked, which has made this one; left out where the turn's own agent has.
+ */
+within?: string, 
+/**
  * What the model's provider wants to see again with the call, unread.
  */
 signature?: string, };
@@ -490,6 +498,10 @@ agent?: AgentId,
  * What was called together has the same number.
  */
 round?: number, 
+/**
+ * Its place among what was called together, from 0.
+ */
+place?: number, 
 /**
  * What the model's provider wants to see again with the call, unread.
  */

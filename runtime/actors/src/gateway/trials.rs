@@ -177,7 +177,12 @@ impl Told {
             Step::Reset { .. } => self.answer.clear(),
             // A trial is on no record.
             Step::ToolCall { durable, .. } => durable.tell(),
-            Step::Log { title, status, data } => self.logs.push(RetrievalLog {
+            Step::Log {
+                agent,
+                title,
+                status,
+                data,
+            } => self.logs.push(RetrievalLog {
                 id: LogId::new(),
                 data,
                 title,
@@ -186,7 +191,7 @@ impl Told {
                 chunks: None,
                 session_id: self.session_id,
                 message_id: self.message_id,
-                agent: None,
+                agent,
             }),
         }
     }

@@ -289,8 +289,13 @@ impl SessionCore {
     fn progress(&mut self, run: Run, part: usize, step: Step, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         let Some(at) = self.working_at(run) else { return };
         match step {
-            Step::Log { title, status, data } => {
-                let agent = self.turns[at].agent_of_part(part).cloned();
+            Step::Log {
+                agent,
+                title,
+                status,
+                data,
+            } => {
+                let agent = agent.or_else(|| self.turns[at].agent_of_part(part).cloned());
                 self.record_log(at, agent, title, status, data, ctx);
             }
             Step::Delta(text) => self.extend_answer(at, &text, ctx),

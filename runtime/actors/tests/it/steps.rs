@@ -20,6 +20,7 @@ fn step(title: &str) -> Step {
         revision: 1,
     });
     Step::Log {
+        agent: None,
         title: title.into(),
         status: LogStatus::Success,
         data,

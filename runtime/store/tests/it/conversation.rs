@@ -219,6 +219,8 @@ impl Conversation {
             result: None,
             agent: Some(AgentId::parse(agent).expect("it is an id")),
             round: Some(1),
+            place: Some(0),
+            within: None,
             signature: None,
         };
         self.entry(turn, EventBody::ToolCall(call))

@@ -73,6 +73,7 @@ impl SessionCore {
             call_id: Some(wanted.call_id.clone()),
             agent: Some(agent.clone()),
             round: Some(wanted.round),
+            place: Some(wanted.place),
             signature: wanted.signature.clone(),
             spent: self.turns[at].spent(),
         };

@@ -120,7 +120,14 @@ impl Responder for Cast {
                 steps.send(Step::Delta(format!("{name} says "))).await?;
             }
         }
-        steps.send(Step::Log { title, status, data }).await?;
+        steps
+            .send(Step::Log {
+                agent: None,
+                title,
+                status,
+                data,
+            })
+            .await?;
         match act {
             Act::AnswerWhenLet | Act::FailWhenLet => {
                 self.let_go.acquire().await.expect("it stays open").forget();

@@ -22,10 +22,11 @@ pub(crate) enum PlantedFault {
     AnswerAfterCancel,
     RetryWithoutBound,
     ForgottenPerson,
+    CallBeforeCommit,
 }
 
 impl PlantedFault {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::PublishBeforeCommit,
         Self::SkippedSeq,
         Self::DoubleTerminalEvent,
@@ -35,6 +36,7 @@ impl PlantedFault {
         Self::AnswerAfterCancel,
         Self::RetryWithoutBound,
         Self::ForgottenPerson,
+        Self::CallBeforeCommit,
     ];
 
     /// Whether this is the violation that the fault must be found as.
@@ -49,6 +51,7 @@ impl PlantedFault {
             Self::AnswerAfterCancel => matches!(violation, Violation::SpokeAfterItsEnd { .. }),
             Self::RetryWithoutBound => matches!(violation, Violation::BegunTooOften { .. }),
             Self::ForgottenPerson => matches!(violation, Violation::AgentsRanDespitePerson { .. }),
+            Self::CallBeforeCommit => matches!(violation, Violation::CalledBeforeCommit { .. }),
         }
     }
 
@@ -71,7 +74,8 @@ impl PlantedFault {
             | Self::SkippedSeq
             | Self::DoubleTerminalEvent
             | Self::DeltaBeforeItsStep
-            | Self::AnswerAfterCancel => {}
+            | Self::AnswerAfterCancel
+            | Self::CallBeforeCommit => {}
         }
     }
 

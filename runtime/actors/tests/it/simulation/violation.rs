@@ -13,6 +13,10 @@ pub(crate) enum Violation {
     EndedTwice { turn: TurnId },
     /// An accepted turn never ended.
     NeverEnded { turn: TurnId },
+    /// A tool was called before that was on record.
+    CalledBeforeCommit { seq: u64 },
+    /// That a call is on record was not told to the agent that waits to make it.
+    CallHeldBack { seq: u64 },
     /// One key was accepted twice.
     AcceptedTwice { key: ClientMessageId },
     /// A delta left before an event that was made earlier.

@@ -18,6 +18,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use orchestratai_actors::{
     Frame,
     session::{

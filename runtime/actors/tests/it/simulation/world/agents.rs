@@ -30,6 +30,7 @@ impl World {
         Pause::Approval(Box::new(ApprovalWanted {
             call_id: "call-1".into(),
             round: 1,
+            place: 0,
             signature: None,
             tool: "refund".into(),
             arguments: serde_json::json!({"eur": 5}),
@@ -129,7 +130,7 @@ impl World {
             return self.give(at, Input::PartEnded { run, part, outcome });
         }
         let steps = match self.random.random_range(0..9) {
-            8 => vec![call_step()],
+            8 => self.calls_at_once(),
             0..3 => vec![log_step()],
             3 => vec![Step::Reset {
                 reason: "begun anew".into(),
@@ -144,6 +145,21 @@ impl World {
         };
         self.note(at, run.turn_id, "progressed");
         self.give(at, Input::Steps { run, part, steps })
+    }
+}
+
+impl World {
+    /// Several calls that are begun at once, of which some end at once.
+    fn calls_at_once(&mut self) -> Vec<Step> {
+        let count = self.random.random_range(1..=4);
+        let mut steps: Vec<Step> = (0..count)
+            .map(|place| call_step(place, ToolCallStatus::Started))
+            .collect();
+        for _ in 0..self.random.random_range(0..=count) {
+            let place = self.random.random_range(0..count);
+            steps.push(call_step(place, ToolCallStatus::Succeeded));
+        }
+        steps
     }
 }
 
@@ -199,22 +215,25 @@ fn log_step() -> Step {
         revision: 1,
     });
     Step::Log {
+        agent: None,
         title: "Read".into(),
         status: LogStatus::Success,
         data,
     }
 }
 
-fn call_step() -> Step {
+fn call_step(place: u32, status: ToolCallStatus) -> Step {
     let call = ToolCall {
-        call_id: "call-1".into(),
+        call_id: format!("call-{place}"),
         tool: "refund".into(),
         arguments: serde_json::json!({"eur": 5}),
-        status: ToolCallStatus::Started,
+        status,
         duration_ms: None,
         result: None,
         agent: None,
         round: Some(1),
+        place: Some(place),
+        within: None,
         signature: None,
     };
     Step::ToolCall {

@@ -44,7 +44,8 @@ impl World {
             return self.give_steps(at, *run, *part, steps);
         }
         let effects = self.handle(at, input);
-        self.perform(at, effects)
+        self.perform(at, effects)?;
+        self.check_calls(at)
     }
 
     /// Steps are given one by one, so that for each delta it is known what was recorded before it.
@@ -80,8 +81,23 @@ impl World {
                 self.sessions[at].wanted.entry(key).or_default().push((said, before));
             }
             self.perform(at, effects)?;
+            if is_running && let Step::ToolCall { durable, .. } = step {
+                if self.fault == Some(PlantedFault::CallBeforeCommit) {
+                    durable.tell();
+                }
+                let session = &mut self.sessions[at];
+                // A step that comes twice is recorded twice, and waited for once.
+                if session.calls.iter().all(|(_, known)| known != durable) {
+                    session.calls.push((session.recorded_seq, durable.clone()));
+                }
+            }
         }
-        Ok(())
+        self.check_calls(at)
+    }
+
+    fn check_calls(&mut self, at: usize) -> Checked {
+        let told = self.core(at).committed_seq();
+        self.sessions[at].check_calls(told)
     }
 
     pub(super) fn handle(&mut self, at: usize, input: Input) -> Vec<Effect> {
@@ -175,7 +191,8 @@ impl World {
                     script.stopped = true;
                 }
             }
-            Effect::Waits(_) | Effect::GoesOn(_) | Effect::Tell(_) => {}
+            Effect::Tell(durable) => durable.tell(),
+            Effect::Waits(_) | Effect::GoesOn(_) => {}
             Effect::WaitEnded { turn_id, end, .. } => {
                 if matches!(end, WaitEnd::HandedBack | WaitEnd::Expired) {
                     self.sessions[at].turns.entry(turn_id).or_default().given_back += 1;

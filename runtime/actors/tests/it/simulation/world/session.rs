@@ -21,6 +21,8 @@ pub(super) struct SimSession {
     /// Runs that the orchestrator or an agent works at.
     pub(super) routes: Vec<Run>,
     pub(super) runs: BTreeMap<RunOrder, Script>,
+    /// Steps of calls that agents wait for: under which `seq` each is on record.
+    pub(super) calls: Vec<(u64, Durable)>,
     pub(super) reply_count: u64,
     pub(super) waiting: HashMap<ReplyTo, Waiting>,
     /// What each accepted turn promised, and what became of it.
@@ -81,6 +83,7 @@ impl SimSession {
             said_by_person: Vec::new(),
             routes: Vec::new(),
             runs: BTreeMap::new(),
+            calls: Vec::new(),
             reply_count: 0,
             waiting: HashMap::new(),
             turns: BTreeMap::new(),
@@ -95,6 +98,7 @@ impl SimSession {
         self.unsent.clear();
         self.routes.clear();
         self.runs.clear();
+        self.calls.clear();
         self.waiting.clear();
         self.wanted.clear();
         for ledger in self.turns.values_mut() {
@@ -103,6 +107,23 @@ impl SimSession {
             // The answer begins anew.
             (ledger.said, ledger.withdrawn, ledger.is_routed) = (String::new(), 0, false);
         }
+    }
+
+    /// Whoever waits to make a call may go on once that is durable, and not before; `told` says up to where the core has been told so.
+    pub(super) fn check_calls(&mut self, told: u64) -> Checked {
+        let durable = self.journal.len() as u64;
+        let mut waiting = Vec::new();
+        for (seq, step) in self.calls.drain(..) {
+            let goes_on = step.wait().now_or_never().is_some();
+            match goes_on {
+                true if seq > durable => return Err(Violation::CalledBeforeCommit { seq }),
+                false if seq <= told => return Err(Violation::CallHeldBack { seq }),
+                true => {}
+                false => waiting.push((seq, step)),
+            }
+        }
+        self.calls = waiting;
+        Ok(())
     }
 
     /// Makes entries durable, all or none; the journal refuses what does not go on where it ends.

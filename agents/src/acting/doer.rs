@@ -1,0 +1,88 @@
+//! What does a thing that a model wants done: a tool of some source, or one that is built in.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    escalation::{self, ESCALATE},
+    search::{KnowledgeSearch, SEARCH_KNOWLEDGE},
+};
+use crate::{
+    language::ToolOffer,
+    tool::{ApprovalRule, Effect, Tool, ToolError},
+};
+
+/// A tool that is built in, which an agent has where its file names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuiltIn {
+    /// Searches the agent's own collections.
+    SearchKnowledge,
+    /// Asks for a person.
+    Escalate,
+}
+
+impl BuiltIn {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::SearchKnowledge, Self::Escalate];
+
+    /// The name of the tool.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SearchKnowledge => SEARCH_KNOWLEDGE,
+            Self::Escalate => ESCALATE,
+        }
+    }
+
+    /// Whether it leaves nothing behind.
+    #[must_use]
+    pub fn only_reads(self) -> bool {
+        match self {
+            Self::SearchKnowledge => true,
+            Self::Escalate => false,
+        }
+    }
+}
+
+/// Who does what is wanted.
+#[derive(Clone)]
+pub(super) enum Doer {
+    Tool(Arc<dyn Tool>),
+    Search(Arc<KnowledgeSearch>),
+    Escalation(ToolOffer),
+}
+
+impl Doer {
+    pub(super) fn offer(&self) -> &ToolOffer {
+        match self {
+            Self::Tool(tool) => tool.offer(),
+            Self::Search(search) => search.offer(),
+            Self::Escalation(offer) => offer,
+        }
+    }
+
+    pub(super) fn effect(&self) -> Effect {
+        match self {
+            Self::Tool(tool) => tool.effect(),
+            Self::Search(_) => Effect::None,
+            // One session asks for one person, however often that is said.
+            Self::Escalation(_) => Effect::Idempotent,
+        }
+    }
+
+    pub(super) fn approval(&self) -> Option<&ApprovalRule> {
+        match self {
+            Self::Tool(tool) => tool.approval(),
+            Self::Search(_) | Self::Escalation(_) => None,
+        }
+    }
+
+    pub(super) fn check(&self, arguments: &Value) -> Result<(), ToolError> {
+        match self {
+            Self::Tool(tool) => tool.check(arguments),
+            Self::Search(_) => KnowledgeSearch::check(arguments),
+            Self::Escalation(_) => escalation::check(arguments),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! How a call is made: by whom, and what comes of it.
+
+use std::time::Instant;
+
+use orchestratai_shared::event::{ToolCall as CallEvent, ToolCallStatus};
+use serde_json::Value;
+
+use super::{
+    Acting,
+    doer::Doer,
+    escalation, failed,
+    record::{CallResult, Entry, Station},
+    search::{self, KnowledgeSearch},
+    sources::Found,
+    succeeded,
+};
+use crate::{
+    knowledge::FoundChunk,
+    language::ToolCall,
+    tool::{Invocation, Tool, ToolError},
+    turn::Step,
+};
+
+/// A call that is to be made.
+pub(crate) struct Call {
+    doer: Doer,
+    entry: Entry,
+}
+
+/// A call that was made.
+pub(crate) struct Made {
+    /// What it has done, for people to see.
+    pub(crate) steps: Vec<Step>,
+    /// What is to be recorded of it, behind these.
+    pub(crate) event: CallEvent,
+}
+
+/// What doing a thing has come to.
+struct Done {
+    steps: Vec<Step>,
+    result: CallResult,
+    /// The same as data.
+    data: Value,
+}
+
+impl Call {
+    /// The call of an entry, which is under way from here on.
+    pub(super) fn of(entry: &mut Entry, doer: Doer) -> Self {
+        entry.station = Station::UnderWay;
+        Self {
+            doer,
+            entry: entry.clone(),
+        }
+    }
+}
+
+impl Acting {
+    /// Makes a call. `given` are the sources that the model has from the start.
+    pub(crate) async fn make_call(&self, call: Call, given: &[FoundChunk]) -> Made {
+        let begun = Instant::now();
+        let Call { doer, entry } = call;
+        let outcome = match &doer {
+            Doer::Tool(tool) => self.call_tool(tool.as_ref(), &entry.call).await,
+            Doer::Search(search) => self.search(search, &entry.call.arguments, given).await,
+            Doer::Escalation(_) => Ok(Done {
+                steps: Vec::new(),
+                result: succeeded(escalation::ASKED.into()),
+                data: escalation::ASKED.into(),
+            }),
+        };
+        let Done { steps, result, data } = outcome.unwrap_or_else(|error| {
+            let result = failed(words(&error));
+            Done {
+                steps: Vec::new(),
+                data: Value::String(result.content.clone()),
+                result,
+            }
+        });
+        let status = if result.is_error {
+            ToolCallStatus::Failed
+        } else {
+            ToolCallStatus::Succeeded
+        };
+        self.note(&entry.call.id, |entry| entry.result = Some(result));
+        let event = CallEvent {
+            duration_ms: Some(u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            result: Some(data),
+            ..self.event(&entry, status)
+        };
+        Made { steps, event }
+    }
+
+    async fn call_tool(&self, tool: &dyn Tool, call: &ToolCall) -> Result<Done, ToolError> {
+        let invocation = Invocation {
+            call_id: &call.id,
+            arguments: &call.arguments,
+            session_id: self.request.session_id,
+            turn_id: self.request.turn_id,
+            organization: &self.request.organization,
+        };
+        let output = tool.call(&invocation).await?;
+        let data = output
+            .structured
+            .unwrap_or_else(|| Value::String(output.content.clone()));
+        Ok(Done {
+            steps: Vec::new(),
+            result: succeeded(output.content),
+            data,
+        })
+    }
+
+    async fn search(
+        &self,
+        search: &KnowledgeSearch,
+        arguments: &Value,
+        given: &[FoundChunk],
+    ) -> Result<Done, ToolError> {
+        let result = search.search(arguments).await?;
+        let known = self.sources();
+        let (found, numbers) = {
+            // Another search may end at the same time.
+            let mut state = self.state();
+            let given_max = u32::try_from(given.len().max(search.given_max())).unwrap_or(u32::MAX);
+            state.numbers_max = state.numbers_max.max(given_max);
+            Found::number(&result.chunks, given, &known, &mut state.numbers_max)
+        };
+        let query = arguments.get("query").and_then(Value::as_str).unwrap_or_default();
+        Ok(Done {
+            steps: search::steps(query, &result, &numbers, &found),
+            data: serde_json::to_value(&found).unwrap_or_default(),
+            result: CallResult {
+                content: found.told(),
+                is_error: false,
+                sources: found.sources,
+            },
+        })
+    }
+}
+
+fn words(error: &ToolError) -> String {
+    match error {
+        ToolError::TimedOut(_) => format!("Stopped: {error}. It may have been done all the same."),
+        ToolError::Arguments(_) | ToolError::Failed(_) | ToolError::Unavailable(_) => format!("Failed: {error}."),
+    }
+}
