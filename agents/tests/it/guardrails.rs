@@ -65,7 +65,9 @@ impl Scripted {
         let asked = self.asked.lock().unwrap();
         match asked.last().unwrap().messages.last().unwrap() {
             ChatMessage::User(text) => text.clone(),
-            other => panic!("{other:?}"),
+            other @ (ChatMessage::Instruction(_) | ChatMessage::Assistant { .. } | ChatMessage::ToolResult { .. }) => {
+                panic!("{other:?}")
+            }
         }
     }
 
