@@ -199,7 +199,8 @@ async fn wait_until_seen(observer: &Observer, queries: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_reaches_its_receiver() {
-    let server = load::start().await;
+    let provider = load::provider().await;
+    let server = load::start(&provider).await;
     // Before this server, and two more that are away.
     let proxy = Proxy::before(&[server.address()]).await;
     let (address, observers, token) = (server.address(), proxy.observers(), load::TOKEN);
@@ -224,6 +225,9 @@ async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_re
             r#"sum(orchestratai_cache_requests_total{status="hit"})"#,
             r#"orchestratai_second_stage_total{outcome="ranked"}"#,
             "sum(orchestratai_turn_parts_total)",
+            r#"orchestratai_provider_requests_total{outcome="completed"}"#,
+            r#"orchestratai_provider_errors_total{kind="unavailable"}"#,
+            "sum(orchestratai_tokens_unpriced_total)",
             r#"orchestratai_admission_refused_total{reason="queue"}"#,
             r#"orchestratai_slow_consumers_total{action="lagging"}"#,
             r#"orchestratai_slow_consumers_total{action="cut"}"#,

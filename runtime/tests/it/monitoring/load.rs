@@ -10,6 +10,7 @@ use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
     client::Frame,
+    models::provider::{Provider, Said},
     person::{reply, take_over, until_it_waits},
     server::{Launch, Server},
 };
@@ -29,10 +30,27 @@ const QUESTIONS: [&str; 6] = [
 /// Requests without a token: enough for the alert on them.
 const STRANGERS: usize = 150;
 
+/// Who the model of all agents is asked of: it fails at first, and answers from then on.
+pub(crate) async fn provider() -> Provider {
+    let answer = vec![
+        Said::Text("Make a second key first [1],".into()),
+        Said::Text(" then revoke the old one.".into()),
+        Said::End {
+            input: 1_000,
+            output: 100,
+        },
+    ];
+    Provider::start(vec![vec![Said::Refuse("503 Service Unavailable", "")], answer]).await
+}
+
 /// A server that is easily brought to its limits.
-pub(crate) async fn start() -> Server {
+pub(crate) async fn start(provider: &Provider) -> Server {
     Launch::new()
         .setting("auth.token", TOKEN)
+        .setting("models.answering", "remote")
+        .setting("models.remote__provider", "openai")
+        .setting("models.remote__model", "gpt-4o-mini")
+        .setting("models.remote__base_url", &provider.base_url())
         .setting("retrieval.cascade", "true")
         // A debug build loads the transformer at the first question.
         .setting("retrieval.transformer_wait", "10s")
