@@ -1,7 +1,7 @@
 import type { OverviewWindow } from '@/lib/overview-window'
 
 /** The dashboards that come with the server, by the ids that they have in any Grafana they are loaded into. */
-export type Dashboard = 'overview' | 'agents' | 'sessions' | 'store' | 'nodes'
+export type Dashboard = 'overview' | 'agents' | 'models' | 'sessions' | 'store' | 'nodes'
 
 /**
  * Where Grafana shows the same stretch of time. An address that names a dashboard already is taken as it is; one that is no
