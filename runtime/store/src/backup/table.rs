@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// All of them, in the order in which they are copied. Snapshots of sessions are no part: they are caches of the journal.
-pub(super) const TABLES: [Table; 13] = [
+pub(super) const TABLES: [Table; 14] = [
     Table {
         name: "sessions",
         columns: &[
