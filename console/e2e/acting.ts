@@ -8,12 +8,15 @@ import { Server } from './server'
 
 const AGENTS = join(import.meta.dirname, '../../config/agents')
 
+/** What a message says for which the model asks for a person. */
+export const FOR_A_PERSON = 'HSM'
+
 /** What the model wants to pay back before somebody has looked at it. */
 const WANTED = { body: { eur: 50 } }
 
 /**
  * A server whose technical agent thinks with a language model and has a shop's till for a tool, which a person has to approve. The model is
- * one of ours behind the provider's protocol: it wants a refund, and then says how that went.
+ * one of ours behind the provider's protocol: it wants a refund, or a person, and then says how that went.
  */
 export class Acting {
   private constructor(
@@ -33,7 +36,7 @@ export class Acting {
     await cp(AGENTS, join(folder, 'agents'), { recursive: true })
     const path = join(folder, 'agents', 'technical.toml')
     const file = await readFile(path, 'utf8')
-    await writeFile(path, `tools = ["shop_*"]\n${file.replace(/^tools = .*$/m, '')}`)
+    await writeFile(path, `tools = ["shop_*", "escalate"]\n${file.replace(/^tools = .*$/m, '')}`)
     await writeFile(join(folder, 'shop.json'), JSON.stringify(DOCUMENT))
     const settings = {
       'agents.dir': join(folder, 'agents'),
@@ -88,9 +91,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, paid: 
     response.setHeader('content-type', 'application/json').end(JSON.stringify({ paid: eur }))
     return
   }
-  const result = (body as Asked).messages.findLast(({ role }) => role === 'tool')
-  const called = { index: 0, id: 'call_1', function: { name: 'shop_refund', arguments: JSON.stringify(WANTED) } }
-  const delta = result ? { content: `The shop says: ${result.content}` } : { tool_calls: [called] }
+  const { messages } = body as Asked
+  const result = messages.findLast(({ role }) => role === 'tool')
+  const isForPerson = messages.findLast(({ role }) => role === 'user')?.content?.includes(FOR_A_PERSON) === true
+  const [name, wanted] = isForPerson ? ['escalate', { reason: 'Nobody but you may do that.' }] : ['shop_refund', WANTED]
+  const called = { index: 0, id: 'call_1', function: { name, arguments: JSON.stringify(wanted) } }
+  const said = isForPerson ? 'A person was asked for.' : `The shop says: ${result?.content}`
+  const delta = result ? { content: said } : { tool_calls: [called] }
   response.setHeader('content-type', 'text/event-stream')
   for (const event of [{ choices: [{ delta }] }, { choices: [{ delta: {}, finish_reason: 'stop' }] }]) {
     response.write(`data: ${JSON.stringify(event)}\n\n`)

@@ -1,6 +1,6 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { Acting } from './acting'
+import { Acting, FOR_A_PERSON } from './acting'
 import { expectAccessible, launchBrowser, open } from './browser'
 import { ChatPage } from './chat-page'
 
@@ -56,6 +56,27 @@ describe('approvals', () => {
     await chat.answered(1)
     await chat.answers.last().getByText(/^The shop says: This was not approved: not ours to pay/).waitFor()
     expect(acting.paid).toEqual([])
+    expect(problems).toEqual([])
+  })
+
+  it('shows those who look after sessions that an agent asks for a person, until one comes', async () => {
+    const { page } = await open(browser, acting.server.url)
+    const chat = new ChatPage(page)
+    await chat.ask(`${QUESTION} It is in an ${FOR_A_PERSON}.`)
+    await chat.answered(1)
+    await page.close()
+    const { page: live, problems } = await open(browser, `${acting.server.url}/live`)
+    const row = live.getByRole('listitem').filter({ hasText: 'Person wanted' })
+    await row.getByText(/^Technical asks for a person, for .+: Nobody but you may do that\.$/).waitFor()
+    await expectAccessible(live)
+    await row.getByRole('link').click()
+    const asked = live.getByText(/asks for a person, for .+: Nobody but you may do that\.$/)
+    await asked.waitFor()
+    await live.getByRole('button', { name: 'Take over' }).click()
+    const dialog = live.getByRole('dialog', { name: 'Take the session over' })
+    await dialog.getByRole('textbox', { name: 'Your name' }).fill('Kim')
+    await dialog.getByRole('button', { name: 'Take over' }).click()
+    await asked.waitFor({ state: 'detached' })
     expect(problems).toEqual([])
   })
 })
