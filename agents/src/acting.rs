@@ -9,6 +9,7 @@
 //! or gives the turn away, comes last: so nothing is under way when a turn pauses. The model is told of all in the order in which it
 //! wanted them.
 
+mod colleague;
 mod doer;
 mod escalation;
 mod hand_off;
@@ -28,8 +29,10 @@ use orchestratai_shared::{
     event::{ToolCall as CallEvent, ToolCallStatus},
 };
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 pub use self::{
+    colleague::Colleague,
     doer::BuiltIn,
     escalation::ESCALATE,
     hand_off::HAND_OFF,
@@ -41,11 +44,12 @@ use self::{
     record::{CallResult, Entry, Station},
 };
 pub(crate) use self::{
-    making::Made,
+    making::{GIVEN_MAX, Made, Surroundings},
     sources::{Source, write_source},
 };
 use crate::{
     definition::AgentDefinition,
+    knowledge::hex,
     language::{ChatMessage, ToolCall, ToolOffer},
     tool::Effect,
     tool_box::Taken,
@@ -54,6 +58,8 @@ use crate::{
 
 /// How often a model may call tools in a turn. The next time it is told that it may not, and after that it is not asked again.
 const ROUNDS_MAX: u32 = 8;
+/// How often an agent may that another one has asked.
+const ROUNDS_OF_COLLEAGUES_MAX: u32 = 4;
 /// How many calls of one round are made; the model is told that the others were too many.
 const CALLS_OF_A_ROUND_MAX: usize = 16;
 /// How many calls are under way at once.
@@ -65,6 +71,8 @@ pub struct Acting {
     /// Whom it may hand the turn to, with what each is for.
     others: Vec<(AgentId, String)>,
     agent: AgentId,
+    /// The call by which it was asked, where another agent has asked it.
+    within: Option<String>,
     request: TurnRequest,
     state: Mutex<State>,
 }
@@ -76,6 +84,8 @@ struct State {
     said: HashMap<u32, String>,
     /// The highest number that a source has which a call has found; 0 where none has.
     numbers_max: u32,
+    /// How many sources were on record at the start.
+    numbers_on_record: usize,
 }
 
 /// What happens next.
@@ -105,7 +115,7 @@ enum Due {
 }
 
 impl Acting {
-    /// What `agent` may do in the turn of `request`, by `search` where it may search; `None` where that is nothing, and
+    /// What `agent` may do in the turn of `request`: search by `search`, ask `colleagues`; `None` where that is nothing, and
     /// nothing is on record.
     #[must_use]
     pub fn new(
@@ -113,6 +123,7 @@ impl Acting {
         purpose_of: impl Fn(&AgentId) -> String,
         taken: Taken,
         search: Option<KnowledgeSearch>,
+        colleagues: Vec<Colleague>,
         request: &TurnRequest,
     ) -> Option<Self> {
         let can_pause = request.part.is_none();
@@ -121,20 +132,32 @@ impl Acting {
                 |event| matches!(&event.body, EventBody::Handoff(handoff) if handoff.from == *id || handoff.to == *id),
             )
         };
-        let entries = record::read(&request.past, request.part.as_ref().map(|_| &agent.id));
+        let asker = request.part.as_ref().and_then(|part| part.asker.as_ref());
+        let within = asker.map(|asker| asker.call_id.clone());
+        let of_agent = request.part.as_ref().map(|_| &agent.id);
+        let entries = record::read(&request.past, of_agent, within.as_deref());
         let tools = (taken.tools.into_iter()).filter(|tool| can_pause || tool.approval().is_none());
         let search = search.map(|search| Doer::Search(Arc::new(search)));
         let escalation = (taken.built_in.contains(&BuiltIn::Escalate)).then(|| Doer::Escalation(escalation::offer()));
+        let colleagues = colleagues
+            .into_iter()
+            .map(|colleague| Doer::Colleague(Arc::new(colleague)));
         let acting = Self {
-            doers: tools.map(Doer::Tool).chain(search).chain(escalation).collect(),
+            doers: (tools.map(Doer::Tool))
+                .chain(search)
+                .chain(escalation)
+                .chain(colleagues)
+                .collect(),
             others: (agent.hand_offs.iter())
                 .filter(|id| can_pause && !has_had_it(id))
                 .map(|id| (id.clone(), purpose_of(id)))
                 .collect(),
             agent: agent.id.clone(),
+            within,
             request: request.clone(),
             state: Mutex::new(State {
                 numbers_max: record::numbers(&entries).max().unwrap_or(0),
+                numbers_on_record: record::numbers(&entries).count(),
                 entries,
                 said: HashMap::new(),
             }),
@@ -180,9 +203,8 @@ impl Acting {
     /// Whether a call has given something back that an answer can stand on without a number behind it.
     pub(crate) fn has_result(&self) -> bool {
         let state = self.state();
-        let is_other = |entry: &&Entry| ![SEARCH_KNOWLEDGE, ESCALATE].contains(&entry.call.name.as_str());
-        let mut others = state.entries.iter().filter(is_other);
-        others.any(|entry| entry.result.as_ref().is_some_and(|result| !result.is_error))
+        let mut results = state.entries.iter().filter_map(|entry| entry.result.as_ref());
+        results.any(|result| result.carries)
     }
 
     /// The sources that were found by calls.
@@ -198,6 +220,13 @@ impl Acting {
         usize::try_from(first).ok()?.checked_sub(1)
     }
 
+    /// Whether sources are on record of a run that was cut off, and this one has found nothing yet.
+    pub(crate) fn goes_on(&self) -> bool {
+        let state = self.state();
+        let found = record::numbers(&state.entries).count();
+        found > 0 && found == state.numbers_on_record
+    }
+
     /// Whether anything was called.
     pub(crate) fn has_acted(&self) -> bool {
         !self.state().entries.is_empty()
@@ -205,7 +234,14 @@ impl Acting {
 
     /// Whether the model is asked again after calls.
     pub(crate) fn may_go_on(&self) -> bool {
-        self.round() <= ROUNDS_MAX
+        self.round() <= self.rounds_max()
+    }
+
+    fn rounds_max(&self) -> u32 {
+        match self.within {
+            None => ROUNDS_MAX,
+            Some(_) => ROUNDS_OF_COLLEAGUES_MAX,
+        }
     }
 
     /// Takes in what the model wants called, and what it has said before that.
@@ -217,14 +253,18 @@ impl Acting {
         }
         for (place, mut call) in calls.into_iter().enumerate() {
             // Some providers count their calls anew in each answer, and on record each has a name of its own.
-            if state.entries.iter().any(|entry| entry.call.id == call.id) {
+            if let Some(within) = &self.within {
+                call.id = nested_id(within, &call.id, round, place);
+            } else if state.entries.iter().any(|entry| entry.call.id == call.id) {
                 call.id = format!("{}-{round}-{place}", call.id);
             }
             let mut entry = Entry::new(round, u32::try_from(place).unwrap_or(u32::MAX), call);
-            if round > ROUNDS_MAX {
-                entry.result = Some(failed("No more calls can be made. Answer with what there is.".into()));
+            if round > self.rounds_max() {
+                entry.result = Some(CallResult::failed(
+                    "No more calls can be made. Answer with what there is.".into(),
+                ));
             } else if place >= CALLS_OF_A_ROUND_MAX {
-                entry.result = Some(failed(format!(
+                entry.result = Some(CallResult::failed(format!(
                     "At most {CALLS_OF_A_ROUND_MAX} calls can be made at once. This one was not made."
                 )));
             }
@@ -245,7 +285,7 @@ impl Acting {
                         result: Some(Value::String(words.clone())),
                         ..self.event(entry, ToolCallStatus::Failed)
                     });
-                    entry.result = Some(failed(words));
+                    entry.result = Some(CallResult::failed(words));
                 }
                 Due::Begin if open < UNDER_WAY_MAX => {
                     recorded.push(self.event(entry, ToolCallStatus::Started));
@@ -327,7 +367,7 @@ impl Acting {
             agent: Some(self.agent.clone()),
             round: Some(entry.round),
             place: Some(entry.place),
-            within: None,
+            within: self.within.clone(),
             signature: entry.call.signature.clone(),
         }
     }
@@ -348,19 +388,11 @@ impl Acting {
     }
 }
 
-fn failed(words: String) -> CallResult {
-    CallResult {
-        is_error: true,
-        ..succeeded(words)
-    }
-}
-
-fn succeeded(content: String) -> CallResult {
-    CallResult {
-        content,
-        is_error: false,
-        sources: Vec::new(),
-    }
+/// Names a call of an agent that was asked: two that are at work in one turn know nothing of each other's. It is short, since providers take
+/// no long ones.
+fn nested_id(within: &str, id: &str, round: u32, place: usize) -> String {
+    let digest = Sha256::digest(format!("{within}\n{id}\n{round}\n{place}"));
+    format!("call_{}", &hex(&digest)[..24])
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ pub struct AgentDefinition {
     pub fallbacks: Vec<AgentId>,
     /// Whom its model may give a turn to.
     pub hand_offs: Vec<AgentId>,
+    /// Whom its model may ask.
+    pub asks: Vec<AgentId>,
     /// How much it takes on.
     pub limits: Limits,
     /// What it does not speak about.

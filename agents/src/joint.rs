@@ -14,7 +14,8 @@ mod wording;
 
 use orchestratai_shared::{CacheStatus, Citation, Confidence, ErrorCode, Failure, LogData, MessageContent};
 
-use self::{marks::Marks, ranks::Ranks};
+use self::marks::Marks;
+pub(crate) use self::ranks::Ranks;
 use crate::{
     conversation,
     routing::Concern,
@@ -38,6 +39,7 @@ pub fn question(whole: &TurnRequest, concern: &Concern) -> TurnRequest {
         intent: concern.intent,
         part: Some(Part {
             standalone: conversation::standalone_part(&concern.text, message),
+            asker: None,
         }),
         ..whole.clone()
     }

@@ -52,7 +52,6 @@ impl ToolBox {
             return taken;
         }
         let is_named = |built_in: &BuiltIn| patterns.iter().any(|pattern| pattern == built_in.name());
-        let is_built_in = |name: &str| BuiltIn::ALL.iter().any(|built_in| built_in.name() == name);
         (taken.built_in).extend(
             (BuiltIn::ALL.into_iter())
                 .filter(|built_in| is_named(built_in) && (built_in.only_reads() || !self.only_reading)),
@@ -63,7 +62,7 @@ impl ToolBox {
                     let is_open = tool.effect() == Effect::None && tool.approval().is_none();
                     let name = tool.offer().name.as_str();
                     (is_open || !self.only_reading)
-                        && !is_built_in(name)
+                        && !BuiltIn::is_reserved(name)
                         && patterns.iter().any(|pattern| fits(pattern, name))
                 })),
                 Err(error) => taken.missing.push((source.name().to_owned(), error.to_string())),

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -56,11 +56,23 @@ pub struct TurnRequest {
     pub part: Option<Part>,
 }
 
-/// What is known of a message that is a part of another; see [`JointAnswer`](crate::joint::JointAnswer).
+/// What is known of a message that is a part of another (see [`JointAnswer`](crate::joint::JointAnswer)), or another agent's question. The turn
+/// cannot wait for it, and is not given away by it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The part made to stand on its own, where it leans on the rest.
     pub standalone: Option<Standalone>,
+    /// Who asks, where it is another agent's question and none of the user's.
+    pub asker: Option<Asker>,
+}
+
+/// An agent that asks another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// The call by which it asks.
+    pub call_id: String,
+    /// It and those that have asked it, the turn's own agent first.
+    pub chain: Vec<AgentId>,
 }
 
 /// One thing that an agent does in a turn.
@@ -221,7 +233,7 @@ impl Usage {
 pub struct UsageMeter {
     /// By model: a turn may use several, where one stands in for another.
     used: Mutex<Vec<(Arc<str>, Usage)>>,
-    upstream_open: AtomicBool,
+    upstreams_open: AtomicUsize,
     had_upstream: AtomicBool,
 }
 
@@ -258,18 +270,18 @@ impl UsageMeter {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a request to a provider is open, until the guard is dropped: with the turn's future, if not before.
+    /// Notes that a request to a provider is open, until the guard is dropped: with the turn's future, if not before. Several may be.
     #[must_use = "the upstream counts as open only as long as the guard lives"]
     pub fn open_upstream(&self) -> OpenUpstream<'_> {
         self.had_upstream.store(true, Ordering::Relaxed);
-        self.upstream_open.store(true, Ordering::Relaxed);
+        self.upstreams_open.fetch_add(1, Ordering::Relaxed);
         OpenUpstream(self)
     }
 
     /// Whether a request to a provider is open now.
     #[must_use]
     pub fn upstream_open(&self) -> bool {
-        self.upstream_open.load(Ordering::Relaxed)
+        self.upstreams_open.load(Ordering::Relaxed) > 0
     }
 
     /// Whether there ever was one in this turn.
@@ -285,7 +297,7 @@ pub struct OpenUpstream<'a>(&'a UsageMeter);
 
 impl Drop for OpenUpstream<'_> {
     fn drop(&mut self) {
-        self.0.upstream_open.store(false, Ordering::Relaxed);
+        self.0.upstreams_open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
+    colleague::{ASK, Colleague},
     escalation::{self, ESCALATE},
     search::{KnowledgeSearch, SEARCH_KNOWLEDGE},
 };
@@ -35,6 +36,12 @@ impl BuiltIn {
         }
     }
 
+    /// Whether no other tool can have a name.
+    #[must_use]
+    pub(crate) fn is_reserved(name: &str) -> bool {
+        name.starts_with(ASK) || Self::ALL.iter().any(|built_in| built_in.name() == name)
+    }
+
     /// Whether it leaves nothing behind.
     #[must_use]
     pub fn only_reads(self) -> bool {
@@ -51,6 +58,7 @@ pub(super) enum Doer {
     Tool(Arc<dyn Tool>),
     Search(Arc<KnowledgeSearch>),
     Escalation(ToolOffer),
+    Colleague(Arc<Colleague>),
 }
 
 impl Doer {
@@ -59,6 +67,7 @@ impl Doer {
             Self::Tool(tool) => tool.offer(),
             Self::Search(search) => search.offer(),
             Self::Escalation(offer) => offer,
+            Self::Colleague(colleague) => colleague.offer(),
         }
     }
 
@@ -68,13 +77,15 @@ impl Doer {
             Self::Search(_) => Effect::None,
             // One session asks for one person, however often that is said.
             Self::Escalation(_) => Effect::Idempotent,
+            // What it calls is on record for itself.
+            Self::Colleague(_) => Effect::Idempotent,
         }
     }
 
     pub(super) fn approval(&self) -> Option<&ApprovalRule> {
         match self {
             Self::Tool(tool) => tool.approval(),
-            Self::Search(_) | Self::Escalation(_) => None,
+            Self::Search(_) | Self::Escalation(_) | Self::Colleague(_) => None,
         }
     }
 
@@ -83,6 +94,7 @@ impl Doer {
             Self::Tool(tool) => tool.check(arguments),
             Self::Search(_) => KnowledgeSearch::check(arguments),
             Self::Escalation(_) => escalation::check(arguments),
+            Self::Colleague(_) => Colleague::check(arguments),
         }
     }
 }

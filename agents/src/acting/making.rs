@@ -4,27 +4,41 @@ use std::time::Instant;
 
 use orchestratai_shared::event::{ToolCall as CallEvent, ToolCallStatus};
 use serde_json::Value;
+use tokio::sync::mpsc;
 
 use super::{
     Acting,
+    colleague::{Asking, Colleague},
     doer::Doer,
-    escalation, failed,
+    escalation,
     record::{CallResult, Entry, Station},
     search::{self, KnowledgeSearch},
     sources::Found,
-    succeeded,
 };
 use crate::{
     knowledge::FoundChunk,
     language::ToolCall,
     tool::{Invocation, Tool, ToolError},
-    turn::Step,
+    turn::{Step, UsageMeter},
 };
+
+/// So many sources an agent is given for its question, most often. What calls find is numbered behind that.
+pub(crate) const GIVEN_MAX: usize = 5;
 
 /// A call that is to be made.
 pub(crate) struct Call {
     doer: Doer,
     entry: Entry,
+}
+
+/// What calls are made with.
+#[derive(Clone)]
+pub(crate) struct Surroundings<'a> {
+    /// The sources that the model has from the start.
+    pub(crate) given: &'a [FoundChunk],
+    pub(crate) meter: &'a UsageMeter,
+    /// Takes what a call does while it is made, for people to see.
+    pub(crate) steps: mpsc::Sender<Step>,
 }
 
 /// A call that was made.
@@ -55,21 +69,22 @@ impl Call {
 }
 
 impl Acting {
-    /// Makes a call. `given` are the sources that the model has from the start.
-    pub(crate) async fn make_call(&self, call: Call, given: &[FoundChunk]) -> Made {
+    /// Makes a call.
+    pub(crate) async fn make_call(&self, call: Call, around: Surroundings<'_>) -> Made {
         let begun = Instant::now();
         let Call { doer, entry } = call;
         let outcome = match &doer {
             Doer::Tool(tool) => self.call_tool(tool.as_ref(), &entry.call).await,
-            Doer::Search(search) => self.search(search, &entry.call.arguments, given).await,
+            Doer::Search(search) => self.search(search, &entry.call.arguments, around.given).await,
+            Doer::Colleague(colleague) => self.ask(colleague, &entry.call, &around).await,
             Doer::Escalation(_) => Ok(Done {
                 steps: Vec::new(),
-                result: succeeded(escalation::ASKED.into()),
+                result: CallResult::asked_for(),
                 data: escalation::ASKED.into(),
             }),
         };
         let Done { steps, result, data } = outcome.unwrap_or_else(|error| {
-            let result = failed(words(&error));
+            let result = CallResult::failed(words(&error));
             Done {
                 steps: Vec::new(),
                 data: Value::String(result.content.clone()),
@@ -104,7 +119,7 @@ impl Acting {
             .unwrap_or_else(|| Value::String(output.content.clone()));
         Ok(Done {
             steps: Vec::new(),
-            result: succeeded(output.content),
+            result: CallResult::given(output.content),
             data,
         })
     }
@@ -120,21 +135,45 @@ impl Acting {
         let (found, numbers) = {
             // Another search may end at the same time.
             let mut state = self.state();
-            let given_max = u32::try_from(given.len().max(search.given_max())).unwrap_or(u32::MAX);
-            state.numbers_max = state.numbers_max.max(given_max);
+            state.numbers_max = state.numbers_max.max(given_max(given));
             Found::number(&result.chunks, given, &known, &mut state.numbers_max)
         };
         let query = arguments.get("query").and_then(Value::as_str).unwrap_or_default();
         Ok(Done {
             steps: search::steps(query, &result, &numbers, &found),
             data: serde_json::to_value(&found).unwrap_or_default(),
-            result: CallResult {
-                content: found.told(),
-                is_error: false,
-                sources: found.sources,
-            },
+            result: found.into(),
         })
     }
+
+    async fn ask(&self, colleague: &Colleague, call: &ToolCall, around: &Surroundings<'_>) -> Result<Done, ToolError> {
+        let numbers = |count: u32| {
+            let mut state = self.state();
+            let behind = state.numbers_max.max(given_max(around.given));
+            state.numbers_max = behind.saturating_add(count);
+            behind
+        };
+        let asking = Asking {
+            agent: &self.agent,
+            call_id: &call.id,
+            arguments: &call.arguments,
+            request: &self.request,
+            meter: around.meter,
+            passed_on: &around.steps,
+            numbers: Box::new(numbers),
+        };
+        let answered = colleague.ask(&asking).await?;
+        Ok(Done {
+            steps: Vec::new(),
+            data: serde_json::to_value(&answered).unwrap_or_default(),
+            result: answered.into(),
+        })
+    }
+}
+
+/// The highest number that a source can have which the model has from the start.
+fn given_max(given: &[FoundChunk]) -> u32 {
+    u32::try_from(given.len().max(GIVEN_MAX)).unwrap_or(u32::MAX)
 }
 
 fn words(error: &ToolError) -> String {

@@ -10,6 +10,8 @@ use orchestratai_shared::{
 use serde_json::Value;
 
 use super::{
+    colleague::{ASK, Answered},
+    escalation::{self, ESCALATE},
     search::SEARCH_KNOWLEDGE,
     sources::{Found, Source},
 };
@@ -47,8 +49,10 @@ pub(super) enum Station {
 pub(super) struct CallResult {
     pub(super) content: String,
     pub(super) is_error: bool,
-    /// The sources that it has found, where it was a search.
+    /// The sources that it has found.
     pub(super) sources: Vec<Source>,
+    /// Whether an answer can stand on it without a number behind it.
+    pub(super) carries: bool,
 }
 
 impl Station {
@@ -74,15 +78,16 @@ impl Entry {
     }
 }
 
-/// The calls on record, in the order in which they were wanted; those of `agent` alone, where one is given.
-pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>) -> Vec<Entry> {
+/// The calls on record, in the order in which they were wanted; those of `agent` alone, where one is given, and of those that were made
+/// because another agent was asked, those alone that were made `within` that call.
+pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>, within: Option<&str>) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     // Which request for approval is of which call.
     let mut asked = Vec::new();
     let is_own = |by: Option<&AgentId>| agent.is_none_or(|agent| by == Some(agent));
     for event in past {
         match &event.body {
-            EventBody::ToolCall(event) if is_own(event.agent.as_ref()) => {
+            EventBody::ToolCall(event) if is_own(event.agent.as_ref()) && event.within.as_deref() == within => {
                 let entry = entry(
                     &mut entries,
                     (event.round, event.place),
@@ -98,7 +103,7 @@ pub(super) fn read(past: &[Arc<Event>], agent: Option<&AgentId>) -> Vec<Entry> {
                     }
                 }
             }
-            EventBody::ApprovalRequested(request) if is_own(request.agent.as_ref()) => {
+            EventBody::ApprovalRequested(request) if is_own(request.agent.as_ref()) && within.is_none() => {
                 let Some(call_id) = &request.call_id else { continue };
                 let entry = entry(
                     &mut entries,
@@ -169,23 +174,80 @@ fn entry<'a>(
 
 /// What the model was told of a call that has ended.
 fn result(event: &CallEvent) -> CallResult {
-    let is_error = event.status == ToolCallStatus::Failed;
-    if event.tool == SEARCH_KNOWLEDGE && !is_error {
-        let found = Found::on_record(event.result.as_ref());
-        return CallResult {
-            content: found.told(),
-            is_error,
-            sources: found.sources,
-        };
+    let on_record = event.result.as_ref();
+    if event.status == ToolCallStatus::Failed {
+        return CallResult::failed(content(on_record));
     }
-    let content = match &event.result {
+    if event.tool == SEARCH_KNOWLEDGE {
+        return Found::on_record(on_record).into();
+    }
+    if event.tool == ESCALATE {
+        return CallResult::asked_for();
+    }
+    if event.tool.starts_with(ASK)
+        && let Some(answered) = Answered::on_record(on_record)
+    {
+        return answered.into();
+    }
+    CallResult::given(content(on_record))
+}
+
+fn content(result: Option<&Value>) -> String {
+    match result {
         None => String::new(),
         Some(Value::String(text)) => text.clone(),
         Some(data) => data.to_string(),
-    };
-    CallResult {
-        content,
-        is_error,
-        sources: Vec::new(),
+    }
+}
+
+impl CallResult {
+    /// What a tool gave back.
+    pub(super) fn given(content: String) -> Self {
+        Self {
+            content,
+            is_error: false,
+            sources: Vec::new(),
+            carries: true,
+        }
+    }
+
+    /// Why there is nothing.
+    pub(super) fn failed(words: String) -> Self {
+        Self {
+            is_error: true,
+            carries: false,
+            ..Self::given(words)
+        }
+    }
+
+    /// That a person was asked for, which answers nothing.
+    pub(super) fn asked_for() -> Self {
+        Self {
+            carries: false,
+            ..Self::given(escalation::ASKED.into())
+        }
+    }
+}
+
+impl From<Found> for CallResult {
+    /// What stands in a source is cited or is not said.
+    fn from(found: Found) -> Self {
+        Self {
+            content: found.told(),
+            is_error: false,
+            sources: found.sources,
+            carries: false,
+        }
+    }
+}
+
+impl From<Answered> for CallResult {
+    fn from(answered: Answered) -> Self {
+        Self {
+            content: answered.told(),
+            is_error: false,
+            carries: answered.is_answer(),
+            sources: answered.sources,
+        }
     }
 }

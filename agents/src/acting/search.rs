@@ -26,7 +26,6 @@ pub struct KnowledgeSearch {
     knowledge: Knowledge,
     collections: Vec<CollectionName>,
     filter: Filter,
-    given_max: usize,
     offer: ToolOffer,
 }
 
@@ -37,10 +36,9 @@ struct Wanted<'a> {
 }
 
 impl KnowledgeSearch {
-    /// Searches these collections, in what `filter` admits. The agent is given `given_max` sources for a question, most often: what is
-    /// found is numbered behind that.
+    /// Searches these collections, in what `filter` admits.
     #[must_use]
-    pub fn new(knowledge: Knowledge, collections: Vec<CollectionName>, filter: Filter, given_max: usize) -> Self {
+    pub fn new(knowledge: Knowledge, collections: Vec<CollectionName>, filter: Filter) -> Self {
         let offer = ToolOffer {
             name: SEARCH_KNOWLEDGE.into(),
             description: "Searches the documents with a query of your own, where the sources that you were given do not answer the \
@@ -60,18 +58,12 @@ impl KnowledgeSearch {
             knowledge,
             collections,
             filter,
-            given_max,
             offer,
         }
     }
 
     pub(super) fn offer(&self) -> &ToolOffer {
         &self.offer
-    }
-
-    /// The number behind which what is found is numbered.
-    pub(super) fn given_max(&self) -> usize {
-        self.given_max
     }
 
     pub(super) fn check(arguments: &Value) -> Result<(), ToolError> {

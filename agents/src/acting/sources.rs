@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use orchestratai_shared::{DocumentChunk, DocumentRead};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,7 +22,43 @@ pub(crate) struct Source {
     pub(crate) heading: String,
     /// How near it is to what was searched for, 0 to 1.
     pub(crate) similarity: f64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     text: String,
+}
+
+impl Source {
+    /// The chunk as clients see it.
+    pub(crate) fn document_chunk(&self) -> DocumentChunk {
+        DocumentChunk {
+            id: self.number.saturating_sub(1),
+            content: self.text.clone(),
+            similarity: self.similarity,
+            source: self.document.clone(),
+            metadata: None,
+        }
+    }
+
+    /// That it was read.
+    pub(crate) fn document_read(&self) -> DocumentRead {
+        DocumentRead {
+            chunk_id: self.number.saturating_sub(1),
+            source: self.document.clone(),
+            heading_path: vec![self.heading.clone()],
+            similarity: self.similarity,
+            reason: format!("The agent had found it before. It is source {}.", self.number),
+        }
+    }
+
+    /// One whose text is not told: another agent has said what is in it.
+    pub(super) fn named(number: u32, document: &str, heading: &str, similarity: f64) -> Self {
+        Self {
+            number,
+            document: document.into(),
+            heading: heading.into(),
+            similarity,
+            text: String::new(),
+        }
+    }
 }
 
 /// What a search has found: the result of its call.

@@ -11,11 +11,13 @@ use orchestratai_shared::{
 };
 
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
     definition::Catalog,
     tool::{ApprovalRule, Invocation, Tool, ToolError, ToolOutput},
+    turn::{Step, UsageMeter},
 };
 
 /// A till that counts what it is asked to pay back.
@@ -114,7 +116,16 @@ fn acting(tool: &Arc<Refund>, past: Vec<EventBody>) -> Option<Acting> {
         tools: vec![Arc::clone(tool) as Arc<dyn Tool>],
         ..Taken::default()
     };
-    Acting::new(&agent, |_| "what it is for".into(), taken, None, &request)
+    Acting::new(&agent, |_| "what it is for".into(), taken, None, Vec::new(), &request)
+}
+
+/// What calls are made with that need nothing.
+fn around<'a>(meter: &'a UsageMeter, steps: &mpsc::Sender<Step>) -> Surroundings<'a> {
+    Surroundings {
+        given: &[],
+        meter,
+        steps: steps.clone(),
+    }
 }
 
 fn call(id: &str, arguments: Value) -> ToolCall {
@@ -128,13 +139,18 @@ fn call(id: &str, arguments: Value) -> ToolCall {
 
 /// Lets it go on until nothing is due or it pauses. Gives what was recorded.
 async fn go_on(acting: &Acting) -> (Vec<CallEvent>, Option<Pause>) {
+    let (meter, (steps, _)) = (UsageMeter::default(), mpsc::channel(1));
     let (mut recorded, mut under_way) = (Vec::new(), FuturesUnordered::new());
     loop {
         assert!(under_way.len() <= UNDER_WAY_MAX);
         match acting.next() {
             None => return (recorded, None),
             Some(Next::Record(events)) => recorded.extend(events),
-            Some(Next::Make(calls)) => under_way.extend(calls.into_iter().map(|call| acting.make_call(call, &[]))),
+            Some(Next::Make(calls)) => under_way.extend(
+                calls
+                    .into_iter()
+                    .map(|call| acting.make_call(call, around(&meter, &steps))),
+            ),
             Some(Next::Wait) => recorded.push(under_way.next().await.unwrap().event),
             Some(Next::Pause(pause)) => {
                 assert!(under_way.is_empty(), "a turn pauses while nothing is under way");
@@ -200,7 +216,11 @@ async fn what_is_wanted_at_once_is_done_at_once_and_told_in_its_order() {
         panic!("then they are made")
     };
     assert!(matches!(acting.next(), Some(Next::Wait)), "there is no room for more");
-    let mut under_way: FuturesUnordered<_> = calls.into_iter().map(|call| acting.make_call(call, &[])).collect();
+    let (meter, (steps, _)) = (UsageMeter::default(), mpsc::channel(1));
+    let mut under_way: FuturesUnordered<_> = calls
+        .into_iter()
+        .map(|call| acting.make_call(call, around(&meter, &steps)))
+        .collect();
     let first = under_way.next().await.unwrap().event;
     assert_eq!(first.call_id, "c3", "the quickest");
     let Some(Next::Record(next)) = acting.next() else {

@@ -177,7 +177,9 @@ fn check_references(dir: &Path, parsed: &[(PathBuf, ParsedFile)], ids: &[String]
             });
         }
         let fallbacks = definition.fallbacks.iter().map(|id| ("fallbacks", id));
-        let others = fallbacks.chain(definition.hand_offs.iter().map(|id| ("hand_offs", id)));
+        let hand_offs = definition.hand_offs.iter().map(|id| ("hand_offs", id));
+        let asks = definition.asks.iter().map(|id| ("agents", id));
+        let others = fallbacks.chain(hand_offs).chain(asks);
         for ((key, other), place) in others.zip(&file.other_places) {
             if !ids.iter().any(|id| id == other.as_str()) {
                 problems.push(Problem {

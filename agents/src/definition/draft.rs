@@ -33,6 +33,8 @@ impl AgentDefinition {
         put("fallbacks", fallbacks.into());
         let hand_offs: Vec<&str> = self.hand_offs.iter().map(|id| id.as_str()).collect();
         put("hand_offs", hand_offs.into());
+        let asks: Vec<&str> = self.asks.iter().map(|id| id.as_str()).collect();
+        put("agents", asks.into());
         let limits = json!({
             "concurrency_turns": self.limits.concurrency,
             "queue_turns": self.limits.queue,

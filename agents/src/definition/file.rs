@@ -32,6 +32,7 @@ const KEYS: &[&str] = &[
     "tools",
     "fallbacks",
     "hand_offs",
+    "agents",
     "limits",
     "blocked_topics",
     "examples",
@@ -91,7 +92,7 @@ const DIRECT_KEYS: &[&str] = &[
 #[derive(Debug)]
 pub(crate) struct ParsedFile {
     pub(crate) definition: AgentDefinition,
-    /// Line and column of each entry of `fallbacks`, then of `hand_offs`.
+    /// Line and column of each entry of `fallbacks`, then of `hand_offs`, then of `agents`.
     pub(crate) other_places: Vec<(usize, usize)>,
 }
 
@@ -144,6 +145,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
     let filter = read_filter(root);
     let fallbacks = read_others(root, "fallbacks", id.as_ref());
     let hand_offs = read_others(root, "hand_offs", id.as_ref());
+    let asks = read_asks(root, id.as_ref());
     let limits = read_limits(root);
     let blocked_topics = read_blocked_topics(root, strategy);
     let examples = read_examples(root, strategy);
@@ -157,6 +159,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
         .collect();
     let other_places = (fallbacks.iter())
         .chain(&hand_offs)
+        .chain(&asks)
         .map(|(_, span)| super::problem::place(text, span.start))
         .collect();
     Some(ParsedFile {
@@ -176,6 +179,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
             tools,
             fallbacks: fallbacks.into_iter().map(|(id, _)| id).collect(),
             hand_offs: hand_offs.into_iter().map(|(id, _)| id).collect(),
+            asks: asks.into_iter().map(|(id, _)| id).collect(),
             limits: limits?,
             blocked_topics,
             direct,
@@ -262,6 +266,21 @@ fn read_others(root: &Table<'_>, key: &str, own: Option<&AgentId>) -> Vec<(Agent
         }
     }
     others
+}
+
+/// The agents that are tools of this one. The tool's name has the agent's in it, and providers take no longer names than 64 characters.
+fn read_asks(root: &Table<'_>, own: Option<&AgentId>) -> Vec<(AgentId, std::ops::Range<usize>)> {
+    const ID_CHARACTERS_MAX: usize = 60;
+    let asks = read_others(root, "agents", own);
+    for (_, span) in asks.iter().filter(|(id, _)| id.as_str().len() > ID_CHARACTERS_MAX) {
+        root.wrong(
+            "agents",
+            span.clone(),
+            "agents whose ids have 60 characters at most",
+            None,
+        );
+    }
+    asks
 }
 
 fn read_limits(root: &Table<'_>) -> Option<Limits> {

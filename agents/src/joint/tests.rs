@@ -391,7 +391,13 @@ fn each_agent_is_asked_its_own_part() {
     assert_eq!((asked.intent, asked.fresh), (Intent::DomainQuestion, true));
     assert_eq!(asked.part.unwrap().standalone.unwrap().taken, ["invoice", "wrong"]);
     let asked = question(&whole, &concern("policy", "where are my data?"));
-    assert_eq!(asked.part, Some(Part { standalone: None }));
+    assert_eq!(
+        asked.part,
+        Some(Part {
+            standalone: None,
+            asker: None
+        })
+    );
     assert_eq!(question(&whole, &concern("policy", "")).message, whole.message);
 }
 

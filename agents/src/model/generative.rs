@@ -16,23 +16,27 @@ use futures_util::{
     stream::{self, FuturesUnordered},
 };
 use orchestratai_shared::{Citation, Confidence};
+use tokio::sync::mpsc;
 
 use super::{
     ChunkRead, ContextWindow, Model, ModelError, ModelEvent, ModelOutcome, ModelStream, ModelTask, confidence::ANSWERS,
     guarded_turn::GuardedTurn, marks::Marks, prompt,
 };
 use crate::{
-    acting::{Acting, Made, Next, Source},
+    acting::{Acting, Made, Next, Source, Surroundings},
     guardrail::Guardrails,
     language::{
         ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage,
         ToolCall,
     },
-    turn::{OpenUpstream, Usage, UsageMeter},
+    turn::{OpenUpstream, Step, Usage, UsageMeter},
 };
 
 /// The confidence of an answer that cites nothing, at most.
 const UNCITED_MAX: f64 = ANSWERS - 0.01;
+
+/// Steps of calls that may wait to be told; a call that does more waits.
+const STEPS_WAITING_MAX: usize = 16;
 
 /// Answers by a language model.
 pub struct Generative {
@@ -110,6 +114,7 @@ impl Model for Generative {
             said: String::new(),
             calls: Vec::new(),
             under_way: FuturesUnordered::new(),
+            steps: mpsc::channel(STEPS_WAITING_MAX),
             due: VecDeque::new(),
             marks: Marks::new(sources),
             guard: GuardedTurn::new(self.guardrails.as_ref(), &task),
@@ -137,8 +142,9 @@ struct Answering<'a> {
     said: String,
     /// What it wants called.
     calls: Vec<ToolCall>,
-    /// The calls that are being made.
+    /// The calls that are being made, and what they do meanwhile.
     under_way: FuturesUnordered<BoxFuture<'a, Made>>,
+    steps: (mpsc::Sender<Step>, mpsc::Receiver<Step>),
     /// What is to be told of a call that was made, before anything else happens.
     due: VecDeque<ModelEvent>,
     marks: Marks,
@@ -207,15 +213,27 @@ impl Answering<'_> {
             match acting.next()? {
                 Next::Record(calls) => break ModelEvent::ToolCalls(calls),
                 Next::Make(calls) => {
-                    let given = &self.task.found.chunks;
-                    let made = calls.into_iter().map(|call| acting.make_call(call, given).boxed());
+                    let around = Surroundings {
+                        given: &self.task.found.chunks,
+                        meter: self.meter,
+                        steps: self.steps.0.clone(),
+                    };
+                    let made = calls
+                        .into_iter()
+                        .map(|call| acting.make_call(call, around.clone()).boxed());
                     self.under_way.extend(made);
                 }
-                Next::Wait => {
-                    let Made { steps, event } = self.under_way.next().await?;
-                    let steps = steps.into_iter().map(|step| ModelEvent::Step(Box::new(step)));
-                    self.due.extend(steps.chain([ModelEvent::ToolCalls(vec![event])]));
-                }
+                Next::Wait => tokio::select! {
+                    biased;
+                    Some(step) = self.steps.1.recv() => break ModelEvent::Step(Box::new(step)),
+                    made = self.under_way.next() => {
+                        let Made { steps, event } = made?;
+                        // What it has done before it ended comes first.
+                        let before = std::iter::from_fn(|| self.steps.1.try_recv().ok());
+                        let steps = before.chain(steps).map(|step| ModelEvent::Step(Box::new(step)));
+                        self.due.extend(steps.chain([ModelEvent::ToolCalls(vec![event])]));
+                    }
+                },
                 Next::Pause(pause) => return Some(ModelEvent::Paused(pause)),
             }
         };

@@ -6,6 +6,7 @@ use orchestratai_shared::{DocumentRead, DocumentsRead, LogData, LogStatus, Vecto
 
 use super::voice::Voice;
 use crate::{
+    acting::Source,
     knowledge::{Correction, SearchResult, SecondStageUse},
     model::ChunkRead,
     turn::Gone,
@@ -65,6 +66,28 @@ pub(super) async fn show_found(voice: &Voice<'_>, found: &SearchResult, origin: 
         latency: (latency * 1_000.0).round() / 1_000.0,
     };
     voice.log(title, status, LogData::VectorSearch(data)).await
+}
+
+/// The steps that show again what an agent has found by itself before the turn was cut off.
+pub(super) async fn show_known(voice: &Voice<'_>, found: &SearchResult, sources: &[Source]) -> Result<(), Gone> {
+    let count = sources.len();
+    let of = if count == 1 { "source" } else { "sources" };
+    let data = VectorSearch {
+        collection: found.collection_names(),
+        chunks_retrieved: u32::try_from(count).unwrap_or(u32::MAX),
+        chunks: sources.iter().map(Source::document_chunk).collect(),
+        latency: 0.0,
+    };
+    let title = format!("{count} {of} that the agent had found before");
+    voice
+        .log(title, LogStatus::Success, LogData::VectorSearch(data))
+        .await?;
+    let data = DocumentsRead {
+        documents: sources.iter().map(Source::document_read).collect(),
+        revision: found.revision,
+    };
+    let title = format!("Read {count} {of} again");
+    voice.log(title, LogStatus::Success, LogData::Documents(data)).await
 }
 
 /// The `documents` step: what was read, and why.

@@ -9,7 +9,7 @@ use super::{
     specialist::{Specialist, Work},
 };
 use crate::{
-    acting::Acting,
+    acting::{Acting, GIVEN_MAX},
     cache::{self, Admission, CachedAnswer, Flight, Landing, Lookup},
     knowledge::SearchResult,
     model::{ChunkRead, ModelError, ModelEvent, ModelOutcome, ModelTask},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Chunks that are retrieved for an answer.
-pub(super) const RETRIEVED_CHUNKS_MAX: usize = 5;
+const RETRIEVED_CHUNKS_MAX: usize = GIVEN_MAX;
 /// How often a turn waits for another's answer, or takes over where that failed, before it makes its own.
 const TAKE_OVERS_MAX: usize = 8;
 /// An answer below this confidence is not kept: it says that there is none.
@@ -224,6 +224,7 @@ impl Specialist {
             match event.map_err(AgentError::Model)? {
                 ModelEvent::Read(chunks) => {
                     evidence::show_read(&work.voice, &found, &chunks).await?;
+                    self.show_known(work, &found).await?;
                     read = chunks;
                 }
                 ModelEvent::Delta(piece) => {
@@ -251,6 +252,19 @@ impl Specialist {
             found,
             read,
         })
+    }
+
+    /// Shows what is on record of the agent's finds, where it answers a part of the turn or another agent: whoever puts together the
+    /// turn gives ids to what was shown in this run, and those of before are gone with the run that was cut off.
+    async fn show_known(&self, work: &Work<'_>, found: &SearchResult) -> Result<(), AgentError> {
+        let Some(acting) = work.acting.as_ref().filter(|_| work.request.part.is_some()) else {
+            return Ok(());
+        };
+        // What is found in this run is shown when it is found.
+        if acting.goes_on() {
+            evidence::show_known(&work.voice, found, &acting.sources()).await?;
+        }
+        Ok(())
     }
 
     /// Keeps an answer, if it is one, and gives it to those who wait for it.

@@ -8,20 +8,19 @@ use orchestratai_shared::{AgentId, Confidence, LogData, LogStatus, QueryAnalysis
 use super::{
     Means,
     direct::{self},
-    pure::RETRIEVED_CHUNKS_MAX,
+    responder,
     voice::Voice,
 };
 use crate::{
-    acting::{Acting, BuiltIn, KnowledgeSearch},
+    acting::{Acting, BuiltIn, Colleague, KnowledgeSearch},
     cache::{CacheKey, SemanticCache},
     conversation::{self, Standalone},
-    definition::{AgentDefinition, Catalog, Strategy},
+    definition::{AgentDefinition, Strategy},
     embedder::StaticEmbedder,
     guardrail::Topics,
     knowledge::Knowledge,
     language::Spender,
     model::Model,
-    tool_box::ToolBox,
     turn::{AgentError, Answer, Responder, Steps, TurnRequest, UsageMeter},
 };
 
@@ -31,8 +30,7 @@ pub(super) struct Specialist {
     pub(super) model: Arc<dyn Model>,
     pub(super) knowledge: Knowledge,
     pub(super) cache: Arc<SemanticCache>,
-    tools: ToolBox,
-    catalog: Arc<Catalog>,
+    means: Means,
     pub(super) topics: Topics,
     pub(super) embedder: Arc<StaticEmbedder>,
     /// What is said where nothing can be searched.
@@ -67,8 +65,7 @@ impl Specialist {
             model,
             knowledge: means.knowledge.clone(),
             cache: Arc::clone(&means.cache),
-            tools: means.tools.clone(),
-            catalog: Arc::clone(&means.catalog),
+            means: means.clone(),
             topics: Topics::new(&agent.blocked_topics, &means.embedder),
             embedder: Arc::clone(&means.embedder),
             unavailable: direct::texts(agent, &means.catalog).unavailable,
@@ -86,7 +83,7 @@ impl Specialist {
 
     /// What this agent may do in a turn beside answering.
     async fn acting(&self, work: &Work<'_>) -> Result<Option<Acting>, AgentError> {
-        let taken = self.tools.take(&self.definition.tools).await;
+        let taken = self.means.tools.take(&self.definition.tools).await;
         for (source, why) in &taken.missing {
             let reason = format!("The tools of {source} are not to be had: {why}. Going on without them.");
             let data = self.stepped_down(work.request, &reason);
@@ -95,15 +92,43 @@ impl Specialist {
                 .await?;
         }
         let purpose = |id: &AgentId| {
-            self.catalog
+            self.means
+                .catalog
                 .agent(id)
                 .map_or_else(String::new, |agent| agent.purpose.clone())
         };
         let search = (taken.built_in.contains(&BuiltIn::SearchKnowledge)).then(|| {
             let (collections, filter) = (self.definition.collections.clone(), self.definition.filter.clone());
-            KnowledgeSearch::new(self.knowledge.clone(), collections, filter, RETRIEVED_CHUNKS_MAX)
+            KnowledgeSearch::new(self.knowledge.clone(), collections, filter)
         });
-        Ok(Acting::new(&self.definition, purpose, taken, search, work.request))
+        let colleagues = self.colleagues(work.request);
+        Ok(Acting::new(
+            &self.definition,
+            purpose,
+            taken,
+            search,
+            colleagues,
+            work.request,
+        ))
+    }
+
+    /// Whom it may ask in a turn.
+    fn colleagues(&self, request: &TurnRequest) -> Vec<Colleague> {
+        let agent = &self.definition;
+        let others = Colleague::may_be_asked(&agent.asks, &agent.id, request);
+        let colleague = |id: &AgentId| {
+            let other = self.means.catalog.agent(id)?;
+            let (means, id) = (self.means.clone(), id.clone());
+            let responder = move || {
+                let other = means
+                    .catalog
+                    .agent(&id)
+                    .expect("it is there: the catalog never changes");
+                responder(other, &means)
+            };
+            Some(Colleague::new(other, responder))
+        };
+        others.filter_map(colleague).collect()
     }
 
     /// The data of a step that says that something simpler, or somebody else, answers now.
@@ -223,6 +248,7 @@ mod tests {
         model::{ModelError, ModelEvent, ModelStream, ModelTask, Models},
         routing::Router,
         testing::embedder,
+        tool_box::ToolBox,
         turn::Step,
     };
 

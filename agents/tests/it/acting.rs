@@ -73,14 +73,24 @@ fn crew_of(
     keys: &str,
     model: &Arc<Scripted>,
 ) -> HashMap<AgentId, Arc<dyn Responder>> {
+    crew_with(knowledge, &[("technical", keys)], model)
+}
+
+/// The same with lines in the files of several agents.
+fn crew_with(
+    knowledge: orchestratai_agents::knowledge::Knowledge,
+    keys: &[(&str, &str)],
+    model: &Arc<Scripted>,
+) -> HashMap<AgentId, Arc<dyn Responder>> {
     let folder = tempfile::tempdir().unwrap();
     for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/agents")).unwrap() {
         let path = file.unwrap().path();
         let text = fs::read_to_string(&path)
             .unwrap()
-            .replace("embedded-extractive", "scripted");
-        let is_technical = path.file_stem().unwrap() == "technical";
-        let own = text.replace("tools = []\n", if is_technical { keys } else { "" });
+            .replace("embedded-extractive", "scripted")
+            .replace("\nagents = []\n", "\n");
+        let own = keys.iter().find(|(agent, _)| path.file_stem().unwrap() == *agent);
+        let own = text.replace("tools = []\n", own.map_or("", |(_, keys)| keys));
         fs::write(folder.path().join(path.file_name().unwrap()), own).unwrap();
     }
     let catalog = Arc::new(Catalog::load_with(folder.path(), &ModelNames::with(["scripted"])).unwrap());
@@ -197,13 +207,9 @@ async fn an_agent_searches_by_itself_and_cites_what_it_found() {
     let calls = recorded(&steps);
     let statuses: Vec<_> = calls.iter().map(|call| call.status).collect();
     assert_eq!(statuses, [ToolCallStatus::Started, ToolCallStatus::Succeeded]);
-    let told = |at: usize| match model.asked.lock().unwrap()[at].messages.last().unwrap() {
-        ChatMessage::ToolResult {
-            content,
-            is_error: false,
-            ..
-        } => content.clone(),
-        other => panic!("{other:?}"),
+    let told = |at: usize| {
+        let asked = model.asked.lock().unwrap();
+        result_of(asked[at].messages.last().unwrap())
     };
     assert!(told(1).contains("<source number=\"6\" document="), "{}", told(1));
 
@@ -243,6 +249,190 @@ async fn what_was_found_stands_on_nothing_by_itself_and_wrong_arguments_are_told
         shown(&steps)[1].iter().map(|(id, _)| *id).collect::<Vec<_>>(),
         [0, 1, 2]
     );
+}
+
+fn ask(id: &str, agent: &str, question: &str) -> ToolCall {
+    ToolCall {
+        id: id.into(),
+        name: format!("ask_{agent}"),
+        arguments: json!({"question": question}),
+        signature: None,
+    }
+}
+
+/// The names of what the model was offered, request by request.
+fn offered(model: &Scripted) -> Vec<Vec<String>> {
+    let asked = model.asked.lock().unwrap();
+    let names = |request: &Arc<ChatRequest>| request.tools.iter().map(|offer| offer.name.clone()).collect();
+    asked.iter().map(names).collect()
+}
+
+fn last_result(model: &Scripted) -> String {
+    let asked = model.asked.lock().unwrap();
+    result_of(asked.last().unwrap().messages.last().unwrap())
+}
+
+/// What a message says that is the result of a call.
+fn result_of(message: &ChatMessage) -> String {
+    let ChatMessage::ToolResult {
+        content,
+        is_error: false,
+        ..
+    } = message
+    else {
+        panic!("{message:?}")
+    };
+    content.clone()
+}
+
+fn text(steps: &[Step]) -> String {
+    let said = steps.iter().filter_map(|step| match step {
+        Step::Delta(text) => Some(text.as_str()),
+        Step::Log { .. } | Step::Reset { .. } | Step::ToolCall { .. } => None,
+    });
+    said.collect()
+}
+
+#[tokio::test]
+async fn another_agent_is_asked_in_the_same_turn_and_its_sources_are_cited() {
+    let model = scripted(vec![
+        calls([ask("a", "billing", "How much is the Team plan?")]),
+        says("It has a price [2]."),
+        says("Rotate it [1]; the plan has a price [7]."),
+    ]);
+    let crew = crew_of(demo().await, "agents = [\"billing\"]\n", &model);
+    let asked = request(QUESTION);
+    let (answer, steps) = run(&crew, &asked).await;
+    assert_eq!(
+        text(&steps),
+        "Rotate it [1]; the plan has a price [7].",
+        "what it says is told to who asks alone"
+    );
+    let by_billing: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Log {
+                agent: Some(agent),
+                data,
+                ..
+            } if agent.as_str() == "billing" => Some(data.clone()),
+            Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
+        })
+        .collect();
+    let kinds: Vec<_> = by_billing
+        .iter()
+        .map(|data| serde_json::to_value(data.kind()).unwrap())
+        .collect();
+    assert_eq!(kinds, [json!("cache"), json!("vector_search"), json!("documents")]);
+    let shown = shown(&steps);
+    assert_eq!(shown[1].iter().map(|(id, _)| *id).collect::<Vec<_>>(), [5, 6, 7, 8, 9]);
+    let cited: Vec<_> = answer
+        .citations
+        .iter()
+        .map(|cited| (cited.index, cited.chunk_id, &cited.source))
+        .collect();
+    assert_eq!(cited, [(1, 0, &shown[0][0].1), (7, 6, &shown[1][1].1)]);
+    assert!(answer.confidence.get() >= 0.5);
+    assert!(
+        last_result(&model).starts_with("The agent billing answers:\nIt has a price [7]."),
+        "{}",
+        last_result(&model)
+    );
+    assert_eq!(offered(&model)[1], [""; 0], "nobody else may be asked");
+
+    // What is on record is told again, and nobody is asked again.
+    let told = last_result(&model);
+    *model.says.lock().unwrap() = vec![says("So it is [7].")];
+    let (again, _) = run(&crew, &with_past(&asked, recorded(&steps))).await;
+    assert_eq!(
+        (again.citations[0].clone(), last_result(&model)),
+        (answer.citations[1].clone(), told)
+    );
+}
+
+#[tokio::test]
+async fn nobody_is_asked_in_a_circle_or_at_any_depth_and_each_goes_on_from_its_own_record() {
+    let script = || {
+        vec![
+            calls([ask("a", "billing", "May we refund?")]),
+            calls([ask("a", "policy", "What is the policy?")]),
+            says("The policy says so [1]."),
+            says("Then we may [6]."),
+            says("Yes [11]."),
+        ]
+    };
+    let everybody = [
+        ("technical", "agents = [\"billing\", \"policy\"]\n"),
+        ("billing", "agents = [\"technical\", \"policy\"]\n"),
+        ("policy", "agents = [\"technical\", \"billing\"]\n"),
+    ];
+    let model = scripted(script());
+    let crew = crew_with(demo().await, &everybody, &model);
+    let asked = request(QUESTION);
+    let (answer, steps) = run(&crew, &asked).await;
+    let expected: [&[&str]; 3] = [&["ask_billing", "ask_policy"], &["ask_policy"], &[]];
+    assert_eq!(offered(&model)[..3], expected);
+    let cited = answer.citations[0].clone();
+    // Behind the five of billing, which come behind its own.
+    assert_eq!(
+        (cited.index, cited.chunk_id, &cited.source),
+        (11, 10, &shown(&steps)[2][0].1)
+    );
+    let calls = recorded(&steps);
+    let places: Vec<_> = calls
+        .iter()
+        .map(|call| (call.tool.as_str(), call.within.as_deref(), call.status))
+        .collect();
+    use ToolCallStatus::{Started, Succeeded};
+    assert_eq!(
+        places,
+        [
+            ("ask_billing", None, Started),
+            ("ask_policy", Some("a"), Started),
+            ("ask_policy", Some("a"), Succeeded),
+            ("ask_billing", None, Succeeded),
+        ]
+    );
+    assert_ne!(
+        calls[1].call_id, "a",
+        "two that know nothing of each other may name their calls alike"
+    );
+
+    // Cut off in between: billing is asked again, and has not forgotten what policy said.
+    let model = scripted(script().split_off(3));
+    let crew = crew_with(demo().await, &everybody, &model);
+    let (again, steps) = run(&crew, &with_past(&asked, calls[..3].to_vec())).await;
+    assert_eq!(again.citations, [cited.clone()]);
+    assert!(
+        shown(&steps).last().unwrap().contains(&(10, cited.source)),
+        "what was found before is shown again"
+    );
+    let calls = recorded(&steps);
+    assert_eq!(
+        (calls.len(), calls[0].tool.as_str(), calls[0].status),
+        (1, "ask_billing", Succeeded)
+    );
+    assert_eq!(text(&steps), "Yes [11].");
+}
+
+#[tokio::test]
+async fn who_has_no_answer_carries_none_and_who_fails_is_told() {
+    let model = scripted(vec![
+        calls([
+            ask("a", "billing", "What is the meaning of life?"),
+            ask("b", "policy", " "),
+        ]),
+        says("[no answer] Nothing is said of that."),
+        says("Billing does not know."),
+    ]);
+    let crew = crew_of(demo().await, "agents = [\"billing\", \"policy\"]\n", &model);
+    let (answer, steps) = run(&crew, &request(QUESTION)).await;
+    assert!(answer.confidence.get() < 0.5);
+    let calls = recorded(&steps);
+    let statuses: Vec<_> = calls.iter().map(|call| (call.call_id.as_str(), call.status)).collect();
+    use ToolCallStatus::{Failed, Started, Succeeded};
+    assert_eq!(statuses, [("a", Started), ("b", Failed), ("a", Succeeded)]);
+    assert!(calls[1].result.as_ref().unwrap().to_string().contains("`question`"));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Agents that act: the real server with a scripted provider, and a shop whose API is its tools.
 
+mod asking;
 mod at_once;
 mod built_in;
 mod shop;

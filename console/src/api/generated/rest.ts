@@ -1276,6 +1276,8 @@ export interface components {
             fallbacks: components["schemas"]["AgentId"][];
             /** @description Whom its model may give a turn to. */
             handOffs: components["schemas"]["AgentId"][];
+            /** @description Whom its model may ask. */
+            agents: components["schemas"]["AgentId"][];
             /** @description How much it takes on. */
             limits: components["schemas"]["DefinitionLimits"];
             /** @description What it does not speak about, where there is anything. */

@@ -25,6 +25,7 @@ export const AgentDefinition = z.object({
   tools: z.array(z.string()),
   fallbacks: z.array(AgentId),
   handOffs: z.array(AgentId),
+  agents: z.array(AgentId),
   limits: z.object({
     concurrencyTurns: z.number(),
     queueTurns: z.number(),

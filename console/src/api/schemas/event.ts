@@ -30,6 +30,7 @@ export const DurableEvent = z.discriminatedUnion('type', [
       status: z.enum(['started', 'succeeded', 'failed']),
       durationMs: z.exactOptional(z.number()),
       result: z.optional(z.unknown()),
+      agent: z.exactOptional(AgentId),
     }),
   ),
   event(

@@ -57,7 +57,7 @@ export function timeline(turn: Turn): { spans: Span[]; duration: number } {
           key: String(note.seq),
           kind: 'tool',
           label: note.data.tool,
-          agent: turn.agent,
+          agent: note.data.agent ?? turn.agent,
           from: Math.max(0, at - took),
           to: at,
           status: note.data.status === 'failed' ? 'error' : 'success',

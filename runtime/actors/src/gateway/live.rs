@@ -120,3 +120,81 @@ fn with_wanted(surveyed: Surveyed, wanted: Vec<(ChatSession, PersonWanted)>, lim
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use orchestratai_shared::{PersonInCharge, Timestamp};
+
+    use super::*;
+
+    fn session(n: u128) -> ChatSession {
+        let at = Timestamp::from_millis(1_767_225_600_000 + i64::try_from(n).unwrap());
+        ChatSession {
+            id: SessionId(uuid::Uuid::from_u128(n)),
+            user_id: None,
+            start_time: at,
+            last_activity: at,
+            total_tokens: 0,
+            total_cost: 0.0,
+            message_count: 0,
+        }
+    }
+
+    fn live(n: u128) -> LiveSession {
+        LiveSession {
+            session: session(n),
+            state: SessionState::Running,
+            turn: None,
+            open_turns: 1,
+            clients: 1,
+            person: None,
+            person_wanted: None,
+            node: None,
+        }
+    }
+
+    fn wanted(n: u128) -> (ChatSession, PersonWanted) {
+        let session = session(n);
+        let since = session.last_activity;
+        let wanted = PersonWanted {
+            agent: None,
+            reason: "help".into(),
+            since,
+        };
+        (session, wanted)
+    }
+
+    fn listed(surveyed: &Surveyed) -> Vec<(u128, bool)> {
+        let place = |live: &LiveSession| (live.session.id.0.as_u128(), live.person_wanted.is_some());
+        surveyed.sessions.iter().map(place).collect()
+    }
+
+    #[test]
+    fn who_is_wanted_is_listed_whatever_else_goes_on() {
+        let surveyed = Surveyed {
+            total: 3,
+            sessions: vec![live(5), live(4), live(3)],
+        };
+        let surveyed = with_wanted(surveyed, vec![wanted(1), wanted(4)], 3);
+        assert_eq!(listed(&surveyed), [(5, false), (4, true), (1, true)]);
+        assert_eq!(surveyed.total, 4, "one of them nobody follows");
+    }
+
+    #[test]
+    fn where_a_person_has_come_none_is_wanted() {
+        let taken = LiveSession {
+            person: Some(PersonInCharge {
+                name: "Kim".into(),
+                since: Timestamp::from_millis(0),
+            }),
+            ..live(2)
+        };
+        let surveyed = Surveyed {
+            total: 1,
+            sessions: vec![taken],
+        };
+        // The database may be a moment behind.
+        let surveyed = with_wanted(surveyed, vec![wanted(2)], 3);
+        assert_eq!((listed(&surveyed), surveyed.total), (vec![(2, false)], 1));
+    }
+}

@@ -40,6 +40,8 @@ pub(crate) struct DefinitionBody {
     fallbacks: Vec<AgentId>,
     /// Whom its model may give a turn to.
     hand_offs: Vec<AgentId>,
+    /// Whom its model may ask.
+    agents: Vec<AgentId>,
     /// How much it takes on.
     limits: DefinitionLimits,
     /// What it does not speak about, where there is anything.
@@ -151,7 +153,11 @@ pub(super) fn drafted(
         wrong(&said.collect::<Vec<_>>().join("; "))
     })?;
     let unknown = |id: &&AgentId| agents.iter().all(|agent| agent.id != **id);
-    for (key, others) in [("fallbacks", &draft.fallbacks), ("handOffs", &draft.hand_offs)] {
+    for (key, others) in [
+        ("fallbacks", &draft.fallbacks),
+        ("handOffs", &draft.hand_offs),
+        ("agents", &draft.asks),
+    ] {
         if let Some(unknown) = others.iter().find(unknown) {
             return Err(wrong(&format!("`{key}` names no agent by `{unknown}`")));
         }

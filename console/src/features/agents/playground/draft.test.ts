@@ -17,6 +17,7 @@ const definition: AgentDefinition = {
   tools: [],
   fallbacks: [],
   handOffs: [],
+  agents: [],
   limits: { concurrencyTurns: 1, queueTurns: 1, timeoutSeconds: 1, answerCharacters: 100 },
   examples: [],
   version: '0011223344556677',

@@ -45,7 +45,7 @@ export function DefinitionView({ definition }: { definition: AgentDefinition }) 
           <Row name={t('tools')}>
             <List values={definition.tools} none={t('none')} />
           </Row>
-          {(['fallbacks', 'handOffs'] as const).map((key) => (
+          {(['fallbacks', 'handOffs', 'agents'] as const).map((key) => (
             <Row key={key} name={t(key)}>
               <List values={definition[key]} none={t('none')}>
                 {(id) => (
