@@ -160,16 +160,32 @@ pub struct LiveChanges {
 }
 
 impl LiveSessions {
-    /// The same with so many sessions at most.
+    /// The same with so many sessions at most; see [`Self::at_most`].
     #[must_use]
     pub fn first(&self, limit: usize) -> Self {
-        let sessions: Vec<LiveSession> = self.sessions.iter().take(limit).cloned().collect();
+        let sessions = Self::at_most(self.sessions.clone(), limit);
         Self {
             has_more: self.total > sessions.len(),
             sessions,
             total: self.total,
             missing_nodes: self.missing_nodes.clone(),
         }
+    }
+
+    /// So many of these sessions, in their order. Where there are too many, those stay in which a person is wanted, and of the others
+    /// the first.
+    #[must_use]
+    pub fn at_most(mut sessions: Vec<LiveSession>, limit: usize) -> Vec<LiveSession> {
+        let is_wanted = |live: &LiveSession| live.person_wanted.is_some();
+        let wanted = sessions.iter().filter(|live| is_wanted(live)).count();
+        let mut room = limit.saturating_sub(wanted);
+        sessions.retain(|live| {
+            let stays = is_wanted(live) || room > 0;
+            room -= usize::from(stays && !is_wanted(live));
+            stays
+        });
+        sessions.truncate(limit);
+        sessions
     }
 
     /// What has changed since `before`; none where nothing has.
@@ -239,6 +255,28 @@ mod tests {
         let mut alone = before.clone();
         alone.missing_nodes.push("a node".into());
         assert!(alone.changes_since(&before).unwrap().changed.is_empty());
+    }
+
+    #[test]
+    fn where_there_are_too_many_those_stay_in_which_a_person_is_wanted() {
+        let wanted = |n: u128| LiveSession {
+            person_wanted: Some(PersonWanted {
+                agent: None,
+                reason: "help".into(),
+                since: Timestamp::from_millis(0),
+            }),
+            ..session(n, 0)
+        };
+        let all = of(vec![session(1, 1), wanted(2), session(3, 1), session(4, 1), wanted(5)]);
+        let ids = |limit| {
+            let first = all.first(limit);
+            assert_eq!((first.total, first.has_more), (5, limit < 5));
+            let ids = first.sessions.iter().map(|live| live.session.id.0.as_u128());
+            ids.collect::<Vec<_>>()
+        };
+        assert_eq!(ids(5), [1, 2, 3, 4, 5]);
+        assert_eq!(ids(3), [1, 2, 5]);
+        assert_eq!(ids(1), [2]);
     }
 
     #[test]

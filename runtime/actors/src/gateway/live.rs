@@ -110,15 +110,11 @@ fn with_wanted(surveyed: Surveyed, wanted: Vec<(ChatSession, PersonWanted)>, lim
         node: None,
     });
     sessions.extend(quiet);
-    let mut too_many = sessions.len().saturating_sub(limit);
-    let mut kept = Surveyed::merge([Surveyed { total, sessions }], usize::MAX);
-    while too_many > 0 {
-        let last = kept.sessions.iter().rposition(|live| live.person_wanted.is_none());
-        let Some(last) = last else { break };
-        kept.sessions.remove(last);
-        too_many -= 1;
+    let Surveyed { total, sessions } = Surveyed::merge([Surveyed { total, sessions }], usize::MAX);
+    Surveyed {
+        total,
+        sessions: LiveSessions::at_most(sessions, limit),
     }
-    kept
 }
 
 #[cfg(test)]
