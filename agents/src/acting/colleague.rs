@@ -23,7 +23,7 @@ use crate::{
 
 /// What the names of these tools begin with.
 pub(crate) const ASK: &str = "ask_";
-/// So many agents are one behind the other at most: the turn's own, one that it asks, and one that this asks.
+/// Who is asked by so many, one behind the other, asks nobody: the turn's own agent asks one, and this one more.
 const CHAIN_MAX: usize = 2;
 /// Steps that may wait to be passed on.
 const STEPS_WAITING_MAX: usize = 16;
@@ -99,8 +99,7 @@ impl Colleague {
         question(arguments).map(|_| ())
     }
 
-    /// Asks. What it does leaves by `passed_on`; `numbers` gives out the numbers of chunks: the highest that the agent that asks has given
-    /// out is in it.
+    /// Asks. What the other does leaves while it does it.
     pub(super) async fn ask(&self, asking: &Asking<'_>) -> Result<Answered, ToolError> {
         let request = TurnRequest {
             message: question(asking.arguments)?,

@@ -16,7 +16,7 @@ use orchestratai_agents::{
     model::{Generative, ModelNames, Models},
     strategy::{Means, responders},
     tool_box::ToolBox,
-    turn::{Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{Answer, Part, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
 use orchestratai_shared::{
     AgentId, Event, EventBody, LogData, Timestamp,
@@ -433,6 +433,37 @@ async fn who_has_no_answer_carries_none_and_who_fails_is_told() {
     use ToolCallStatus::{Failed, Started, Succeeded};
     assert_eq!(statuses, [("a", Started), ("b", Failed), ("a", Succeeded)]);
     assert!(calls[1].result.as_ref().unwrap().to_string().contains("`question`"));
+}
+
+#[tokio::test]
+async fn whoever_answers_a_part_shows_again_what_it_had_found_before_a_crash() {
+    let model = scripted(vec![
+        calls([search("a", "webhook signature verification")]),
+        says("Signatures are checked [6]."),
+        says("Signatures are checked [6]."),
+    ]);
+    let crew = crew_of(demo().await, "tools = [\"search_knowledge\"]\n", &model);
+    let asked = TurnRequest {
+        part: Some(Part {
+            standalone: None,
+            asker: None,
+        }),
+        ..request(QUESTION)
+    };
+    let (answer, steps) = run(&crew, &asked).await;
+    let found: Vec<_> = shown(&steps).remove(1).into_iter().filter(|(id, _)| *id >= 5).collect();
+    assert_eq!(shown(&steps).len(), 2, "once");
+    let calls = recorded(&steps);
+    let (again, steps) = run(&crew, &with_past(&asked, calls.clone())).await;
+    assert_eq!(shown(&steps)[1], found);
+    assert_eq!(again.citations, answer.citations);
+    // Of a whole turn they are on record, under the same ids.
+    *model.says.lock().unwrap() = vec![says("So [6].")];
+    let whole = TurnRequest {
+        part: None,
+        ..with_past(&asked, calls)
+    };
+    assert_eq!(shown(&run(&crew, &whole).await.1).len(), 1);
 }
 
 #[tokio::test]

@@ -149,6 +149,18 @@ fn every_problem_is_told_with_file_line_column_and_the_nearest_key() {
             ],
         ),
         (
+            "tools = []",
+            "tools = []\nagents = [\"technical\", \"orchestrater\"]",
+            vec!["technical.toml:10:11: `agents` must be other agents, not the agent itself"],
+        ),
+        (
+            "tools = []",
+            "tools = []\nagents = [\"orchestrater\"]",
+            vec![
+                "technical.toml:10:11: `agents` names `orchestrater`, which has no file; did you mean `orchestrator`?",
+            ],
+        ),
+        (
             "concurrency_turns = 64",
             "concurrency_turns = 0",
             vec!["technical.toml:13:21: `limits.concurrency_turns` must be a whole number from 1 to 10000"],
