@@ -13,7 +13,9 @@ pub struct SourceName(String);
 
 /// It is no name of a source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the name of a tool source is a letter and then up to 31 of a-z, 0-9 and -")]
+#[error(
+    "the name of a tool source is a letter and then up to 31 of a-z, 0-9 and -; and not `ask`, by which agents ask each other"
+)]
 pub struct SourceNameError;
 
 impl SourceName {
@@ -22,7 +24,8 @@ impl SourceName {
     /// # Errors
     /// Where it is none.
     pub fn new(name: &str) -> Result<Self, SourceNameError> {
-        let is_sound = name.len() <= 32
+        let is_sound = name != "ask"
+            && name.len() <= 32
             && name.starts_with(|first: char| first.is_ascii_lowercase())
             && name
                 .bytes()
@@ -109,7 +112,7 @@ mod tests {
         for name in ["a", "github", "my-api-2"] {
             assert_eq!(SourceName::new(name).unwrap().as_str(), name);
         }
-        for name in ["", "A", "1a", "a_b", "a.b", "ä", &"a".repeat(33)] {
+        for name in ["", "A", "1a", "a_b", "a.b", "ä", "ask", &"a".repeat(33)] {
             assert_eq!(SourceName::new(name), Err(SourceNameError), "{name}");
         }
     }
