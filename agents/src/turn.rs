@@ -217,6 +217,12 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// The tokens whose price is not known, where there are any.
+    #[must_use]
+    pub fn unpriced(self) -> Option<u64> {
+        (self.unpriced_tokens > 0).then_some(self.unpriced_tokens)
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {

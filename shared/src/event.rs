@@ -318,6 +318,10 @@ data! {
         tokens_used: u64,
         /// Their price in USD, as far as it is known.
         cost: f64,
+        /// Those of them whose price is not known; left out where there are none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        unpriced_tokens: Option<u64>,
     }
 
     /// A tool was called.

@@ -130,8 +130,12 @@ pub struct ChatMetrics {
     /// Tokens that the provider reported; 0 for the embedded model.
     #[cfg_attr(test, ts(type = "number"))]
     pub tokens_used: u64,
-    /// What they cost, in USD.
+    /// What they cost, in USD, as far as their price is known.
     pub cost: f64,
+    /// Those of them whose price is not known, which is none of 0; left out where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub unpriced_tokens: Option<u64>,
     /// From acceptance to the end of the answer, in milliseconds.
     pub latency: f64,
     /// Whether the semantic cache answered.

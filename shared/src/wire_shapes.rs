@@ -91,6 +91,7 @@ fn what_a_person_does_keeps_its_shape_and_survives_a_round_trip() {
         metrics: ChatMetrics {
             tokens_used: 0,
             cost: 0.0,
+            unpriced_tokens: None,
             latency: 0.0,
             cache_status: CacheStatus::None,
         },
@@ -199,6 +200,7 @@ fn event_bodies() -> Vec<EventBody> {
             spent: Some(Spent {
                 tokens_used: 12,
                 cost: 0.000_3,
+                unpriced_tokens: Some(4),
             }),
         }),
         EventBody::ApprovalResolved(ApprovalResolved {
@@ -213,6 +215,7 @@ fn event_bodies() -> Vec<EventBody> {
             metrics: ChatMetrics {
                 tokens_used: 0,
                 cost: 0.0,
+                unpriced_tokens: None,
                 latency: 1.25,
                 cache_status: CacheStatus::Miss,
             },

@@ -81,7 +81,11 @@ impl Renderer {
                     CacheStatus::None => "cache not asked".into(),
                 });
                 parts.push(format!("{} tokens", metrics.tokens_used));
-                parts.push(format!("${:.4}", metrics.cost));
+                parts.push(match metrics.unpriced_tokens {
+                    None => format!("${:.4}", metrics.cost),
+                    Some(tokens) if tokens == metrics.tokens_used => "price not known".into(),
+                    Some(tokens) => format!("${:.4}, and {tokens} tokens whose price is not known", metrics.cost),
+                });
                 self.line(&mut out, DIM, &parts.join(" · "));
             }
             Show::Failed(failure) => self.line(&mut out, RED, &format!("✗ failed: {}", failure.message)),

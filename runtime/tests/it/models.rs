@@ -4,6 +4,7 @@ pub(crate) mod provider;
 
 use std::time::{Duration, Instant};
 
+use orchestratai_shared::SessionId;
 use serde_json::{Value, json};
 
 use self::provider::{Provider, Said};
@@ -97,6 +98,7 @@ async fn an_answer_streams_with_its_citations_its_tokens_and_their_price() {
     );
     assert_eq!(completed["metrics"]["tokensUsed"], 1_100);
     let cost = completed["metrics"]["cost"].as_f64().unwrap();
+    assert_eq!(completed["metrics"].get("unpricedTokens"), None, "all has a price");
     assert!((cost - (1_000.0 * 0.15 + 100.0 * 0.6) / 1e6).abs() < 1e-9, "{cost}");
 
     let asked = provider.asked();
@@ -123,6 +125,22 @@ async fn an_answer_streams_with_its_citations_its_tokens_and_their_price() {
     ] {
         assert!(metrics.contains(line), "{line}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_no_price_is_not_said_to_be_free() {
+    let provider = Provider::start(vec![good()]).await;
+    let server = launch(&provider, &[], "").setting("models.prices", "").start().await;
+    let frames = server.socket("").await.turn(QUESTION).await;
+    let told = &end(&frames)["metrics"];
+    assert_eq!(
+        (&told["cost"], &told["tokensUsed"], &told["unpricedTokens"]),
+        (&json!(0.0), &json!(1_100), &json!(1_100))
+    );
+    let body = json!({"message": QUESTION, "session_id": SessionId::new()});
+    let answer = server.rest().post("/api/chat", &body).await;
+    assert_eq!(answer.body["metrics"]["unpricedTokens"], 1_100, "{}", answer.body);
+    assert_eq!(provider.asked().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

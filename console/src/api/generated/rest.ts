@@ -1051,9 +1051,14 @@ export interface components {
             tokensUsed: number;
             /**
              * Format: double
-             * @description What they cost, in USD.
+             * @description What they cost, in USD, as far as their price is known.
              */
             cost: number;
+            /**
+             * Format: int64
+             * @description Those of them whose price is not known, which is none of 0; left out where there are none.
+             */
+            unpricedTokens?: number;
             /**
              * Format: double
              * @description From acceptance to the end of the answer, in milliseconds.
@@ -2165,6 +2170,11 @@ export interface components {
              * @description Their price in USD, as far as it is known.
              */
             cost: number;
+            /**
+             * Format: int64
+             * @description Those of them whose price is not known; left out where there are none.
+             */
+            unpricedTokens?: number;
         };
         /**
          * @description How an agent finds what it answers from, as files spell it.

@@ -294,9 +294,13 @@ export type ChatMetrics = {
  */
 tokensUsed: number, 
 /**
- * What they cost, in USD.
+ * What they cost, in USD, as far as their price is known.
  */
 cost: number, 
+/**
+ * Those of them whose price is not known, which is none of 0; left out where there are none.
+ */
+unpricedTokens?: number, 
 /**
  * From acceptance to the end of the answer, in milliseconds.
  */
@@ -414,7 +418,11 @@ tokensUsed: number,
 /**
  * Their price in USD, as far as it is known.
  */
-cost: number, };
+cost: number, 
+/**
+ * Those of them whose price is not known; left out where there are none.
+ */
+unpricedTokens?: number, };
 export type ToolCallStatus = "started" | "succeeded" | "failed";
 export type ToolCall = { 
 /**

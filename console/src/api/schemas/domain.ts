@@ -45,6 +45,7 @@ export const ChatSession = z.object({
 export const ChatMetrics = z.object({
   tokensUsed: z.number(),
   cost: z.number(),
+  unpricedTokens: z.exactOptional(z.number()),
   latency: z.number(),
   cache_status: z.enum(['hit', 'miss', 'none']),
 })

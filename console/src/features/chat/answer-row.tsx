@@ -166,6 +166,8 @@ function AnswerFoot({ turn }: { turn: Turn }) {
           {figures.duration(outcome.metrics.latency)}
           {outcome.metrics.tokensUsed > 0 && ` · ${t('tokenCount', { count: figures.compact(outcome.metrics.tokensUsed) })}`}
           {outcome.metrics.cost > 0 && ` · ${figures.cost(outcome.metrics.cost)}`}
+          {outcome.metrics.unpricedTokens !== undefined &&
+            ` · ${t(outcome.metrics.unpricedTokens < outcome.metrics.tokensUsed ? 'pricePartlyUnknown' : 'priceUnknown')}`}
         </span>
       )}
       {answer && <CopyButton text={answer.content} label={t('copyAnswer')} />}

@@ -141,6 +141,7 @@ impl Conversation {
         let metrics = ChatMetrics {
             tokens_used: tokens,
             cost,
+            unpriced_tokens: None,
             latency: 1.5,
             cache_status: CacheStatus::Miss,
         };
@@ -260,6 +261,7 @@ impl Conversation {
         let metrics = ChatMetrics {
             tokens_used: 0,
             cost: 0.0,
+            unpriced_tokens: None,
             latency: 0.0,
             cache_status: CacheStatus::None,
         };

@@ -329,6 +329,7 @@ mod tests {
         let metrics = ChatMetrics {
             tokens_used: 7,
             cost: 0.5,
+            unpriced_tokens: Some(4),
             latency: 3.0,
             cache_status: CacheStatus::None,
         };

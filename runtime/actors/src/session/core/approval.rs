@@ -228,6 +228,7 @@ impl Turn {
         (self.used.tokens > 0).then_some(Spent {
             tokens_used: self.used.tokens,
             cost: self.used.cost,
+            unpriced_tokens: self.used.unpriced(),
         })
     }
 
@@ -236,7 +237,7 @@ impl Turn {
             self.used = Usage {
                 tokens: spent.tokens_used,
                 cost: spent.cost,
-                unpriced_tokens: 0,
+                unpriced_tokens: spent.unpriced_tokens.unwrap_or(0),
             };
         }
     }

@@ -349,6 +349,7 @@ fn completed_by_person(message: Message, latency_ms: u64, client_message_id: Cli
     let metrics = ChatMetrics {
         tokens_used: 0,
         cost: 0.0,
+        unpriced_tokens: None,
         latency: latency_ms as f64,
         cache_status: CacheStatus::None,
     };

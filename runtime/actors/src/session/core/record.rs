@@ -111,10 +111,12 @@ impl SessionCore {
             timestamp: ctx.now,
             session_id: self.id,
         };
+        let used = turn.used.plus(answer.usage);
         #[expect(clippy::cast_precision_loss, reason = "a turn of 2^53 milliseconds is not to be had")]
         let metrics = ChatMetrics {
-            tokens_used: answer.usage.tokens.saturating_add(turn.used.tokens),
-            cost: answer.usage.cost + turn.used.cost,
+            tokens_used: used.tokens,
+            cost: used.cost,
+            unpriced_tokens: used.unpriced(),
             latency: ctx.now.millis_since(turn.message.timestamp) as f64,
             cache_status: answer.cache_status,
         };
