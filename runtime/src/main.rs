@@ -3,10 +3,11 @@
 //!
 //! In reading order: [`arguments`] and [`settings`] say what is wanted, [`commands`] does it, [`failure`] is how it ends
 //! where it does not succeed. What the commands stand on: [`data_dir`] (the folder and who has it), [`house`] (database,
-//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`console`] (the web console), [`models`] (language models and what stands before them), [`tools`] (where tools come from), [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
+//! agents, knowledge base), [`documents`] (joins agents and store), [`demo`], [`console`] (the web console), [`models`] (language models and what stands before them), [`budgets`] (what these may spend), [`tools`] (where tools come from), [`knowledge_watch`], [`snapshots`] (where they are kept), [`signals`]; and
 //! [`chat`], the terminal client.
 
 mod arguments;
+mod budgets;
 mod build_info;
 mod chat;
 mod commands;

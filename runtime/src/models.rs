@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
 use orchestratai_agents::{
     StaticEmbedder,
+    budget::{Books, Budgeted},
     guardrail::Guardrails,
     language::{AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, LanguageModel, Price, Upstream},
     model::{Chain, ContextWindow, Extractive, Generative, Model, ModelNames, Models},
 };
-use orchestratai_providers::{HttpModel, ProviderKind};
+use orchestratai_providers::HttpModel;
 use orchestratai_telemetry::{Metrics, ProviderFailure, ProviderMetrics, ProviderOutcome};
 
 use crate::{
@@ -37,6 +38,7 @@ impl LanguageModels {
         settings: &ModelSettings,
         guardrails: &GuardrailSettings,
         embedder: &Arc<StaticEmbedder>,
+        books: &Arc<Books>,
         metrics: &Metrics,
     ) -> Result<Self, CommandFailure> {
         let upstreams = upstreams(&settings.named);
@@ -47,7 +49,7 @@ impl LanguageModels {
         let mut alone: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
         alone.insert(Extractive::NAME, Arc::new(Extractive::new(Arc::clone(embedder))));
         for named in &settings.named {
-            let model = generative(named, settings, &upstreams, metrics)?;
+            let model = generative(named, settings, &upstreams, books, metrics)?;
             alone.insert(&named.name, Arc::new(model.guarded_by(guardrails.clone())));
         }
         // Who stands in is asked alone: the list of the model that failed rules, and not its own.
@@ -127,13 +129,14 @@ pub(crate) type PricedModel = (Arc<dyn LanguageModel>, Option<Price>);
 pub(crate) fn language_model(
     name: &str,
     settings: &ModelSettings,
+    books: &Arc<Books>,
     metrics: &Metrics,
 ) -> Result<Option<PricedModel>, CommandFailure> {
     let Some(named) = settings.named.iter().find(|model| model.name == name) else {
         return Ok(None);
     };
-    let model = guarded(named, &upstreams(std::slice::from_ref(named)), metrics)?;
-    let price = settings.prices.price(named.endpoint.kind.name(), &named.endpoint.model);
+    let price = price(named, settings);
+    let model = guarded(named, price, &upstreams(std::slice::from_ref(named)), books, metrics)?;
     Ok(Some((Arc::new(model), price)))
 }
 
@@ -141,13 +144,14 @@ fn generative(
     named: &NamedModel,
     settings: &ModelSettings,
     upstreams: &BTreeMap<String, Arc<Upstream>>,
+    books: &Arc<Books>,
     metrics: &Metrics,
 ) -> Result<Generative, CommandFailure> {
-    let kind: ProviderKind = named.endpoint.kind;
+    let price = price(named, settings);
     Ok(Generative::new(
         &named.name,
-        Arc::new(guarded(named, upstreams, metrics)?),
-        settings.prices.price(kind.name(), &named.endpoint.model),
+        Arc::new(guarded(named, price, upstreams, books, metrics)?),
+        price,
         ContextWindow {
             tokens: named.common.context_tokens,
             history_tokens: named.common.history_tokens,
@@ -158,10 +162,16 @@ fn generative(
     ))
 }
 
+fn price(named: &NamedModel, settings: &ModelSettings) -> Option<Price> {
+    settings.prices.price(named.endpoint.kind.name(), &named.endpoint.model)
+}
+
 /// What asks the provider, with what stands before it.
 fn guarded(
     named: &NamedModel,
+    price: Option<Price>,
     upstreams: &BTreeMap<String, Arc<Upstream>>,
+    books: &Arc<Books>,
     metrics: &Metrics,
 ) -> Result<Guarded, CommandFailure> {
     let model = HttpModel::new(named.endpoint.clone(), named.common.timeouts)
@@ -169,8 +179,10 @@ fn guarded(
     let upstream = upstreams
         .get(&place(named))
         .expect("there is one for the place of each model");
+    // Each attempt is charged by itself, and none that is not made.
+    let budgeted = Budgeted::new(Arc::new(model), Arc::clone(books), price, named.common.max_tokens);
     Ok(Guarded::new(
-        Arc::new(model),
+        Arc::new(budgeted),
         Arc::clone(upstream),
         named.common.retries,
         Arc::new(Counted(metrics.provider(&named.name))),

@@ -7,9 +7,10 @@
 //! - [`problem`]: how that is told;
 //! - [`quantity`]: durations and sizes as people write them;
 //! - [`section`]: a section that people name themselves;
-//! - [`models`], [`tools`]: those of language models, and those of tools;
+//! - [`models`], [`tools`], [`budgets`]: those of language models, of tools, and of what models may spend;
 //! - [`secret`]: what must not be read by accident.
 
+mod budgets;
 #[cfg(test)]
 mod documents;
 mod entrance;
@@ -34,7 +35,7 @@ use std::{
     time::Duration,
 };
 
-use orchestratai_agents::guardrail::SuspiciousSources;
+use orchestratai_agents::{budget::Budget, guardrail::SuspiciousSources};
 use orchestratai_store::RedisAddress;
 use orchestratai_telemetry::{CollectorAddress, CollectorHeaders, LogFormat, TraceSettings, TracingSettings};
 
@@ -73,6 +74,8 @@ pub(crate) struct Settings {
     pub(crate) retrieval: RetrievalSettings,
     pub(crate) agents: AgentSettings,
     pub(crate) models: ModelSettings,
+    /// What they may spend, in the order of names.
+    pub(crate) budgets: Vec<Budget>,
     pub(crate) tools: ToolSettings,
     pub(crate) guardrails: GuardrailSettings,
     pub(crate) telemetry: TracingSettings,
@@ -278,6 +281,7 @@ impl Settings {
                 dir: read_agents_dir(r),
             },
             models: models::read_models(r),
+            budgets: budgets::read_budgets(r),
             tools: tools::read_tools(r),
             guardrails: read_guardrails(r),
             telemetry: read_telemetry(r),

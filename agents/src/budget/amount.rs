@@ -103,7 +103,8 @@ impl Requirement {
         for message in &request.messages {
             input += TOKENS_OF_MESSAGE + bytes_of(message);
         }
-        if !request.tools.is_empty() {
+        // With some providers an answer of a form is a call that the model has to make.
+        if !request.tools.is_empty() || request.format != ResponseFormat::Text {
             input += TOKENS_OF_TOOLS;
         }
         for tool in &request.tools {

@@ -20,7 +20,7 @@ use crate::{
     guardrail::Topics,
     knowledge::Knowledge,
     language::Spender,
-    model::Model,
+    model::{Model, ModelError},
     turn::{AgentError, Answer, Responder, Steps, TurnRequest, UsageMeter},
 };
 
@@ -194,11 +194,16 @@ impl Responder for Specialist {
                     error @ (AgentError::Abandoned(_)
                     | AgentError::Paused(_)
                     | AgentError::TimedOut { .. }
-                    | AgentError::Overloaded { .. }),
+                    | AgentError::Overloaded { .. }
+                    // Something simpler would ask the same model, and the client is to hear of the budget.
+                    | AgentError::Model(ModelError::OverBudget { .. })),
                 ) => {
                     return Err(error);
                 }
-                Err(error @ (AgentError::KnowledgeUnavailable(_) | AgentError::Model(_))) => error,
+                Err(
+                    error @ (AgentError::KnowledgeUnavailable(_)
+                    | AgentError::Model(ModelError::Upstream { .. } | ModelError::CutShort)),
+                ) => error,
             };
             let Some(simpler) = simpler(strategy) else {
                 return Err(error);
@@ -245,7 +250,7 @@ mod tests {
             ChangeOutcome, CollectionName, DocumentChanges, DocumentFilter, DocumentId, DocumentPage, DocumentStore,
             DocumentStoreError, DocumentSummary, DocumentsSince, IndexPartStore, StoredCollection,
         },
-        model::{ModelError, ModelEvent, ModelStream, ModelTask, Models},
+        model::{ModelEvent, ModelStream, ModelTask, Models},
         routing::Router,
         testing::embedder,
         tool_box::ToolBox,

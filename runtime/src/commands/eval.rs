@@ -31,6 +31,7 @@ use serde::Serialize;
 
 use crate::{
     arguments::{EvalArguments, EvalPart},
+    budgets,
     build_info::BUILD,
     data_dir::DataDir,
     demo,
@@ -167,7 +168,9 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     demo::load(&documents).await.map_err(failed)?;
     let embedder = Arc::new(StaticEmbedder::embedded());
     let catalog = Arc::new(load_agents(settings)?);
-    let models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &Metrics::new(&BUILD))?.models;
+    let metrics = Metrics::new(&BUILD);
+    let books = budgets::of_command(settings, &metrics);
+    let models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?.models;
     let means = Means {
         tools: orchestratai_agents::tool_box::ToolBox::default(),
         models: Arc::new(models),
@@ -192,7 +195,9 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
 
 /// The judge of this name.
 fn judge(name: &str, settings: &Settings) -> Result<Judge, CommandFailure> {
-    let (model, price) = language_model(name, &settings.models, &Metrics::new(&BUILD))?
+    let metrics = Metrics::new(&BUILD);
+    let books = budgets::of_command(settings, &metrics);
+    let (model, price) = language_model(name, &settings.models, &books, &metrics)?
         .ok_or_else(|| CommandFailure::Usage(format!("--judge {name}: there is no section [models.{name}]")))?;
     Ok(Judge::new(model, price))
 }

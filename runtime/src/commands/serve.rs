@@ -27,6 +27,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::{
     arguments::ServeArguments,
+    budgets,
     build_info::BUILD,
     console,
     data_dir::DataDir,
@@ -160,7 +161,8 @@ async fn serve(
     )
     .await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
-    let language_models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &metrics)?;
+    let books = budgets::shared(&settings, &store, &metrics);
+    let language_models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?;
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
         tools: ToolBox::new(tools::sources(&settings)?),
@@ -175,6 +177,7 @@ async fn serve(
     let snapshots = SessionSnapshots::open(&settings, &store, snapshots::count_connections(metrics.clone()))?;
     let history = Arc::new(History::new(metrics.clone()));
     let sampling = actix_rt::spawn(sample(Arc::clone(&history)));
+    let accounting = actix_rt::spawn(budgets::look_after(Arc::clone(&books), store.clone(), metrics.clone()));
     let redis = snapshots.as_ref().and_then(SessionSnapshots::probe);
     let probes = iter::once(watch.probe())
         .chain(redis)
@@ -192,6 +195,7 @@ async fn serve(
     let server = orchestratai_web::server(
         gateway.clone(),
         knowledge.clone(),
+        books,
         metrics,
         web_settings(&settings, &means.catalog),
         listener,
@@ -243,6 +247,7 @@ async fn serve(
         handle.stop(true).await;
         watching.abort();
         sampling.abort();
+        accounting.abort();
         if let Err(error) = store.close().await {
             tracing::warn!(error = %Chain(&error), "the database was closed with its log not copied; the next start does it");
         }

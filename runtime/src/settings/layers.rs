@@ -50,16 +50,19 @@ pub(super) enum Sections {
     Models,
     /// `[tools.NAME]`.
     Tools,
+    /// `[budgets.NAME]`.
+    Budgets,
 }
 
 impl Sections {
-    const ALL: [Self; 2] = [Self::Models, Self::Tools];
+    const ALL: [Self; 3] = [Self::Models, Self::Tools, Self::Budgets];
 
     /// What stands before the name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Models => "models",
             Self::Tools => "tools",
+            Self::Budgets => "budgets",
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
     layers::{Raw, Sections},
     problem::Origin,
     reader::{Reader, text},
-    section::{Section, is_base_url, list},
+    section::{Section, is_base_url, is_name, list},
 };
 
 /// What a section may say of one model.
@@ -310,14 +310,6 @@ fn ollama_url(host: &str) -> String {
     let has_port = host.rsplit(']').next().is_some_and(|rest| rest.contains(':'));
     let port = if has_port || scheme == "https" { "" } else { ":11434" };
     format!("{scheme}://{host}{port}")
-}
-
-fn is_name(text: &str) -> bool {
-    text.starts_with(|letter: char| letter.is_ascii_lowercase())
-        && text.len() <= 64
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
 }
 
 /// It becomes a part of an address with some providers.

@@ -167,3 +167,12 @@ pub(super) fn is_base_url(text: &str) -> bool {
                 .all(|byte| byte.is_ascii_graphic() && !b"@\"<>\\^`{|}#".contains(&byte))
     })
 }
+
+/// The name of a model, or of a budget: it becomes a label of metrics.
+pub(super) fn is_name(text: &str) -> bool {
+    text.starts_with(|letter: char| letter.is_ascii_lowercase())
+        && text.len() <= 64
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+}

@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, fs};
 
+use orchestratai_agents::budget::{Beyond, Scope, Window};
 use orchestratai_tools::McpEndpoint;
 
 use super::{tools::ToolSourceSettings, *};
@@ -420,4 +421,60 @@ fn what_is_wrong_with_a_tool_source_is_told_with_its_place() {
     ] {
         assert!(said.contains(expected), "{expected}\n{said}");
     }
+}
+
+#[test]
+fn a_budget_is_a_section_over_what_is_said_for_all() {
+    let file = "[budgets]\nat_warning = 0.5\n[budgets.day]\nscope = \"organization\"\nwindow = \"day\"\nusd = 0.29\n\
+                [budgets.turn]\nscope = \"turn\"\ntokens = 50000\nbeyond = \"warn\"\nat_warning = 1\n";
+    let variables = [("ORCHESTRATAI__BUDGETS__DAY__TOKENS", "1000000")];
+    let budgets = load(Some(file), &variables, &Overrides::default()).unwrap().budgets;
+    let expected = [
+        Budget {
+            name: "day".into(),
+            scope: Scope::Organization,
+            window: Window::Day,
+            tokens: Some(1_000_000),
+            usd_nanos: Some(290_000_000),
+            at_warning: 0.5,
+            beyond: Beyond::Stop,
+        },
+        Budget {
+            name: "turn".into(),
+            scope: Scope::Turn,
+            window: Window::Endless,
+            tokens: Some(50_000),
+            usd_nanos: None,
+            at_warning: 1.0,
+            beyond: Beyond::Warn,
+        },
+    ];
+    assert_eq!(budgets, expected);
+}
+
+#[test]
+fn what_is_wrong_with_a_budget_is_told_with_its_place() {
+    let file = "[budgets]\nbeyond = \"halt\"\n\
+                [budgets.day]\nscope = \"team\"\nwindow = \"day\"\ntokens = 0\n\
+                [budgets.Loud]\nscope = \"turn\"\n\
+                [budgets.open]\nscope = \"user\"\ntokens = 5\n\
+                [budgets.turn]\nscope = \"turn\"\nwindow = \"hour\"\nusd = -1\n\
+                [budgets.nothing]\nscope = \"agent\"\nwindow = \"none\"\nat_warning = 80\ntoken = 5\n";
+    let said = refused(file, &[]);
+    for expected in [
+        "my.toml:2: budgets.beyond is \"halt\"; allowed is stop or warn",
+        "my.toml:4: budgets.day.scope is \"team\"; allowed is turn, session, user, agent, organization",
+        "my.toml:6: budgets.day.tokens is 0; allowed is a whole number, 1 to",
+        "[budgets.Loud]: the name of a budget is",
+        "[budgets.open] wants a `window`",
+        "[budgets.turn]: each turn has a budget of its own, whose window is none",
+        "budgets.turn.usd is -1; allowed is a number, 0.000001 to",
+        "[budgets.nothing] wants `tokens` or `usd`, or both",
+        "budgets.nothing.at_warning is 80; allowed is a number, 0 to 1",
+        "there is no setting budgets.nothing.token; the nearest is budgets.nothing.tokens",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    assert!(!said.contains("[budgets.day] wants"), "{said}");
+    assert!(!said.contains("[budgets.turn] wants"), "{said}");
 }

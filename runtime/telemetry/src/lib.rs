@@ -10,6 +10,7 @@
 //! - [`registration`]: how a metric is made from its description;
 //! - [`agent`]: the same for what belongs to one agent;
 //! - [`provider`]: and for what belongs to one language model;
+//! - [`budget`]: and for what models may spend;
 //! - [`history`]: what the metrics were a while ago;
 //! - [`live`]: a gauge's share that ends with its owner;
 //! - [`tracing_setup`]: logs, for people or as JSON;
@@ -17,6 +18,7 @@
 //! - [`trace_parent`]: how a trace goes on from one process to the next.
 
 mod agent;
+mod budget;
 mod cluster;
 #[cfg(test)]
 mod documents;
@@ -32,6 +34,7 @@ mod traces;
 mod tracing_setup;
 
 pub use agent::{AgentMetrics, UsageMetrics};
+pub use budget::BudgetMetrics;
 pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, OverviewPart, Point, Totals};
 pub use labels::{
     ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, ProviderFailure, ProviderOutcome,

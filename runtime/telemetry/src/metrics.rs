@@ -19,6 +19,7 @@ use prometheus::{
 use self::http::websocket_closes;
 use crate::{
     agent::{AgentCount, AgentMetrics, AgentVectors},
+    budget::{BudgetMetrics, BudgetVectors},
     cluster::ClusterMetrics,
     history::Gauges,
     labels::{
@@ -66,6 +67,7 @@ struct Inner {
     registry: Registry,
     agents: Arc<AgentVectors>,
     providers: ProviderVectors,
+    budgets: BudgetVectors,
     ready: IntGauge,
     turns_in_flight: IntGauge,
     turns_resumed: IntCounter,
@@ -128,6 +130,7 @@ impl Metrics {
         let inner = Inner {
             agents: Arc::new(AgentVectors::register(r)),
             providers: ProviderVectors::register(r),
+            budgets: BudgetVectors::register(r),
             ready: gauge(r, &names::READY),
             turns_in_flight: gauge(r, &names::TURNS_IN_FLIGHT),
             turns_resumed: counter(r, &names::TURNS_RESUMED),
@@ -205,6 +208,12 @@ impl Metrics {
     #[must_use]
     pub fn provider(&self, model: &str) -> ProviderMetrics {
         self.0.providers.resolve(model)
+    }
+
+    /// What is counted for one budget. `budget` comes from configuration.
+    #[must_use]
+    pub fn budget(&self, budget: &str) -> BudgetMetrics {
+        self.0.budgets.resolve(budget)
     }
 
     /// Whether messages are taken now.

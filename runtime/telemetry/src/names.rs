@@ -27,6 +27,8 @@ pub enum Unit {
     Bytes,
     /// US dollars.
     UsDollars,
+    /// A share: 1 is all of it.
+    Ratio,
 }
 
 /// A label of a metric.
@@ -70,12 +72,14 @@ impl fmt::Display for Unit {
             Self::Seconds => "seconds",
             Self::Bytes => "bytes",
             Self::UsDollars => "USD",
+            Self::Ratio => "ratio",
         })
     }
 }
 
 const AGENT: Label = label("agent", "id of an agent");
 const MODEL: Label = label("model", "name of a model");
+const BUDGET: Label = label("budget", "name of a budget");
 const OUTCOME: Label = label("outcome", "completed, failed, cancelled");
 const METHOD: Label = label("method", "an HTTP method, or other");
 const ROUTE: Label = label("route", "a route pattern, or unmatched");
@@ -141,6 +145,12 @@ metrics! {
         "Requests to model providers that have failed, by kind of failure.";
     PROVIDER_FIRST_TOKEN = Histogram "provider_first_token_seconds" [MODEL] Seconds
         "From a request to a model provider to the first piece of its answer.";
+    BUDGET_SPENT = Gauge "budget_spent_ratio" [BUDGET] Ratio
+        "The share of a budget that is charged in the present window, of whoever has most of it charged, what requests under way hold included; more than 1 where a budget only warns.";
+    BUDGET_REFUSALS = Counter "budget_refusals_total" [BUDGET] Count
+        "Requests to model providers that were not made, since they could cost more than the budget has left, or since their price is not known.";
+    BUDGET_WARNINGS = Counter "budget_warnings_total" [BUDGET] Count
+        "Warnings of a budget: that it is nearly spent, that more is spent than it allows, or that a model without a price is asked; each once for whoever has it, in a window and by each server.";
     CACHE_REQUESTS = Counter "cache_requests_total" [AGENT, label("status", "hit, miss")] Count
         "Look-ups in the semantic cache.";
     CACHE_ENTRIES_SHARED = Counter "cache_entries_shared_total" [label("outcome", "sent, queue_full, too_long, refused")] Count

@@ -1,8 +1,8 @@
 //! How a metric is made from its description, and registered.
 
 use prometheus::{
-    CounterVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, core::Collector,
 };
 
 use crate::names::MetricDescription;
@@ -49,6 +49,11 @@ pub(crate) fn float_counter_vec(registry: &Registry, metric: &MetricDescription)
 pub(crate) fn gauge_vec(registry: &Registry, metric: &MetricDescription) -> IntGaugeVec {
     let options = Opts::new(metric.name, metric.help);
     registered(registry, IntGaugeVec::new(options, &label_names(metric)))
+}
+
+pub(crate) fn float_gauge_vec(registry: &Registry, metric: &MetricDescription) -> GaugeVec {
+    let options = Opts::new(metric.name, metric.help);
+    registered(registry, GaugeVec::new(options, &label_names(metric)))
 }
 
 pub(crate) fn histogram_vec(registry: &Registry, metric: &MetricDescription, buckets: &[f64]) -> HistogramVec {

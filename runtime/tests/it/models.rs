@@ -1,5 +1,6 @@
 //! Agents that think with a language model: the real server, configured for a provider that says what its script says.
 
+mod budgets;
 pub(crate) mod provider;
 
 use std::time::{Duration, Instant};

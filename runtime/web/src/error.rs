@@ -26,6 +26,9 @@ pub(crate) struct ApiError {
 /// When a client may come back where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// The same where asking again soon is of no use: a budget begins anew at a full hour at the soonest.
+const RETRY_AFTER_IN_VAIN: Duration = Duration::from_secs(3_600);
+
 impl ApiError {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::from(Failure::new(code, message))
@@ -125,7 +128,11 @@ impl ApiError {
     /// Seconds for `Retry-After`, where the code calls for it.
     pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
         let must_say = matches!(self.failure.code, ErrorCode::RateLimited | ErrorCode::Overloaded);
-        let after = self.retry_after.or(must_say.then_some(RETRY_AFTER))?;
+        let usual = match self.failure.retryable {
+            true => RETRY_AFTER,
+            false => RETRY_AFTER_IN_VAIN,
+        };
+        let after = self.retry_after.or(must_say.then_some(usual))?;
         Some(after.as_secs() + u64::from(after.subsec_nanos() > 0))
     }
 
@@ -202,6 +209,11 @@ mod tests {
             ApiError::new(ErrorCode::RateLimited, "slow down").retry_after_seconds(),
             Some(1)
         );
+        let in_vain = Failure {
+            retryable: false,
+            ..Failure::new(ErrorCode::RateLimited, "the budget is used up")
+        };
+        assert_eq!(ApiError::from(in_vain).retry_after_seconds(), Some(3_600));
         assert_eq!(ApiError::not_found("turn").retry_after_seconds(), None);
     }
 

@@ -67,7 +67,7 @@ pub(crate) struct DurableEvent {
         rest::feedback::put, rest::feedback::remove, rest::feedback::list,
         rest::live::live, rest::person::take_over, rest::person::reply, rest::person::release, rest::approval::decide,
         rest::agents::list, rest::agents::read, rest::agents::definition, rest::agents::turns, rest::agents::try_out,
-        rest::route::route,
+        rest::route::route, rest::budgets::list,
         rest::knowledge::search, rest::knowledge::upload, rest::knowledge::list, rest::knowledge::delete,
         rest::documents::read, rest::documents::collections,
         rest::questions::list, rest::questions::change,

@@ -3,6 +3,7 @@
 mod agent_definition;
 pub(crate) mod agents;
 pub(crate) mod approval;
+pub(crate) mod budgets;
 pub(crate) mod chat;
 pub(crate) mod console;
 pub(crate) mod docs;
@@ -40,6 +41,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     approval::configure(routes);
     chat::configure(routes);
     agents::configure(routes);
+    budgets::configure(routes);
     knowledge::configure(routes);
     questions::configure(routes);
     route::configure(routes);

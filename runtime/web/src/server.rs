@@ -11,7 +11,7 @@ use actix_web::{
     web::{self, Data, ServiceConfig},
 };
 use orchestratai_actors::Gateway;
-use orchestratai_agents::knowledge::Knowledge;
+use orchestratai_agents::{budget::Books, knowledge::Knowledge};
 use orchestratai_shared::Timestamp;
 use orchestratai_telemetry::Metrics;
 use tokio::sync::Semaphore;
@@ -41,6 +41,7 @@ const WRITE_BUFFER_BYTES: usize = 8 * 1024;
 pub fn server(
     gateway: Gateway,
     knowledge: Knowledge,
+    books: Arc<Books>,
     metrics: Metrics,
     settings: WebSettings,
     listener: TcpListener,
@@ -56,6 +57,7 @@ pub fn server(
     let site = Data::new(Site {
         gateway,
         knowledge,
+        books,
         metrics,
         settings,
         started: Timestamp::now(),

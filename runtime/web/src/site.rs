@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 use orchestratai_actors::{Gateway, Refusal};
-use orchestratai_agents::knowledge::Knowledge;
+use orchestratai_agents::{budget::Books, knowledge::Knowledge};
 use orchestratai_shared::Timestamp;
 use orchestratai_telemetry::{Live, Metrics, Transport};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -18,6 +18,8 @@ use crate::{error::ApiError, settings::WebSettings};
 pub(crate) struct Site {
     pub(crate) gateway: Gateway,
     pub(crate) knowledge: Knowledge,
+    /// What language models may spend.
+    pub(crate) books: Arc<Books>,
     pub(crate) metrics: Metrics,
     pub(crate) settings: WebSettings,
     /// When it was started.

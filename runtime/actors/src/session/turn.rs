@@ -223,21 +223,23 @@ impl TurnState {
 
             (S::Running { .. }, I::Progressed) => (self.clone(), vec![E::Keep]),
             (S::Running { agent, .. }, I::Finished) => (S::Completed, vec![E::RecordCompleted(agent.clone())]),
-            (S::Running { agent, fallbacks }, I::AgentFailed(failure)) => match fallbacks.split_first() {
-                Some((next, rest)) => {
-                    let fallback = E::RecordFallback {
-                        from: agent.clone(),
-                        to: next.clone(),
-                        failure,
-                    };
-                    let running = S::Running {
-                        agent: next.clone(),
-                        fallbacks: rest.to_vec(),
-                    };
-                    (running, vec![fallback, E::RunAgent(next.clone())])
+            (S::Running { agent, fallbacks }, I::AgentFailed(failure)) => {
+                match who_may_take_over(fallbacks, &failure) {
+                    Some((next, rest)) => {
+                        let fallback = E::RecordFallback {
+                            from: agent.clone(),
+                            to: next.clone(),
+                            failure,
+                        };
+                        let running = S::Running {
+                            agent: next.clone(),
+                            fallbacks: rest.to_vec(),
+                        };
+                        (running, vec![fallback, E::RunAgent(next.clone())])
+                    }
+                    None => (S::Failed, vec![E::RecordFailed(failure)]),
                 }
-                None => (S::Failed, vec![E::RecordFailed(failure)]),
-            },
+            }
             (S::Running { agent, fallbacks }, I::AwaitApproval) => {
                 let awaiting = S::AwaitingApproval {
                     agent: agent.clone(),
@@ -377,6 +379,18 @@ impl TurnInput {
     }
 }
 
+/// Who takes over from an agent that failed, and who is left after that.
+fn who_may_take_over<'a>(fallbacks: &'a [AgentId], failure: &Failure) -> Option<(&'a AgentId, &'a [AgentId])> {
+    // A budget is used up. The orchestrator would only say that there is no answer just now; who is told of the failure knows why, and
+    // when there is one again.
+    let is_to_be_told = failure.code == ErrorCode::RateLimited && !failure.retryable;
+    let (next, rest) = fallbacks.split_first()?;
+    match is_to_be_told && *next == AgentId::orchestrator() {
+        true => rest.split_first(),
+        false => Some((next, rest)),
+    }
+}
+
 fn timed_out() -> Failure {
     Failure::new(ErrorCode::Timeout, "The answer took too long.")
 }
@@ -512,8 +526,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_failed_agent_gives_way_to_its_fallbacks_and_then_the_turn_fails() {
+    /// Who runs where each agent fails so, and billing falls back to policy and the orchestrator.
+    fn ran_where_all_fail(failure: &Failure) -> Vec<String> {
         let fallbacks = vec![AgentId::parse("policy").unwrap(), AgentId::orchestrator()];
         let mut state = TurnState::Routing;
         let mut ran = vec![];
@@ -521,15 +535,11 @@ mod tests {
             decision: decision("billing"),
             fallbacks,
         }];
-        inputs.extend(vec![
-            TurnInput::AgentFailed(Failure::new(
-                ErrorCode::UpstreamError,
-                "away"
-            ));
-            3
-        ]);
+        inputs.extend(vec![TurnInput::AgentFailed(failure.clone()); 3]);
         for input in inputs {
-            let (next, effects) = state.step(input).unwrap();
+            let Ok((next, effects)) = state.step(input) else {
+                break;
+            };
             for effect in effects {
                 if let TurnEffect::RunAgent(agent) = effect {
                     ran.push(agent.to_string());
@@ -537,7 +547,24 @@ mod tests {
             }
             state = next;
         }
-        assert_eq!(ran, ["billing", "policy", "orchestrator"]);
         assert_eq!(state, TurnState::Failed);
+        ran
+    }
+
+    #[test]
+    fn a_failed_agent_gives_way_to_its_fallbacks_and_then_the_turn_fails() {
+        let away = Failure::new(ErrorCode::UpstreamError, "away");
+        assert_eq!(ran_where_all_fail(&away), ["billing", "policy", "orchestrator"]);
+        let full = Failure::new(ErrorCode::RateLimited, "full");
+        assert_eq!(ran_where_all_fail(&full), ["billing", "policy", "orchestrator"]);
+    }
+
+    #[test]
+    fn who_is_over_budget_is_told_so_and_not_that_there_is_no_answer_just_now() {
+        let over = Failure {
+            retryable: false,
+            ..Failure::new(ErrorCode::RateLimited, "the budget is used up")
+        };
+        assert_eq!(ran_where_all_fail(&over), ["billing", "policy"]);
     }
 }

@@ -15,6 +15,10 @@ fn used() -> Metrics {
     metrics
         .provider("some-model")
         .ended(ProviderOutcome::Failed, Some(ProviderFailure::CutShort), Some(second));
+    let budget = metrics.budget("some-budget");
+    budget.spent(0.5);
+    budget.refused();
+    budget.warned();
     drop(metrics.turn_in_flight());
     metrics.turns_resumed(2);
     metrics.first_event(second);

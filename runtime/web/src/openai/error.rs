@@ -1,6 +1,6 @@
 //! Errors in the shape that OpenAI gives them.
 
-use orchestratai_shared::ErrorCode;
+use orchestratai_shared::{ErrorCode, Failure};
 use serde::Serialize;
 
 use crate::error::ApiError;
@@ -23,7 +23,7 @@ struct OpenAiError {
 impl OpenAiErrorBody {
     pub(crate) fn of(error: &ApiError) -> Self {
         let param = error.details.first().map(|detail| detail.field.clone());
-        let (r#type, code) = kind_of(error.failure.code, param.as_deref());
+        let (r#type, code) = kind_of(&error.failure, param.as_deref());
         Self {
             error: OpenAiError {
                 message: error.failure.message.clone(),
@@ -36,8 +36,8 @@ impl OpenAiErrorBody {
 }
 
 /// `type` and `code`: where OpenAI has words for a case these, else ours.
-fn kind_of(code: ErrorCode, param: Option<&str>) -> (&'static str, Option<&'static str>) {
-    match code {
+fn kind_of(failure: &Failure, param: Option<&str>) -> (&'static str, Option<&'static str>) {
+    match failure.code {
         ErrorCode::ValidationError => ("invalid_request_error", None),
         ErrorCode::Unauthenticated => ("invalid_request_error", Some("invalid_api_key")),
         ErrorCode::Forbidden => ("invalid_request_error", Some("forbidden")),
@@ -47,6 +47,8 @@ fn kind_of(code: ErrorCode, param: Option<&str>) -> (&'static str, Option<&'stat
         ErrorCode::Conflict => ("invalid_request_error", Some("conflict")),
         ErrorCode::PayloadTooLarge => ("invalid_request_error", Some("request_too_large")),
         ErrorCode::UnsupportedMediaType => ("invalid_request_error", Some("unsupported_media_type")),
+        // A budget that is used up: who asks again at once is told the same again.
+        ErrorCode::RateLimited if !failure.retryable => ("insufficient_quota", Some("insufficient_quota")),
         ErrorCode::RateLimited => ("requests", Some("rate_limit_exceeded")),
         ErrorCode::InternalError => ("server_error", None),
         ErrorCode::UpstreamError => ("server_error", Some("upstream_error")),
