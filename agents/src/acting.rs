@@ -339,9 +339,9 @@ impl Acting {
         }
         match (doer.approval(), &entry.decided) {
             (Some(rule), None) => Due::Pause(Pause::Approval(Box::new(ApprovalWanted {
-                call_id: entry.call.id.clone(),
-                round: entry.round,
-                place: entry.place,
+                call_id: Some(entry.call.id.clone()),
+                round: Some(entry.round),
+                place: Some(entry.place),
                 signature: entry.call.signature.clone(),
                 tool: entry.call.name.clone(),
                 arguments: arguments.clone(),

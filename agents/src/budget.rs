@@ -13,7 +13,8 @@
 //! - [`memory`]: kept by this process alone;
 //! - [`books`]: the budgets of a configuration over a ledger;
 //! - [`hold`]: what one request holds of them;
-//! - [`budgeted`]: a model that is asked only within them.
+//! - [`budgeted`]: a model that is asked only within them;
+//! - [`question`]: asking a person whether a turn may go beyond one.
 
 mod amount;
 mod books;
@@ -21,16 +22,21 @@ mod budgeted;
 mod hold;
 mod ledger;
 mod memory;
+mod question;
 mod window;
 
+pub(crate) use self::question::decisions;
 pub use self::{
     amount::{Amount, Requirement},
     books::{Books, BudgetWatch, Clock},
     budgeted::Budgeted,
     ledger::{Account, Ceiling, Charge, Ledger, LedgerError, Reservation, Reserved, Standing},
     memory::MemoryLedger,
+    question::{BudgetQuestion, EXCEED_BUDGET},
     window::Window,
 };
+
+use std::time::Duration;
 
 /// What may be spent.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,6 +55,8 @@ pub struct Budget {
     pub at_warning: f64,
     /// What happens to a request that may cost more than is left.
     pub beyond: Beyond,
+    /// How long a person may take who is asked.
+    pub approval_within: Duration,
 }
 
 /// Who has a budget: each of them has one of its own.
@@ -73,6 +81,8 @@ pub enum Beyond {
     Stop,
     /// It is made, and there is a warning.
     Warn,
+    /// Its turn waits until a person has decided; where it cannot wait, it is not made.
+    Ask,
 }
 
 impl Budget {
@@ -105,7 +115,7 @@ impl Scope {
 
 impl Beyond {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Stop, Self::Warn];
+    pub const ALL: [Self; 3] = [Self::Stop, Self::Warn, Self::Ask];
 
     /// Its name in the configuration.
     #[must_use]
@@ -113,6 +123,7 @@ impl Beyond {
         match self {
             Self::Stop => "stop",
             Self::Warn => "warn",
+            Self::Ask => "ask",
         }
     }
 }

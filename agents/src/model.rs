@@ -31,6 +31,7 @@ pub use self::{
 };
 use crate::{
     acting::Acting,
+    budget::BudgetQuestion,
     guardrail::Verdict,
     knowledge::SearchResult,
     language::{LanguageError, Spender},
@@ -160,6 +161,8 @@ pub enum ModelError {
     OverBudget {
         /// Which, and when it begins anew; for people.
         reason: String,
+        /// What a person may decide, who can let it be asked.
+        question: Option<Box<BudgetQuestion>>,
     },
     /// The stream ended before the answer was complete.
     #[error("the model stopped before its answer was complete")]
@@ -171,8 +174,8 @@ impl From<LanguageError> for ModelError {
         if error == LanguageError::CutShort {
             return Self::CutShort;
         }
-        if let LanguageError::OverBudget { reason } = error {
-            return Self::OverBudget { reason };
+        if let LanguageError::OverBudget { reason, question } = error {
+            return Self::OverBudget { reason, question };
         }
         Self::Upstream {
             reason: error.to_string(),
@@ -187,7 +190,7 @@ impl ModelError {
         match self {
             Self::Upstream { .. } => Failure::new(ErrorCode::UpstreamError, "The model is not available just now."),
             // Asking again helps no sooner than the budget begins anew.
-            Self::OverBudget { reason } => Failure {
+            Self::OverBudget { reason, .. } => Failure {
                 retryable: false,
                 ..Failure::new(ErrorCode::RateLimited, format!("The model is not asked: {reason}."))
             },

@@ -145,12 +145,12 @@ pub enum Pause {
 /// What a person is to decide on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApprovalWanted {
-    /// The call that waits.
-    pub call_id: String,
+    /// The call that waits; none where the model has called nothing.
+    pub call_id: Option<String>,
     /// What was called together has the same number.
-    pub round: u32,
+    pub round: Option<u32>,
     /// Its place among that, from 0.
-    pub place: u32,
+    pub place: Option<u32>,
     /// What the model's provider wants to see again with the call, unread.
     pub signature: Option<String>,
     /// The tool.
@@ -351,8 +351,17 @@ impl AgentError {
                 ErrorCode::Overloaded,
                 "The agent has more to do than it can take. Try again shortly.",
             ),
-            // Where a turn cannot pause, as in a part of it, nothing that pauses is offered.
-            Self::Paused(_) => Failure::new(ErrorCode::InternalError, "The agent cannot wait or hand off here."),
+            // Where a turn cannot pause, as in a part of it, no tool that pauses is offered; a trial may come to the end of a budget.
+            Self::Paused(Pause::Approval(wanted)) => Failure::new(
+                ErrorCode::InternalError,
+                format!(
+                    "Nobody can be waited for here, and a person would have to decide. {}",
+                    wanted.rule.reason
+                ),
+            ),
+            Self::Paused(Pause::HandOff { .. }) => {
+                Failure::new(ErrorCode::InternalError, "The agent cannot hand off here.")
+            }
             Self::Abandoned(_) => Failure::new(ErrorCode::InternalError, "The turn was abandoned."),
         }
     }

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use orchestratai_agents::budget::{
-    Account, Amount, Books, Budget, BudgetWatch, Ceiling, Charge, Ledger, LedgerError, MemoryLedger, Reservation,
-    Reserved, Standing,
+    Account, Amount, Beyond, Books, Budget, BudgetWatch, Ceiling, Charge, Ledger, LedgerError, MemoryLedger,
+    Reservation, Reserved, Standing,
 };
 use orchestratai_shared::Timestamp;
 use orchestratai_store::{
@@ -22,16 +22,25 @@ const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 
 /// The budgets of a server: it shares them with all others at the same database.
 pub(crate) fn shared(settings: &Settings, store: &Store, metrics: &Metrics) -> Arc<Books> {
-    books(settings, Arc::new(StoredLedger(store.clone())), metrics)
+    books(
+        settings,
+        settings.budgets.clone(),
+        Arc::new(StoredLedger(store.clone())),
+        metrics,
+    )
 }
 
 /// The budgets of a command, which begin with it and end with it.
 pub(crate) fn of_command(settings: &Settings, metrics: &Metrics) -> Arc<Books> {
-    books(settings, Arc::new(MemoryLedger::default()), metrics)
+    let mut budgets = settings.budgets.clone();
+    // Nobody is there who could be asked.
+    for budget in budgets.iter_mut().filter(|budget| budget.beyond == Beyond::Ask) {
+        budget.beyond = Beyond::Stop;
+    }
+    books(settings, budgets, Arc::new(MemoryLedger::default()), metrics)
 }
 
-fn books(settings: &Settings, ledger: Arc<dyn Ledger>, metrics: &Metrics) -> Arc<Books> {
-    let budgets = settings.budgets.clone();
+fn books(settings: &Settings, budgets: Vec<Budget>, ledger: Arc<dyn Ledger>, metrics: &Metrics) -> Arc<Books> {
     let counted = (budgets.iter()).map(|budget| (budget.name.clone(), metrics.budget(&budget.name)));
     let watch = Counted(counted.collect());
     // A request is a part of a turn, and ends with it.

@@ -315,7 +315,7 @@ async fn what_needs_a_person_pauses_and_goes_on_as_they_decide() {
     let Some(Pause::Approval(wanted)) = pause else {
         panic!("it asks: {pause:?}")
     };
-    assert!(recorded.is_empty() && wanted.call_id == "a" && wanted.rule.reason == "Money leaves.");
+    assert!(recorded.is_empty() && wanted.call_id.as_deref() == Some("a") && wanted.rule.reason == "Money leaves.");
 
     let asked = |decision, arguments: Option<Value>| {
         let approval_id = ApprovalId::new();
@@ -327,7 +327,7 @@ async fn what_needs_a_person_pauses_and_goes_on_as_they_decide() {
                 reason: wanted.rule.reason.clone(),
                 expires_at: Timestamp::now(),
                 otherwise: None,
-                call_id: Some(wanted.call_id.clone()),
+                call_id: wanted.call_id.clone(),
                 agent: None,
                 round: Some(1),
                 place: Some(0),

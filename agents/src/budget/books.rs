@@ -7,12 +7,12 @@ use std::{
     time::Duration,
 };
 
-use orchestratai_shared::Timestamp;
+use orchestratai_shared::{Timestamp, command::Decision};
 use uuid::Uuid;
 
 use super::{
-    Account, Amount, Beyond, Budget, Ceiling, Charge, Ledger, LedgerError, Requirement, Reservation, Reserved, Scope,
-    Standing, Window, hold::Hold,
+    Account, Amount, Beyond, Budget, BudgetQuestion, Ceiling, Charge, Ledger, LedgerError, Requirement, Reservation,
+    Reserved, Scope, Standing, Window, hold::Hold,
 };
 use crate::language::{LanguageError, Price, Spender};
 
@@ -122,12 +122,13 @@ impl Books {
             .collect();
         charged.sort_by(|(one, _), (other, _)| one.account.cmp(&other.account));
         let (charges, places): (Vec<Charge>, Vec<usize>) = charged.into_iter().unzip();
+        let amount = needed.amount(price);
         if price.is_none() {
-            self.refuse_unpriced(&charges, &places)?;
+            self.refuse_unpriced(spender, amount.tokens, &charges, &places)?;
         }
         let reservation = Reservation {
             id: Uuid::now_v7(),
-            amount: needed.amount(price),
+            amount,
             charges,
             expires_at: later(now, self.request_max),
         };
@@ -142,33 +143,61 @@ impl Books {
             Reserved::All => Ok(Hold::new(Arc::clone(self), reservation, places, needed, price)),
             Reserved::Over(charge) => {
                 let budget = &self.budgets[places[charge]];
-                self.watch.refused(budget);
-                Err(over(budget, now))
+                let most = (amount.tokens, price.map(|_| amount.usd_nanos));
+                Err(self.refusal(budget, spender, most, over(budget, now)))
             }
         }
     }
 
     /// A budget of money cannot be kept with tokens whose price is not known, which is none of 0.
-    fn refuse_unpriced(&self, charges: &[Charge], places: &[usize]) -> Result<(), LanguageError> {
+    fn refuse_unpriced(
+        &self,
+        spender: &Spender,
+        tokens: u64,
+        charges: &[Charge],
+        places: &[usize],
+    ) -> Result<(), LanguageError> {
         for (charge, place) in charges.iter().zip(places) {
             let budget = &self.budgets[*place];
             if budget.usd_nanos.is_none() {
                 continue;
             }
-            match budget.beyond {
-                Beyond::Stop => {
-                    self.watch.refused(budget);
-                    return Err(LanguageError::OverBudget {
-                        reason: format!(
-                            "the budget \"{}\" is in USD, and the price of the model's tokens is not known",
-                            budget.name
-                        ),
-                    });
-                }
-                Beyond::Warn => self.warn(budget, &charge.account, Warning::Unpriced),
+            if is_bounded(budget, spender) {
+                let reason = format!(
+                    "budget \"{}\" is in USD, and the price of the model's tokens is not known",
+                    budget.name
+                );
+                return Err(self.refusal(budget, spender, (tokens, None), reason));
             }
+            self.warn(budget, &charge.account, Warning::Unpriced);
         }
         Ok(())
+    }
+
+    /// What whoever asks is told of a request that is not made: the tokens that it can take at most, and what they can cost where their price
+    /// is known. `reason` begins with the budget.
+    fn refusal(
+        &self,
+        budget: &Budget,
+        spender: &Spender,
+        (tokens, usd_nanos): (u64, Option<u64>),
+        reason: String,
+    ) -> LanguageError {
+        self.watch.refused(budget);
+        let may_ask = budget.beyond == Beyond::Ask && spender.can_wait && spender.decision(&budget.name).is_none();
+        let question = may_ask.then(|| {
+            Box::new(BudgetQuestion {
+                budget: budget.name.clone(),
+                reason: format!("The {reason}. Where that is approved, this turn goes beyond it."),
+                tokens,
+                usd_nanos,
+                within: budget.approval_within,
+            })
+        });
+        LanguageError::OverBudget {
+            reason: format!("the {reason}"),
+            question,
+        }
     }
 
     /// Takes note of how accounts stand after a request.
@@ -254,10 +283,19 @@ fn charge(budget: &Budget, spender: &Spender, now: Timestamp) -> Charge {
             subject,
             window_start,
         },
-        ceiling: match budget.beyond {
-            Beyond::Stop => budget.ceiling(),
-            Beyond::Warn => Ceiling::default(),
+        ceiling: match is_bounded(budget, spender) {
+            true => budget.ceiling(),
+            false => Ceiling::default(),
         },
+    }
+}
+
+/// Whether a request is not made for the sake of the budget.
+fn is_bounded(budget: &Budget, spender: &Spender) -> bool {
+    match budget.beyond {
+        Beyond::Stop => true,
+        Beyond::Warn => false,
+        Beyond::Ask => spender.decision(&budget.name) != Some(Decision::Approved),
     }
 }
 
@@ -268,8 +306,9 @@ fn later(at: Timestamp, by: Duration) -> Timestamp {
     )
 }
 
-fn over(budget: &Budget, now: Timestamp) -> LanguageError {
-    let mut reason = format!("the budget \"{}\" of ", budget.name);
+/// Why a request is not made, beginning with the budget.
+fn over(budget: &Budget, now: Timestamp) -> String {
+    let mut reason = format!("budget \"{}\" of ", budget.name);
     let usd = |nanos| Amount {
         tokens: 0,
         usd_nanos: nanos,
@@ -288,5 +327,5 @@ fn over(budget: &Budget, now: Timestamp) -> LanguageError {
     if let Some(end) = budget.window.around(now).1 {
         reason += &format!("; it begins anew at {end}");
     }
-    LanguageError::OverBudget { reason }
+    reason
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::budget::BudgetQuestion;
+
 /// Why there is no answer, or no more of it.
 ///
 /// What a provider says in words is in none of these, since it may repeat what it was sent: only its word for the kind of error,
@@ -71,6 +73,8 @@ pub enum LanguageError {
     OverBudget {
         /// Which budget, what it is, and when it begins anew; for people.
         reason: String,
+        /// What a person may decide, who can let it be asked.
+        question: Option<Box<BudgetQuestion>>,
     },
     /// It was not asked: nobody could say what its budgets have left.
     #[error("its budgets cannot be checked just now")]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orchestratai_shared::{AgentId, SessionId, TurnId};
+use orchestratai_shared::{AgentId, SessionId, TurnId, command::Decision};
 use serde_json::Value;
 
 /// A conversation that a model is to go on with.
@@ -40,6 +40,19 @@ pub struct Spender {
     pub session_id: SessionId,
     /// The turn.
     pub turn_id: TurnId,
+    /// Whether the turn can wait for a person's decision.
+    pub can_wait: bool,
+    /// What was decided in this turn on budgets that it may go beyond, by their names.
+    pub decided: Vec<(Arc<str>, Decision)>,
+}
+
+impl Spender {
+    /// What was decided on going beyond a budget.
+    #[must_use]
+    pub fn decision(&self, budget: &str) -> Option<Decision> {
+        let of = (self.decided.iter()).find(|(name, _)| **name == *budget);
+        of.map(|(_, decision)| *decision)
+    }
 }
 
 /// One message of a conversation.

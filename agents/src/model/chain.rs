@@ -84,7 +84,7 @@ impl Asking<'_> {
                     let withdrawn = ModelEvent::Withdrawn {
                         title: format!("{} answers in place of {failed}", next.name()),
                         reason: match error {
-                            ModelError::OverBudget { reason } => format!("{failed} was not asked: {reason}."),
+                            ModelError::OverBudget { reason, .. } => format!("{failed} was not asked: {reason}."),
                             error @ (ModelError::Upstream { .. } | ModelError::CutShort) => {
                                 format!("{failed} failed: {error}.")
                             }

@@ -195,6 +195,10 @@ impl Answering<'_> {
                     }
                     // It has stopped.
                     Ok(None) => {}
+                    Err(ModelError::OverBudget {
+                        question: Some(question),
+                        ..
+                    }) => return Some(Ok(ModelEvent::Paused(question.pause()))),
                     Err(error) => return Some(Err(error)),
                 },
                 State::Stopped(reason) => return Some(Ok(ModelEvent::Finished(self.outcome(reason)))),

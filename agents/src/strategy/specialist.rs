@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     acting::{Acting, BuiltIn, Colleague, KnowledgeSearch},
+    budget,
     cache::{CacheKey, SemanticCache},
     conversation::{self, Standalone},
     definition::{AgentDefinition, Strategy},
@@ -150,6 +151,9 @@ impl Specialist {
             agent: self.definition.id.clone(),
             session_id: request.session_id,
             turn_id: request.turn_id,
+            // A part of a turn cannot: the others go on.
+            can_wait: request.part.is_none(),
+            decided: budget::decisions(&request.past),
         }
     }
 

@@ -20,7 +20,7 @@ use orchestratai_agents::{
         Guarded, LanguageError, LanguageModel, Price, RetryPolicy, Spender, StopReason, TokenUsage, Upstream,
     },
 };
-use orchestratai_shared::{AgentId, SessionId, Timestamp, TurnId};
+use orchestratai_shared::{AgentId, SessionId, Timestamp, TurnId, command::Decision};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -155,6 +155,7 @@ fn tokens(scope: Scope, window: Window, most: u64) -> Budget {
         usd_nanos: None,
         at_warning: 0.8,
         beyond: Beyond::Stop,
+        approval_within: Duration::from_secs(60),
     }
 }
 
@@ -165,6 +166,8 @@ fn spender() -> Spender {
         agent: AgentId::parse("billing").unwrap(),
         session_id: SessionId::new(),
         turn_id: TurnId::new(),
+        can_wait: true,
+        decided: Vec::new(),
     }
 }
 
@@ -216,7 +219,7 @@ async fn all_budgets_or_none_and_each_has_its_own() {
     assert!(end(&*model, request(Some(one.clone()))).await.is_ok());
     assert_eq!(house.charged().await, 200);
     let refused = end(&*model, request(Some(one.clone()))).await.unwrap_err();
-    let LanguageError::OverBudget { reason } = &refused else {
+    let LanguageError::OverBudget { reason, question: None } = &refused else {
         panic!("{refused}");
     };
     assert!(
@@ -386,6 +389,56 @@ async fn each_attempt_is_charged_and_a_budget_is_no_fault_of_the_provider() {
         end(&guarded, request(Some(spender()))).await.unwrap_err();
     }
     assert_eq!(upstream.state(), BreakerState::Closed);
+}
+
+#[tokio::test]
+async fn a_person_may_let_a_turn_go_beyond_a_budget_and_no_other() {
+    let mut asks = tokens(Scope::Organization, Window::Day, WORST);
+    asks.beyond = Beyond::Ask;
+    let house = House::new(vec![asks]);
+    let saying = Saying::billed(90, 110);
+    let model = house.model(&saying, None);
+    let one = spender();
+    assert!(end(&*model, request(Some(one.clone()))).await.is_ok());
+    let refused = end(&*model, request(Some(one.clone()))).await.unwrap_err();
+    let LanguageError::OverBudget {
+        question: Some(question),
+        ..
+    } = &refused
+    else {
+        panic!("{refused}");
+    };
+    assert_eq!(
+        (question.budget.as_str(), question.tokens, question.usd_nanos),
+        ("some", WORST, None)
+    );
+    assert!(
+        question.reason.starts_with("The budget \"some\" of"),
+        "{}",
+        question.reason
+    );
+    let decided = |decision| Spender {
+        decided: vec![("some".into(), decision)],
+        ..one.clone()
+    };
+    // Where it was decided, or the turn cannot wait, nobody is asked.
+    let in_part = Spender {
+        can_wait: false,
+        ..one.clone()
+    };
+    for stopped in [decided(Decision::Rejected), in_part] {
+        let refused = end(&*model, request(Some(stopped))).await.unwrap_err();
+        assert!(
+            matches!(refused, LanguageError::OverBudget { question: None, .. }),
+            "{refused}"
+        );
+    }
+    assert!(end(&*model, request(Some(decided(Decision::Approved)))).await.is_ok());
+    assert_eq!(house.charged().await, 400, "what goes beyond is charged as well");
+    assert!(
+        end(&*model, request(Some(spender()))).await.is_err(),
+        "another turn is asked for anew"
+    );
 }
 
 /// A ledger that cannot be reached.

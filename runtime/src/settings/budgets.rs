@@ -1,5 +1,7 @@
 //! Budgets of language models: a section `[budgets.NAME]` for each.
 
+use std::time::Duration;
+
 use orchestratai_agents::budget::{Beyond, Budget, Scope, Window};
 
 use super::{
@@ -7,16 +9,26 @@ use super::{
     problem::Origin,
     reader::{Reader, text},
     section::{Section, is_name},
+    tools::APPROVAL_WITHIN,
 };
 
 /// What a section may say of one budget.
-const FIELDS: [&str; 6] = ["scope", "window", "tokens", "usd", "at_warning", "beyond"];
+const FIELDS: [&str; 7] = [
+    "scope",
+    "window",
+    "tokens",
+    "usd",
+    "at_warning",
+    "beyond",
+    "approval_within",
+];
 
 /// What is said for all budgets, and may be said of one of them.
 #[derive(Debug, Clone, Copy)]
 struct CommonSettings {
     at_warning: f64,
     beyond: Beyond,
+    approval_within: Duration,
 }
 
 /// Sums stay within what databases count, with room for what is charged beyond.
@@ -30,6 +42,7 @@ pub(super) fn read_budgets(r: &mut Reader) -> Vec<Budget> {
     let common = CommonSettings {
         at_warning: r.share("budgets.at_warning"),
         beyond: r.choice("budgets.beyond", &Beyond::ALL.map(|beyond| (beyond.name(), beyond))),
+        approval_within: r.duration("budgets.approval_within", APPROVAL_WITHIN),
     };
     let mut budgets = Vec::new();
     for (name, fields) in r.take_sections(Sections::Budgets) {
@@ -58,6 +71,7 @@ impl Section<'_> {
         let at_warning = self.value("at_warning", "a number, 0 to 1", |raw| {
             number(raw).filter(|share| (0.0..=1.0).contains(share))
         });
+        let approval_within = self.duration("approval_within", APPROVAL_WITHIN, common.approval_within);
         self.want("scope", scope.is_some(), &place);
         let window = match scope {
             // One that runs at midnight is still one.
@@ -89,6 +103,7 @@ impl Section<'_> {
             usd_nanos: usd.map(|usd| (usd * NANOS).round() as u64),
             at_warning: at_warning.unwrap_or(common.at_warning),
             beyond: beyond.unwrap_or(common.beyond),
+            approval_within,
         })
     }
 

@@ -426,7 +426,7 @@ fn what_is_wrong_with_a_tool_source_is_told_with_its_place() {
 #[test]
 fn a_budget_is_a_section_over_what_is_said_for_all() {
     let file = "[budgets]\nat_warning = 0.5\n[budgets.day]\nscope = \"organization\"\nwindow = \"day\"\nusd = 0.29\n\
-                [budgets.turn]\nscope = \"turn\"\ntokens = 50000\nbeyond = \"warn\"\nat_warning = 1\n";
+                [budgets.turn]\nscope = \"turn\"\ntokens = 50000\nbeyond = \"ask\"\nat_warning = 1\napproval_within = \"1h\"\n";
     let variables = [("ORCHESTRATAI__BUDGETS__DAY__TOKENS", "1000000")];
     let budgets = load(Some(file), &variables, &Overrides::default()).unwrap().budgets;
     let expected = [
@@ -438,6 +438,7 @@ fn a_budget_is_a_section_over_what_is_said_for_all() {
             usd_nanos: Some(290_000_000),
             at_warning: 0.5,
             beyond: Beyond::Stop,
+            approval_within: 10 * MINUTE,
         },
         Budget {
             name: "turn".into(),
@@ -446,7 +447,8 @@ fn a_budget_is_a_section_over_what_is_said_for_all() {
             tokens: Some(50_000),
             usd_nanos: None,
             at_warning: 1.0,
-            beyond: Beyond::Warn,
+            beyond: Beyond::Ask,
+            approval_within: HOUR,
         },
     ];
     assert_eq!(budgets, expected);
@@ -462,7 +464,7 @@ fn what_is_wrong_with_a_budget_is_told_with_its_place() {
                 [budgets.nothing]\nscope = \"agent\"\nwindow = \"none\"\nat_warning = 80\ntoken = 5\n";
     let said = refused(file, &[]);
     for expected in [
-        "my.toml:2: budgets.beyond is \"halt\"; allowed is stop or warn",
+        "my.toml:2: budgets.beyond is \"halt\"; allowed is stop, warn or ask",
         "my.toml:4: budgets.day.scope is \"team\"; allowed is turn, session, user, agent, organization",
         "my.toml:6: budgets.day.tokens is 0; allowed is a whole number, 1 to",
         "[budgets.Loud]: the name of a budget is",

@@ -68,7 +68,7 @@ const CONNECT_TIMEOUT: RangeInclusive<Duration> = TENTH..=HOUR;
 const TIMEOUT: RangeInclusive<Duration> = TENTH..=HOUR;
 const RESULT_MAX: RangeInclusive<u64> = 1024..=1024 * 1024;
 const CONCURRENCY: RangeInclusive<u32> = 1..=1000;
-const APPROVAL_WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(720 * 3600);
+pub(super) const APPROVAL_WITHIN: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(720 * 3600);
 const OTHERWISE: [(&str, bool); 2] = [("rejected", false), ("approved", true)];
 
 pub(super) fn read_tools(r: &mut Reader) -> ToolSettings {

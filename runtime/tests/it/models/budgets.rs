@@ -285,3 +285,53 @@ async fn a_stop_is_charged_with_what_may_be_billed() {
     assert_eq!(end.kind(), "turn_cancelled", "{}", end.0);
     assert_eq!(settled(&server).await, held, "the provider has not said what it bills");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_lets_a_turn_go_beyond_a_budget_or_does_not() {
+    let provider = Provider::start(vec![good()]).await;
+    let launched = with_budget(&provider, "", &[("tokens", "100"), ("beyond", "ask")]);
+    let server = launched.clone().start().await;
+    let mut socket = server.socket("").await;
+    let session_id = socket.ready().await.session_id();
+    socket.say(QUESTION).await;
+    let frames = socket.until(|frame| frame.kind() == "approval_requested").await;
+    let asked = frames.last().unwrap().data();
+    assert_eq!(asked["tool"], "exceed_budget");
+    assert_eq!(asked["arguments"]["budget"], "day");
+    let most = asked["arguments"]["tokensAtMost"].as_u64().unwrap();
+    let usd = asked["arguments"]["usdAtMost"].as_f64().unwrap();
+    assert!(
+        most > 1_000 && usd > 1_000.0 * 0.15e-6 && usd < most as f64 * 0.6e-6,
+        "{asked}"
+    );
+    let reason = asked["reason"].as_str().unwrap();
+    assert!(reason.starts_with("The budget \"day\" of 100 tokens a day"), "{reason}");
+    assert!(provider.asked().is_empty());
+    assert_eq!(tokens(&server).await, (0, 0), "nothing is held while it waits");
+
+    // It waits through a crash.
+    let approval = asked["approvalId"].clone();
+    let folder = server.kill();
+    let server = launched.in_folder_of(&folder).start().await;
+    let decide = |id: &Value, decision: &str| json!({"type": "resolve_approval", "data": {"approvalId": id, "decision": decision}});
+    let mut socket = server.socket(&format!("?session_id={session_id}")).await;
+    socket.send(&decide(&approval, "approved")).await;
+    let frames = socket.until(Frame::is_terminal).await;
+    let text = end(&frames)["message"]["content"].as_str().unwrap();
+    assert!(text.starts_with("Make a second key"), "{text}");
+    assert_eq!(settled(&server).await, COST, "what goes beyond is charged as well");
+
+    // The next turn is asked for anew, and is not let.
+    socket.say(&format!("{QUESTION} Again?")).await;
+    let frames = socket.until(|frame| frame.kind() == "approval_requested").await;
+    let approval = frames.last().unwrap().data()["approvalId"].clone();
+    socket.send(&decide(&approval, "rejected")).await;
+    let frames = socket.until(Frame::is_terminal).await;
+    assert_eq!(end_of(&frames)["code"], "RATE_LIMITED");
+    let asked = frames
+        .iter()
+        .filter(|frame| frame.kind() == "approval_requested")
+        .count();
+    assert_eq!(asked, 0, "it is asked once in a turn");
+    assert_eq!(provider.asked().len(), 1);
+}

@@ -92,6 +92,8 @@ pub(crate) enum BudgetBeyond {
     Stop,
     /// It is made, and there is a warning.
     Warn,
+    /// Its turn waits until a person has decided.
+    Ask,
 }
 
 /// What may be spent: tokens, or money, or neither beyond its bound.
@@ -190,6 +192,7 @@ fn state(budget: &Budget, window_ends: Option<Timestamp>, standings: &[Standing]
         beyond: match budget.beyond {
             Beyond::Stop => BudgetBeyond::Stop,
             Beyond::Warn => BudgetBeyond::Warn,
+            Beyond::Ask => BudgetBeyond::Ask,
         },
         accounts: standings.iter().take(limit).map(account).collect(),
         has_more: standings.len() > limit,

@@ -70,10 +70,10 @@ impl SessionCore {
             reason: wanted.rule.reason.clone(),
             expires_at: Timestamp::from_millis(ctx.now.as_millis().saturating_add(within)),
             otherwise: wanted.rule.otherwise_approved.then_some(Decision::Approved),
-            call_id: Some(wanted.call_id.clone()),
+            call_id: wanted.call_id.clone(),
             agent: Some(agent.clone()),
-            round: Some(wanted.round),
-            place: Some(wanted.place),
+            round: wanted.round,
+            place: wanted.place,
             signature: wanted.signature.clone(),
             spent: self.turns[at].spent(),
         };

@@ -28,9 +28,9 @@ impl World {
             otherwise_approved: self.random.random_bool(0.2),
         };
         Pause::Approval(Box::new(ApprovalWanted {
-            call_id: "call-1".into(),
-            round: 1,
-            place: 0,
+            call_id: Some("call-1".into()),
+            round: Some(1),
+            place: Some(0),
             signature: None,
             tool: "refund".into(),
             arguments: serde_json::json!({"eur": 5}),
