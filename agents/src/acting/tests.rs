@@ -253,7 +253,7 @@ async fn who_needs_a_person_waits_until_the_others_are_done_and_is_told_in_its_p
     let Some(Pause::Approval(wanted)) = pause else {
         panic!("it asks: {pause:?}")
     };
-    assert_eq!((wanted.call_id.as_str(), wanted.place), ("a", 0));
+    assert_eq!((wanted.call_id.as_deref(), wanted.place), (Some("a"), Some(0)));
     let approval_id = ApprovalId::new();
     let mut past: Vec<_> = recorded.into_iter().map(EventBody::ToolCall).collect();
     past.push(EventBody::ApprovalRequested(ApprovalRequested {
@@ -263,10 +263,10 @@ async fn who_needs_a_person_waits_until_the_others_are_done_and_is_told_in_its_p
         reason: wanted.rule.reason.clone(),
         expires_at: Timestamp::now(),
         otherwise: None,
-        call_id: Some(wanted.call_id.clone()),
+        call_id: wanted.call_id.clone(),
         agent: None,
-        round: Some(wanted.round),
-        place: Some(wanted.place),
+        round: wanted.round,
+        place: wanted.place,
         signature: None,
         spent: None,
     }));

@@ -94,7 +94,14 @@ fn crew_with(
         fs::write(folder.path().join(path.file_name().unwrap()), own).unwrap();
     }
     let catalog = Arc::new(Catalog::load_with(folder.path(), &ModelNames::with(["scripted"])).unwrap());
-    let generative = Generative::new("scripted", Arc::clone(model) as Arc<dyn LanguageModel>, None, 256, None);
+    let generative = Generative::new(
+        "scripted",
+        Arc::clone(model) as Arc<dyn LanguageModel>,
+        None,
+        crate::generative::window(8_192),
+        256,
+        None,
+    );
     responders(&Means {
         tools: ToolBox::default(),
         catalog,

@@ -270,7 +270,9 @@ fn text(steps: &[Step]) -> String {
 #[track_caller]
 fn step<'a>(steps: &'a [Step], part: &str) -> (&'a str, LogStatus, &'a LogData) {
     let found = steps.iter().find_map(|step| match step {
-        Step::Log { title, status, data } if title.contains(part) => Some((title.as_str(), *status, data)),
+        Step::Log {
+            title, status, data, ..
+        } if title.contains(part) => Some((title.as_str(), *status, data)),
         Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } | Step::ToolCall { .. } => None,
     });
     found.unwrap_or_else(|| panic!("no step says {part:?}: {steps:#?}"))
