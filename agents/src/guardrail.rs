@@ -1,5 +1,5 @@
-//! What stands around a language model: what it may read, what it is sent, how long it may speak. And what an agent does not speak about,
-//! whoever answers.
+//! What stands around a language model: what it may read, what it is sent, how long it may speak, and how much of what it says its sources
+//! bear out. And what an agent does not speak about, whoever answers.
 //!
 //! Each verdict is a step of the turn with its reason ([`Verdict`]). None of it is run where the embedded model answers, which obeys
 //! nobody, sends nothing to anybody, and says what its sources say; but for blocked topics, where an agent has any.
@@ -9,18 +9,22 @@
 //! - [`personal`]: personal data and secrets, found by their form;
 //! - [`redaction`]: these taken out of what is sent, and put back into what is said;
 //! - [`length`]: an answer that is cut where it is too long;
+//! - [`grounding`]: sentence by sentence, whether the sources say so;
 //! - [`topics`]: what an agent does not speak about.
 
+pub(crate) mod grounding;
 mod length;
 pub mod personal;
 mod redaction;
 mod screening;
 mod topics;
 
+use std::sync::Arc;
+
 use orchestratai_shared::LogStatus;
 
-pub(crate) use self::{length::Bounded, redaction::Redaction, topics::Topics};
-use crate::{knowledge::SearchResult, model::ChunkRead};
+pub(crate) use self::{grounding::Grounding, length::Bounded, redaction::Redaction, topics::Topics};
+use crate::{embedder::StaticEmbedder, knowledge::SearchResult, model::ChunkRead};
 
 /// What becomes of a passage, or of the result of a tool, that speaks to the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub enum SuspiciousSources {
 /// What stands around all language models.
 #[derive(Debug, Clone)]
 pub struct Guardrails {
+    /// For what is compared by meaning.
+    pub embedder: Arc<StaticEmbedder>,
     /// What becomes of passages and results of tools that speak to the model.
     pub suspicious: SuspiciousSources,
     /// Whether personal data are taken out of what providers are sent.

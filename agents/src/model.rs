@@ -10,6 +10,7 @@ mod extractive;
 mod features;
 mod form;
 mod generative;
+mod grounded;
 mod guarded_turn;
 mod marks;
 mod prompt;

@@ -43,6 +43,7 @@ impl LanguageModels {
     ) -> Result<Self, CommandFailure> {
         let upstreams = upstreams(&settings.named);
         let guardrails = Guardrails {
+            embedder: Arc::clone(embedder),
             suspicious: guardrails.suspicious_sources,
             redact_prompts: guardrails.redact_prompts,
         };

@@ -49,6 +49,11 @@ impl Source {
         }
     }
 
+    /// Its text; empty where that is not told.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// One whose text is not told: another agent has said what is in it.
     pub(super) fn named(number: u32, document: &str, heading: &str, similarity: f64) -> Self {
         Self {

@@ -30,9 +30,9 @@ impl Redaction {
     pub(crate) fn take_out(&mut self, messages: &mut [ChatMessage]) {
         // A placeholder that somebody wrote himself must not become somebody's datum.
         let written = messages.iter().any(|message| match message {
-            ChatMessage::User(text) => text.contains('['),
+            ChatMessage::User(text) | ChatMessage::Assistant { text, .. } => text.contains('['),
             ChatMessage::ToolResult { content, .. } => content.contains('['),
-            ChatMessage::Instruction(_) | ChatMessage::Assistant { .. } => false,
+            ChatMessage::Instruction(_) => false,
         });
         let taken: Vec<String> = if written { bracketed(messages) } else { Vec::new() };
         for message in messages {
@@ -117,8 +117,10 @@ impl Redaction {
 /// What stands in brackets in the messages and may be a placeholder, in lower case.
 fn bracketed(messages: &[ChatMessage]) -> Vec<String> {
     let texts = messages.iter().filter_map(|message| match message {
-        ChatMessage::User(text) | ChatMessage::ToolResult { content: text, .. } => Some(text),
-        ChatMessage::Instruction(_) | ChatMessage::Assistant { .. } => None,
+        ChatMessage::User(text)
+        | ChatMessage::Assistant { text, .. }
+        | ChatMessage::ToolResult { content: text, .. } => Some(text),
+        ChatMessage::Instruction(_) => None,
     });
     let marks = texts.flat_map(|text| {
         text.match_indices('[').filter_map(|(at, _)| {
@@ -135,8 +137,9 @@ fn in_texts(value: Value, change: &mut impl FnMut(&str) -> String) -> Value {
         Value::String(text) => Value::String(change(&text)),
         Value::Array(items) => items.into_iter().map(|item| in_texts(item, change)).collect(),
         Value::Object(fields) => {
-            let fields = fields.into_iter().map(|(name, value)| (name, in_texts(value, change)));
-            Value::Object(fields.collect())
+            let fields = fields.into_iter();
+            let changed = fields.map(|(name, value)| (change(&name), in_texts(value, change)));
+            Value::Object(changed.collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
@@ -288,7 +291,7 @@ mod tests {
         let call = |text: &str| ToolCall {
             id: "1".into(),
             name: "find".into(),
-            arguments: json!({"who": [text], "n": 1}),
+            arguments: json!({"who": [text], text: 1}),
             signature: None,
         };
         let said = [

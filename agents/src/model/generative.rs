@@ -2,8 +2,9 @@
 //!
 //! It is given the sources numbered by their rank ([`super::prompt`]), and cites by these numbers, which are read from its text as it
 //! streams ([`super::marks`]). An answer is one where it cites a source that it was given and does not say itself that there is none:
-//! its confidence is then 0.5 and more, by how near the best of the cited sources is to the question. What stands on the result of a
-//! tool alone is an answer of 0.5. Everything else is below that.
+//! its confidence is then 0.5 and more, by how near the best of the cited sources is to the question and by how much of it the sources bear
+//! out ([`super::grounded`]). What stands on the result of a tool alone is an answer of 0.5. Everything else is below that, and so is
+//! what the sources do not bear out.
 //!
 //! Where the model wants tools called, that is done ([`crate::acting`]), and it is asked again with what they gave back. Sources that
 //! calls have found are cited like those that it was given.
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::{
     ChunkRead, ContextWindow, Model, ModelError, ModelEvent, ModelOutcome, ModelStream, ModelTask, confidence::ANSWERS,
-    guarded_turn::GuardedTurn, marks::Marks, prompt,
+    grounded, guarded_turn::GuardedTurn, marks::Marks, prompt,
 };
 use crate::{
     acting::{Acting, Made, Next, Source, Surroundings},
@@ -201,7 +202,15 @@ impl Answering<'_> {
                     }) => return Some(Ok(ModelEvent::Paused(question.pause()))),
                     Err(error) => return Some(Err(error)),
                 },
-                State::Stopped(reason) => return Some(Ok(ModelEvent::Finished(self.outcome(reason)))),
+                State::Stopped(reason) => {
+                    if self.is_answer(reason)
+                        && let Some(verdict) = self.guard.measure(&self.task, self.marks.cited()).await
+                    {
+                        self.state = State::Stopped(reason);
+                        return Some(Ok(ModelEvent::Judged(verdict)));
+                    }
+                    return Some(Ok(ModelEvent::Finished(self.outcome(reason))));
+                }
                 State::Ended => return None,
             }
         }
@@ -365,6 +374,11 @@ impl Answering<'_> {
         self.task.acting.map_or_else(Vec::new, Acting::sources)
     }
 
+    /// Whether it may be an answer; it is one where it stands on something.
+    fn is_answer(&self, reason: StopReason) -> bool {
+        !self.marks.says_no_answer() && reason != StopReason::Refused
+    }
+
     fn outcome(&self, reason: StopReason) -> ModelOutcome {
         let further = self.further_sources();
         // The document of a source that the model was given, and how near it is.
@@ -390,13 +404,12 @@ impl Answering<'_> {
         let near = |number: u32| source(number).map_or(0.0, |(_, similarity)| similarity);
         let acting = self.task.acting;
         let stands_on = !citations.is_empty() || acting.is_some_and(Acting::has_result);
-        let is_answer = stands_on && !self.marks.says_no_answer() && reason != StopReason::Refused;
-        let confidence = if is_answer {
+        let confidence = if stands_on && self.is_answer(reason) {
             let nearest = citations
                 .iter()
                 .map(|citation| near(citation.index))
                 .fold(0.0, f64::max);
-            ANSWERS + nearest * (1.0 - ANSWERS)
+            grounded::confidence(nearest, self.guard.supported())
         } else {
             (near(1) * ANSWERS).min(UNCITED_MAX)
         };

@@ -1,10 +1,19 @@
 //! The guardrails around one answer of a language model: what they have seen of it, and what they say.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
-use super::{ModelTask, context::LeftOut};
+use orchestratai_shared::LogStatus;
+
+use super::{ChunkRead, ModelTask, context::LeftOut};
 use crate::{
-    guardrail::{self, Bounded, Guardrails, Redaction, SuspiciousSources, Verdict},
+    acting::Acting,
+    guardrail::{
+        self, About, Bounded, Grounding, Guardrails, Redaction, SuspiciousSources, Verdict,
+        grounding::{self, Given},
+    },
     language::{ChatMessage, ChatStream},
 };
 
@@ -25,7 +34,16 @@ pub(super) struct GuardedTurn<'a> {
     told_redaction: Option<String>,
     bounded: Bounded,
     has_told_cut: bool,
+    /// What was said so far.
+    said: String,
+    measured: Measured,
     verdicts: VecDeque<Verdict>,
+}
+
+/// Whether the answer was held against its sources.
+enum Measured {
+    NotYet,
+    Done(Option<f64>),
 }
 
 impl<'a> GuardedTurn<'a> {
@@ -39,6 +57,8 @@ impl<'a> GuardedTurn<'a> {
             told_redaction: None,
             bounded: Bounded::new(task.answer_characters),
             has_told_cut: false,
+            said: String::new(),
+            measured: Measured::NotYet,
             verdicts: VecDeque::new(),
         };
         if let Some(guardrails) = guardrails {
@@ -118,6 +138,7 @@ impl<'a> GuardedTurn<'a> {
     /// What the model has just said, as far as it may be said now.
     pub(super) fn heard(&mut self, text: String) -> String {
         let text = self.bounded.push(text);
+        self.said.push_str(&text);
         if self.bounded.is_full() && !std::mem::replace(&mut self.has_told_cut, true) {
             self.verdicts.push_back(guardrail::of_length(self.characters_max));
         }
@@ -127,12 +148,97 @@ impl<'a> GuardedTurn<'a> {
     /// The model has come to its end: `rest` is what it has said last; gives what may be said of it, and of what waited.
     pub(super) fn ended(&mut self, rest: String) -> String {
         let mut text = self.heard(rest);
-        text.push_str(&self.bounded.finish());
+        let waited = self.bounded.finish();
+        self.said.push_str(&waited);
+        text.push_str(&waited);
         text
     }
 
     /// Whether the answer has all characters that it may have: nothing more is heard.
     pub(super) fn is_full(&self) -> bool {
         self.bounded.is_full()
+    }
+
+    /// Holds what was said against what it was made from, once; says what came of it.
+    pub(super) async fn measure(&mut self, task: &ModelTask<'_>, cited: &BTreeSet<u32>) -> Option<Verdict> {
+        let (Measured::NotYet, Some(guardrails)) = (&self.measured, self.guardrails) else {
+            return None;
+        };
+        let given = self.given(task);
+        let (said, question) = (self.said.clone(), task.question.to_owned());
+        let embedder = Arc::clone(&guardrails.embedder);
+        // Some milliseconds of work, which no other turn waits for.
+        let measuring = tokio::task::spawn_blocking(move || grounding::measure(&said, &question, &given, &embedder));
+        let grounding = measuring.await.ok().flatten();
+        self.measured = Measured::Done(grounding.as_ref().map(Grounding::share));
+        let grounding = grounding?;
+        let chunks = 0..u32::try_from(task.found.chunks.len()).unwrap_or(u32::MAX);
+        let held =
+            chunks.filter(|chunk| !self.left_out.contains(chunk) && (cited.is_empty() || cited.contains(&(chunk + 1))));
+        Some(Verdict {
+            title: grounding.told(),
+            status: if grounding.is_whole() {
+                LogStatus::Success
+            } else {
+                LogStatus::Warning
+            },
+            about: About::Sources(
+                held.map(|chunk| ChunkRead {
+                    chunk,
+                    reason: "The answer was held against it, sentence by sentence.".to_owned(),
+                })
+                .collect(),
+            ),
+        })
+    }
+
+    /// What the answer is made from: the passages and results of tools that the model was given.
+    fn given(&self, task: &ModelTask<'_>) -> Vec<Given> {
+        let chunks = (0..).zip(&task.found.chunks);
+        let given = chunks.filter(|(chunk, _)| !self.left_out.contains(chunk));
+        let mut given: Vec<Given> = given
+            .map(|(chunk, found)| Given {
+                number: Some(chunk + 1),
+                headings: found.chunk.heading_path().join("\n"),
+                text: found.chunk.text.to_string(),
+            })
+            .collect();
+        // What its own searches have found has a number too.
+        let further = task.acting.map(Acting::sources).unwrap_or_default();
+        given.extend(
+            further
+                .iter()
+                .filter(|source| !source.text().is_empty())
+                .map(|source| Given {
+                    number: Some(source.number),
+                    headings: source.heading.clone(),
+                    text: source.text().to_owned(),
+                }),
+        );
+        for message in task.acting.map(Acting::messages).unwrap_or_default() {
+            if let ChatMessage::ToolResult {
+                call_id,
+                content,
+                is_error: false,
+                ..
+            } = message
+                && self.results.get(&call_id) == Some(&false)
+            {
+                given.push(Given {
+                    number: None,
+                    headings: String::new(),
+                    text: content,
+                });
+            }
+        }
+        given
+    }
+
+    /// The share of the answer that its sources bear out, where that was measured.
+    pub(super) fn supported(&self) -> Option<f64> {
+        match self.measured {
+            Measured::NotYet => None,
+            Measured::Done(share) => share,
+        }
     }
 }

@@ -253,6 +253,7 @@ async fn agent_with(changes: Value, model: Option<(&Arc<Scripted>, Guardrails)>,
 
 fn guardrails() -> Guardrails {
     Guardrails {
+        embedder: embedder(),
         suspicious: SuspiciousSources::LeaveOut,
         redact_prompts: false,
     }
@@ -355,6 +356,29 @@ async fn personal_data_do_not_reach_the_provider_and_stand_in_the_answer() {
     assert!(text(&steps).contains("[email-1]"));
 }
 
+#[tokio::test]
+async fn an_answer_is_as_sure_as_its_sources_bear_it_out() {
+    let supported = "Make a new key with the same name and the same scopes [2].";
+    let made_up = "Our lawyers will send you a cheque for $9,000 [2].";
+    let mut confidences = Vec::new();
+    for (answer, status) in [
+        (supported.to_owned(), LogStatus::Success),
+        (format!("{supported} {made_up}"), LogStatus::Warning),
+        (made_up.to_owned(), LogStatus::Warning),
+    ] {
+        let model = Scripted::new([answer]);
+        let (answer, steps) = answered(&model, guardrails(), json!({}), QUESTION).await;
+        let (title, found, _) = step(&steps, "The sources");
+        assert_eq!(found, status, "{title}");
+        assert_eq!(title.contains("“Our lawyers"), status == LogStatus::Warning, "{title}");
+        confidences.push(answer.confidence.get());
+    }
+    assert!(
+        confidences[0] > confidences[1] && confidences[1] >= 0.5 && confidences[2] < 0.5,
+        "{confidences:?}"
+    );
+}
+
 /// Runs a turn in which the model calls `mail` for mail of `from`, and says `pieces`.
 async fn mail_read(guardrails: Guardrails, mail: &Arc<Mail>, from: &str, message: &str) -> (Arc<Scripted>, Vec<Step>) {
     let model = Scripted::calling(Some(Mail::call(from)), [format!("It is read, {from}.")]);
@@ -428,13 +452,13 @@ async fn a_tool_gets_what_the_provider_does_not() {
 
 #[tokio::test]
 async fn who_writes_too_much_is_stopped_behind_a_sentence() {
-    let sentence = "Make a second key first [2]. ";
+    let sentence = "A new key has the same scopes [2]. ";
     let model = Scripted::new(sentence.repeat(50).split_inclusive(' '));
     let changes = json!({"limits": {
         "concurrency_turns": 1, "queue_turns": 1, "timeout_seconds": 10, "answer_characters": 200,
     }});
     let (answer, steps) = answered(&model, guardrails(), changes, QUESTION).await;
-    assert_eq!(text(&steps).trim_end(), sentence.repeat(6).trim_end());
+    assert_eq!(text(&steps).trim_end(), sentence.repeat(5).trim_end());
     assert_eq!(step(&steps, "Cut at 200 characters").1, LogStatus::Warning);
     assert!(model.was_left.load(Ordering::SeqCst), "the request is closed");
     assert!(answer.confidence.get() >= 0.5 && answer.citations.len() == 1);

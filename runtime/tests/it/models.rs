@@ -70,9 +70,9 @@ async fn metrics(server: &Server) -> String {
 fn good() -> Vec<Said> {
     vec![
         Said::Text("Make a second key".into()),
-        Said::Text(" first [".into()),
-        Said::Text("1], then".into()),
-        Said::Text(" revoke the old one [9].".into()),
+        Said::Text(" with the same name and the same scopes [".into()),
+        Said::Text("1]; both keys".into()),
+        Said::Text(" work during the grace period [9].".into()),
         Said::End {
             input: 1_000,
             output: 100,
@@ -88,7 +88,10 @@ async fn an_answer_streams_with_its_citations_its_tokens_and_their_price() {
     let frames = socket.turn(QUESTION).await;
     let completed = end(&frames);
     let text = completed["message"]["content"].as_str().unwrap();
-    assert_eq!(text, "Make a second key first [1], then revoke the old one [9].");
+    assert_eq!(
+        text,
+        "Make a second key with the same name and the same scopes [1]; both keys work during the grace period [9]."
+    );
     assert_eq!(heard(&frames), text);
     assert!(completed["message"]["confidence"].as_f64().unwrap() >= 0.5);
     let citations = completed["citations"].as_array().unwrap();
