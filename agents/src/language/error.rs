@@ -192,15 +192,55 @@ fn in_brackets(word: Option<&str>) -> String {
     word.map(|word| format!(" ({word})")).unwrap_or_default()
 }
 
-/// A provider's word for a kind of error, such as `rate_limit_exceeded`; none where it may be anything else, such as a sentence
-/// that repeats what the provider was sent: 1 to 64 of A-Z, a-z, 0-9, `_`, `-` and `.`.
+/// What the words of providers for kinds of errors are made of, in lower case.
+const WORDS_OF_ERRORS: &str = "aborted above access account active already api argument arguments assistant auth authentication authorization \
+    bad balance below billing blocked body budget busy cancelled capacity client code completion concurrency \
+    config conflict connection content context country credit credits data day deactivated deadline denied \
+    deployment deprecated disabled empty endpoint engine entity error exceeded exception exhausted expired failed \
+    failure filter filtered for forbidden format found function gateway hard header http image in inactive incorrect \
+    input insufficient internal invalid is json key large length limit limited limits load long many max maximum \
+    message messages method minimum minute missing mode model models name no not of organization out output over \
+    overloaded parameter parameters per permission plan policy precondition project prompt quota range rate \
+    reached read refused region rejected request requests required resource response retry role safety schema \
+    server service size soft spend status stream string support supported suspended system temporarily time timed \
+    timeout to token tokens too tool tools type unauthenticated unauthorized unavailable unexpected unimplemented \
+    unknown unprocessable unsupported upstream usage user value version violation write wrong";
+/// A number with more digits is no status and no code.
+const DIGITS_MAX: usize = 5;
+
+/// A provider's word for a kind of error, such as `rate_limit_exceeded`; none where it may be anything else, such as a sentence, a
+/// name or a key that repeats what the provider was sent: 1 to 64 of A-Z, a-z, 0-9, `_`, `-` and `.`, made of words that errors
+/// are made of and of short numbers.
 #[must_use]
 pub fn provider_word(text: &str) -> Option<String> {
     let is_word = (1..=64).contains(&text.len())
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-    is_word.then(|| text.to_owned())
+    let is_of_errors = |part: &str| match part.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => part.len() <= DIGITS_MAX,
+        false => WORDS_OF_ERRORS.split(' ').any(|known| part.eq_ignore_ascii_case(known)),
+    };
+    (is_word && parts(text).all(is_of_errors)).then(|| text.to_owned())
+}
+
+/// The words in `rate_limit_exceeded`, `RESOURCE_EXHAUSTED`, `BadRequestError` and `http429`.
+fn parts(word: &str) -> impl Iterator<Item = &str> {
+    let split = word.split(['_', '-', '.']).filter(|part| !part.is_empty());
+    split.flat_map(|part| {
+        let bytes = part.as_bytes();
+        let begins = |at: &usize| {
+            let (before, byte) = (bytes[at - 1], bytes[*at]);
+            byte.is_ascii_uppercase() && before.is_ascii_lowercase() || byte.is_ascii_digit() != before.is_ascii_digit()
+        };
+        let ends = (1..part.len()).filter(begins).chain([part.len()]);
+        let mut from = 0;
+        ends.map(move |end| {
+            let found = &part[from..end];
+            from = end;
+            found
+        })
+    })
 }
 
 #[cfg(test)]
@@ -215,6 +255,31 @@ mod tests {
         );
         for sentence in ["", "my name is Ada", "key: sk-1", &"a".repeat(65), "schlüssel"] {
             assert_eq!(provider_word(sentence), None, "{sentence}");
+        }
+        // One word may be a name, a password or a key that it was sent.
+        for sent in [
+            "Ada",
+            "ada.lovelace",
+            "hunter2",
+            "sk-proj-0123456789abcdef",
+            "invalid_key_0123456789",
+            "model-ada",
+        ] {
+            assert_eq!(provider_word(sent), None, "{sent}");
+        }
+        for word in [
+            "RESOURCE_EXHAUSTED",
+            "BadRequestError",
+            "context_length_exceeded",
+            "overloaded_error",
+            "http_429",
+            "HTTP429",
+            "1302",
+            "invalid_api_key",
+            "insufficient_quota",
+            "DeploymentNotFound",
+        ] {
+            assert_eq!(provider_word(word).as_deref(), Some(word));
         }
     }
 

@@ -62,20 +62,15 @@ impl TracingSettings {
                 filter: self.filter.clone(),
                 source,
             })?;
-        // That a collector does not answer is told once, by us. The library tells it for each batch.
-        let is_asked_for = self.filter.contains(OPENTELEMETRY);
-        let silence = (!is_asked_for)
-            .then(|| format!("{OPENTELEMETRY}=off").parse().ok())
-            .flatten();
-        Ok(match silence {
-            Some(silence) => filter.add_directive(silence),
-            None => filter,
-        })
+        let silent = SILENT.iter().filter(|target| !self.filter.contains(**target));
+        let silence = silent.filter_map(|target| format!("{target}=off").parse().ok());
+        Ok(silence.fold(filter, EnvFilter::add_directive))
     }
 }
 
-/// What the targets of the library that sends traces begin with.
-const OPENTELEMETRY: &str = "opentelemetry";
+/// What the targets of libraries begin with that are silent unless they are named: that of traces, which tells of each batch that a collector
+/// does not answer, where we tell it once; and that of tool servers, which tells what these send, and so what they were sent.
+const SILENT: [&str; 2] = ["opentelemetry", "rmcp"];
 
 /// Starts logging to the standard error stream, panics included: they become log lines at level `error`, so that a stream
 /// of JSON stays one. Without `traces` spans are for logs alone.
@@ -97,11 +92,16 @@ pub fn init_tracing(settings: &TracingSettings, traces: Option<&Traces>) -> Resu
     .map_err(TracingError::AlreadySet)?;
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
-        let message = panic.payload_as_str().unwrap_or("(no text)");
+        let message = without_text(panic.payload_as_str().unwrap_or("(no text)"));
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(thread.name = thread.name(), code.place = place, "panicked: {message}");
     }));
     Ok(())
+}
+
+/// The message of a panic without the text that was cut in the middle of a letter, which the standard library quotes: it may be anybody's.
+fn without_text(message: &str) -> &str {
+    message.split(" of `").next().unwrap_or(message)
 }
 
 #[cfg(test)]
@@ -116,6 +116,32 @@ mod tests {
             filter: filter.into(),
         }
         .check()
+    }
+
+    #[test]
+    fn a_panic_does_not_tell_the_text_that_it_was_about() {
+        let text = String::from("über canaries");
+        let panic = std::panic::catch_unwind(|| text[1..].len()).unwrap_err();
+        let message = panic.downcast_ref::<String>().unwrap();
+        assert!(
+            message.contains("canaries"),
+            "the standard library quotes it: {message}"
+        );
+        let told = without_text(message);
+        assert!(told.contains("char boundary") && !told.contains("canaries"), "{told}");
+    }
+
+    #[test]
+    fn libraries_that_tell_what_they_are_sent_are_silent_unless_they_are_named() {
+        let filter = |filter: &str| {
+            let settings = TracingSettings {
+                format: LogFormat::Json,
+                filter: filter.into(),
+            };
+            settings.filter().unwrap().to_string()
+        };
+        assert!(filter("info").contains("rmcp=off") && filter("debug").contains("opentelemetry=off"));
+        assert!(!filter("info,rmcp=debug").contains("rmcp=off"));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod acting;
 mod backups;
 mod bad_input;
+mod canaries;
 mod cascade;
 #[expect(dead_code, reason = "each concern uses its own part of the client")]
 mod client;

@@ -1,6 +1,6 @@
 //! Traces: a turn is one tree in a real collector, whatever way it came in; and no collector can disturb one.
 
-mod collector;
+pub(crate) mod collector;
 
 use std::{
     collections::BTreeSet,

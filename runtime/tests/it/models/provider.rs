@@ -30,6 +30,10 @@ pub(crate) enum Said {
     Refuse(&'static str, &'static str),
     /// A refusal with a status and a body.
     RefuseWith(&'static str, String),
+    /// A refusal with a status that repeats all that was sent, the key among it, wherever an error has room for words.
+    Echo(&'static str),
+    /// These bytes, whatever they are.
+    Bytes(String),
 }
 
 /// A request as it came.
@@ -37,6 +41,18 @@ pub(crate) enum Said {
 pub(crate) struct Asked {
     pub(crate) authorization: String,
     pub(crate) body: Value,
+}
+
+impl Asked {
+    /// An error that repeats all of it.
+    fn echoed(&self) -> String {
+        let key = self.authorization.trim_start_matches("Bearer ");
+        let body = self.body.to_string();
+        let last = self.body["messages"].as_array().and_then(|messages| messages.last());
+        let last = last.map_or(&Value::Null, |message| &message["content"]);
+        let error = json!({"message": body, "code": key, "type": last, "status": key, "param": body});
+        json!({"error": error, "message": body, "detail": last}).to_string()
+    }
 }
 
 #[derive(Default)]
@@ -106,6 +122,7 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mu
     let Some(asked) = read_request(&mut socket).await else {
         return;
     };
+    let echo = asked.echoed();
     let place = {
         let mut seen = seen.lock().unwrap();
         seen.asked.push(asked);
@@ -138,6 +155,8 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mu
             Said::Die => return,
             Said::Refuse(status, headers) => refusal(status, headers, "{}"),
             Said::RefuseWith(status, body) => refusal(status, "", body),
+            Said::Echo(status) => refusal(status, "", &echo),
+            Said::Bytes(bytes) => bytes.clone(),
         };
         if socket.write_all(bytes.as_bytes()).await.is_err() {
             return;
