@@ -409,7 +409,7 @@ async fn nobody_is_asked_in_a_circle_or_at_any_depth_and_each_goes_on_from_its_o
     let model = scripted(script().split_off(3));
     let crew = crew_with(demo().await, &everybody, &model);
     let (again, steps) = run(&crew, &with_past(&asked, calls[..3].to_vec())).await;
-    assert_eq!(again.citations, [cited.clone()]);
+    assert_eq!(again.citations, std::slice::from_ref(&cited));
     assert!(
         shown(&steps).last().unwrap().contains(&(10, cited.source)),
         "what was found before is shown again"
