@@ -100,6 +100,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The budgets of language models, and who has spent what of them.
+         * @description They stand in the configuration. What is spent is that of all servers that share the database.
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/chat": {
         parameters: {
             query?: never;
@@ -992,6 +1012,87 @@ export interface components {
             examples: string[];
             /** @description What the agent says then. */
             say: string;
+        };
+        /** @description One of those who have a budget. */
+        BudgetAccount: {
+            /** @description The organization. */
+            organization: string;
+            /** @description The turn, session, user or agent of it, as the budget's scope says; left out for the organization, and for users who are not known. */
+            subject?: string;
+            /** @description What requests have cost that have ended. */
+            spent: components["schemas"]["BudgetAmount"];
+            /** @description What requests may cost at most that are under way. */
+            reserved: components["schemas"]["BudgetAmount"];
+        };
+        /** @description So much of each. */
+        BudgetAmount: {
+            /**
+             * Format: int64
+             * @description Tokens.
+             */
+            tokens: number;
+            /**
+             * Format: double
+             * @description USD; of tokens whose price is known.
+             */
+            usd: number;
+        };
+        /**
+         * @description What happens to a request that may cost more than is left.
+         * @enum {string}
+         */
+        BudgetBeyond: "stop" | "warn" | "ask";
+        /** @description What may be spent: tokens, or money, or neither beyond its bound. */
+        BudgetLimit: {
+            /**
+             * Format: int64
+             * @description Tokens, sent and written together.
+             */
+            tokens?: number;
+            /**
+             * Format: double
+             * @description USD.
+             */
+            usd?: number;
+        };
+        /**
+         * @description Who has a budget.
+         * @enum {string}
+         */
+        BudgetScope: "turn" | "session" | "user" | "agent" | "organization";
+        /** @description A budget, and how it stands. */
+        BudgetState: {
+            /** @description Its name. */
+            name: string;
+            /** @description Who has it: each of them has one of its own. */
+            scope: components["schemas"]["BudgetScope"];
+            /** @description In how long it may be spent. */
+            window: components["schemas"]["BudgetWindow"];
+            /** @description When the present window ends and the budget begins anew; left out where it never does. */
+            windowEnds?: components["schemas"]["Timestamp"];
+            /** @description What may be spent. */
+            limit: components["schemas"]["BudgetLimit"];
+            /**
+             * Format: double
+             * @description The share of it from which on there is a warning.
+             */
+            atWarning: number;
+            /** @description What happens to a request that may cost more than is left. */
+            beyond: components["schemas"]["BudgetBeyond"];
+            /** @description Those who have spent something of it in the present window, first those who have least left. */
+            accounts: components["schemas"]["BudgetAccount"][];
+            /** @description Whether there are more of them. */
+            hasMore: boolean;
+        };
+        /**
+         * @description In how long a budget may be spent, by the calendar in UTC.
+         * @enum {string}
+         */
+        BudgetWindow: "none" | "hour" | "day" | "month";
+        /** @description The budgets of the configuration. */
+        Budgets: {
+            /** @description The budgets, by name. */
+            budgets: components["schemas"]["BudgetState"][];
         };
         /** @description The data of a `cache` step. */
         CacheLookup: {
@@ -2758,6 +2859,74 @@ export interface operations {
             };
             /** @description There is no such thing. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: {
+                /** @description Accounts of each budget at most; 20 where it is left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budgets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budgets"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };
