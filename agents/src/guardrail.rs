@@ -72,8 +72,7 @@ impl Guardrails {
         let chunks = (0..).zip(&found.chunks);
         chunks
             .filter_map(|(chunk, found)| {
-                let text = found.chunk.heading_path().join("\n\n") + "\n\n" + &found.chunk.text;
-                let reason = screening::suspicion(&text)?;
+                let reason = suspicion_of_passage(&found.chunk.heading_path().join("\n\n"), &found.chunk.text)?;
                 Some(ChunkRead { chunk, reason })
             })
             .collect()
@@ -89,6 +88,19 @@ impl Guardrails {
             title: format!("What {tool} gave back speaks to the model, and {what}"),
             status: LogStatus::Warning,
             about: About::Turn(format!("The result of {tool} {what}: {reason}.")),
+        }
+    }
+
+    /// Says that a passage that a search of the model has found speaks to it, and what becomes of it.
+    pub(crate) fn of_found(&self, number: u32, document: &str, reason: &str) -> Verdict {
+        let what = match self.suspicious {
+            SuspiciousSources::LeaveOut => "is not given to it",
+            SuspiciousSources::Keep => "is given to it all the same",
+        };
+        Verdict {
+            title: format!("A passage that was searched for speaks to the model, and {what}"),
+            status: LogStatus::Warning,
+            about: About::Turn(format!("Source {number}, {document}, {what}: {reason}.")),
         }
     }
 
@@ -108,6 +120,11 @@ impl Guardrails {
             about: About::Sources(suspicious),
         })
     }
+}
+
+/// Why a passage is suspicious; none where it is not.
+pub(crate) fn suspicion_of_passage(headings: &str, text: &str) -> Option<String> {
+    screening::suspicion(&format!("{headings}\n\n{text}"))
 }
 
 /// Why the result of a tool is suspicious; none where it is not.

@@ -49,6 +49,13 @@ impl Source {
         }
     }
 
+    /// It as models are told it.
+    pub(crate) fn written(&self) -> String {
+        let mut text = String::new();
+        write_source(&mut text, self.number, &self.document, &self.heading, &self.text);
+        text
+    }
+
     /// Its text; empty where that is not told.
     pub(crate) fn text(&self) -> &str {
         &self.text
@@ -129,15 +136,7 @@ impl Found {
             (true, false) => text.push_str("Nothing else was found."),
             (false, _) => text.push_str("Further sources, to be cited by their numbers as those before:\n"),
         }
-        for source in &self.sources {
-            write_source(
-                &mut text,
-                source.number,
-                &source.document,
-                &source.heading,
-                &source.text,
-            );
-        }
+        text.extend(self.sources.iter().map(Source::written));
         if !self.again.is_empty() {
             let numbers: Vec<String> = self.again.iter().map(|number| format!("[{number}]")).collect();
             let _ = write!(text, " Found again: {}.", numbers.join(", "));

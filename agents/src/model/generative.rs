@@ -268,8 +268,9 @@ impl Answering<'_> {
     async fn ask(&mut self) {
         self.marks
             .admit(self.further_sources().iter().map(|source| source.number));
-        let (offers, done) =
+        let (offers, mut done) =
             (self.task.acting).map_or_else(Default::default, |acting| (acting.offers(), acting.messages()));
+        self.guard.screen(&mut done);
         let answer = self.model.max_tokens;
         let done = self.model.window.fit_done(&self.told, done, &offers, answer).await;
         let mut messages = [self.told.as_slice(), done.as_slice()].concat();

@@ -9,7 +9,7 @@ use orchestratai_shared::LogStatus;
 
 use super::{ChunkRead, ModelTask, context::LeftOut};
 use crate::{
-    acting::Acting,
+    acting::{Acting, SEARCH_KNOWLEDGE, Source},
     guardrail::{
         self, About, Bounded, Grounding, Guardrails, Redaction, SuspiciousSources, Verdict,
         grounding::{self, Given},
@@ -24,11 +24,14 @@ const RESULT_LEFT_OUT: &str =
 /// What stands around an answer while it is made.
 pub(super) struct GuardedTurn<'a> {
     guardrails: Option<&'a Guardrails>,
+    acting: Option<&'a Acting>,
     characters_max: usize,
     /// Places of chunks that the model is not given.
     left_out: BTreeSet<u32>,
     /// Results of tools that were read, by the names of their calls: whether the model is not given them.
     results: BTreeMap<String, bool>,
+    /// Numbers of passages that the model's searches have found, which were read.
+    screened: BTreeSet<u32>,
     redaction: Option<Redaction>,
     /// What was told of it, so that it is told again only where there is more.
     told_redaction: Option<String>,
@@ -50,6 +53,8 @@ impl<'a> GuardedTurn<'a> {
     pub(super) fn new(guardrails: Option<&'a Guardrails>, task: &ModelTask<'a>) -> Self {
         let mut turn = Self {
             guardrails,
+            acting: task.acting,
+            screened: BTreeSet::new(),
             characters_max: task.answer_characters,
             left_out: BTreeSet::new(),
             results: BTreeMap::new(),
@@ -83,42 +88,65 @@ impl<'a> GuardedTurn<'a> {
         self.left_out.extend(left_out.sources);
     }
 
-    /// Takes out of what is about to be sent what the model is not given. To be called before each request of the turn.
-    pub(super) fn before_asking(&mut self, messages: &mut [ChatMessage]) {
-        if let Some(guardrails) = self.guardrails {
-            self.screen_results(guardrails, messages);
-        }
-        let Some(redaction) = &mut self.redaction else { return };
-        redaction.take_out(messages);
-        let told = redaction.told();
-        if told != self.told_redaction {
-            self.verdicts.extend(guardrail::of_redaction(redaction));
-            self.told_redaction = told;
-        }
-    }
-
-    fn screen_results(&mut self, guardrails: &Guardrails, messages: &mut [ChatMessage]) {
-        for message in messages {
+    /// Takes out of `done`, what was called and what it gave back, whatever gives orders to the model. Before anything of it is cut: a part
+    /// of it would not be known again.
+    pub(super) fn screen(&mut self, done: &mut [ChatMessage]) {
+        let Some(guardrails) = self.guardrails else { return };
+        for message in done {
             let ChatMessage::ToolResult {
                 call_id, tool, content, ..
             } = message
             else {
                 continue;
             };
-            // Each is told in every request that follows it, and read once.
-            let is_left_out = match self.results.get(call_id) {
-                Some(is_left_out) => *is_left_out,
-                None => {
-                    let reason = guardrail::suspicion_of_result(content);
-                    let is_left_out = reason.is_some() && guardrails.suspicious == SuspiciousSources::LeaveOut;
-                    (self.verdicts).extend(reason.map(|reason| guardrails.of_result(tool, &reason)));
-                    self.results.insert(call_id.clone(), is_left_out);
-                    is_left_out
-                }
-            };
-            if is_left_out {
+            if tool == SEARCH_KNOWLEDGE {
+                self.screen_found(guardrails, content);
+            } else if self.is_left_out(guardrails, call_id, tool, content) {
                 RESULT_LEFT_OUT.clone_into(content);
             }
+        }
+    }
+
+    /// Whether the model is not given a result. Each is told in every request that follows it, and read once.
+    fn is_left_out(&mut self, guardrails: &Guardrails, call_id: &str, tool: &str, content: &str) -> bool {
+        if let Some(is_left_out) = self.results.get(call_id) {
+            return *is_left_out;
+        }
+        let reason = guardrail::suspicion_of_result(content);
+        let is_left_out = reason.is_some() && guardrails.suspicious == SuspiciousSources::LeaveOut;
+        (self.verdicts).extend(reason.map(|reason| guardrails.of_result(tool, &reason)));
+        self.results.insert(call_id.to_owned(), is_left_out);
+        is_left_out
+    }
+
+    /// Takes the passages that give orders out of what a search has found: like those that the model was given at first, each by itself.
+    fn screen_found(&mut self, guardrails: &Guardrails, content: &mut String) {
+        for source in self.acting.map(Acting::sources).unwrap_or_default() {
+            let written = source.written();
+            if source.text().is_empty() || !content.contains(&written) {
+                continue;
+            }
+            let is_new = self.screened.insert(source.number);
+            if is_new && let Some(reason) = guardrail::suspicion_of_passage(&source.heading, source.text()) {
+                (self.verdicts).push_back(guardrails.of_found(source.number, &source.document, &reason));
+                if guardrails.suspicious == SuspiciousSources::LeaveOut {
+                    self.left_out.insert(source.number - 1);
+                }
+            }
+            if self.left_out.contains(&(source.number - 1)) {
+                *content = content.replace(&written, "");
+            }
+        }
+    }
+
+    /// Takes personal data out of what is about to be sent. To be called before each request of the turn.
+    pub(super) fn before_asking(&mut self, messages: &mut [ChatMessage]) {
+        let Some(redaction) = &mut self.redaction else { return };
+        redaction.take_out(messages);
+        let told = redaction.told();
+        if told != self.told_redaction {
+            self.verdicts.extend(guardrail::of_redaction(redaction));
+            self.told_redaction = told;
         }
     }
 
@@ -205,16 +233,12 @@ impl<'a> GuardedTurn<'a> {
             .collect();
         // What its own searches have found has a number too.
         let further = task.acting.map(Acting::sources).unwrap_or_default();
-        given.extend(
-            further
-                .iter()
-                .filter(|source| !source.text().is_empty())
-                .map(|source| Given {
-                    number: Some(source.number),
-                    headings: source.heading.clone(),
-                    text: source.text().to_owned(),
-                }),
-        );
+        let is_given = |source: &&Source| !source.text().is_empty() && !self.left_out.contains(&(source.number - 1));
+        given.extend(further.iter().filter(is_given).map(|source| Given {
+            number: Some(source.number),
+            headings: source.heading.clone(),
+            text: source.text().to_owned(),
+        }));
         for message in task.acting.map(Acting::messages).unwrap_or_default() {
             if let ChatMessage::ToolResult {
                 call_id,

@@ -32,9 +32,10 @@ const STRANGERS: usize = 150;
 
 /// Who the model of all agents is asked of: it fails at first, and answers from then on.
 pub(crate) async fn provider() -> Provider {
+    // It states nothing that sources would have to bear out, so that it is an answer, and kept, whatever is asked.
     let answer = vec![
-        Said::Text("Make a second key first [1],".into()),
-        Said::Text(" then revoke the old one.".into()),
+        Said::Text("See ".into()),
+        Said::Text("[1].".into()),
         Said::End {
             input: 1_000,
             output: 100,
