@@ -45,6 +45,18 @@ const MANNER: Manner = Manner {
     pieces: 20,
 };
 
+/// The agents as they come, but for how many turns each answers at once: 128 on two shards, which is not what is measured.
+const AGENTS: [(&str, &str); 4] = [
+    ("billing.toml", include_str!("../../../config/agents/billing.toml")),
+    (
+        "orchestrator.toml",
+        include_str!("../../../config/agents/orchestrator.toml"),
+    ),
+    ("policy.toml", include_str!("../../../config/agents/policy.toml")),
+    ("technical.toml", include_str!("../../../config/agents/technical.toml")),
+];
+const TURNS_AT_ONCE: &str = "concurrency_turns = 10000";
+
 /// What one round found.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Relayed {
@@ -73,9 +85,11 @@ pub(crate) fn measure(launch: &Launch, dir: &Path, streams: usize, measured: Dur
     let local = LocalSet::new();
     let direct = local.block_on(&runtime, directly(&provider, streams, measured));
 
-    let data = dir.join("providers");
+    let (data, agents) = (dir.join("providers"), dir.join("providers-agents"));
+    write_agents(&agents)?;
     let url = format!("http://{}/v1", provider.addr());
     let launch = launch
+        .with("ORCHESTRATAI__AGENTS__DIR", &agents.to_string_lossy())
         .with("ORCHESTRATAI__MODELS__ANSWERING", "bench")
         .with("ORCHESTRATAI__MODELS__BENCH__PROVIDER", "openai")
         .with("ORCHESTRATAI__MODELS__BENCH__MODEL", "bench")
@@ -93,6 +107,22 @@ pub(crate) fn measure(launch: &Launch, dir: &Path, streams: usize, measured: Dur
         errors,
         bytes_per_turn,
     })
+}
+
+fn write_agents(folder: &Path) -> Result<(), BenchError> {
+    let failed = || BenchError::io(format!("write agents to {}", folder.display()));
+    fs::create_dir_all(folder).map_err(failed())?;
+    for (name, file) in AGENTS {
+        let lines = file.lines().map(|line| {
+            if line.starts_with("concurrency_turns") {
+                TURNS_AT_ONCE
+            } else {
+                line
+            }
+        });
+        fs::write(folder.join(name), lines.collect::<Vec<_>>().join("\n")).map_err(failed())?;
+    }
+    Ok(())
 }
 
 /// Its lines of the table.
