@@ -1,9 +1,9 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server as HttpServer, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { begin, end, Provider, say } from './provider'
 import { Server } from './server'
 
 const AGENTS = join(import.meta.dirname, '../../config/agents')
@@ -22,16 +22,14 @@ export class Acting {
   private constructor(
     readonly server: Server,
     private readonly folder: string,
-    private readonly upstream: HttpServer,
+    private readonly provider: Provider,
     /** What the shop was asked to pay back, in euros. */
     readonly paid: number[],
   ) {}
 
   static async start(): Promise<Acting> {
     const paid: number[] = []
-    const upstream = createServer((request, response) => void answer(request, response, paid))
-    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
-    const url = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}`
+    const provider = await Provider.start((request, response) => answer(request, response, paid))
     const folder = await mkdtemp(join(tmpdir(), 'orchestratai-acting-'))
     await cp(AGENTS, join(folder, 'agents'), { recursive: true })
     const path = join(folder, 'agents', 'technical.toml')
@@ -40,23 +38,19 @@ export class Acting {
     await writeFile(join(folder, 'shop.json'), JSON.stringify(DOCUMENT))
     const settings = {
       'agents.dir': join(folder, 'agents'),
-      'models.answering': 'first',
-      'models.first__provider': 'openai',
-      'models.first__model': 'm',
-      'models.first__base_url': `${url}/v1`,
+      ...provider.settings,
       'tools.shop__kind': 'openapi',
       'tools.shop__document': join(folder, 'shop.json'),
-      'tools.shop__base_url': `${url}/shop`,
+      'tools.shop__base_url': `${provider.url}/shop`,
       'tools.shop__operations': '*',
       'tools.shop__approval': 'shop_refund',
     }
-    return new Acting(await Server.start({ settings }), folder, upstream, paid)
+    return new Acting(await Server.start({ settings }), folder, provider, paid)
   }
 
   async stop(): Promise<void> {
     await this.server.stop()
-    this.upstream.closeAllConnections()
-    this.upstream.close()
+    this.provider.stop()
     await rm(this.folder, { recursive: true, force: true })
   }
 }
@@ -98,9 +92,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, paid: 
   const called = { index: 0, id: 'call_1', function: { name, arguments: JSON.stringify(wanted) } }
   const said = isForPerson ? 'A person was asked for.' : `The shop says: ${result?.content}`
   const delta = result ? { content: said } : { tool_calls: [called] }
-  response.setHeader('content-type', 'text/event-stream')
-  for (const event of [{ choices: [{ delta }] }, { choices: [{ delta: {}, finish_reason: 'stop' }] }]) {
-    response.write(`data: ${JSON.stringify(event)}\n\n`)
-  }
-  response.end('data: [DONE]\n\n')
+  begin(response)
+  say(response, delta)
+  end(response)
 }
