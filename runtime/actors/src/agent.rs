@@ -1,5 +1,8 @@
 //! The agent actor: one for each agent definition and shard. It lets as many turns run at once as its definition allows,
 //! keeps a bounded number waiting, and reports to each turn's session what the responder does.
+//!
+//! Each run is a task of its own on the actor's thread, and not a future of the actor: whatever wakes an actor has it poll all of its
+//! futures, so that each piece of an answer would cost as much as there are answers under way.
 
 pub(crate) mod board;
 
@@ -11,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{Actor, ActorFutureExt, AsyncContext, Context, Handler, Message, Recipient, WrapFuture};
+use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use futures_util::FutureExt;
 use orchestratai_agents::{
     definition::Limits,
@@ -19,7 +22,7 @@ use orchestratai_agents::{
 };
 use orchestratai_shared::{AgentId, ErrorCode, Failure};
 use orchestratai_telemetry::{Live, Mailbox, Metrics};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -37,6 +40,8 @@ pub(crate) struct Agent {
     responder: Arc<dyn Responder>,
     tally: Arc<Tally>,
     running: usize,
+    /// Goes with the actor, and takes with it what has not ended.
+    runs: JoinSet<()>,
     waiting: VecDeque<(RunTurn, Live)>,
     metrics: Metrics,
 }
@@ -76,6 +81,7 @@ impl Agent {
             responder,
             tally,
             running: 0,
+            runs: JoinSet::new(),
             waiting: VecDeque::new(),
             metrics,
         }
@@ -87,6 +93,7 @@ impl Agent {
                 return;
             };
             self.running += 1;
+            let over = Over(ctx.address());
             let (responder, tally, timeout) = (
                 Arc::clone(&self.responder),
                 Arc::clone(&self.tally),
@@ -95,6 +102,7 @@ impl Agent {
             let failed = tracing::field::Empty;
             let span = tracing::info_span!(parent: &run.span, "run", agent.id = %self.id, error.code = failed);
             let work = async move {
+                let _over = over;
                 let _running = tally.begin();
                 let report = work(&run, responder.as_ref(), &tally, timeout).await;
                 if let Some(RunEnd::Finished(Err(failure))) = &report.end {
@@ -102,11 +110,25 @@ impl Agent {
                 }
                 report.deliver(&run.session).await;
             };
-            ctx.spawn(Box::pin(work.instrument(span)).into_actor(self).map(|(), agent, ctx| {
-                agent.running -= 1;
-                agent.start_next(ctx);
-            }));
+            self.runs.spawn_local(work.instrument(span));
         }
+    }
+}
+
+/// Tells the agent that a run is over, however it ended.
+struct Over(Addr<Agent>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+struct RunOver;
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "once for each run, and runs are bounded by turn permits"
+        )]
+        self.0.do_send(RunOver);
     }
 }
 
@@ -129,6 +151,16 @@ impl Handler<RunTurn> for Agent {
             return;
         }
         self.waiting.push_back((run, self.metrics.queued(Mailbox::Agent)));
+        self.start_next(ctx);
+    }
+}
+
+impl Handler<RunOver> for Agent {
+    type Result = ();
+
+    fn handle(&mut self, _: RunOver, ctx: &mut Self::Context) {
+        while self.runs.try_join_next().is_some() {}
+        self.running -= 1;
         self.start_next(ctx);
     }
 }
