@@ -22,6 +22,7 @@ mod topics;
 use std::sync::Arc;
 
 use orchestratai_shared::LogStatus;
+use tokio::sync::Semaphore;
 
 pub(crate) use self::{grounding::Grounding, length::Bounded, redaction::Redaction, topics::Topics};
 use crate::{embedder::StaticEmbedder, knowledge::SearchResult, model::ChunkRead};
@@ -44,6 +45,8 @@ pub struct Guardrails {
     pub suspicious: SuspiciousSources,
     /// Whether personal data are taken out of what providers are sent.
     pub redact_prompts: bool,
+    /// Answers that may be held against their sources at once: each takes a thread, with its memory, and a core for some milliseconds.
+    pub measured_at_once: Arc<Semaphore>,
 }
 
 /// What a guardrail says, for people to see.
@@ -72,7 +75,7 @@ impl Guardrails {
         let chunks = (0..).zip(&found.chunks);
         chunks
             .filter_map(|(chunk, found)| {
-                let reason = suspicion_of_passage(&found.chunk.heading_path().join("\n\n"), &found.chunk.text)?;
+                let reason = found.chunk.suspicion(suspicion_of_passage)?.to_owned();
                 Some(ChunkRead { chunk, reason })
             })
             .collect()

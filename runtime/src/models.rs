@@ -1,6 +1,6 @@
 //! The language models of the configuration, as agents use them: who is asked, what stands before it, who stands in for it.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, num::NonZero, sync::Arc, thread::available_parallelism, time::Duration};
 
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
 use orchestratai_agents::{
@@ -12,6 +12,7 @@ use orchestratai_agents::{
 };
 use orchestratai_providers::HttpModel;
 use orchestratai_telemetry::{Metrics, ProviderFailure, ProviderMetrics, ProviderOutcome};
+use tokio::sync::Semaphore;
 
 use crate::{
     failure::CommandFailure,
@@ -46,6 +47,7 @@ impl LanguageModels {
             embedder: Arc::clone(embedder),
             suspicious: guardrails.suspicious_sources,
             redact_prompts: guardrails.redact_prompts,
+            measured_at_once: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
         };
         let mut alone: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
         alone.insert(Extractive::NAME, Arc::new(Extractive::new(Arc::clone(embedder))));

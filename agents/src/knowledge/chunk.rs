@@ -48,6 +48,7 @@ pub struct Chunk {
     /// Whether [`Self::passages`] may keep what it has made: bounded by the size of the index.
     keeps_passages: bool,
     passages: OnceLock<Arc<Passages>>,
+    suspicion: OnceLock<Option<Box<str>>>,
 }
 
 impl Chunk {
@@ -58,6 +59,7 @@ impl Chunk {
             text,
             keeps_passages,
             passages: OnceLock::new(),
+            suspicion: OnceLock::new(),
         }
     }
 
@@ -68,6 +70,13 @@ impl Chunk {
             .chain(&self.headings)
             .cloned()
             .collect()
+    }
+
+    /// Why a model should not read it; none where nothing speaks against it. `find` finds that out, of headings and text, and is asked once
+    /// for as long as this chunk is in the index: it takes a while, and a turn has several chunks.
+    pub(crate) fn suspicion(&self, find: impl FnOnce(&str, &str) -> Option<String>) -> Option<&str> {
+        let found = || find(&self.heading_path().join("\n\n"), &self.text).map(String::into_boxed_str);
+        self.suspicion.get_or_init(found).as_deref()
     }
 
     /// Its sentences, list items, code blocks and tables, ready to be compared with a question.

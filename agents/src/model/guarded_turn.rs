@@ -195,7 +195,9 @@ impl<'a> GuardedTurn<'a> {
         let given = self.given(task);
         let (said, question) = (self.said.clone(), task.question.to_owned());
         let embedder = Arc::clone(&guardrails.embedder);
-        // Some milliseconds of work, which no other turn waits for.
+        // Never closed.
+        let _room = guardrails.measured_at_once.acquire().await.ok();
+        // Some milliseconds of work, which no other turn's pieces wait for.
         let measuring = tokio::task::spawn_blocking(move || grounding::measure(&said, &question, &given, &embedder));
         let grounding = measuring.await.ok().flatten();
         self.measured = Measured::Done(grounding.as_ref().map(Grounding::share));

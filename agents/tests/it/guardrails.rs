@@ -25,6 +25,7 @@ use orchestratai_agents::{
 };
 use orchestratai_shared::{LogData, LogStatus};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
     generative::window,
@@ -261,6 +262,7 @@ fn guardrails() -> Guardrails {
         embedder: embedder(),
         suspicious: SuspiciousSources::LeaveOut,
         redact_prompts: false,
+        measured_at_once: Arc::new(Semaphore::new(1)),
     }
 }
 
