@@ -304,8 +304,10 @@ impl Inner {
             .headers(self.headers.clone())
             .header(CONTENT_TYPE, "application/json")
             .body(body);
-        let response = post.send().await.map_err(|error| unreachable(&error))?;
+        let mut response = post.send().await.map_err(|error| unreachable(&error))?;
         if response.status().is_success() {
+            // They are slices of the buffer that the connection read them into, which could not be used again.
+            response.headers_mut().clear();
             return Ok(response);
         }
         let (status, headers) = (response.status(), response.headers().clone());

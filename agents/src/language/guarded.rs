@@ -93,7 +93,7 @@ impl LanguageModel for Guarded {
     fn chat(&self, request: Arc<ChatRequest>) -> ChatStream {
         let call = Call {
             guarded: Arc::clone(&self.0),
-            request,
+            request: Some(request),
             current: None,
             attempts: 0,
             used_before: TokenUsage::default(),
@@ -110,7 +110,8 @@ impl LanguageModel for Guarded {
 /// One request of ours, in as many attempts as it takes.
 struct Call {
     guarded: Arc<Inner>,
-    request: Arc<ChatRequest>,
+    /// Let go of when the answer has begun: it is not sent again then, and is the largest part of what a turn takes.
+    request: Option<Arc<ChatRequest>>,
     current: Option<Attempt>,
     attempts: u32,
     /// What the attempts before the current one were billed.
@@ -148,7 +149,13 @@ impl Call {
         if self.current.is_none() {
             self.attempts += 1;
             self.used_before = self.used_before.plus(std::mem::take(&mut self.used_now));
-            let begun = Attempt::begin(&self.guarded, &self.request).await;
+            let Some(request) = &self.request else {
+                return Err(Failed {
+                    error: LanguageError::CutShort,
+                    has_spoken: true,
+                });
+            };
+            let begun = Attempt::begin(&self.guarded, request).await;
             self.current = Some(begun.map_err(|error| Failed {
                 error,
                 has_spoken: false,
@@ -163,6 +170,7 @@ impl Call {
             Ok(event) => {
                 if event.is_answer() && attempt.first_token.is_none() {
                     attempt.first_token = Some(attempt.begun.elapsed());
+                    self.request = None;
                 }
                 Ok(match event {
                     ChatEvent::Usage(used) => {

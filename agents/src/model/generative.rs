@@ -115,7 +115,7 @@ impl Model for Generative {
             said: String::new(),
             calls: Vec::new(),
             under_way: FuturesUnordered::new(),
-            steps: mpsc::channel(STEPS_WAITING_MAX),
+            steps: task.acting.map(|_| mpsc::channel(STEPS_WAITING_MAX)),
             due: VecDeque::new(),
             marks: Marks::new(sources),
             guard: GuardedTurn::new(self.guardrails.as_ref(), &task),
@@ -143,9 +143,9 @@ struct Answering<'a> {
     said: String,
     /// What it wants called.
     calls: Vec<ToolCall>,
-    /// The calls that are being made, and what they do meanwhile.
+    /// The calls that are being made, and what they do meanwhile, where it may act.
     under_way: FuturesUnordered<BoxFuture<'a, Made>>,
-    steps: (mpsc::Sender<Step>, mpsc::Receiver<Step>),
+    steps: Option<(mpsc::Sender<Step>, mpsc::Receiver<Step>)>,
     /// What is to be told of a call that was made, before anything else happens.
     due: VecDeque<ModelEvent>,
     marks: Marks,
@@ -219,6 +219,7 @@ impl Answering<'_> {
     /// Does what is due of what the model wants done. Gives what is to be told of it; `None` where nothing is due.
     async fn act(&mut self) -> Option<ModelEvent> {
         let acting = self.task.acting?;
+        let (tell, told) = self.steps.as_mut()?;
         let event = loop {
             if let Some(event) = self.due.pop_front() {
                 break event;
@@ -229,7 +230,7 @@ impl Answering<'_> {
                     let around = Surroundings {
                         given: &self.task.found.chunks,
                         meter: self.meter,
-                        steps: self.steps.0.clone(),
+                        steps: tell.clone(),
                     };
                     let made = calls
                         .into_iter()
@@ -238,11 +239,11 @@ impl Answering<'_> {
                 }
                 Next::Wait => tokio::select! {
                     biased;
-                    Some(step) = self.steps.1.recv() => break ModelEvent::Step(Box::new(step)),
+                    Some(step) = told.recv() => break ModelEvent::Step(Box::new(step)),
                     made = self.under_way.next() => {
                         let Made { steps, event } = made?;
                         // What it has done before it ended comes first.
-                        let before = std::iter::from_fn(|| self.steps.1.try_recv().ok());
+                        let before = std::iter::from_fn(|| told.try_recv().ok());
                         let steps = before.chain(steps).map(|step| ModelEvent::Step(Box::new(step)));
                         self.due.extend(steps.chain([ModelEvent::ToolCalls(vec![event])]));
                     }
@@ -273,7 +274,12 @@ impl Answering<'_> {
         self.guard.screen(&mut done);
         let answer = self.model.max_tokens;
         let done = self.model.window.fit_done(&self.told, done, &offers, answer).await;
-        let mut messages = [self.told.as_slice(), done.as_slice()].concat();
+        let mut messages = if self.task.acting.is_some() {
+            [self.told.as_slice(), done.as_slice()].concat()
+        } else {
+            // It is asked once, and what it is told is the largest part of what a turn takes.
+            std::mem::take(&mut self.told)
+        };
         self.guard.before_asking(&mut messages);
         let request = ChatRequest {
             messages,
