@@ -21,6 +21,8 @@ use crate::error::BenchError;
 
 /// Stands before the number of a case in a question.
 const CASE: &str = "(case ";
+/// Stands behind a question that is answered at once.
+const BRIEF: &str = "(brief)";
 const HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n";
 const REQUEST_BYTES_MAX: usize = 1 << 20;
@@ -35,9 +37,12 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
+    /// The shortest time in which it begins to answer.
+    pub(crate) const THINKS_AT_LEAST: Duration = Duration::from_millis(200);
+
     /// How long it thinks before it says anything: spread over a second, so that answers do not begin together.
     fn thinks(case: u64) -> Duration {
-        Duration::from_millis(200 + case.wrapping_mul(7_919) % 1_000)
+        Self::THINKS_AT_LEAST + Duration::from_millis(case.wrapping_mul(7_919) % 1_000)
     }
 }
 
@@ -46,6 +51,11 @@ impl Manner {
 pub(crate) struct Provider {
     addr: SocketAddr,
     begun: Arc<Mutex<HashMap<u64, Instant>>>,
+}
+
+/// A question that is answered at once, in one piece.
+pub(crate) fn brief_question(case: u64) -> String {
+    format!("{} {BRIEF}", question(case))
 }
 
 /// A question that is told apart from all others by its number.
@@ -122,13 +132,18 @@ async fn accept(
 
 async fn answer(mut socket: TcpStream, manner: Manner, begun: &Mutex<HashMap<u64, Instant>>) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    let Some(case) = read_case(&mut socket).await? else {
+    let Some(Asked { case, is_brief }) = read_asked(&mut socket).await? else {
         return Ok(());
     };
-    sleep(Manner::thinks(case)).await;
+    let pieces = if is_brief {
+        1
+    } else {
+        sleep(Manner::thinks(case)).await;
+        manner.pieces
+    };
     let mut ticks = interval(manner.piece_every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for piece in 0..manner.pieces {
+    for piece in 0..pieces {
         ticks.tick().await;
         let event = chunk(&format!(
             r#"{{"choices":[{{"delta":{{"content":"Piece {piece} of it. "}}}}]}}"#
@@ -153,14 +168,22 @@ fn chunk(data: &str) -> String {
     format!("{:x}\r\n{event}\r\n", event.len())
 }
 
-/// Reads a request, and finds the number of its last question.
-async fn read_case(socket: &mut TcpStream) -> io::Result<Option<u64>> {
+/// What a request asks.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    /// The number of its last question.
+    case: u64,
+    is_brief: bool,
+}
+
+/// Reads a request.
+async fn read_asked(socket: &mut TcpStream) -> io::Result<Option<Asked>> {
     let mut bytes = Vec::new();
     loop {
         if let Some(length) = length(&bytes)
             && bytes.len() >= length
         {
-            return Ok(case_in(&String::from_utf8_lossy(&bytes)));
+            return Ok(asked_in(&String::from_utf8_lossy(&bytes)));
         }
         if bytes.len() > REQUEST_BYTES_MAX || socket.read_buf(&mut bytes).await? == 0 {
             return Ok(None);
@@ -176,10 +199,13 @@ fn length(bytes: &[u8]) -> Option<usize> {
     Some(head + body.trim().parse::<usize>().ok()?)
 }
 
-fn case_in(request: &str) -> Option<u64> {
+fn asked_in(request: &str) -> Option<Asked> {
     let (_, after) = request.rsplit_once(CASE)?;
-    let (number, _) = after.split_once(')')?;
-    number.parse().ok()
+    let (number, after) = after.split_once(')')?;
+    Some(Asked {
+        case: number.parse().ok()?,
+        is_brief: after.trim_start().starts_with(BRIEF),
+    })
 }
 
 #[cfg(test)]
@@ -188,9 +214,11 @@ mod tests {
 
     #[test]
     fn the_last_question_of_a_request_counts() {
-        let (old, new) = (question(7), question(1234));
-        assert_eq!(case_in(&format!("{old} and {new}\"}}]}}")), Some(1234));
-        assert_eq!(case_in("nothing"), None);
+        let (old, new) = (brief_question(7), question(1234));
+        let asked = |case, is_brief| Some(Asked { case, is_brief });
+        assert_eq!(asked_in(&format!("{old} and {new}\"}}]}}")), asked(1234, false));
+        assert_eq!(asked_in(&format!("{new} and {old}\"}}]}}")), asked(7, true));
+        assert_eq!(asked_in("nothing"), None);
     }
 
     #[test]

@@ -26,13 +26,17 @@ use crate::{
     error::BenchError,
     histogram::{Latencies, Percentiles},
     proc::process::memory,
-    provider::{Manner, Provider, question},
+    provider::{Manner, Provider, brief_question, question},
     report::{Bar, Row},
     run::float,
     server::{Launch, ServerProcess},
 };
 
 const CONNECT_AT_ONCE: usize = 32;
+/// So few that little is left of what was in use for them.
+const BRIEF_AT_ONCE: usize = 4;
+/// What a database keeps of its pages in memory is bounded, and reached by then.
+const BRIEF_ROUNDS: usize = 4;
 const SETTLE: Duration = Duration::from_secs(3);
 const LOOK_AT_MEMORY_EVERY: Duration = Duration::from_millis(250);
 /// What a server may add at the 99th percentile.
@@ -155,9 +159,21 @@ pub(crate) fn rows(rounds: &[Relayed]) -> Vec<Row> {
     ]
 }
 
-/// How long answers take until all of them overlap.
+/// How long an answer takes.
+fn answer_takes() -> Duration {
+    MANNER.piece_every * MANNER.pieces + Manner::THINKS_AT_LEAST
+}
+
+/// How long it takes until all answers overlap.
 fn warm_up() -> Duration {
-    MANNER.piece_every * MANNER.pieces + Duration::from_secs(2)
+    answer_takes() + Duration::from_secs(2)
+}
+
+/// When one of them begins: spread over an answer, as people come. Those who begin together would end together and begin together again,
+/// and what were measured is how long the last of a queue waits.
+fn begins(place: usize, streams: usize) -> Duration {
+    let part = u32::try_from(place).unwrap_or(u32::MAX);
+    answer_takes() / u32::try_from(streams.max(1)).unwrap_or(u32::MAX) * part
 }
 
 /// Tells when measuring begins and ends.
@@ -182,9 +198,10 @@ async fn directly(provider: &Provider, streams: usize, measured: Duration) -> La
     let window = Window::now(measured);
     let cases = Arc::new(AtomicU64::new(0));
     let mut readers = JoinSet::new();
-    for _ in 0..streams {
+    for place in 0..streams {
         let (provider, cases) = (provider.clone(), Arc::clone(&cases));
         readers.spawn_local(async move {
+            sleep(begins(place, streams)).await;
             let mut latencies = Latencies::new();
             while Instant::now() < window.to {
                 let case = cases.fetch_add(1, Ordering::Relaxed);
@@ -228,6 +245,19 @@ fn record(latencies: &mut Latencies, provider: &Provider, case: u64, first: Inst
     }
 }
 
+/// Has each of them answered once, a few at a time: what a session and the server keep is there then, and what turns that are under way
+/// take is what is added.
+async fn answered_before(clients: Vec<WsClient>, cases: &AtomicU64) -> (Vec<WsClient>, Vec<String>) {
+    let answered = stream::iter(clients).map(|mut client| async move {
+        let case = cases.fetch_add(1, Ordering::Relaxed);
+        let failed = client.turn(&brief_question(case)).await.err();
+        (client, failed.map(|error| error.code()))
+    });
+    let answered: Vec<(WsClient, Option<String>)> = answered.buffer_unordered(BRIEF_AT_ONCE).collect().await;
+    let (clients, failed): (Vec<WsClient>, Vec<Option<String>>) = answered.into_iter().unzip();
+    (clients, failed.into_iter().flatten().collect())
+}
+
 /// Asks the server, which asks the provider.
 async fn through(
     provider: &Provider,
@@ -242,15 +272,22 @@ async fn through(
         .try_collect()
         .await
         .map_err(BenchError::Connect)?;
+    // Apart from those that were asked directly.
+    let cases = Arc::new(AtomicU64::new(1 << 32));
+    let (mut clients, mut errors) = (clients, Vec::new());
+    for _ in 0..BRIEF_ROUNDS {
+        let failed;
+        (clients, failed) = answered_before(clients, &cases).await;
+        errors.extend(failed);
+    }
     sleep(SETTLE).await;
     let idle = memory(server.pid())?.resident_bytes;
     let window = Window::now(measured);
-    // Apart from those that were asked directly.
-    let cases = Arc::new(AtomicU64::new(1 << 32));
     let mut asking = JoinSet::new();
-    for mut client in clients {
+    for (place, mut client) in clients.into_iter().enumerate() {
         let (provider, cases, target) = (provider.clone(), Arc::clone(&cases), target.clone());
         asking.spawn_local(async move {
+            sleep(begins(place, streams)).await;
             let (mut latencies, mut errors) = (Latencies::new(), Vec::new());
             while Instant::now() < window.to {
                 let case = cases.fetch_add(1, Ordering::Relaxed);
@@ -277,9 +314,13 @@ async fn through(
     let mut most = 0;
     while Instant::now() < window.to {
         sleep(LOOK_AT_MEMORY_EVERY).await;
-        most = most.max(memory(server.pid())?.resident_bytes);
+        let now = memory(server.pid())?.resident_bytes;
+        // Of the first answers that overlap: what comes later is of those that have ended, such as the pages of the database.
+        if Instant::now() < window.from + answer_takes() {
+            most = most.max(now);
+        }
     }
-    let (mut all, mut errors) = (Latencies::new(), Vec::new());
+    let mut all = Latencies::new();
     while let Some(joined) = asking.join_next().await {
         let (latencies, failed) = joined.map_err(|_| BenchError::Panicked)?;
         all.merge(&latencies);
