@@ -149,7 +149,7 @@ pub struct ModelOutcome {
 }
 
 /// Why a model has no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ModelError {
     /// The provider answered with an error, or not at all.
     #[error("the model provider failed: {reason}")]

@@ -83,6 +83,9 @@ impl Specialist {
             Asked::Yes { flight, .. } => (Keep::Yes(flight), CacheStatus::Miss),
             Asked::No { keep } => (keep.into(), CacheStatus::None),
         };
+        if let Some(failed) = &work.failed {
+            return Err(AgentError::Model(failed.clone()));
+        }
         let found = self.search(work).await?;
         evidence::show_found(&work.voice, &found, Origin::Search).await?;
         let made = self.make_answer(work, found).await?;

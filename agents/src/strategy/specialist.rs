@@ -47,6 +47,8 @@ pub(super) struct Work<'a> {
     /// What it may do beside answering.
     pub(super) acting: Option<Acting>,
     pub(super) meter: &'a UsageMeter,
+    /// How its model failed in this turn: it is not asked again.
+    pub(super) failed: Option<ModelError>,
 }
 
 impl Work<'_> {
@@ -181,6 +183,7 @@ impl Responder for Specialist {
             voice: Voice::new(steps),
             acting: None,
             meter,
+            failed: None,
         };
         if let Some(answer) = self.blocked(&mut work).await? {
             return Ok(answer);
@@ -209,7 +212,10 @@ impl Responder for Specialist {
                     | AgentError::Model(ModelError::Upstream { .. } | ModelError::CutShort)),
                 ) => error,
             };
-            let Some(simpler) = simpler(strategy) else {
+            if let AgentError::Model(failed) = &error {
+                work.failed = Some(failed.clone());
+            }
+            let Some(simpler) = simpler(strategy, work.failed.is_some()) else {
                 return Err(error);
             };
             tracing::warn!(
@@ -231,9 +237,12 @@ impl Responder for Specialist {
     }
 }
 
-/// The next simpler strategy.
-fn simpler(strategy: Strategy) -> Option<Strategy> {
+/// The next simpler strategy, among those that can do without the model where that has failed: it was tried again and its stand-ins were
+/// asked before it failed, and whoever waits would wait for all of that once more.
+fn simpler(strategy: Strategy, has_failed: bool) -> Option<Strategy> {
     match strategy {
+        // It has asked the cache already.
+        Strategy::Hybrid if has_failed => Some(Strategy::Direct),
         Strategy::Hybrid => Some(Strategy::PureRag),
         Strategy::PureRag => Some(Strategy::PureCag),
         Strategy::PureCag => Some(Strategy::Direct),
@@ -336,8 +345,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn each_step_down_is_shown_and_what_was_said_is_withdrawn() {
+    /// What the agent of this strategy, whose provider goes away in the middle of each answer, shows of a complex question.
+    async fn steps_of(strategy: Strategy) -> Vec<String> {
         let dir = tempfile::tempdir().unwrap();
         let catalog = Arc::new(Catalog::embedded());
         let means = Means {
@@ -355,7 +364,11 @@ mod tests {
             .catalog
             .specialists()
             .find(|agent| agent.complex_strategy == Some(Strategy::Hybrid));
-        let specialist = Specialist::new(technical.unwrap(), Arc::new(Faltering), &means);
+        let agent = AgentDefinition {
+            complex_strategy: Some(strategy),
+            ..technical.unwrap().clone()
+        };
+        let specialist = Specialist::new(&agent, Arc::new(Faltering), &means);
         let request = TurnRequest {
             session_id: SessionId::new(),
             turn_id: TurnId::new(),
@@ -389,15 +402,25 @@ mod tests {
                 Step::ToolCall { call, .. } => call.tool.clone(),
             });
         }
-        let attempt = ["vector_search", "documents", "The answer is", "reset"];
+        steps
+    }
+
+    const ATTEMPT: [&str; 4] = ["vector_search", "documents", "The answer is", "reset"];
+    const UNAVAILABLE: &str = "I cannot look that up just now. Please try again in a moment.";
+
+    #[tokio::test]
+    async fn a_model_that_failed_is_not_asked_again() {
         let mut expected = vec!["cache"];
-        expected.extend(attempt);
-        expected.push("Stepped down from Hybrid RAG/CAG to Pure RAG");
-        expected.extend(attempt);
+        expected.extend(ATTEMPT);
+        expected.extend(["Stepped down from Hybrid RAG/CAG to direct", UNAVAILABLE]);
+        assert_eq!(steps_of(Strategy::Hybrid).await, expected);
+    }
+
+    #[tokio::test]
+    async fn the_cache_is_asked_where_the_model_failed_and_each_step_down_is_shown() {
+        let mut expected = ATTEMPT.to_vec();
         expected.extend(["Stepped down from Pure RAG to Pure CAG", "cache"]);
-        expected.extend(attempt);
-        expected.push("Stepped down from Pure CAG to direct");
-        expected.push("I cannot search the knowledge base just now. Please try again in a moment.");
-        assert_eq!(steps, expected);
+        expected.extend(["Stepped down from Pure CAG to direct", UNAVAILABLE]);
+        assert_eq!(steps_of(Strategy::PureRag).await, expected);
     }
 }
