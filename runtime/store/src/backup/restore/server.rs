@@ -1,6 +1,9 @@
 //! Into a database of a PostgreSQL server, in one transaction.
 
-use std::io::Read;
+use std::{
+    io::Read,
+    time::{Duration, Instant},
+};
 
 use sea_orm::{DatabaseConnection, DbErr};
 use sea_orm_migration::SchemaManager;
@@ -24,6 +27,9 @@ const OTHERS: [&str; 6] = [
     "index_part_makers",
     "spending_reservations",
 ];
+
+/// How long the lock of a connection that has ended may still be held: its process at the server takes a moment to notice.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) async fn restore<R: Read>(url: &str, archive: ArchiveReader<R>) -> Result<Restored, RestoreError> {
     let address = postgres::address(url)?;
@@ -51,14 +57,18 @@ async fn restore_into<R: Read>(
 ) -> Result<Restored, RestoreError> {
     let engine_failed = |error: DbErr| failed(error.into());
     // No server begins while this goes on: its lock is that of the connection.
-    if !postgres::try_journal_lock(connection, JournalLock::Alone)
+    let give_up_at = Instant::now() + LOCK_PATIENCE;
+    while !postgres::try_journal_lock(connection, JournalLock::Alone)
         .await
         .map_err(engine_failed)?
     {
-        return Err(OpenError::Taken {
-            location: location.to_owned(),
+        if Instant::now() >= give_up_at {
+            return Err(OpenError::Taken {
+                location: location.to_owned(),
+            }
+            .into());
         }
-        .into());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let transaction = dialect::begin_write(connection).await.map_err(engine_failed)?;
     let schema = SchemaManager::new(&transaction);
