@@ -6,6 +6,7 @@
 //!
 //! In reading order:
 //! - [`screening`]: text that others wrote and that speaks to the model;
+//! - [`offers`]: the same of what tools say of themselves;
 //! - [`personal`]: personal data and secrets, found by their form;
 //! - [`redaction`]: these taken out of what is sent, and put back into what is said;
 //! - [`length`]: an answer that is cut where it is too long;
@@ -14,6 +15,7 @@
 
 pub(crate) mod grounding;
 mod length;
+mod offers;
 pub mod personal;
 mod redaction;
 mod screening;
@@ -24,6 +26,7 @@ use std::sync::Arc;
 use orchestratai_shared::LogStatus;
 use tokio::sync::Semaphore;
 
+pub use self::offers::OffersRead;
 pub(crate) use self::{grounding::Grounding, length::Bounded, redaction::Redaction, topics::Topics};
 use crate::{embedder::StaticEmbedder, knowledge::SearchResult, model::ChunkRead};
 
@@ -47,6 +50,8 @@ pub struct Guardrails {
     pub redact_prompts: bool,
     /// Answers that may be held against their sources at once: each takes a thread, with its memory, and a core for some milliseconds.
     pub measured_at_once: Arc<Semaphore>,
+    /// What was read of tools.
+    pub offers_read: OffersRead,
 }
 
 /// What a guardrail says, for people to see.
@@ -91,6 +96,19 @@ impl Guardrails {
             title: format!("What {tool} gave back speaks to the model, and {what}"),
             status: LogStatus::Warning,
             about: About::Turn(format!("The result of {tool} {what}: {reason}.")),
+        }
+    }
+
+    /// Says that what a tool says of itself speaks to the model, and what becomes of the tool.
+    pub(crate) fn of_offer(&self, tool: &str, reason: &str) -> Verdict {
+        let what = match self.suspicious {
+            SuspiciousSources::LeaveOut => "is not offered to it",
+            SuspiciousSources::Keep => "is offered to it all the same",
+        };
+        Verdict {
+            title: format!("What {tool} says of itself speaks to the model: it {what}"),
+            status: LogStatus::Warning,
+            about: About::Turn(format!("The tool {tool} {what}: {reason}.")),
         }
     }
 

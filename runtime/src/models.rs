@@ -6,7 +6,7 @@ use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
 use orchestratai_agents::{
     StaticEmbedder,
     budget::{Books, Budgeted},
-    guardrail::Guardrails,
+    guardrail::{Guardrails, OffersRead},
     language::{AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, LanguageModel, Price, Upstream},
     model::{Chain, ContextWindow, Extractive, Generative, Model, ModelNames, Models},
 };
@@ -48,6 +48,7 @@ impl LanguageModels {
             suspicious: guardrails.suspicious_sources,
             redact_prompts: guardrails.redact_prompts,
             measured_at_once: Arc::new(Semaphore::new(available_parallelism().map_or(1, NonZero::get))),
+            offers_read: OffersRead::default(),
         };
         let mut alone: BTreeMap<&str, Arc<dyn Model>> = BTreeMap::new();
         alone.insert(Extractive::NAME, Arc::new(Extractive::new(Arc::clone(embedder))));

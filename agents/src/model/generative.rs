@@ -269,9 +269,10 @@ impl Answering<'_> {
     async fn ask(&mut self) {
         self.marks
             .admit(self.further_sources().iter().map(|source| source.number));
-        let (offers, mut done) =
+        let (mut offers, mut done) =
             (self.task.acting).map_or_else(Default::default, |acting| (acting.offers(), acting.messages()));
         self.guard.screen(&mut done);
+        self.guard.screen_offers(&mut offers);
         let answer = self.model.max_tokens;
         let done = self.model.window.fit_done(&self.told, done, &offers, answer).await;
         let mut messages = if self.task.acting.is_some() {

@@ -14,7 +14,7 @@ use crate::{
         self, About, Bounded, Grounding, Guardrails, Redaction, SuspiciousSources, Verdict,
         grounding::{self, Given},
     },
-    language::{ChatMessage, ChatStream},
+    language::{ChatMessage, ChatStream, ToolOffer},
 };
 
 /// What the model is told in place of a result that gives orders to it.
@@ -32,6 +32,8 @@ pub(super) struct GuardedTurn<'a> {
     results: BTreeMap<String, bool>,
     /// Numbers of passages that the model's searches have found, which were read.
     screened: BTreeSet<u32>,
+    /// Tools that were told of.
+    told_offers: BTreeSet<String>,
     redaction: Option<Redaction>,
     /// What was told of it, so that it is told again only where there is more.
     told_redaction: Option<String>,
@@ -58,6 +60,7 @@ impl<'a> GuardedTurn<'a> {
             characters_max: task.answer_characters,
             left_out: BTreeSet::new(),
             results: BTreeMap::new(),
+            told_offers: BTreeSet::new(),
             redaction: None,
             told_redaction: None,
             bounded: Bounded::new(task.answer_characters),
@@ -86,6 +89,21 @@ impl<'a> GuardedTurn<'a> {
     pub(super) fn leave_out(&mut self, model: &str, tokens: u32, left_out: LeftOut) {
         self.verdicts.extend(left_out.verdict(model, tokens));
         self.left_out.extend(left_out.sources);
+    }
+
+    /// Takes out of what is offered the tools that give orders to the model in what they say of themselves.
+    pub(super) fn screen_offers(&mut self, offers: &mut Vec<ToolOffer>) {
+        let Some(guardrails) = self.guardrails else { return };
+        offers.retain(|offer| {
+            let Some(reason) = guardrails.offers_read.suspicion(offer) else {
+                return true;
+            };
+            // Once, however often the model is asked.
+            if self.told_offers.insert(offer.name.clone()) {
+                self.verdicts.push_back(guardrails.of_offer(&offer.name, &reason));
+            }
+            guardrails.suspicious == SuspiciousSources::Keep
+        });
     }
 
     /// Takes out of `done`, what was called and what it gave back, whatever gives orders to the model. Before anything of it is cut: a part
