@@ -6,6 +6,7 @@
 pub mod alertmanager;
 pub mod certificates;
 pub mod haproxy;
+pub mod llama_cpp;
 pub mod postgres;
 pub mod prometheus;
 pub mod redis;
@@ -18,6 +19,7 @@ mod process;
 pub use alertmanager::Alertmanager;
 pub use certificates::Certificates;
 pub use haproxy::Haproxy;
+pub use llama_cpp::LlamaCpp;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;

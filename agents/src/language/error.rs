@@ -196,7 +196,7 @@ fn in_brackets(word: Option<&str>) -> String {
 const WORDS_OF_ERRORS: &str = "aborted above access account active already api argument arguments assistant auth authentication authorization \
     bad balance below billing blocked body budget busy cancelled capacity client code completion concurrency \
     config conflict connection content context country credit credits data day deactivated deadline denied \
-    deployment deprecated disabled empty endpoint engine entity error exceeded exception exhausted expired failed \
+    deployment deprecated disabled empty endpoint engine entity error exceed exceeded exception exhausted expired failed \
     failure filter filtered for forbidden format found function gateway hard header http image in inactive incorrect \
     input insufficient internal invalid is json key large length limit limited limits load long many max maximum \
     message messages method minimum minute missing mode model models name no not of organization out output over \

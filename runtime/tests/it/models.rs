@@ -6,6 +6,7 @@ pub(crate) mod provider;
 use std::time::{Duration, Instant};
 
 use orchestratai_shared::SessionId;
+use orchestratai_testing::LlamaCpp;
 use serde_json::{Value, json};
 
 use self::provider::{Provider, Said};
@@ -322,4 +323,31 @@ async fn an_answer_that_kill_9_cut_off_is_taken_up_again_and_given_once() {
         matches!(kind.as_str(), "message_completed" | "turn_failed" | "turn_cancelled")
     });
     assert_eq!(ends.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_server_of_models_answers() {
+    let llama = LlamaCpp::start();
+    let server = Launch::new()
+        .setting("models.answering", "local")
+        .setting("models.max_tokens", "200")
+        .setting("models.local__provider", "openai")
+        .setting("models.local__model", "any")
+        .setting("models.local__base_url", &llama.base_url())
+        .start()
+        .await;
+    let mut socket = server.socket("").await;
+    let frames = socket.turn(QUESTION).await;
+    let completed = end(&frames);
+    assert_eq!(heard(&frames), completed["message"]["content"].as_str().unwrap());
+    // It says nonsense, which is known for what it is.
+    assert!(
+        completed["message"]["confidence"].as_f64().unwrap() < 0.5,
+        "{completed}"
+    );
+    let tokens = completed["metrics"]["tokensUsed"].as_u64().unwrap();
+    assert!(tokens > 1_200, "the prompt and 200 of the answer: {tokens}");
+    assert_eq!(completed["metrics"]["unpricedTokens"], tokens);
+    let deltas = frames.iter().filter(|frame| frame.kind() == "message_delta").count();
+    assert!(deltas > 3, "it comes as it is written: {deltas}");
 }

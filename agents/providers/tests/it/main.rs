@@ -6,6 +6,7 @@ mod cancelling;
 mod failing;
 mod gemini;
 mod guarding;
+mod llama_cpp;
 mod many;
 mod ollama;
 mod openai;
