@@ -24,7 +24,12 @@ pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
 /// What every node of a cluster is started with.
 fn launch(database: &str, redis: &str) -> Launch {
-    Launch::new()
+    joining(Launch::new(), database, redis)
+}
+
+/// The same for a server that is set up in some way.
+pub(crate) fn joining(launch: Launch, database: &str, redis: &str) -> Launch {
+    launch
         .variable("DATABASE_URL", database)
         .variable("REDIS_URL", redis)
         .setting("cluster.lease", "2s")
@@ -32,7 +37,11 @@ fn launch(database: &str, redis: &str) -> Launch {
 
 /// Nodes of a new database that know of each other.
 pub(crate) async fn nodes<const N: usize>(database: &str, redis: &str) -> [Server; N] {
-    let launch = launch(database, redis);
+    nodes_of(&launch(database, redis)).await
+}
+
+/// The same, started with this.
+pub(crate) async fn nodes_of<const N: usize>(launch: &Launch) -> [Server; N] {
     // The first one makes the database, and the demo.
     let mut nodes = vec![launch.clone().start().await];
     for _ in 1..N {

@@ -59,6 +59,8 @@ pub struct SessionCore {
     /// Up to here all is durable.
     committed_seq: u64,
     turns: VecDeque<Turn>,
+    /// What was decided in turns that have ended, the newest last, each with its `seq`.
+    decisions: VecDeque<(u64, ApprovalResolved)>,
     keys: HashMap<ClientMessageId, Key>,
     person: Option<Person>,
     /// Agents begin nothing before this `seq` is durable, by which the session was last given back to them.
@@ -82,6 +84,7 @@ impl SessionCore {
             last_seq: 0,
             committed_seq: 0,
             turns: VecDeque::new(),
+            decisions: VecDeque::new(),
             keys: HashMap::new(),
             person: None,
             agents_from: 0,
@@ -472,6 +475,7 @@ impl SessionCore {
                 continue;
             }
             let Some(turn) = self.turns.remove(at) else { return };
+            self.keep_decisions(&turn);
             let reply = turn
                 .events
                 .iter()

@@ -10,8 +10,26 @@ use super::*;
 
 /// How often a turn may be given from one agent to another. Who has had it does not get it again.
 const HAND_OFFS_MAX: usize = 4;
+/// Decisions of ended turns that a session in memory still knows.
+const DECISIONS_KEPT_MAX: usize = 32;
 /// Who has decided where nobody did in time.
 const TIME_LIMIT: &str = "time limit";
+
+/// What was decided in a turn, with the `seq` of each.
+fn decisions_of(turn: &Turn) -> impl Iterator<Item = (u64, ApprovalResolved)> + '_ {
+    turn.events.iter().filter_map(|recorded| match &recorded.event.body {
+        EventBody::ApprovalResolved(resolved) => Some((recorded.event.seq, resolved.clone())),
+        EventBody::MessageAccepted(_)
+        | EventBody::RetrievalLog(_)
+        | EventBody::AgentStatus(_)
+        | EventBody::Handoff(_)
+        | EventBody::ToolCall(_)
+        | EventBody::ApprovalRequested(_)
+        | EventBody::MessageCompleted(_)
+        | EventBody::TurnFailed(_)
+        | EventBody::TurnCancelled(_) => None,
+    })
+}
 
 impl SessionCore {
     /// An agent stops without an answer.
@@ -125,13 +143,16 @@ impl SessionCore {
     }
 
     fn decided(&self, approval_id: ApprovalId) -> Option<(u64, ApprovalResolved)> {
-        let events = self.turns.iter().flat_map(|turn| &turn.events);
-        events.into_iter().find_map(|recorded| {
-            let EventBody::ApprovalResolved(resolved) = &recorded.event.body else {
-                return None;
-            };
-            (resolved.approval_id == approval_id).then(|| (recorded.event.seq, resolved.clone()))
-        })
+        let ended = self.decisions.iter().cloned();
+        let mut all = self.turns.iter().flat_map(decisions_of).chain(ended);
+        all.find(|(_, resolved)| resolved.approval_id == approval_id)
+    }
+
+    /// Keeps what was decided in a turn that has ended: who has not heard the answer, since a connection or a node was lost, decides once more.
+    pub(super) fn keep_decisions(&mut self, turn: &Turn) {
+        self.decisions.extend(decisions_of(turn));
+        let beyond = self.decisions.len().saturating_sub(DECISIONS_KEPT_MAX);
+        self.decisions.drain(..beyond);
     }
 
     fn record_decision(
