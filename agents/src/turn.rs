@@ -210,6 +210,8 @@ pub struct Answer {
 pub struct Usage {
     /// Tokens; 0 for the embedded model.
     pub tokens: u64,
+    /// Those of `tokens` that models were sent; the others they have written.
+    pub prompt_tokens: u64,
     /// Price in USD, of those whose price is known.
     pub cost: f64,
     /// Those of `tokens` whose price is not known.
@@ -223,11 +225,19 @@ impl Usage {
         (self.unpriced_tokens > 0).then_some(self.unpriced_tokens)
     }
 
+    /// The tokens that models were sent, and those that they have written, where there are any.
+    #[must_use]
+    pub fn sent_and_written(self) -> Option<(u64, u64)> {
+        let written = self.tokens.saturating_sub(self.prompt_tokens);
+        (self.tokens > 0).then_some((self.prompt_tokens, written))
+    }
+
     /// Both together.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
             tokens: self.tokens.saturating_add(other.tokens),
+            prompt_tokens: self.prompt_tokens.saturating_add(other.prompt_tokens),
             cost: self.cost + other.cost,
             unpriced_tokens: self.unpriced_tokens.saturating_add(other.unpriced_tokens),
         }
@@ -378,6 +388,7 @@ mod tests {
             let _upstream = meter.open_upstream();
             let usage = Usage {
                 tokens: 7,
+                prompt_tokens: 4,
                 cost: 0.001_5,
                 unpriced_tokens: 0,
             };
@@ -399,17 +410,20 @@ mod tests {
         let meter = UsageMeter::default();
         let usage = |tokens, cost, unpriced_tokens| Usage {
             tokens,
+            prompt_tokens: tokens / 2,
             cost,
             unpriced_tokens,
         };
-        meter.add(&"a".into(), usage(1, 0.5, 0));
+        meter.add(&"a".into(), usage(2, 0.5, 0));
         meter.add(&"b".into(), usage(2, f64::NAN, 2));
         meter.add(&"a".into(), usage(4, -3.0, 0));
         assert_eq!(
             meter.by_model(),
-            [("a".into(), usage(5, 0.5, 0)), ("b".into(), usage(2, 0.0, 2))]
+            [("a".into(), usage(6, 0.5, 0)), ("b".into(), usage(2, 0.0, 2))]
         );
-        assert_eq!(meter.usage(), usage(7, 0.5, 2));
+        assert_eq!(meter.usage(), usage(8, 0.5, 2));
+        assert_eq!(meter.usage().sent_and_written(), Some((4, 4)));
+        assert_eq!(Usage::default().sent_and_written(), None);
     }
 
     #[tokio::test]

@@ -163,6 +163,7 @@ impl Judge {
     fn usage(&self, used: TokenUsage) -> Usage {
         Usage {
             tokens: used.total(),
+            prompt_tokens: used.input,
             cost: self.price.map_or(0.0, |price| price.of(used)),
             unpriced_tokens: if self.price.is_some() { 0 } else { used.total() },
         }

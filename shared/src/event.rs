@@ -316,6 +316,10 @@ data! {
         /// Tokens, as providers reported them.
         #[cfg_attr(test, ts(type = "number"))]
         tokens_used: u64,
+        /// Those of them that models were sent; left out in what was written before they were told apart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        prompt_tokens: Option<u64>,
         /// Their price in USD, as far as it is known.
         cost: f64,
         /// Those of them whose price is not known; left out where there are none.

@@ -130,6 +130,14 @@ pub struct ChatMetrics {
     /// Tokens that the provider reported; 0 for the embedded model.
     #[cfg_attr(test, ts(type = "number"))]
     pub tokens_used: u64,
+    /// Those of them that models were sent; left out where there are none, and in what was written before they were told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub prompt_tokens: Option<u64>,
+    /// Those of them that models have written, thoughts included; left out together with `prompt_tokens`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, ts(optional, type = "number"))]
+    pub completion_tokens: Option<u64>,
     /// What they cost, in USD, as far as their price is known.
     pub cost: f64,
     /// Those of them whose price is not known, which is none of 0; left out where there are none.

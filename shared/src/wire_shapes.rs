@@ -90,6 +90,8 @@ fn what_a_person_does_keeps_its_shape_and_survives_a_round_trip() {
         message,
         metrics: ChatMetrics {
             tokens_used: 0,
+            prompt_tokens: None,
+            completion_tokens: None,
             cost: 0.0,
             unpriced_tokens: None,
             latency: 0.0,
@@ -199,6 +201,7 @@ fn event_bodies() -> Vec<EventBody> {
             signature: None,
             spent: Some(Spent {
                 tokens_used: 12,
+                prompt_tokens: Some(9),
                 cost: 0.000_3,
                 unpriced_tokens: Some(4),
             }),
@@ -213,7 +216,9 @@ fn event_bodies() -> Vec<EventBody> {
         EventBody::MessageCompleted(MessageCompleted {
             message: answer(),
             metrics: ChatMetrics {
-                tokens_used: 0,
+                tokens_used: 12,
+                prompt_tokens: Some(9),
+                completion_tokens: Some(3),
                 cost: 0.0,
                 unpriced_tokens: None,
                 latency: 1.25,

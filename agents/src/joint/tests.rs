@@ -81,6 +81,7 @@ fn answer(confidence: f64, cited: &[u32]) -> Answer {
         citations: cited.iter().zip(1..).map(citation).collect(),
         usage: Usage {
             tokens: 5,
+            prompt_tokens: 3,
             cost: 0.25,
             unpriced_tokens: 1,
         },
@@ -125,6 +126,7 @@ fn the_first_part_is_told_as_it_comes_and_the_second_when_it_is_its_turn() {
     let whole = joint.outcome().unwrap().unwrap();
     let usage = Usage {
         tokens: 10,
+        prompt_tokens: 6,
         cost: 0.5,
         unpriced_tokens: 2,
     };

@@ -81,15 +81,17 @@ impl Generative {
     }
 
     fn usage(&self, used: TokenUsage) -> Usage {
-        let tokens = used.total();
+        let (tokens, prompt_tokens) = (used.total(), used.input);
         match self.price {
             Some(price) => Usage {
                 tokens,
+                prompt_tokens,
                 cost: price.of(used),
                 unpriced_tokens: 0,
             },
             None => Usage {
                 tokens,
+                prompt_tokens,
                 cost: 0.0,
                 unpriced_tokens: tokens,
             },
@@ -436,6 +438,7 @@ fn bill(model: &Generative, meter: &UsageMeter, before: TokenUsage, now: TokenUs
         &model.name,
         Usage {
             tokens: now.tokens.saturating_sub(before.tokens),
+            prompt_tokens: now.prompt_tokens.saturating_sub(before.prompt_tokens),
             cost: (now.cost - before.cost).max(0.0),
             unpriced_tokens: now.unpriced_tokens.saturating_sub(before.unpriced_tokens),
         },

@@ -205,6 +205,7 @@ fn what_language_models_took_and_what_a_judge_says_stands_beside_the_labels() {
             whole: Duration::from_secs(2),
             usage: Usage {
                 tokens,
+                prompt_tokens: 0,
                 cost: 0.0,
                 unpriced_tokens: tokens,
             },

@@ -142,7 +142,10 @@ async fn a_tool_is_called_on_record_and_the_model_goes_on_with_what_it_gave() {
     let completed = frames.last().unwrap();
     assert_eq!(completed.kind(), "message_completed", "{}", completed.0);
     assert_eq!(completed.data()["message"]["content"], "You have no orders.");
-    assert_eq!(completed.data()["metrics"]["tokensUsed"], 42, "of both requests");
+    let metrics = &completed.data()["metrics"];
+    assert_eq!(metrics["tokensUsed"], 42, "of both requests");
+    let told_apart = (&metrics["promptTokens"], &metrics["completionTokens"]);
+    assert_eq!(told_apart, (&json!(30), &json!(12)));
     assert!(
         completed.data()["message"]["confidence"].as_f64().unwrap() >= 0.5,
         "it stands on a result"
@@ -202,11 +205,10 @@ async fn a_person_approves_with_other_arguments_and_the_call_is_made_once() {
         frames.last().unwrap().data()["message"]["content"],
         "You have 3 euros back."
     );
-    assert_eq!(
-        frames.last().unwrap().data()["metrics"]["tokensUsed"],
-        42,
-        "before and after the decision"
-    );
+    let metrics = &frames.last().unwrap().data()["metrics"];
+    assert_eq!(metrics["tokensUsed"], 42, "before and after the decision");
+    let told_apart = (&metrics["promptTokens"], &metrics["completionTokens"]);
+    assert_eq!(told_apart, (&json!(30), &json!(12)));
     let asked = shop.asked();
     assert_eq!((asked.len(), &asked[0].body), (1, &json!({"eur": 3})));
     assert_eq!(asked[0].key.as_deref(), Some("call_1"));

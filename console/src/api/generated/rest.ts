@@ -1151,6 +1151,16 @@ export interface components {
              */
             tokensUsed: number;
             /**
+             * Format: int64
+             * @description Those of them that models were sent; left out where there are none, and in what was written before they were told apart.
+             */
+            promptTokens?: number;
+            /**
+             * Format: int64
+             * @description Those of them that models have written, thoughts included; left out together with `prompt_tokens`.
+             */
+            completionTokens?: number;
+            /**
              * Format: double
              * @description What they cost, in USD, as far as their price is known.
              */
@@ -2266,6 +2276,11 @@ export interface components {
              * @description Tokens, as providers reported them.
              */
             tokensUsed: number;
+            /**
+             * Format: int64
+             * @description Those of them that models were sent; left out in what was written before they were told apart.
+             */
+            promptTokens?: number;
             /**
              * Format: double
              * @description Their price in USD, as far as it is known.

@@ -294,6 +294,14 @@ export type ChatMetrics = {
  */
 tokensUsed: number, 
 /**
+ * Those of them that models were sent; left out where there are none, and in what was written before they were told apart.
+ */
+promptTokens?: number, 
+/**
+ * Those of them that models have written, thoughts included; left out together with `prompt_tokens`.
+ */
+completionTokens?: number, 
+/**
  * What they cost, in USD, as far as their price is known.
  */
 cost: number, 
@@ -415,6 +423,10 @@ export type Spent = {
  * Tokens, as providers reported them.
  */
 tokensUsed: number, 
+/**
+ * Those of them that models were sent; left out in what was written before they were told apart.
+ */
+promptTokens?: number, 
 /**
  * Their price in USD, as far as it is known.
  */

@@ -44,6 +44,8 @@ export const ChatSession = z.object({
 
 export const ChatMetrics = z.object({
   tokensUsed: z.number(),
+  promptTokens: z.exactOptional(z.number()),
+  completionTokens: z.exactOptional(z.number()),
   cost: z.number(),
   unpricedTokens: z.exactOptional(z.number()),
   latency: z.number(),

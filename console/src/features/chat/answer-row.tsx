@@ -162,7 +162,17 @@ function AnswerFoot({ turn }: { turn: Turn }) {
   return (
     <div className="flex flex-wrap items-center gap-x-0.5 gap-y-1 text-xs text-faint tabular-nums">
       {outcome?.kind === 'completed' && (
-        <span className="mr-1.5">
+        <span
+          className="mr-1.5"
+          title={
+            outcome.metrics.promptTokens === undefined
+              ? undefined
+              : t('tokensToldApart', {
+                  sent: figures.count(outcome.metrics.promptTokens),
+                  written: figures.count(outcome.metrics.completionTokens ?? 0),
+                })
+          }
+        >
           {figures.duration(outcome.metrics.latency)}
           {outcome.metrics.tokensUsed > 0 && ` · ${t('tokenCount', { count: figures.compact(outcome.metrics.tokensUsed) })}`}
           {outcome.metrics.cost > 0 && ` · ${figures.cost(outcome.metrics.cost)}`}

@@ -286,6 +286,7 @@ impl Responder for Obedient {
             let _upstream = meter.open_upstream();
             let used = Usage {
                 tokens: 12,
+                prompt_tokens: 7,
                 cost: 0.5,
                 unpriced_tokens: 0,
             };

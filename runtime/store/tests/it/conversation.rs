@@ -140,6 +140,8 @@ impl Conversation {
         message.confidence = Some(Confidence::new(confidence));
         let metrics = ChatMetrics {
             tokens_used: tokens,
+            prompt_tokens: None,
+            completion_tokens: None,
             cost,
             unpriced_tokens: None,
             latency: 1.5,
@@ -260,6 +262,8 @@ impl Conversation {
         let turn = self.open.pop_front().map_or(TurnId(message.id.0), |(turn, _)| turn);
         let metrics = ChatMetrics {
             tokens_used: 0,
+            prompt_tokens: None,
+            completion_tokens: None,
             cost: 0.0,
             unpriced_tokens: None,
             latency: 0.0,

@@ -122,7 +122,7 @@ pub(super) enum Annotation {
     },
 }
 
-/// Tokens, as providers have reported them.
+/// Tokens, as providers have reported them: of all rounds of all agents of the turn.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct CompletionUsage {
     prompt_tokens: u64,
@@ -169,11 +169,11 @@ impl<'a> ChatCompletion<'a> {
 }
 
 impl CompletionUsage {
-    /// A turn's tokens: how many of them were read and how many written is not kept.
+    /// A turn's tokens. Where nobody has told apart which of them were written, all of them count as that.
     pub(super) fn of(metrics: &ChatMetrics) -> Self {
         Self {
-            prompt_tokens: 0,
-            completion_tokens: metrics.tokens_used,
+            prompt_tokens: metrics.prompt_tokens.unwrap_or(0),
+            completion_tokens: metrics.completion_tokens.unwrap_or(metrics.tokens_used),
             total_tokens: metrics.tokens_used,
         }
     }

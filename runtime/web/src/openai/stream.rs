@@ -275,7 +275,7 @@ mod tests {
         let (mut chunks, mut out) = (chunks(), Vec::new());
         let completed = json!({
             "message": {"id": "01890a5d-ac96-774b-bcce-00000000000a", "content": "Yes [1].", "agent": "billing", "confidence": 0.9},
-            "metrics": {"tokensUsed": 7, "cost": 0.5, "latency": 1.0, "cache_status": "none"},
+            "metrics": {"tokensUsed": 7, "promptTokens": 5, "completionTokens": 2, "cost": 0.5, "latency": 1.0, "cache_status": "none"},
             "citations": [{"index": 1, "chunkId": 0, "source": "a.md"}],
         });
         chunks.completed(&at(), serde_json::from_value(completed).unwrap(), &[], &mut out);
@@ -287,8 +287,11 @@ mod tests {
         );
         assert_eq!(told[0]["orchestratai"]["confidence"], 0.9);
         assert_eq!(
-            (&told[1]["choices"], &told[1]["usage"]["total_tokens"]),
-            (&json!([]), &json!(7))
+            (&told[1]["choices"], &told[1]["usage"]),
+            (
+                &json!([]),
+                &json!({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7})
+            )
         );
         assert_eq!(told[2], "[DONE]");
     }

@@ -328,6 +328,8 @@ mod tests {
         let logs = vec![log("first"), log("second")];
         let metrics = ChatMetrics {
             tokens_used: 7,
+            prompt_tokens: Some(4),
+            completion_tokens: Some(3),
             cost: 0.5,
             unpriced_tokens: Some(4),
             latency: 3.0,

@@ -248,6 +248,7 @@ impl Turn {
     fn spent(&self) -> Option<Spent> {
         (self.used.tokens > 0).then_some(Spent {
             tokens_used: self.used.tokens,
+            prompt_tokens: Some(self.used.prompt_tokens),
             cost: self.used.cost,
             unpriced_tokens: self.used.unpriced(),
         })
@@ -257,6 +258,8 @@ impl Turn {
         if let Some(spent) = spent {
             self.used = Usage {
                 tokens: spent.tokens_used,
+                // A turn that waits since they were not told apart.
+                prompt_tokens: spent.prompt_tokens.unwrap_or(0),
                 cost: spent.cost,
                 unpriced_tokens: spent.unpriced_tokens.unwrap_or(0),
             };

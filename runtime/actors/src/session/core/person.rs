@@ -348,6 +348,8 @@ fn completed_by_person(message: Message, latency_ms: u64, client_message_id: Cli
     #[expect(clippy::cast_precision_loss, reason = "a turn of 2^53 milliseconds is not to be had")]
     let metrics = ChatMetrics {
         tokens_used: 0,
+        prompt_tokens: None,
+        completion_tokens: None,
         cost: 0.0,
         unpriced_tokens: None,
         latency: latency_ms as f64,

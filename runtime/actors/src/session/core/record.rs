@@ -112,9 +112,12 @@ impl SessionCore {
             session_id: self.id,
         };
         let used = turn.used.plus(answer.usage);
+        let (sent, written) = used.sent_and_written().unzip();
         #[expect(clippy::cast_precision_loss, reason = "a turn of 2^53 milliseconds is not to be had")]
         let metrics = ChatMetrics {
             tokens_used: used.tokens,
+            prompt_tokens: sent,
+            completion_tokens: written,
             cost: used.cost,
             unpriced_tokens: used.unpriced(),
             latency: ctx.now.millis_since(turn.message.timestamp) as f64,

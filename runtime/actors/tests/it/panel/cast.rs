@@ -136,6 +136,7 @@ impl Responder for Cast {
                 let _upstream = meter.open_upstream();
                 let used = Usage {
                     tokens: 12,
+                    prompt_tokens: 7,
                     cost: 0.5,
                     unpriced_tokens: 0,
                 };
@@ -150,6 +151,7 @@ impl Responder for Cast {
         steps.send(Step::Delta("yes.".into())).await?;
         let used = Usage {
             tokens: 3,
+            prompt_tokens: 2,
             cost: 0.25,
             unpriced_tokens: 0,
         };
