@@ -14,11 +14,13 @@
 //! - [`books`]: the budgets of a configuration over a ledger;
 //! - [`hold`]: what one request holds of them;
 //! - [`budgeted`]: a model that is asked only within them;
+//! - [`budgeted_embedding`]: the same of one that makes vectors;
 //! - [`question`]: asking a person whether a turn may go beyond one.
 
 mod amount;
 mod books;
 mod budgeted;
+mod budgeted_embedding;
 mod hold;
 mod ledger;
 mod memory;
@@ -30,6 +32,7 @@ pub use self::{
     amount::{Amount, Requirement},
     books::{Books, BudgetWatch, Clock},
     budgeted::Budgeted,
+    budgeted_embedding::BudgetedEmbedding,
     ledger::{Account, Ceiling, Charge, Ledger, LedgerError, Reservation, Reserved, Standing},
     memory::MemoryLedger,
     question::{BudgetQuestion, EXCEED_BUDGET},

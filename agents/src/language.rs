@@ -11,12 +11,16 @@
 //! - [`price`]: what tokens cost, where that is known;
 //! - [`breaker`]: when a provider is not asked at all;
 //! - [`retry`]: when it is asked again, and after how long;
-//! - [`guarded`]: these put together, around one model.
+//! - [`guarded`]: these put together, around one model;
+//! - [`embedding`]: models that make vectors of texts;
+//! - [`guarded_embedding`]: the same, around one of them.
 
 mod breaker;
+mod embedding;
 mod error;
 mod event;
 mod guarded;
+mod guarded_embedding;
 mod price;
 mod request;
 mod retry;
@@ -28,9 +32,11 @@ use futures_util::Stream;
 
 pub use self::{
     breaker::{Breaker, BreakerState},
+    embedding::{EmbeddingModel, EmbeddingPurpose, EmbeddingRequest, Embeddings},
     error::{FailureKind, LanguageError, provider_word},
     event::{ChatEvent, StopReason, TokenUsage},
     guarded::{AttemptOutcome, AttemptWatch, Guarded, Upstream},
+    guarded_embedding::GuardedEmbedding,
     price::{Price, PriceList, PriceListError},
     request::{ChatMessage, ChatRequest, ResponseFormat, Spender, ToolCall, ToolOffer},
     retry::RetryPolicy,

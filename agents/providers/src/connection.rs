@@ -10,7 +10,11 @@ use bytes::Bytes;
 use chrono::Utc;
 use futures_util::stream;
 use orchestratai_agents::language::{ChatEvent, ChatRequest, ChatStream, LanguageError, LanguageModel};
-use reqwest::{Client, RequestBuilder, Response, Url, header::CONTENT_TYPE, redirect, retry};
+use reqwest::{
+    Client, RequestBuilder, Response, Url,
+    header::{CONTENT_TYPE, HeaderMap},
+    redirect, retry,
+};
 use tokio::time::timeout;
 
 use crate::{
@@ -71,7 +75,7 @@ impl ProviderKind {
         }
     }
 
-    fn protocol(self) -> Box<dyn Protocol> {
+    pub(crate) fn protocol(self) -> Box<dyn Protocol> {
         match self {
             Self::OpenAi => Box::new(OpenAi),
             Self::Anthropic => Box::new(Anthropic),
@@ -139,6 +143,9 @@ pub enum ConnectError {
     /// TLS cannot be set up.
     #[error("TLS cannot be set up")]
     Tls(#[source] reqwest::Error),
+    /// The provider has no models of that kind.
+    #[error("{} has no models that make vectors of texts", .0.name())]
+    NoEmbeddings(ProviderKind),
 }
 
 /// A model that is asked over HTTP. Cheap to clone; clones share their idle connections.
@@ -149,7 +156,7 @@ struct Inner {
     endpoint: Endpoint,
     protocol: Box<dyn Protocol>,
     address: Url,
-    headers: reqwest::header::HeaderMap,
+    headers: HeaderMap,
     client: Client,
     timeouts: Timeouts,
 }
@@ -162,22 +169,8 @@ impl HttpModel {
     pub fn new(endpoint: Endpoint, timeouts: Timeouts) -> Result<Self, ConnectError> {
         let protocol = endpoint.kind.protocol();
         let address = address(&endpoint, &protocol.path(&endpoint)).ok_or(ConnectError::Address)?;
-        let mut headers = protocol.headers(&endpoint).map_err(|_invalid| ConnectError::Key)?;
-        for value in headers.values_mut() {
-            value.set_sensitive(true);
-        }
-        let client = Client::builder()
-            .connect_timeout(timeouts.connect)
-            .tcp_keepalive(TCP_KEEPALIVE)
-            .tcp_nodelay(true)
-            .pool_idle_timeout(IDLE_CONNECTION_KEPT)
-            // Who is sent elsewhere would send the prompt, and perhaps the key, to somebody who was not configured.
-            .redirect(redirect::Policy::none())
-            // When to ask again is decided in one place, which knows what has left already.
-            .retry(retry::never())
-            .user_agent(concat!("orchestratai/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(ConnectError::Tls)?;
+        let headers = headers(protocol.as_ref(), &endpoint)?;
+        let client = client(&timeouts)?;
         Ok(Self(Arc::new(Inner {
             endpoint,
             protocol,
@@ -189,8 +182,56 @@ impl HttpModel {
     }
 }
 
+/// What identifies us, never to be shown.
+pub(crate) fn headers(protocol: &dyn Protocol, endpoint: &Endpoint) -> Result<HeaderMap, ConnectError> {
+    let mut headers = protocol.headers(endpoint).map_err(|_invalid| ConnectError::Key)?;
+    for value in headers.values_mut() {
+        value.set_sensitive(true);
+    }
+    Ok(headers)
+}
+
+/// What holds connections to one provider.
+pub(crate) fn client(timeouts: &Timeouts) -> Result<Client, ConnectError> {
+    let client = Client::builder()
+        .connect_timeout(timeouts.connect)
+        .tcp_keepalive(TCP_KEEPALIVE)
+        .tcp_nodelay(true)
+        .pool_idle_timeout(IDLE_CONNECTION_KEPT)
+        // Who is sent elsewhere would send the prompt, and perhaps the key, to somebody who was not configured.
+        .redirect(redirect::Policy::none())
+        // When to ask again is decided in one place, which knows what has left already.
+        .retry(retry::never())
+        .user_agent(concat!("orchestratai/", env!("CARGO_PKG_VERSION")))
+        .build();
+    client.map_err(ConnectError::Tls)
+}
+
+/// Sends a request, and gives the response where it is one.
+pub(crate) async fn post(
+    client: &Client,
+    address: &Url,
+    headers: &HeaderMap,
+    body: String,
+) -> Result<Response, LanguageError> {
+    let post: RequestBuilder = client
+        .post(address.clone())
+        .headers(headers.clone())
+        .header(CONTENT_TYPE, "application/json")
+        .body(body);
+    let mut response = post.send().await.map_err(|error| unreachable(&error))?;
+    if response.status().is_success() {
+        // They are slices of the buffer that the connection read them into, which could not be used again.
+        response.headers_mut().clear();
+        return Ok(response);
+    }
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = timeout(REFUSAL_WAIT, beginning(response)).await.unwrap_or_default();
+    Err(refusal::of_status(status, &headers, &body, Utc::now()))
+}
+
 /// The address of requests: the path of the base with that of the protocol behind it, and the queries of both.
-fn address(endpoint: &Endpoint, path: &str) -> Option<Url> {
+pub(crate) fn address(endpoint: &Endpoint, path: &str) -> Option<Url> {
     let mut url = Url::parse(&endpoint.base_url).ok()?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return None;
@@ -298,21 +339,7 @@ impl Inner {
 
     async fn send(&self, request: &ChatRequest) -> Result<Response, LanguageError> {
         let body = self.protocol.body(&self.endpoint, request).to_string();
-        let post: RequestBuilder = self
-            .client
-            .post(self.address.clone())
-            .headers(self.headers.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .body(body);
-        let mut response = post.send().await.map_err(|error| unreachable(&error))?;
-        if response.status().is_success() {
-            // They are slices of the buffer that the connection read them into, which could not be used again.
-            response.headers_mut().clear();
-            return Ok(response);
-        }
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = timeout(REFUSAL_WAIT, beginning(response)).await.unwrap_or_default();
-        Err(refusal::of_status(status, &headers, &body, Utc::now()))
+        post(&self.client, &self.address, &self.headers, body).await
     }
 }
 
@@ -371,7 +398,7 @@ fn unreachable(error: &reqwest::Error) -> LanguageError {
     LanguageError::Unreachable { reason: reason.into() }
 }
 
-fn cut_short(error: &reqwest::Error) -> LanguageError {
+pub(crate) fn cut_short(error: &reqwest::Error) -> LanguageError {
     tracing::debug!(
         error = error as &(dyn std::error::Error + 'static),
         "an answer broke off"

@@ -24,12 +24,7 @@ pub(crate) struct Gemini;
 
 impl Protocol for Gemini {
     fn path(&self, endpoint: &Endpoint) -> String {
-        // `models/x` and tuned models `tunedModels/x` are taken as they are.
-        let model = match endpoint.model.contains('/') {
-            true => endpoint.model.clone(),
-            false => format!("models/{}", endpoint.model),
-        };
-        format!("/v1beta/{model}:streamGenerateContent?alt=sse")
+        format!("/v1beta/{}:streamGenerateContent?alt=sse", model(endpoint))
     }
 
     fn headers(&self, endpoint: &Endpoint) -> Result<HeaderMap, InvalidHeaderValue> {
@@ -89,6 +84,15 @@ impl Protocol for Gemini {
 
     fn reader(&self, _: &ChatRequest) -> Box<dyn Reader> {
         Box::new(Responses::default())
+    }
+}
+
+/// The model in a path.
+pub(crate) fn model(endpoint: &Endpoint) -> String {
+    // `models/x` and tuned models `tunedModels/x` are taken as they are.
+    match endpoint.model.contains('/') {
+        true => endpoint.model.clone(),
+        false => format!("models/{}", endpoint.model),
     }
 }
 

@@ -122,6 +122,17 @@ impl Requirement {
         })
     }
 
+    /// The most that vectors of these texts can take: no answer is written. See [`Self::of`] for the bound.
+    #[must_use]
+    pub fn of_texts(texts: &[String]) -> Self {
+        let each = texts.iter().map(|text| TOKENS_OF_MESSAGE + text.len() as u64);
+        Self(TokenUsage {
+            input: TOKENS_OF_REQUEST + each.sum::<u64>(),
+            cached_input: 0,
+            output: 0,
+        })
+    }
+
     /// What it comes to at most.
     #[must_use]
     pub fn amount(self, price: Option<Price>) -> Amount {

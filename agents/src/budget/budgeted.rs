@@ -107,7 +107,7 @@ impl Asking {
 }
 
 /// Reserves in a task of its own: where nobody waits for it any more, what was reserved is given back, and never lost half-way.
-async fn reserve(
+pub(super) async fn reserve(
     books: Arc<Books>,
     spender: Spender,
     needed: Requirement,

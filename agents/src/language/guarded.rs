@@ -38,6 +38,35 @@ impl Upstream {
         self.breaker().state(Instant::now())
     }
 
+    /// Room for one request, where the provider is asked now. Who has it says how the request ended by [`Self::concluded`] or
+    /// [`Self::abandoned`].
+    ///
+    /// # Errors
+    /// [`LanguageError::Busy`] and [`LanguageError::Resting`].
+    pub(super) async fn admit(&self) -> Result<OwnedSemaphorePermit, LanguageError> {
+        let room = tokio::time::timeout(self.room_wait, Arc::clone(&self.room).acquire_owned()).await;
+        let Ok(Ok(room)) = room else {
+            return Err(LanguageError::Busy);
+        };
+        let admitted = self.breaker().admit(Instant::now());
+        admitted.map_err(|retry_after| LanguageError::Resting { retry_after })?;
+        Ok(room)
+    }
+
+    /// A request has ended so.
+    pub(super) fn concluded(&self, result: Result<(), &LanguageError>) {
+        let mut breaker = self.breaker();
+        match result {
+            Ok(()) => breaker.succeeded(Instant::now()),
+            Err(error) => breaker.failed(error, Instant::now()),
+        }
+    }
+
+    /// Nobody waited for the end of a request.
+    pub(super) fn abandoned(&self) {
+        self.breaker().abandoned();
+    }
+
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         // Nothing panics while it is held, and a breaker is sound after every step.
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
@@ -216,17 +245,9 @@ struct Attempt {
 
 impl Attempt {
     async fn begin(guarded: &Arc<Inner>, request: &Arc<ChatRequest>) -> Result<Self, LanguageError> {
-        let refused = |error: LanguageError| {
+        let room = guarded.upstream.admit().await.inspect_err(|error| {
             guarded.watch.ended(AttemptOutcome::Failed(error.kind()), None);
-            error
-        };
-        let upstream = &guarded.upstream;
-        let room = tokio::time::timeout(upstream.room_wait, Arc::clone(&upstream.room).acquire_owned()).await;
-        let Ok(Ok(room)) = room else {
-            return Err(refused(LanguageError::Busy));
-        };
-        let admitted = upstream.breaker().admit(Instant::now());
-        admitted.map_err(|retry_after| refused(LanguageError::Resting { retry_after }))?;
+        })?;
         Ok(Self {
             stream: guarded.model.chat(Arc::clone(request)),
             guarded: Arc::clone(guarded),
@@ -238,16 +259,10 @@ impl Attempt {
     }
 
     fn conclude(mut self, result: Result<(), &LanguageError>) {
-        let mut breaker = self.guarded.upstream.breaker();
+        self.guarded.upstream.concluded(result);
         self.outcome = match result {
-            Ok(()) => {
-                breaker.succeeded(Instant::now());
-                AttemptOutcome::Completed
-            }
-            Err(error) => {
-                breaker.failed(error, Instant::now());
-                AttemptOutcome::Failed(error.kind())
-            }
+            Ok(()) => AttemptOutcome::Completed,
+            Err(error) => AttemptOutcome::Failed(error.kind()),
         };
     }
 }
@@ -255,7 +270,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if self.outcome == AttemptOutcome::Cancelled {
-            self.guarded.upstream.breaker().abandoned();
+            self.guarded.upstream.abandoned();
         }
         self.guarded.watch.ended(self.outcome, self.first_token);
     }

@@ -12,12 +12,13 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, future::join_all, stream};
 use orchestratai_agents::{
     budget::{
-        Account, Amount, Beyond, Books, Budget, BudgetWatch, Budgeted, Ceiling, Charge, Ledger, LedgerError,
-        MemoryLedger, Reservation, Reserved, Scope, Standing, Window,
+        Account, Amount, Beyond, Books, Budget, BudgetWatch, Budgeted, BudgetedEmbedding, Ceiling, Charge, Ledger,
+        LedgerError, MemoryLedger, Reservation, Reserved, Scope, Standing, Window,
     },
     language::{
-        AttemptOutcome, AttemptWatch, BreakerState, ChatEvent, ChatMessage, ChatRequest, ChatStream, FailureKind,
-        Guarded, LanguageError, LanguageModel, Price, RetryPolicy, Spender, StopReason, TokenUsage, Upstream,
+        AttemptOutcome, AttemptWatch, BreakerState, ChatEvent, ChatMessage, ChatRequest, ChatStream, EmbeddingModel,
+        EmbeddingPurpose, EmbeddingRequest, Embeddings, FailureKind, Guarded, LanguageError, LanguageModel, Price,
+        RetryPolicy, Spender, StopReason, TokenUsage, Upstream,
     },
 };
 use orchestratai_shared::{AgentId, SessionId, Timestamp, TurnId, command::Decision};
@@ -564,4 +565,59 @@ proptest! {
             }
         });
     }
+}
+
+/// Makes the same vector of every text, or fails; reports so many tokens.
+struct Vectors(Result<Option<u64>, LanguageError>);
+
+#[async_trait]
+impl EmbeddingModel for Vectors {
+    async fn embed(&self, request: &EmbeddingRequest) -> Result<Embeddings, LanguageError> {
+        let texts = request.texts.len();
+        let usage = self.0.clone()?.map(|input| TokenUsage {
+            input,
+            ..TokenUsage::default()
+        });
+        Embeddings::new(vec![vec![1.0]; texts], texts, usage)
+    }
+}
+
+#[tokio::test]
+async fn vectors_of_a_question_are_charged_and_those_of_passages_are_nobodys() {
+    const MOST: u64 = 64 + 16 + 20;
+    let house = House::new(vec![tokens(Scope::Organization, Window::Day, 3 * MOST)]);
+    let embed = async |vectors: Result<Option<u64>, LanguageError>, spender: Option<Spender>| {
+        let model = BudgetedEmbedding::new(Arc::new(Vectors(vectors)), Arc::clone(&house.books), None);
+        let request = EmbeddingRequest {
+            texts: vec!["x".repeat(20)],
+            purpose: EmbeddingPurpose::Question,
+            within: Duration::from_secs(60),
+            spender,
+        };
+        model.embed(&request).await
+    };
+    embed(Ok(Some(7)), Some(spender())).await.unwrap();
+    house.comes_to(7).await;
+    embed(
+        Err(LanguageError::RateLimited {
+            word: None,
+            retry_after: None,
+        }),
+        Some(spender()),
+    )
+    .await
+    .unwrap_err();
+    house.comes_to(7).await;
+    // What is not reported may be billed in full.
+    embed(Ok(None), Some(spender())).await.unwrap();
+    house.comes_to(7 + MOST).await;
+    embed(Err(LanguageError::CutShort), Some(spender())).await.unwrap_err();
+    house.comes_to(7 + 2 * MOST).await;
+    let refused = embed(Ok(Some(7)), Some(spender())).await.unwrap_err();
+    assert!(
+        matches!(refused, LanguageError::OverBudget { question: None, .. }),
+        "{refused}"
+    );
+    embed(Ok(Some(1_000_000)), None).await.unwrap();
+    house.comes_to(7 + 2 * MOST).await;
 }

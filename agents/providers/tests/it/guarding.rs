@@ -17,14 +17,21 @@ use crate::{
     telling::{model, question, told},
 };
 
-const POLICY: RetryPolicy = RetryPolicy {
+pub(crate) const POLICY: RetryPolicy = RetryPolicy {
     attempts: 3,
     wait: Duration::from_millis(20),
     wait_max: Duration::from_secs(2),
 };
 
 #[derive(Default)]
-struct Watch(Mutex<Vec<(AttemptOutcome, bool)>>);
+pub(crate) struct Watch(Mutex<Vec<(AttemptOutcome, bool)>>);
+
+impl Watch {
+    /// How requests have ended, and whether something of their answers came.
+    pub(crate) fn outcomes(&self) -> Vec<(AttemptOutcome, bool)> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl AttemptWatch for Watch {
     fn ended(&self, outcome: AttemptOutcome, first_token: Option<Duration>) {
@@ -63,7 +70,7 @@ impl House {
     }
 
     fn outcomes(&self) -> Vec<(AttemptOutcome, bool)> {
-        self.watch.0.lock().unwrap().clone()
+        self.watch.outcomes()
     }
 }
 

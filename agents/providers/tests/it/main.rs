@@ -3,6 +3,7 @@
 
 mod anthropic;
 mod cancelling;
+mod embedding;
 mod failing;
 mod gemini;
 mod guarding;
