@@ -1,10 +1,12 @@
 //! Sentence embeddings: text in, a vector of unit length out.
 
 mod products;
+mod provided;
 mod quantised;
 mod second_stage;
 mod transformer;
 mod word_table;
+mod yardstick;
 
 use std::{
     borrow::Cow,
@@ -19,11 +21,13 @@ use rayon::prelude::*;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 
+pub use self::provided::{ProvidedEmbedder, ProvidedError, ProvidedSettings};
 pub(crate) use self::quantised::{QuantisedMatrix, QuantisedVector};
 pub use self::second_stage::{NotEmbedded, SecondStage};
 pub use self::transformer::{Transformer, TransformerError};
 use self::word_table::WordTable;
 pub(crate) use self::word_table::{AskedWord, RelatedWords, WordId};
+pub(crate) use self::yardstick::Scale;
 
 /// Numbers in one embedding.
 pub const DIMENSIONS: usize = 256;

@@ -27,7 +27,12 @@ use orchestratai_shared::LogStatus;
 use tokio::sync::Semaphore;
 
 pub use self::offers::OffersRead;
-pub(crate) use self::{grounding::Grounding, length::Bounded, redaction::Redaction, topics::Topics};
+pub(crate) use self::{
+    grounding::Grounding,
+    length::Bounded,
+    redaction::{Redaction, without_personal_data},
+    topics::Topics,
+};
 use crate::{embedder::StaticEmbedder, knowledge::SearchResult, model::ChunkRead};
 
 /// What becomes of a passage, or of the result of a tool, that speaks to the model.

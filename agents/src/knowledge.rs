@@ -32,6 +32,7 @@ mod plain_text;
 mod prepared;
 mod prepared_documents;
 mod progress;
+mod ranking;
 mod resemblance;
 mod scores;
 mod search;
@@ -52,7 +53,7 @@ use std::{
 
 use self::{building::Building, deepening::Deepening, index::CollectionIndex, shelf::Shelf};
 pub use self::{
-    cascade::{AskSecondStage, Cascade, SecondStageUse},
+    cascade::{AskSecondStage, Cascade, Missed, SecondStageUse},
     chunk::{Chunk, ChunkOrigin},
     chunk_vectors::ChunkVectors,
     collection::CollectionName,
@@ -197,15 +198,17 @@ impl Knowledge {
     }
 
     /// Gets what the second stage needs and does not have, for what is served now: it takes 10 to 40 ms a chunk and core where no other
-    /// node has made it, and searches go on meanwhile. Does nothing where there is no second stage.
+    /// node has made it, or as long as a provider takes, and searches go on meanwhile. Does nothing where there is no second stage.
     ///
     /// # Errors
-    /// [`KnowledgeError`] where the transformer fails or the index cannot be written; searches go on without it.
+    /// [`KnowledgeError`] where the transformer or the provider fails or the index cannot be written; searches go on without it. What was made
+    /// is kept, and the next call goes on from there.
     pub async fn deepen(&self) -> Result<(), KnowledgeError> {
         let Some(cascade) = &self.0.cascade else {
             return Ok(());
         };
         let _one_at_a_time = self.0.deepening.lock().await;
+        let model = cascade.learn_name().await?;
         loop {
             let snapshot = self.snapshot();
             let mut indexes = snapshot.collections.values();
@@ -213,7 +216,7 @@ impl Knowledge {
             let Some(index) = shallow.or_else(|| indexes.find(|index| !index.is_shared())) else {
                 return Ok(());
             };
-            if let Err(error) = Deepening::new(self, cascade, index).run().await {
+            if let Err(error) = Deepening::new(self, cascade, &model, index).run().await {
                 // An index that was replaced meanwhile is gone from the disk, and wanted by nobody.
                 if self.serves(index) {
                     return Err(error);
@@ -229,7 +232,7 @@ impl Knowledge {
     pub async fn remove_unused_parts(&self, unused_for: Duration) -> Result<u64, KnowledgeError> {
         let mut makers = Building::makers().to_vec();
         let cascade = self.0.cascade.iter();
-        makers.extend(cascade.map(|cascade| index_parts::vectors_of(cascade.stage().name())));
+        makers.extend(cascade.filter_map(Cascade::name).map(index_parts::vectors_of));
         let makers: Vec<&str> = makers.iter().map(String::as_str).collect();
         Ok(self.0.documents.remove_unused_index_parts(&makers, unused_for).await?)
     }
@@ -240,11 +243,11 @@ impl Knowledge {
         &self.0.documents
     }
 
-    /// All vectors of the second stage, to be shipped with the documents; none without a second stage.
+    /// All vectors of the second stage, to be shipped with the documents; none without a second stage, or one that is not known yet.
     #[must_use]
     pub fn transformer_vectors(&self) -> Option<ChunkVectors> {
         let cascade = self.0.cascade.as_ref()?;
-        let model = cascade.stage().name();
+        let model = cascade.name()?;
         let mut all = ChunkVectors::new(model);
         for index in self.snapshot().collections.values() {
             all.by_key.extend(index.known_transformer_vectors(model).by_key);

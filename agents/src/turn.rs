@@ -15,7 +15,9 @@ use orchestratai_shared::{
 };
 use tokio::sync::{Notify, mpsc};
 
-use crate::{conversation::Standalone, knowledge::KnowledgeError, model::ModelError, tool::ApprovalRule};
+use crate::{
+    conversation::Standalone, knowledge::KnowledgeError, language::Spender, model::ModelError, tool::ApprovalRule,
+};
 
 /// Answers turns: an agent at work.
 ///
@@ -305,6 +307,15 @@ impl UsageMeter {
     pub fn had_upstream(&self) -> bool {
         self.had_upstream.load(Ordering::Relaxed)
     }
+}
+
+/// Who pays for a request to a provider that is no answer, and where what it uses is noted.
+#[derive(Debug, Clone)]
+pub struct Payer<'a> {
+    /// For whom it is made.
+    pub spender: Spender,
+    /// The turn's.
+    pub meter: &'a UsageMeter,
 }
 
 /// A request to a provider that is under way; see [`UsageMeter::open_upstream`].

@@ -1,6 +1,6 @@
 //! How a call is made: by whom, and what comes of it.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use orchestratai_shared::event::{ToolCall as CallEvent, ToolCallStatus};
 use serde_json::Value;
@@ -16,10 +16,11 @@ use super::{
     sources::Found,
 };
 use crate::{
+    budget,
     knowledge::FoundChunk,
-    language::ToolCall,
+    language::{Spender, ToolCall},
     tool::{Invocation, Tool, ToolError},
-    turn::{Step, UsageMeter},
+    turn::{Payer, Step, UsageMeter},
 };
 
 /// So many sources an agent is given for its question, most often. What calls find is numbered behind that.
@@ -75,7 +76,7 @@ impl Acting {
         let Call { doer, entry } = call;
         let outcome = match &doer {
             Doer::Tool(tool) => self.call_tool(tool.as_ref(), &entry.call).await,
-            Doer::Search(search) => self.search(search, &entry.call.arguments, around.given).await,
+            Doer::Search(search) => self.search(search, &entry.call.arguments, &around).await,
             Doer::Colleague(colleague) => self.ask(colleague, &entry.call, &around).await,
             Doer::Escalation(_) => Ok(Done {
                 steps: Vec::new(),
@@ -128,10 +129,23 @@ impl Acting {
         &self,
         search: &KnowledgeSearch,
         arguments: &Value,
-        given: &[FoundChunk],
+        around: &Surroundings<'_>,
     ) -> Result<Done, ToolError> {
-        let result = search.search(arguments).await?;
-        let known = self.sources();
+        let request = &self.request;
+        let payer = Payer {
+            spender: Spender {
+                organization: Arc::clone(&request.organization),
+                user: request.user.clone(),
+                agent: self.agent.clone(),
+                session_id: request.session_id,
+                turn_id: request.turn_id,
+                can_wait: false,
+                decided: budget::decisions(&request.past),
+            },
+            meter: around.meter,
+        };
+        let result = search.search(arguments, &payer).await?;
+        let (given, known) = (around.given, self.sources());
         let (found, numbers) = {
             // Another search may end at the same time.
             let mut state = self.state();

@@ -8,7 +8,7 @@ use crate::{
     knowledge::{CollectionName, Filter, Knowledge, SearchResult},
     language::ToolOffer,
     tool::ToolError,
-    turn::Step,
+    turn::{Payer, Step},
 };
 
 /// The name of the tool.
@@ -70,10 +70,10 @@ impl KnowledgeSearch {
         wanted(arguments).map(|_| ())
     }
 
-    /// Searches.
-    pub(super) async fn search(&self, arguments: &Value) -> Result<SearchResult, ToolError> {
+    /// Searches; `payer` pays for what a provider takes for it.
+    pub(super) async fn search(&self, arguments: &Value, payer: &Payer<'_>) -> Result<SearchResult, ToolError> {
         let Wanted { query, limit } = wanted(arguments)?;
-        let search = (self.knowledge).search_where(query, &self.collections, &self.filter, limit);
+        let search = (self.knowledge).search_paid_by(Some(payer), query, &self.collections, &self.filter, limit);
         search.await.map_err(|error| {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "an agent's own search failed");
@@ -103,10 +103,15 @@ pub(super) fn steps(query: &str, result: &SearchResult, numbers: &[u32], found: 
     let collection = result.collection_names();
     let ids = numbers.iter().map(|number| number - 1);
     let chunks = ids.zip(&result.chunks);
+    let mut title = format!("Found {count} {of} in {collection} for “{query}”, which the agent has searched for");
+    let missed = result.second_stage.missed();
+    if let Some(reason) = missed {
+        title += &format!("; ranked by the first stage alone: {reason}");
+    }
     let mut steps = vec![Step::Log {
         agent: None,
-        title: format!("Found {count} {of} in {collection} for “{query}”, which the agent has searched for"),
-        status: if count == 0 {
+        title,
+        status: if count == 0 || missed.is_some() {
             LogStatus::Warning
         } else {
             LogStatus::Success

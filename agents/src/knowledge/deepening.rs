@@ -1,4 +1,4 @@
-//! The making of what the second stage needs: the transformer's vectors of the chunks of an index.
+//! The making of what the second stage needs: vectors of the chunks of an index, by the transformer or a provider's model.
 //!
 //! They take minutes where the chunks are many, so they are read where anybody has made them, and several nodes share what is left: each
 //! claims some documents, makes the vectors of their chunks, and keeps them where the others read them. Without the store of documents
@@ -18,7 +18,6 @@ use super::{
     progress::{Counter, Work},
     vector_watch::{EmbedderStage, VectorOrigin, VectorWatch},
 };
-use crate::embedder::QuantisedVector;
 
 /// Chunks that are embedded before they are kept and progress is told: about a second's.
 const STEP: usize = 64;
@@ -53,15 +52,21 @@ struct Wanted {
 }
 
 impl<'a> Deepening<'a> {
-    pub(super) fn new(knowledge: &'a Knowledge, cascade: &'a Cascade, index: &'a Arc<CollectionIndex>) -> Self {
+    /// `model` is the name of the cascade's vectors.
+    pub(super) fn new(
+        knowledge: &'a Knowledge,
+        cascade: &'a Cascade,
+        model: &str,
+        index: &'a Arc<CollectionIndex>,
+    ) -> Self {
         Self {
             knowledge,
             documents: knowledge.0.documents.as_ref(),
             cascade,
             watch: &knowledge.0.vectors,
             index,
-            maker: vectors_of(cascade.stage().name()),
-            vectors: ChunkVectors::new(cascade.stage().name()),
+            maker: vectors_of(model),
+            vectors: ChunkVectors::new(model),
         }
     }
 
@@ -69,7 +74,7 @@ impl<'a> Deepening<'a> {
     /// sees to it that others can read them. Ends early where the index is served no more.
     ///
     /// # Errors
-    /// [`KnowledgeError::Transformer`], and [`KnowledgeError::Io`] where they cannot be written beside the index.
+    /// [`KnowledgeError::Transformer`] and [`KnowledgeError::Provided`], and [`KnowledgeError::Io`] where they cannot be written beside the index.
     pub(super) async fn run(mut self) -> Result<(), KnowledgeError> {
         let began = Instant::now();
         let was_served = self.cascade.has_vectors(self.index);
@@ -117,7 +122,7 @@ impl<'a> Deepening<'a> {
             made,
             shared = to_share.len(),
             took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            "the transformer's vectors are served"
+            "the vectors of the second stage are served"
         );
         Ok(())
     }
@@ -140,7 +145,7 @@ impl<'a> Deepening<'a> {
         let without = self.documents.documents_without_part(&self.maker).await;
         without.unwrap_or_else(|error| {
             self.warn(
-                "it is not known which vectors of the transformer others can read",
+                "it is not known which vectors of the second stage others can read",
                 &error,
             );
             BTreeSet::new()
@@ -149,9 +154,9 @@ impl<'a> Deepening<'a> {
 
     /// Takes the vectors that stand beside the index and those that are shipped. Gives what is wanted of each document.
     async fn take_what_is_here(&mut self) -> Result<Vec<Wanted>, KnowledgeError> {
-        let (index, cascade) = (Arc::clone(self.index), self.cascade.clone());
+        let (index, cascade, model) = (Arc::clone(self.index), self.cascade.clone(), self.vectors.model.clone());
         let take = move || {
-            let mut vectors = index.known_transformer_vectors(cascade.stage().name());
+            let mut vectors = index.known_transformer_vectors(&model);
             let document = |(document, revision): &(DocumentId, u64)| Wanted {
                 document: *document,
                 revision: *revision,
@@ -197,13 +202,13 @@ impl<'a> Deepening<'a> {
             let parts = match self.documents.index_parts(&ids, &[&self.maker]).await {
                 Ok(parts) => parts,
                 Err(error) => {
-                    self.warn("the transformer's vectors of others cannot be read", &error);
+                    self.warn("the second stage's vectors of others cannot be read", &error);
                     break;
                 }
             };
             for part in parts {
                 let Some(found) = ChunkVectors::from_bytes(&part.body) else {
-                    tracing::warn!(document.id = %part.document.0, "vectors of the transformer are damaged, and are made anew");
+                    tracing::warn!(document.id = %part.document.0, "vectors of the second stage are damaged, and are made anew");
                     continue;
                 };
                 if found.model != self.vectors.model {
@@ -238,7 +243,7 @@ impl<'a> Deepening<'a> {
             };
             let parts = wanted.iter().map(part).collect();
             if let Err(error) = self.documents.keep_index_parts(parts).await {
-                self.warn("the transformer's vectors cannot be kept for others", &error);
+                self.warn("the second stage's vectors cannot be kept for others", &error);
                 break;
             }
         }
@@ -307,7 +312,7 @@ impl<'a> Deepening<'a> {
         match self.documents.claim_index_parts(&ids, &self.maker, lasts).await {
             Ok(claimed) => claimed,
             Err(error) => {
-                self.warn("nobody can be asked who makes the transformer's vectors", &error);
+                self.warn("nobody can be asked who makes the second stage's vectors", &error);
                 ids.into_iter().collect()
             }
         }
@@ -317,18 +322,8 @@ impl<'a> Deepening<'a> {
     async fn embed(&mut self, wanted: &[Wanted]) -> Result<usize, KnowledgeError> {
         let missing: Vec<(usize, TextKey)> = wanted.iter().flat_map(|wanted| self.missing(wanted)).collect();
         for step in missing.chunks(STEP) {
-            let (index, stage) = (Arc::clone(self.index), self.cascade.stage().clone());
-            let chunks: Vec<usize> = step.iter().map(|(chunk, _)| *chunk).collect();
-            let embed = move || {
-                let texts: Vec<String> = chunks.iter().map(|chunk| index.indexed_text(*chunk)).collect();
-                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-                let vectors = stage.embed_all(&texts).map_err(KnowledgeError::Transformer)?;
-                Ok(vectors
-                    .iter()
-                    .map(|vector| QuantisedVector::new(vector))
-                    .collect::<Vec<_>>())
-            };
-            let vectors = blocking(embed).await?;
+            let texts = step.iter().map(|(chunk, _)| self.index.indexed_text(*chunk)).collect();
+            let vectors = self.cascade.embed_chunks(texts).await?;
             self.watch
                 .tell(EmbedderStage::Second, VectorOrigin::Embedded, vectors.len());
             self.vectors
@@ -375,7 +370,7 @@ impl Told {
             done,
             of,
             remaining_s = rest.as_secs(),
-            "the transformer reads chunks"
+            "the second stage reads chunks"
         );
     }
 }

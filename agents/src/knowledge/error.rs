@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use super::{CollectionName, DocumentStoreError};
-use crate::embedder::TransformerError;
+use crate::embedder::{ProvidedError, TransformerError};
 
 /// Why the knowledge base cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +48,15 @@ pub enum KnowledgeError {
     /// The transformer cannot be loaded, or fails on a chunk.
     #[error("the transformer cannot embed the chunks")]
     Transformer(#[source] Arc<TransformerError>),
+    /// The provider's model gives no vectors of the chunks; asking again later may do.
+    #[error("{model} cannot embed the chunks")]
+    Provided {
+        /// What the model is called.
+        model: Arc<str>,
+        /// Why not.
+        #[source]
+        source: ProvidedError,
+    },
     /// Work that was handed to another thread ended without a result.
     #[error("the work on the index was broken off")]
     BrokenOff,

@@ -98,7 +98,8 @@ pub struct Scores {
     /// that is about the same. None for chunks whose passages the first stage did not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document: Option<f32>,
-    /// Cosine of the transformer's embeddings of question and chunk, -1 to 1; none where it was not asked.
+    /// Cosine of the transformer's embeddings of question and chunk, -1 to 1, or that of a provider's model, on the transformer's scale; none
+    /// where neither was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transformer: Option<f32>,
     /// The others as one number; chunks are ranked by it. `0.44 * said + 0.3 * document + 0.2 * cosine + 0.1 * passage + 0.07`,

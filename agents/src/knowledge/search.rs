@@ -3,7 +3,8 @@
 //! The first scores every chunk by the cosine of its static embedding and by BM25, and the best of them once more by the
 //! cosine of their nearest passage, since a sentence may answer a question that its section as a whole is far from, by how much
 //! of the question their words say, be it in related ones, and by the best chunk of their document, which is about the same. Where the
-//! best are close together, the second stage asks a transformer, and ranks the best hundred by what it says.
+//! best are close together, the second stage asks a transformer, and ranks the best hundred by what it says. Where a provider's model stands
+//! in its place, that is asked for every question and ranks all chunks: what the static table does not understand is found as well.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,11 +15,12 @@ use uuid::Uuid;
 
 use super::{
     CollectionName, KnowledgeError,
-    cascade::SecondStageUse,
+    cascade::{Asked, SecondStageUse},
     chunk::Chunk,
     filter::Filter,
-    index::{CollectionIndex, full_text},
+    index::{ByChunk, CollectionIndex, full_text},
     lexical::{self, KnownWord, Lexical},
+    ranking::{Pooled, Ranking, Rough, insert, sort},
     resemblance::{Resemblance, raise},
     scores::{FIRST, ROUGH, ROUGH_SECOND, SECOND, Scores, Weights},
     spelling::{self, Correction},
@@ -87,49 +89,12 @@ pub(super) struct Search {
     limit: usize,
     embedder: Arc<StaticEmbedder>,
     query: Query,
+    /// What the first stage says of all chunks, in the order of the indexes.
+    rankings: Vec<Ranking>,
     /// The best chunks, best first.
     pool: Vec<Pooled>,
     /// For each word of the question, how near the nearest word of the chunks comes whose passages were read.
     nearest_words: Vec<f32>,
-}
-
-/// What is said of all chunks of a collection, by their numbers.
-struct Ranking {
-    cosines: Vec<f32>,
-    bm25: Vec<f32>,
-    bm25_reachable: f32,
-}
-
-impl Ranking {
-    fn scores(&self, index: &CollectionIndex, chunk: usize) -> Scores {
-        let mut scores = Scores {
-            cosine: self.cosines[chunk],
-            // What is folded is all but the same as what it is folded into, and only that has words in the index.
-            bm25: self.bm25[index.shown_as(chunk)],
-            bm25_reachable: self.bm25_reachable,
-            passage: None,
-            said: None,
-            document: None,
-            transformer: None,
-            fused: 0.0,
-        };
-        scores.fused = ROUGH.fuse(&scores);
-        scores
-    }
-}
-
-/// A chunk that may be in the pool; small, since most of them make room for others.
-struct Rough {
-    index: usize,
-    chunk: usize,
-    fused: f32,
-}
-
-/// A chunk in the pool: its collection and its number there.
-struct Pooled {
-    index: usize,
-    chunk: usize,
-    scores: Scores,
 }
 
 impl Search {
@@ -156,6 +121,7 @@ impl Search {
             limit,
             embedder,
             query,
+            rankings: Vec::new(),
             pool: Vec::new(),
             nearest_words: Vec::new(),
         }
@@ -163,6 +129,11 @@ impl Search {
 
     pub(super) fn indexes(&self) -> &[Arc<CollectionIndex>] {
         &self.indexes
+    }
+
+    /// How many chunks there are to be searched.
+    pub(super) fn chunks(&self) -> usize {
+        self.indexes.iter().map(|index| index.chunks.len()).sum()
     }
 
     /// The question, its spelling corrected.
@@ -229,6 +200,7 @@ impl Search {
             scores: rankings[index].scores(&self.indexes[index], chunk),
         });
         self.pool = pooled.collect();
+        self.rankings = rankings;
         self.query.unknown_words = idf.iter().filter(|idf| idf.is_none()).count();
         let words = words.iter().zip(&idf);
         self.query.words = words
@@ -248,19 +220,70 @@ impl Search {
         }
     }
 
-    /// Ranks the pool anew by what the transformer says of the question.
-    pub(super) fn second_stage(&mut self, vector: &[f32]) {
-        let vector = QuantisedVector::new(vector);
-        let transformed: Vec<_> = self.indexes.iter().map(|index| index.transformer()).collect();
+    /// Ranks the pool anew by what the second stage says of the question.
+    pub(super) fn second_stage(&mut self, asked: &Asked) {
+        let vectors = self.vectors_by(asked);
         for pooled in &mut self.pool {
-            let vectors = transformed[pooled.index].as_ref();
-            let chunk = self.indexes[pooled.index].shown_as(pooled.chunk);
-            let of_chunk = vectors.and_then(|vectors| vectors.vectors.get(chunk));
-            pooled.scores.transformer = of_chunk.map(|of_chunk| of_chunk.cosine(&vector));
+            let of_chunk = self.indexes[pooled.index].shown_as(pooled.chunk);
+            pooled.scores.transformer = cosine(asked, vectors[pooled.index].as_deref(), of_chunk);
             pooled.scores.fused = ROUGH_SECOND.fuse(&pooled.scores);
         }
         sort(&mut self.pool);
         self.read_passages(&SECOND);
+    }
+
+    /// Ranks all chunks by what the second stage says of the question; what is not in the pool yet may come into it.
+    pub(super) fn second_stage_of_all(&mut self, asked: &Asked) {
+        let size = POOL.max(self.limit);
+        let vectors = self.vectors_by(asked);
+        let mut rough: Vec<Rough> = Vec::new();
+        let scored = |index: usize, chunk: usize| {
+            let mut scores = self.rankings[index].scores(&self.indexes[index], chunk);
+            let of_chunk = self.indexes[index].shown_as(chunk);
+            scores.transformer = cosine(asked, vectors[index].as_deref(), of_chunk);
+            scores.fused = ROUGH_SECOND.fuse(&scores);
+            scores
+        };
+        for (at, index) in self.indexes.iter().enumerate() {
+            for chunk in 0..index.chunks.len() {
+                if self.filter.admits_chunk(index, chunk) {
+                    let fused = scored(at, chunk).fused;
+                    let one = Rough {
+                        index: at,
+                        chunk,
+                        fused,
+                    };
+                    insert(&mut rough, size, one);
+                }
+            }
+        }
+        let pooled = rough.into_iter().map(|Rough { index, chunk, .. }| {
+            let before = self
+                .pool
+                .iter()
+                .find(|known| (known.index, known.chunk) == (index, chunk));
+            let scores = scored(index, chunk);
+            Pooled {
+                index,
+                chunk,
+                scores: Scores {
+                    // Passages are not read twice.
+                    passage: before.and_then(|known| known.scores.passage),
+                    said: before.and_then(|known| known.scores.said),
+                    document: before.and_then(|known| known.scores.document),
+                    ..scores
+                },
+            }
+        });
+        self.pool = pooled.collect();
+        self.read_passages(&SECOND);
+    }
+
+    /// For each index, the vectors of its chunks by the model that has read the question.
+    fn vectors_by(&self, asked: &Asked) -> Vec<Option<Arc<ByChunk>>> {
+        let of_model =
+            |index: &Arc<CollectionIndex>| index.transformer().filter(|vectors| vectors.model == asked.model);
+        self.indexes.iter().map(of_model).collect()
     }
 
     /// Scores the best of the pool by their passages, and puts the rest behind them.
@@ -320,21 +343,14 @@ impl Search {
     }
 }
 
-/// Keeps the best `size` in order; equal scores keep the order in which they come.
-fn insert(best: &mut Vec<Rough>, size: usize, one: Rough) {
-    let is_full = best.len() == size;
-    if is_full && best.last().is_none_or(|worst| one.fused <= worst.fused) {
-        return;
-    }
-    let place = best.partition_point(|other| other.fused >= one.fused);
-    if is_full {
-        best.pop();
-    }
-    best.insert(place, one);
-}
-
-fn sort(pool: &mut [Pooled]) {
-    pool.sort_by(|a, b| b.scores.fused.total_cmp(&a.scores.fused));
+/// The cosine of question and chunk as the second stage sees them, on the scale of the transformer; none where there is no vector of the
+/// chunk that could be compared.
+fn cosine(asked: &Asked, vectors: Option<&ByChunk>, chunk: usize) -> Option<f32> {
+    let of_chunk = vectors?.vectors.get(chunk)?;
+    (of_chunk.values().len() == asked.vector.values().len()).then(|| {
+        let cosine = of_chunk.cosine(&asked.vector);
+        asked.scale.map_or(cosine, |scale| scale.of_transformer(cosine))
+    })
 }
 
 impl SearchResult {

@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use super::{
-    AskSecondStage, CollectionName, Filter, Knowledge, KnowledgeError, SearchResult, SecondStageUse, blocking,
+    AskSecondStage, Cascade, CollectionName, Filter, Knowledge, KnowledgeError, SearchResult, SecondStageUse, blocking,
     index::CollectionIndex, search::Search,
 };
+use crate::turn::Payer;
 
 /// Up to this many chunks a search runs where it is called; beyond, on a blocking thread.
 const INLINE_CHUNKS_MAX: usize = 2_000;
@@ -37,8 +38,28 @@ impl Knowledge {
         filter: &Filter,
         limit: usize,
     ) -> Result<SearchResult, KnowledgeError> {
-        self.search_with(question, collections, filter, limit, AskSecondStage::WhereUnsure)
-            .await
+        self.search_paid_by(None, question, collections, filter, limit).await
+    }
+
+    /// As [`Self::search_where`], in a turn: what a provider takes for its vector of the question is that of `payer`.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    pub async fn search_paid_by(
+        &self,
+        payer: Option<&Payer<'_>>,
+        question: &str,
+        collections: &[CollectionName],
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<SearchResult, KnowledgeError> {
+        let wanted = Wanted {
+            question,
+            collections,
+            filter,
+            limit,
+        };
+        self.search_with(wanted, AskSecondStage::WhereUnsure, payer).await
     }
 
     /// As [`Self::search`], with a word on when the second stage is asked.
@@ -52,27 +73,29 @@ impl Knowledge {
         limit: usize,
         ask: AskSecondStage,
     ) -> Result<SearchResult, KnowledgeError> {
-        self.search_with(question, collections, &Filter::default(), limit, ask)
-            .await
+        let wanted = Wanted {
+            question,
+            collections,
+            filter: &Filter::default(),
+            limit,
+        };
+        self.search_with(wanted, ask, None).await
     }
 
     async fn search_with(
         &self,
-        question: &str,
-        collections: &[CollectionName],
-        filter: &Filter,
-        limit: usize,
+        wanted: Wanted<'_>,
         ask: AskSecondStage,
+        payer: Option<&Payer<'_>>,
     ) -> Result<SearchResult, KnowledgeError> {
         let began = Instant::now();
         let snapshot = self.snapshot();
-        let indexes: Vec<Arc<CollectionIndex>> = collections
-            .iter()
+        let indexes: Vec<Arc<CollectionIndex>> = (wanted.collections.iter())
             .filter_map(|name| snapshot.collections.get(name).cloned())
             .collect();
-        let chunks: usize = indexes.iter().map(|index| index.chunks.len()).sum();
-        let mut search = Search::new(indexes, question, filter, limit, Arc::clone(&self.0.embedder));
-        if chunks <= INLINE_CHUNKS_MAX {
+        let embedder = Arc::clone(&self.0.embedder);
+        let mut search = Search::new(indexes, wanted.question, wanted.filter, wanted.limit, embedder);
+        if search.chunks() <= INLINE_CHUNKS_MAX {
             search.first_stage()?;
         } else {
             search = blocking(move || {
@@ -81,35 +104,66 @@ impl Knowledge {
             })
             .await?;
         }
-        let used = self.second_stage(&mut search, ask).await;
-        if let Some(cascade) = &self.0.cascade {
-            cascade.tell(&used);
-        }
+        let used = match &self.0.cascade {
+            Some(cascade) => {
+                let (ranked, used) = second_stage(cascade, search, ask, payer).await?;
+                search = ranked;
+                cascade.tell(&used);
+                used
+            }
+            None => SecondStageUse::Absent,
+        };
         Ok(search.finish(snapshot.revision, used, began.elapsed()))
     }
+}
 
-    async fn second_stage(&self, search: &mut Search, ask: AskSecondStage) -> SecondStageUse {
-        let Some(cascade) = &self.0.cascade else {
-            return SecondStageUse::Absent;
+/// What is searched for, and where.
+struct Wanted<'a> {
+    question: &'a str,
+    collections: &'a [CollectionName],
+    filter: &'a Filter,
+    limit: usize,
+}
+
+async fn second_stage(
+    cascade: &Cascade,
+    mut search: Search,
+    ask: AskSecondStage,
+    payer: Option<&Payer<'_>>,
+) -> Result<(Search, SecondStageUse), KnowledgeError> {
+    let is_needed = match ask {
+        // Where the first stage does not know a language it is sure of nonsense.
+        AskSecondStage::WhereUnsure if cascade.is_provided() => search.chunks() > 0,
+        AskSecondStage::WhereUnsure => !search.is_sure(),
+        AskSecondStage::Always => true,
+        AskSecondStage::Never => false,
+    };
+    if !search.indexes().iter().all(|index| cascade.has_vectors(index)) {
+        let used = match is_needed {
+            true => cascade.without_vectors(),
+            false => SecondStageUse::Absent,
         };
-        if !search.indexes().iter().all(|index| cascade.has_vectors(index)) {
-            return SecondStageUse::Absent;
-        }
-        let is_needed = match ask {
-            AskSecondStage::WhereUnsure => !search.is_sure(),
-            AskSecondStage::Always => true,
-            AskSecondStage::Never => false,
-        };
-        if !is_needed {
-            return SecondStageUse::NotNeeded;
-        }
-        let began = Instant::now();
-        match cascade.embed(search.question()).await {
-            Ok(vector) => {
-                search.second_stage(&vector);
-                SecondStageUse::Ranked { took: began.elapsed() }
-            }
-            Err(error) => SecondStageUse::Missed(error),
-        }
+        return Ok((search, used));
     }
+    if !is_needed {
+        return Ok((search, SecondStageUse::NotNeeded));
+    }
+    let began = Instant::now();
+    let asked = match cascade.embed(search.question(), payer).await {
+        Ok(asked) => asked,
+        Err(missed) => return Ok((search, SecondStageUse::Missed(missed))),
+    };
+    let took = began.elapsed();
+    if !cascade.is_provided() {
+        search.second_stage(&asked);
+    } else if search.chunks() <= INLINE_CHUNKS_MAX {
+        search.second_stage_of_all(&asked);
+    } else {
+        search = blocking(move || {
+            search.second_stage_of_all(&asked);
+            Ok(search)
+        })
+        .await?;
+    }
+    Ok((search, SecondStageUse::Ranked { took }))
 }

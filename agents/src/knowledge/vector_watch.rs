@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc};
 pub enum EmbedderStage {
     /// The static table's.
     First,
-    /// The transformer's.
+    /// The transformer's, or those of the provider's model in its place.
     Second,
 }
 

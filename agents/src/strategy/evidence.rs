@@ -7,7 +7,7 @@ use orchestratai_shared::{DocumentRead, DocumentsRead, LogData, LogStatus, Vecto
 use super::voice::Voice;
 use crate::{
     acting::Source,
-    knowledge::{Correction, SearchResult, SecondStageUse},
+    knowledge::{Correction, SearchResult},
     model::ChunkRead,
     turn::Gone,
 };
@@ -49,7 +49,7 @@ pub(super) async fn show_found(voice: &Voice<'_>, found: &SearchResult, origin: 
         for Correction { written, read } in &found.corrections {
             let _ = write!(title, "; “{written}” read as “{read}”");
         }
-        if let SecondStageUse::Missed(reason) = &found.second_stage {
+        if let Some(reason) = found.second_stage.missed() {
             status = LogStatus::Warning;
             let _ = write!(title, "; ranked by the first stage alone: {reason}");
         }

@@ -13,7 +13,7 @@ use crate::{
     cache::{self, Admission, CachedAnswer, Flight, Landing, Lookup},
     knowledge::SearchResult,
     model::{ChunkRead, ModelError, ModelEvent, ModelOutcome, ModelTask},
-    turn::{AgentError, Answer, TurnRequest, Usage},
+    turn::{AgentError, Answer, Payer, Usage},
 };
 
 /// Chunks that are retrieved for an answer.
@@ -95,19 +95,29 @@ impl Specialist {
     }
 
     pub(super) async fn search(&self, work: &Work<'_>) -> Result<SearchResult, AgentError> {
-        let mut found = self.search_for(work.question()).await?;
+        let mut found = self.search_for(work, work.question()).await?;
         if let Some(standalone) = &work.standalone {
             found.from_conversation.clone_from(&standalone.taken);
         }
         Ok(found)
     }
 
-    async fn search_for(&self, question: &str) -> Result<SearchResult, AgentError> {
+    async fn search_for(&self, work: &Work<'_>, question: &str) -> Result<SearchResult, AgentError> {
         let agent = &self.definition;
+        let payer = Payer {
+            spender: self.spender(work.request),
+            meter: work.meter,
+        };
         let span = tracing::debug_span!("retrieve", collections = Empty, chunks = Empty);
         let search = self
             .knowledge
-            .search_where(question, &agent.collections, &agent.filter, RETRIEVED_CHUNKS_MAX)
+            .search_paid_by(
+                Some(&payer),
+                question,
+                &agent.collections,
+                &agent.filter,
+                RETRIEVED_CHUNKS_MAX,
+            )
             .instrument(span.clone());
         let found = search.await.map_err(AgentError::KnowledgeUnavailable)?;
         if !span.is_disabled() {
@@ -137,7 +147,7 @@ impl Specialist {
         if request.fresh {
             return Ok(Asked::No { keep: true });
         }
-        let mut lookup = self.look_up(request, None).await?;
+        let mut lookup = self.look_up(work, None).await?;
         for _ in 0..TAKE_OVERS_MAX {
             if lookup.answer.is_some() {
                 break;
@@ -147,12 +157,12 @@ impl Specialist {
                 Admission::Lead(flight) => Some(flight),
                 Admission::Alone => None,
                 Admission::Landed => {
-                    lookup = self.look_up(request, Some(lookup)).await?;
+                    lookup = self.look_up(work, Some(lookup)).await?;
                     continue;
                 }
                 Admission::Wait(waiting) => match waiting.landing().await {
                     Landing::Kept | Landing::Failed => {
-                        lookup = self.look_up(request, Some(lookup)).await?;
+                        lookup = self.look_up(work, Some(lookup)).await?;
                         continue;
                     }
                     Landing::NotKept | Landing::TooLong => None,
@@ -165,7 +175,8 @@ impl Specialist {
 
     /// Looks into the cache; once more where `before` had no answer. An answer from an earlier state of the knowledge base
     /// is only taken where a search for its question finds the same now.
-    async fn look_up(&self, request: &TurnRequest, before: Option<Lookup>) -> Result<Lookup, AgentError> {
+    async fn look_up(&self, work: &Work<'_>, before: Option<Lookup>) -> Result<Lookup, AgentError> {
+        let request = work.request;
         let question = request.message.as_str();
         let key = self.cache_key(request, self.knowledge.revision());
         let mut lookup = match &before {
@@ -173,7 +184,7 @@ impl Specialist {
             Some(_) => self.cache.look_again(&key, question),
         };
         if let Some(outdated) = lookup.outdated.take() {
-            let found = self.search_for(&outdated.question).await?;
+            let found = self.search_for(work, &outdated.question).await?;
             lookup = self.cache.renew(&key, &outdated, found);
         }
         if before.is_some() && lookup.answer.is_some() {
@@ -274,6 +285,8 @@ impl Specialist {
     pub(super) fn keep(&self, work: &Work<'_>, keep: Keep<'_>, made: CachedAnswer) {
         let Keep::Yes(flight) = keep else { return };
         let is_answer = made.outcome.confidence.get() >= KEPT_CONFIDENCE && !made.outcome.is_for_once;
+        // What was found while the provider's model could not be asked may not be the best that there is.
+        let is_answer = is_answer && !made.found.second_stage.has_missed_provider();
         if is_answer {
             let key = self.cache_key(work.request, made.found.revision);
             self.cache.store(&key, work.request.message.as_str(), made);

@@ -17,6 +17,7 @@ mod index;
 mod index_parts;
 mod memory_store;
 mod other_house;
+mod provided;
 mod questions;
 mod routing;
 mod scores;
