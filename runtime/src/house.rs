@@ -5,7 +5,7 @@ use std::sync::Arc;
 use orchestratai_agents::{
     StaticEmbedder,
     definition::Catalog,
-    embedder::SecondStage,
+    embedder::{ProvidedEmbedder, SecondStage},
     knowledge::{Cascade, Knowledge, VectorWatch},
 };
 use orchestratai_store::{Access, Durability, Store, StoreSettings};
@@ -53,7 +53,7 @@ pub(crate) fn load_agents(settings: &Settings) -> Result<Catalog, CommandFailure
 }
 
 /// Opens the knowledge base over the documents of the database. What the second stage of search needs is not waited for; `prepare`
-/// says who hears of what that stage does, `vectors` who hears of vectors of chunks.
+/// says who hears of what that stage does, `vectors` who hears of vectors of chunks. `provided` stands in the place of the transformer.
 ///
 /// The index belongs to one database: with a server, another one may stand behind the same folder the next time.
 pub(crate) async fn open_knowledge(
@@ -61,10 +61,15 @@ pub(crate) async fn open_knowledge(
     data: &DataDir,
     documents: &StoredDocuments,
     embedder: &Arc<StaticEmbedder>,
+    provided: Option<ProvidedEmbedder>,
     prepare: impl FnOnce(Cascade) -> Cascade,
     vectors: VectorWatch,
 ) -> Result<Knowledge, CommandFailure> {
-    let cascade = cascade(settings)?.map(prepare);
+    let cascade = match provided {
+        Some(provided) => Some(Cascade::provided(provided, settings.models.embedding_wait)),
+        None => cascade(settings)?,
+    };
+    let cascade = cascade.map(prepare);
     let index = match settings.database() {
         Database::File(_) => data.index(),
         Database::Server(_) => data.index_of(documents.epoch()),

@@ -23,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What makers of chunks and vectors have made is kept for so long after they were in use last: a node that comes back with another
 /// transformer, or the version before, finds its own.
 const UNUSED_PARTS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long after the second stage could not read what is new it is tried again: a provider that was away comes back.
+const DEEPEN_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How often it is noted which are in use, and what is not is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -36,8 +38,10 @@ pub(crate) struct KnowledgeWatch {
     seen: Option<u64>,
     /// Which revision was last said to be served, with all that belongs to it.
     told: Option<u64>,
-    /// For which revision the transformer was last asked to read what is new.
+    /// For which revision the second stage was last asked to read what is new.
     deepened: Option<u64>,
+    /// When it has failed to; `None`: it has not.
+    deepening_failed: Option<Instant>,
     /// When unused parts of indexes were removed last.
     swept: Option<Instant>,
     fails: Arc<AtomicBool>,
@@ -53,6 +57,7 @@ impl KnowledgeWatch {
             seen: None,
             told: None,
             deepened: None,
+            deepening_failed: None,
             swept: None,
             fails: Arc::default(),
         }
@@ -108,6 +113,10 @@ impl KnowledgeWatch {
     async fn follow_up(&mut self) -> Result<(), KnowledgeError> {
         let revision = self.look().await?;
         if self.told == Some(revision) {
+            if (self.deepening_failed).is_some_and(|failed| failed.elapsed() >= DEEPEN_AGAIN_AFTER) {
+                self.deepened = None;
+                self.deepen(revision).await?;
+            }
             self.sweep().await;
             return Ok(());
         }
@@ -125,21 +134,37 @@ impl KnowledgeWatch {
         if self.deepened == Some(revision) {
             return Ok(());
         }
-        // Once a revision, even where it fails: the first stage serves without it.
+        // Where it fails the revision is served all the same: the first stage serves without it.
         self.deepened = Some(revision);
         let knowledge = self.knowledge.clone();
         let mut deepening = std::pin::pin!(async move { knowledge.deepen().await });
         loop {
             tokio::select! {
                 deepened = &mut deepening => {
-                    if let Err(error) = deepened {
-                        tracing::error!(error = %Chain(&error), "the transformer cannot read the documents");
-                    }
+                    self.note(deepened);
                     return Ok(());
                 }
                 () = tokio::time::sleep(LOOK_EVERY) => {
                     self.look().await?;
                 }
+            }
+        }
+    }
+
+    /// Takes note of how the second stage has fared with what is new: said once, and not each time that it is tried again.
+    fn note(&mut self, deepened: Result<(), KnowledgeError>) {
+        let failed_before = self.deepening_failed.take().is_some();
+        match deepened {
+            Ok(()) if failed_before => tracing::info!("the second stage of search has read the documents"),
+            Ok(()) => {}
+            Err(error) => {
+                if !failed_before {
+                    tracing::error!(
+                        error = %Chain(&error),
+                        "the second stage of search cannot read the documents; it is tried again and again"
+                    );
+                }
+                self.deepening_failed = Some(Instant::now());
             }
         }
     }

@@ -5,23 +5,32 @@ use std::{collections::BTreeMap, num::NonZero, sync::Arc, thread::available_para
 use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
 use orchestratai_agents::{
     StaticEmbedder,
-    budget::{Books, Budgeted},
+    budget::{Books, Budgeted, BudgetedEmbedding},
+    embedder::{ProvidedEmbedder, ProvidedSettings},
     guardrail::{Guardrails, OffersRead},
-    language::{AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, LanguageModel, Price, Upstream},
+    language::{
+        AttemptOutcome, AttemptWatch, BreakerState, FailureKind, Guarded, GuardedEmbedding, LanguageModel, Price,
+        Upstream,
+    },
     model::{Chain, ContextWindow, Extractive, Generative, Model, ModelNames, Models},
+    turn::Usage,
 };
-use orchestratai_providers::HttpModel;
+use orchestratai_providers::{HttpEmbedding, HttpModel};
 use orchestratai_telemetry::{Metrics, ProviderFailure, ProviderMetrics, ProviderOutcome};
 use tokio::sync::Semaphore;
 
 use crate::{
+    budgets,
+    build_info::BUILD,
     failure::CommandFailure,
-    settings::{GuardrailSettings, ModelSettings, models::NamedModel},
+    settings::{GuardrailSettings, ModelSettings, Settings, models::NamedModel},
 };
 
 /// The models, and the providers behind them.
 pub(crate) struct LanguageModels {
     pub(crate) models: Models,
+    /// Makes the vectors of the knowledge base, where a provider is to.
+    pub(crate) embedder: Option<ProvidedEmbedder>,
     upstreams: BTreeMap<String, Arc<Upstream>>,
 }
 
@@ -42,7 +51,8 @@ impl LanguageModels {
         books: &Arc<Books>,
         metrics: &Metrics,
     ) -> Result<Self, CommandFailure> {
-        let upstreams = upstreams(&settings.named);
+        let mut upstreams = upstreams(&settings.named);
+        let provided = provided(settings, guardrails, &mut upstreams, books, metrics)?;
         let guardrails = Guardrails {
             embedder: Arc::clone(embedder),
             suspicious: guardrails.suspicious_sources,
@@ -67,7 +77,11 @@ impl LanguageModels {
                 models = models.with(Arc::new(Chain::new(Arc::clone(first), stand_ins.collect())));
             }
         }
-        Ok(Self { models, upstreams })
+        Ok(Self {
+            models,
+            embedder: provided,
+            upstreams,
+        })
     }
 
     /// How each provider is doing, for `/api/health/services`.
@@ -119,8 +133,8 @@ fn upstreams(named: &[NamedModel]) -> BTreeMap<String, Arc<Upstream>> {
             .and_modify(|known| *known = (known.0.min(own.0), known.1.min(own.1)))
             .or_insert(own);
     }
-    let upstream = |(name, (requests, wait))| (name, Arc::new(Upstream::new(requests as usize, wait)));
-    least.into_iter().map(upstream).collect()
+    let shared = |(name, (requests, wait))| (name, Arc::new(Upstream::new(requests as usize, wait)));
+    least.into_iter().map(shared).collect()
 }
 
 /// A model, and what its tokens cost, where that is known.
@@ -142,6 +156,79 @@ pub(crate) fn language_model(
     let price = price(named, settings);
     let model = guarded(named, price, &upstreams(std::slice::from_ref(named)), books, metrics)?;
     Ok(Some((Arc::new(model), price)))
+}
+
+/// The embedder of a command that has no other use for models.
+///
+/// # Errors
+/// Where it cannot be set up.
+pub(crate) fn embedder_of_command(settings: &Settings) -> Result<Option<ProvidedEmbedder>, CommandFailure> {
+    let metrics = Metrics::new(&BUILD);
+    let books = budgets::of_command(settings, &metrics);
+    provided(
+        &settings.models,
+        &settings.guardrails,
+        &mut BTreeMap::new(),
+        &books,
+        &metrics,
+    )
+}
+
+/// Whose vectors a knowledge base is searched by, for those who are to know whether theirs are the same.
+pub(crate) fn embedder_identity(settings: &Settings) -> Option<String> {
+    let named = embedding(&settings.models)?;
+    Some(identity(named, settings.guardrails.redact_prompts))
+}
+
+fn embedding(settings: &ModelSettings) -> Option<&NamedModel> {
+    let name = settings.embedding.as_ref()?;
+    settings.named.iter().find(|model| model.name == *name)
+}
+
+/// All that makes other vectors of the same text. Not the address: the same model may be reached by several.
+fn identity(named: &NamedModel, redacts: bool) -> String {
+    let mut identity = format!("{}:{}", named.endpoint.kind.name(), named.endpoint.model);
+    let vectors = &named.vectors;
+    if !vectors.question_prefix.is_empty() || !vectors.passage_prefix.is_empty() {
+        identity += &format!(" {:?} {:?}", vectors.question_prefix, vectors.passage_prefix);
+    }
+    if redacts {
+        identity += " redacted";
+    }
+    identity
+}
+
+fn provided(
+    settings: &ModelSettings,
+    guardrails: &GuardrailSettings,
+    upstreams: &mut BTreeMap<String, Arc<Upstream>>,
+    books: &Arc<Books>,
+    metrics: &Metrics,
+) -> Result<Option<ProvidedEmbedder>, CommandFailure> {
+    let Some(named) = embedding(settings) else {
+        return Ok(None);
+    };
+    let price = price(named, settings);
+    let model = HttpEmbedding::new(named.endpoint.clone(), named.vectors.dimensions, named.common.timeouts)
+        .map_err(|error| CommandFailure::because(format!("[models.{}] cannot be used", named.name), error))?;
+    let budgeted = BudgetedEmbedding::new(Arc::new(model), Arc::clone(books), price);
+    let guarded = GuardedEmbedding::new(
+        Arc::new(budgeted),
+        upstream_for("vectors", named, upstreams),
+        named.common.retries,
+        Arc::new(Counted(metrics.provider(&named.name))),
+    );
+    let provided = ProvidedSettings {
+        name: named.name.as_str().into(),
+        identity: identity(named, guardrails.redact_prompts),
+        price,
+        question_prefix: named.vectors.question_prefix.clone(),
+        passage_prefix: named.vectors.passage_prefix.clone(),
+        redacts: guardrails.redact_prompts,
+    };
+    let counted = metrics.passages(&named.name);
+    let spent = move |usage: Usage| counted.spent(usage.tokens, usage.cost, usage.unpriced_tokens);
+    Ok(Some(ProvidedEmbedder::new(provided, Arc::new(guarded), spent)))
 }
 
 fn generative(
@@ -170,6 +257,21 @@ fn price(named: &NamedModel, settings: &ModelSettings) -> Option<Price> {
     settings.prices.price(named.endpoint.kind.name(), &named.endpoint.model)
 }
 
+/// What is waited for less long than an answer has a breaker of its own: that it is late says nothing of answers.
+fn upstream_for(what: &str, named: &NamedModel, upstreams: &mut BTreeMap<String, Arc<Upstream>>) -> Arc<Upstream> {
+    let upstream = Arc::new(Upstream::new(
+        named.common.requests_max as usize,
+        named.common.room_wait,
+    ));
+    upstreams.insert(format!("{}, for {what}", place(named)), Arc::clone(&upstream));
+    upstream
+}
+
+fn upstream(named: &NamedModel, upstreams: &BTreeMap<String, Arc<Upstream>>) -> Arc<Upstream> {
+    let upstream = upstreams.get(&place(named));
+    Arc::clone(upstream.expect("there is one for the place of each model"))
+}
+
 /// What asks the provider, with what stands before it.
 fn guarded(
     named: &NamedModel,
@@ -180,14 +282,11 @@ fn guarded(
 ) -> Result<Guarded, CommandFailure> {
     let model = HttpModel::new(named.endpoint.clone(), named.common.timeouts)
         .map_err(|error| CommandFailure::because(format!("[models.{}] cannot be used", named.name), error))?;
-    let upstream = upstreams
-        .get(&place(named))
-        .expect("there is one for the place of each model");
     // Each attempt is charged by itself, and none that is not made.
     let budgeted = Budgeted::new(Arc::new(model), Arc::clone(books), price, named.common.max_tokens);
     Ok(Guarded::new(
         Arc::new(budgeted),
-        Arc::clone(upstream),
+        upstream(named, upstreams),
         named.common.retries,
         Arc::new(Counted(metrics.provider(&named.name))),
     ))

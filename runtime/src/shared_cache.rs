@@ -16,7 +16,7 @@ use orchestratai_agents::{
 use orchestratai_store::{LogEvent, RedisLog, RedisLogSettings};
 use orchestratai_telemetry::{CacheReceiptOutcome, CacheShareOutcome, Metrics};
 
-use crate::{build_info::VERSION, failure::CommandFailure, settings::Settings};
+use crate::{build_info::VERSION, failure::CommandFailure, models::embedder_identity, settings::Settings};
 
 /// The key of the log.
 const KEY: &str = "orchestratai:cache";
@@ -51,7 +51,12 @@ pub(crate) fn open(
         log: log.clone(),
         metrics: metrics.clone(),
     };
-    let cache = Arc::new(cache.shared(Sharing::new(catalog, VERSION, peers)));
+    // What another embedder finds first may be another answer.
+    let build = match embedder_identity(settings) {
+        Some(identity) => format!("{VERSION} {identity}"),
+        None => VERSION.to_owned(),
+    };
+    let cache = Arc::new(cache.shared(Sharing::new(catalog, &build, peers)));
     log.follow(take_into(Arc::downgrade(&cache), metrics.clone()));
     Ok(cache)
 }

@@ -152,6 +152,7 @@ impl Configuration {
         let mut settings = Settings::load(file, environment, &overrides)?;
         // What is measured is what is found, and not how busy the machine is.
         settings.retrieval.transformer_wait = TRANSFORMER_WAIT;
+        settings.models.embedding_wait = TRANSFORMER_WAIT;
         Ok(Self {
             settings,
             _folder: folder,
@@ -170,16 +171,17 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     let catalog = Arc::new(load_agents(settings)?);
     let metrics = Metrics::new(&BUILD);
     let books = budgets::of_command(settings, &metrics);
-    let models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?.models;
+    let models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?;
     let means = Means {
         tools: orchestratai_agents::tool_box::ToolBox::default(),
-        models: Arc::new(models),
+        models: Arc::new(models.models),
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
         knowledge: open_knowledge(
             settings,
             &data,
             &documents,
             &embedder,
+            models.embedder,
             |cascade| cascade,
             VectorWatch::nobody(),
         )
@@ -219,7 +221,8 @@ impl<'a> Measuring<'a, '_> {
         let embedder = Arc::clone(&means.embedder);
         let questions = &cases.questions;
         let mut rankings = Vec::new();
-        let transformer = settings.retrieval.cascade.then_some(Ranker::Transformer);
+        let has_second_stage = settings.retrieval.cascade || settings.models.embedding.is_some();
+        let transformer = has_second_stage.then_some(Ranker::Transformer);
         for ranker in [Ranker::Vectors, Ranker::Bm25, Ranker::FirstStage]
             .into_iter()
             .chain(transformer)

@@ -20,13 +20,14 @@ use crate::{
     documents::StoredDocuments,
     failure::CommandFailure,
     house::{open_knowledge, open_store},
+    models::embedder_of_command,
     progress_bar::ProgressLine,
     settings::Settings,
 };
 
 /// How long a running server may take until it answers from what was ingested.
 const SERVED_WITHIN: Duration = Duration::from_secs(120);
-/// The same where a transformer reads all that is new, which takes 10 to 40 ms a chunk and core.
+/// The same where a transformer reads all that is new, which takes 10 to 40 ms a chunk and core, or a provider's model.
 const DEEPENED_WITHIN: Duration = Duration::from_secs(4 * 60 * 60);
 const ASK_EVERY: Duration = Duration::from_millis(20);
 
@@ -97,7 +98,7 @@ async fn serve(
     watch: &Watch,
 ) -> Result<ServedBy, CommandFailure> {
     let began = Instant::now();
-    let within = if settings.retrieval.cascade {
+    let within = if settings.retrieval.cascade || settings.models.embedding.is_some() {
         DEEPENED_WITHIN
     } else {
         SERVED_WITHIN
@@ -109,6 +110,7 @@ async fn serve(
                 data,
                 documents,
                 embedder,
+                embedder_of_command(settings)?,
                 |cascade| cascade.watched(watch.clone()),
                 VectorWatch::nobody(),
             )

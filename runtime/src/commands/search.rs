@@ -17,8 +17,9 @@ use crate::{
     arguments::SearchArguments,
     data_dir::{DataDir, Holder},
     documents::StoredDocuments,
-    failure::CommandFailure,
+    failure::{Chain, CommandFailure},
     house::{open_knowledge, open_store},
+    models::embedder_of_command,
     settings::Settings,
 };
 
@@ -42,6 +43,16 @@ pub(crate) fn run(arguments: &SearchArguments) -> Result<(), CommandFailure> {
         .collect::<Result<Vec<_>, _>>()?;
     super::block_on(async {
         let knowledge = open(&settings).await?;
+        if settings.models.embedding.is_some() {
+            // A provider's model is known only once it was asked; what was made by it is not made again.
+            if let Err(error) = knowledge.deepen().await {
+                writeln!(
+                    io::stderr(),
+                    "searched without the vectors of the provider: {}",
+                    Chain(&error)
+                )?;
+            }
+        }
         let known = knowledge.collection_names();
         if let Some(unknown) = collections.iter().find(|name| !known.contains(name)) {
             let names: Vec<_> = known.iter().map(CollectionName::as_str).collect();
@@ -95,6 +106,7 @@ async fn open(settings: &Settings) -> Result<Knowledge, CommandFailure> {
                 &data,
                 &documents,
                 &embedder,
+                embedder_of_command(settings)?,
                 |cascade| cascade,
                 VectorWatch::nobody(),
             )

@@ -150,19 +150,20 @@ async fn serve(
     }
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(StaticEmbedder::embedded());
+    let books = budgets::shared(&settings, &store, &metrics);
+    let language_models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?;
     let counted = count_second_stage(metrics.clone());
     let knowledge = open_knowledge(
         &settings,
         &data,
         &documents,
         &embedder,
+        language_models.embedder.clone(),
         |cascade| cascade.observed(counted),
         count_vectors(metrics.clone()),
     )
     .await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
-    let books = budgets::shared(&settings, &store, &metrics);
-    let language_models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?;
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
         tools: ToolBox::new(tools::sources(&settings)?),

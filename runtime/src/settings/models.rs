@@ -11,7 +11,7 @@ use orchestratai_agents::{
     language::{PriceList, RetryPolicy, TokenCounter},
     model::Extractive,
 };
-use orchestratai_providers::{Endpoint, HttpModel, Key, ProviderKind, Timeouts};
+use orchestratai_providers::{Endpoint, HttpEmbedding, HttpModel, Key, ProviderKind, Timeouts};
 
 use super::{
     HOUR, MINUTE, TENTH,
@@ -22,7 +22,7 @@ use super::{
 };
 
 /// What a section may say of one model.
-pub(super) const FIELDS: [&str; 18] = [
+pub(super) const FIELDS: [&str; 21] = [
     "provider",
     "model",
     "base_url",
@@ -33,6 +33,9 @@ pub(super) const FIELDS: [&str; 18] = [
     "context_tokens",
     "history_tokens",
     "tokenizer",
+    "dimensions",
+    "question_prefix",
+    "passage_prefix",
     "connect_timeout",
     "first_token_timeout",
     "idle_timeout",
@@ -48,6 +51,10 @@ pub(super) const FIELDS: [&str; 18] = [
 pub(crate) struct ModelSettings {
     /// Who answers in place of the embedded model.
     pub(crate) answering: Option<String>,
+    /// Who makes the vectors of the knowledge base in place of the static table.
+    pub(crate) embedding: Option<String>,
+    /// How long a search waits for the vector of its question.
+    pub(crate) embedding_wait: Duration,
     /// By name.
     pub(crate) named: Vec<NamedModel>,
     pub(crate) prices: PriceList,
@@ -64,7 +71,20 @@ pub(crate) struct NamedModel {
     pub(crate) temperature: Option<f32>,
     /// Counts its tokens.
     pub(crate) counter: Arc<TokenCounter>,
+    /// What its vectors are to be like, where it makes them.
+    pub(crate) vectors: VectorSettings,
     pub(crate) common: CommonSettings,
+}
+
+/// How a model makes vectors.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct VectorSettings {
+    /// How many dimensions they are to have; as many as the model gives where nothing is said.
+    pub(crate) dimensions: Option<u32>,
+    /// What stands before every question.
+    pub(crate) question_prefix: String,
+    /// What stands before every passage.
+    pub(crate) passage_prefix: String,
 }
 
 /// What is said for all models, and may be said of one of them.
@@ -80,6 +100,9 @@ pub(crate) struct CommonSettings {
 }
 
 const WAIT: RangeInclusive<Duration> = TENTH..=HOUR;
+const EMBEDDING_WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=MINUTE;
+const DIMENSIONS: RangeInclusive<u32> = 1..=16_384;
+const PREFIX_BYTES_MAX: usize = 256;
 const RETRY_WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=MINUTE;
 const ROOM_WAIT: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 const ATTEMPTS: RangeInclusive<u32> = 1..=10;
@@ -91,14 +114,9 @@ const HISTORY_TOKENS: RangeInclusive<u32> = 0..=100_000_000;
 const TOLD_TOKENS_MIN: u32 = 1_000;
 
 pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
-    let answering = r.value(
-        "models.answering",
-        "empty, or the NAME of a section [models.NAME]",
-        |raw| match text(raw)? {
-            "" => Some(None),
-            name => Some(Some(name.to_owned())),
-        },
-    );
+    let answering = read_name(r, "models.answering");
+    let embedding = read_name(r, "models.embedding");
+    let embedding_wait = r.duration("models.embedding_wait", EMBEDDING_WAIT);
     let prices = r.value(
         "models.prices",
         "empty, or the path of a file like config/pricing.toml",
@@ -133,18 +151,42 @@ pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
             named.push(model);
         }
     }
-    let answering = answering.flatten();
-    if let Some(unknown) = answering.as_ref().filter(|name| !names.contains(name)) {
-        r.refuse(
-            "models.answering",
-            format!("models.answering is {unknown:?}, and there is no section [models.{unknown}]"),
-        );
+    for (key, name) in [("models.answering", &answering), ("models.embedding", &embedding)] {
+        if let Some(unknown) = name.as_ref().filter(|name| !names.contains(name)) {
+            let what = format!("{key} is {unknown:?}, and there is no section [models.{unknown}]");
+            r.refuse(key, what);
+        }
+    }
+    let embeds = |model: &&NamedModel| Some(&model.name) == embedding.as_ref();
+    if let Some(model) = named.iter().find(embeds) {
+        let endpoint = model.endpoint.clone();
+        if let Err(error) = HttpEmbedding::new(endpoint, model.vectors.dimensions, model.common.timeouts) {
+            r.refuse(
+                "models.embedding",
+                format!("models.embedding is {:?}: {error}", model.name),
+            );
+        }
     }
     ModelSettings {
         answering,
+        embedding,
+        embedding_wait,
         named,
         prices: prices.unwrap_or_default(),
     }
+}
+
+/// The name of a section, where one is given.
+fn read_name(r: &mut Reader, key: &'static str) -> Option<String> {
+    let name = r.value(
+        key,
+        "empty, or the NAME of a section [models.NAME]",
+        |raw| match text(raw)? {
+            "" => Some(None),
+            name => Some(Some(name.to_owned())),
+        },
+    );
+    name.flatten()
 }
 
 impl Section<'_> {
@@ -188,6 +230,7 @@ impl Section<'_> {
         let tokenizer = self.value("tokenizer", "the path of a tokenizer.json", |raw| {
             text(raw).and_then(|path| TokenCounter::from_file(Path::new(path)).ok())
         });
+        let vectors = self.vectors();
         let common = self.common(common);
         if common.context_tokens < common.max_tokens.saturating_add(TOLD_TOKENS_MIN) {
             let what = format!(
@@ -221,8 +264,29 @@ impl Section<'_> {
             fallbacks,
             temperature,
             counter,
+            vectors,
             common,
         })
+    }
+
+    fn vectors(&mut self) -> VectorSettings {
+        let dimensions = self
+            .has("dimensions")
+            .then(|| self.integer("dimensions", DIMENSIONS, 0));
+        let mut prefix = |field| {
+            let allowed = format!("a text of up to {PREFIX_BYTES_MAX} bytes");
+            let prefix = self.value(field, allowed, |raw| {
+                text(raw)
+                    .filter(|text| text.len() <= PREFIX_BYTES_MAX)
+                    .map(str::to_owned)
+            });
+            prefix.unwrap_or_default()
+        };
+        VectorSettings {
+            question_prefix: prefix("question_prefix"),
+            passage_prefix: prefix("passage_prefix"),
+            dimensions,
+        }
     }
 
     fn common(&mut self, common: &CommonSettings) -> CommonSettings {

@@ -363,6 +363,38 @@ fn what_is_wrong_with_a_model_is_told_with_its_place() {
 }
 
 #[test]
+fn a_model_that_makes_vectors_is_one_that_can() {
+    let file = "[models]\nembedding = \"vectors\"\nembedding_wait = \"500ms\"\n\
+                [models.vectors]\nprovider = \"ollama\"\nmodel = \"nomic-embed-text\"\ndimensions = 256\n\
+                question_prefix = \"search_query: \"\n";
+    let settings = load(Some(file), &[], &Overrides::default()).unwrap();
+    let models = &settings.models;
+    assert_eq!(models.embedding.as_deref(), Some("vectors"));
+    assert_eq!(models.embedding_wait, std::time::Duration::from_millis(500));
+    let vectors = &models.named[0].vectors;
+    assert_eq!(
+        (vectors.dimensions, &*vectors.question_prefix, &*vectors.passage_prefix),
+        (Some(256), "search_query: ", "")
+    );
+
+    let file = "[models]\nembedding = \"talker\"\nembedding_wait = \"1ms\"\n\
+                [models.talker]\nprovider = \"anthropic\"\nmodel = \"m\"\nbase_url = \"http://box\"\ndimensions = 0\n";
+    let said = refused(file, &[]);
+    for expected in [
+        "my.toml:2: models.embedding is \"talker\": anthropic has no models that make vectors of texts",
+        "my.toml:3: models.embedding_wait is \"1ms\"; allowed is a duration, 10ms to 1m",
+        "my.toml:8: models.talker.dimensions is 0; allowed is 1 to 16384",
+    ] {
+        assert!(said.contains(expected), "{expected}\n{said}");
+    }
+    let said = refused("[models]\nembedding = \"nobody\"\n", &[]);
+    assert!(
+        said.contains("models.embedding is \"nobody\", and there is no section"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_tool_source_is_a_section_over_what_is_said_for_all() {
     let file = "[tools]\ntimeout = \"9s\"\n[tools.files]\nkind = \"mcp\"\ncommand = \"files\"\nargs = [\"--root\", \"/srv\"]\n\
                 env = [\"FILES_TOKEN\"]\nresult_max = \"2KiB\"\napproval = [\"files_*\"]\napproval_otherwise = \"approved\"\n\

@@ -11,6 +11,9 @@ use crate::{
     registration::{counter_vec, float_counter_vec, histogram_vec},
 };
 
+/// The label of what is spent for no agent: no id of one is empty.
+const NOBODY: &str = "";
+
 /// The vectors that have an agent as their first label.
 #[derive(Debug)]
 pub(crate) struct AgentVectors {
@@ -46,6 +49,19 @@ impl AgentVectors {
     /// A person is no agent: there are no figures of theirs before they have done something.
     pub(crate) fn turn_ended_by_person(&self, outcome: TurnOutcome) {
         self.turns.with_label_values(&[AgentId::PERSON, outcome.name()]).inc();
+    }
+
+    /// What is spent on a model for no agent.
+    pub(crate) fn of_nobody(&self, model: &str) -> UsageMetrics {
+        self.usage(NOBODY, model)
+    }
+
+    fn usage(&self, agent: &str, model: &str) -> UsageMetrics {
+        UsageMetrics {
+            tokens: self.tokens.with_label_values(&[agent, model]),
+            cost: self.cost.with_label_values(&[agent, model]),
+            unpriced: self.tokens_unpriced.with_label_values(&[agent, model]),
+        }
     }
 
     pub(crate) fn resolve(self: &Arc<Self>, agent: &str) -> AgentMetrics {
@@ -108,11 +124,14 @@ impl AgentVectors {
     }
 }
 
-/// Every metric of a family, with the agent that it is of.
+/// Every metric of a family that is of an agent, with that.
 fn each(family: &impl Collector, mut visit: impl FnMut(&proto::Metric, &str)) {
     for family in family.collect() {
         for metric in family.get_metric() {
-            visit(metric, label(metric, "agent"));
+            let agent = label(metric, "agent");
+            if agent != NOBODY {
+                visit(metric, agent);
+            }
         }
     }
 }
@@ -165,15 +184,11 @@ impl AgentMetrics {
     /// What is counted for one of its models. `model` comes from configuration, never from a client.
     #[must_use]
     pub fn model(&self, model: &str) -> UsageMetrics {
-        UsageMetrics {
-            tokens: self.vectors.tokens.with_label_values(&[&*self.id, model]),
-            cost: self.vectors.cost.with_label_values(&[&*self.id, model]),
-            unpriced: self.vectors.tokens_unpriced.with_label_values(&[&*self.id, model]),
-        }
+        self.vectors.usage(&self.id, model)
     }
 }
 
-/// What one agent spends on one model. Made by [`AgentMetrics::model`]; keep it where it is used.
+/// What one agent, or nobody, spends on one model. Made by [`AgentMetrics::model`]; keep it where it is used.
 #[derive(Debug, Clone)]
 pub struct UsageMetrics {
     tokens: IntCounter,

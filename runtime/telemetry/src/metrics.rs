@@ -18,7 +18,7 @@ use prometheus::{
 
 use self::http::websocket_closes;
 use crate::{
-    agent::{AgentCount, AgentMetrics, AgentVectors},
+    agent::{AgentCount, AgentMetrics, AgentVectors, UsageMetrics},
     budget::{BudgetMetrics, BudgetVectors},
     cluster::ClusterMetrics,
     history::Gauges,
@@ -208,6 +208,12 @@ impl Metrics {
     #[must_use]
     pub fn provider(&self, model: &str) -> ProviderMetrics {
         self.0.providers.resolve(model)
+    }
+
+    /// What is spent on vectors of passages by one model, for no agent. `model` comes from configuration.
+    #[must_use]
+    pub fn passages(&self, model: &str) -> UsageMetrics {
+        self.0.agents.of_nobody(model)
     }
 
     /// What is counted for one budget. `budget` comes from configuration.

@@ -128,7 +128,7 @@ metrics! {
     EVENTS_PUBLISHED = Counter "events_published_total" [label("type", "a type of the wire contract")] Count
         "Events and signals published by sessions, counted once however many clients follow.";
     TOKENS = Counter "tokens_total" [AGENT, MODEL] Count
-        "Tokens that model providers have reported; the embedded model reports none.";
+        "Tokens that model providers have reported; the embedded model reports none. Those of vectors of passages have an empty agent.";
     COST = Counter "cost_usd_total" [AGENT, MODEL] UsDollars
         "What these tokens cost.";
     TOKENS_UNPRICED = Counter "tokens_unpriced_total" [AGENT, MODEL] Count

@@ -1,7 +1,9 @@
 //! Agents that think with a language model: the real server, configured for a provider that says what its script says.
 
 mod budgets;
+mod embedding;
 pub(crate) mod provider;
+mod vectors;
 
 use std::time::{Duration, Instant};
 

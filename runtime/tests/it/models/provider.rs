@@ -146,8 +146,7 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mu
                 event(&stop) + &event(&usage.to_string()) + &event("[DONE]") + "0\r\n\r\n"
             }
             Said::Hang => {
-                let mut byte = [0];
-                if matches!(socket.read(&mut byte).await, Ok(0) | Err(_)) {
+                if is_left(&mut socket).await {
                     seen.lock().unwrap().left.push(Instant::now());
                 }
                 return;
@@ -178,7 +177,13 @@ fn refusal(status: &str, headers: &str, body: &str) -> String {
     )
 }
 
-async fn read_request(socket: &mut TcpStream) -> Option<Asked> {
+/// Waits until the client says something or goes, and says whether it has gone.
+pub(super) async fn is_left(socket: &mut TcpStream) -> bool {
+    let mut byte = [0];
+    matches!(socket.read(&mut byte).await, Ok(0) | Err(_))
+}
+
+pub(super) async fn read_request(socket: &mut TcpStream) -> Option<Asked> {
     let mut bytes = Vec::new();
     let head_end = loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
