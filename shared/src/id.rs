@@ -67,6 +67,48 @@ uuid_ids! {
     ClientMessageId,
     /// Names a request for approval.
     ApprovalId,
+    /// Names something that a person has said of themselves.
+    FactId,
+}
+
+/// Names a user of an organization, as whoever runs the server calls them: 1 to 128 Unicode scalar values, none of which is white space or a
+/// control character.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(std::sync::Arc<str>);
+
+impl UserId {
+    /// The longest id, in Unicode scalar values.
+    pub const CHARACTERS_MAX: usize = 128;
+
+    /// Parses an id.
+    ///
+    /// # Errors
+    /// [`Invalid`] where `text` is empty, too long, or has characters that nobody would see.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let is_seen = |c: char| !c.is_whitespace() && !c.is_control();
+        let characters = text.chars().count();
+        if (1..=Self::CHARACTERS_MAX).contains(&characters) && text.chars().all(is_seen) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid::new(
+                "must be 1 to 128 characters long, without white space and control characters",
+            ))
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UserId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Self::parse(text)
+    }
 }
 
 /// Names an agent: `[a-z][a-z0-9_-]{0,63}`.
@@ -159,6 +201,16 @@ mod tests {
                 serde_json::from_value::<AgentId>(serde_json::json!(bad)).is_err(),
                 "{bad}"
             );
+        }
+    }
+
+    #[test]
+    fn a_user_id_is_what_people_can_see() {
+        for good in ["7", "ada@example.com", "auth0|5f7c8ec7", "ключ", &"é".repeat(128)] {
+            assert_eq!(UserId::parse(good).unwrap().as_str(), good);
+        }
+        for bad in ["", " ", "a b", "a\n", "a\0", &"x".repeat(129)] {
+            assert!(UserId::parse(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
     batch::{self, Rows, SessionChange, Step},
     checkpoint::Checkpointer,
     dialect,
-    entity::{erased_session, feedback, journal, message, question, session, turn},
+    entity::{erased_session, feedback, journal, message, question, session, turn, user_fact},
     meta,
     rows::{ROWS_MAX, hour, insert, text, time},
     snapshot::embedded,
@@ -320,6 +320,10 @@ async fn erase(
         .await?;
     feedback::Entity::delete_many()
         .filter(feedback::Column::SessionId.eq(id))
+        .exec(transaction)
+        .await?;
+    user_fact::Entity::delete_many()
+        .filter(user_fact::Column::SessionId.eq(id))
         .exec(transaction)
         .await?;
     takeover::erase(transaction, session_id).await?;

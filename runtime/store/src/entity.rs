@@ -27,6 +27,7 @@ pub(crate) mod spending;
 pub(crate) mod spending_reservation;
 pub(crate) mod takeover;
 pub(crate) mod turn;
+pub(crate) mod user_fact;
 
 /// A count as it left us: databases know no unsigned numbers.
 pub(crate) fn unsigned(number: i64) -> u64 {

@@ -24,6 +24,7 @@
 //! - [`agent_turns`]: the turns of an agent;
 //! - [`question`]: questions that found nothing;
 //! - [`spending`]: what language models spend of budgets;
+//! - [`user_fact`]: what people have said of themselves;
 //! - [`export`]: a whole session as a document;
 //! - [`redis_server`]: where Redis is, and connections to it;
 //! - [`redis_log`]: entries that all who have the same Redis read;
@@ -51,6 +52,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod spending;
 pub mod turn;
+pub mod user_fact;
 pub mod write;
 
 mod apply;
@@ -108,6 +110,7 @@ pub use snapshot::{
 pub use spending::{SpendingAccount, SpendingCharge, SpendingMost, SpendingReservation, SpendingStanding, Spent};
 pub use store::Store;
 pub use turn::TurnRow;
+pub use user_fact::{FactKept, FactOwner, NewFact};
 pub use write::{Append, JournalEntry, Write};
 
 /// The organization of everything that nobody has assigned to one.

@@ -11,6 +11,7 @@ mod m20261127_000008_turn_agents;
 mod m20261127_000010_index_parts;
 mod m20261128_000011_budgets;
 mod m20261128_000012_person_requests;
+mod m20261128_000013_user_facts;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261127_000010_index_parts::Migration),
             Box::new(m20261128_000011_budgets::Migration),
             Box::new(m20261128_000012_person_requests::Migration),
+            Box::new(m20261128_000013_user_facts::Migration),
         ]
     }
 }

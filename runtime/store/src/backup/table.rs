@@ -30,7 +30,7 @@ pub(super) enum Kind {
 }
 
 /// All of them, in the order in which they are copied. Snapshots of sessions are no part: they are caches of the journal.
-pub(super) const TABLES: [Table; 14] = [
+pub(super) const TABLES: [Table; 15] = [
     Table {
         name: "sessions",
         columns: &[
@@ -168,6 +168,21 @@ pub(super) const TABLES: [Table; 14] = [
             text("organization_id"),
             text("collection"),
             integer("revision"),
+        ],
+    },
+    Table {
+        name: "user_facts",
+        columns: &[
+            text("id"),
+            text("organization_id"),
+            text("user_id"),
+            text("fact"),
+            text("words"),
+            text("session_id"),
+            text("turn_id"),
+            text("agent"),
+            time("said_at"),
+            time("kept_until"),
         ],
     },
     // What requests hold that are under way is in it, and stays so: nobody settles them in the copy.

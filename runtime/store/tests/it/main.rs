@@ -31,6 +31,7 @@ mod snapshot_keepers;
 mod snapshots;
 mod spending;
 mod takeovers;
+mod user_facts;
 mod view;
 
 use std::path::Path;
