@@ -15,6 +15,7 @@ mod escalation;
 mod hand_off;
 mod making;
 mod record;
+mod remembering;
 mod search;
 mod sources;
 
@@ -36,6 +37,7 @@ pub use self::{
     doer::BuiltIn,
     escalation::ESCALATE,
     hand_off::HAND_OFF,
+    remembering::{FORGET_FACT, REMEMBER_FACT},
     search::{KnowledgeSearch, SEARCH_KNOWLEDGE},
 };
 use self::{
@@ -45,7 +47,8 @@ use self::{
 };
 pub(crate) use self::{
     making::{GIVEN_MAX, Made, Surroundings},
-    sources::{Source, write_source},
+    remembering::Remembering,
+    sources::{Source, neutral, write_source},
 };
 use crate::{
     definition::AgentDefinition,
@@ -115,14 +118,15 @@ enum Due {
 }
 
 impl Acting {
-    /// What `agent` may do in the turn of `request`: search by `search`, ask `colleagues`; `None` where that is nothing, and
-    /// nothing is on record.
+    /// What `agent` may do in the turn of `request`: search by `search`, keep and forget by `remembering`, ask `colleagues`; `None` where that
+    /// is nothing, and nothing is on record.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         agent: &AgentDefinition,
         purpose_of: impl Fn(&AgentId) -> String,
         taken: Taken,
         search: Option<KnowledgeSearch>,
+        remembering: Option<Remembering>,
         colleagues: Vec<Colleague>,
         request: &TurnRequest,
     ) -> Option<Self> {
@@ -139,6 +143,9 @@ impl Acting {
         let tools = (taken.tools.into_iter()).filter(|tool| can_pause || tool.approval().is_none());
         let search = search.map(|search| Doer::Search(Arc::new(search)));
         let escalation = (taken.built_in.contains(&BuiltIn::Escalate)).then(|| Doer::Escalation(escalation::offer()));
+        let remembering = remembering.map(Arc::new);
+        let remember = (remembering.clone()).filter(|_| taken.built_in.contains(&BuiltIn::RememberFact));
+        let forget = remembering.filter(|_| taken.built_in.contains(&BuiltIn::ForgetFact));
         let colleagues = colleagues
             .into_iter()
             .map(|colleague| Doer::Colleague(Arc::new(colleague)));
@@ -146,6 +153,8 @@ impl Acting {
             doers: (tools.map(Doer::Tool))
                 .chain(search)
                 .chain(escalation)
+                .chain(remember.map(Doer::Remember))
+                .chain(forget.map(Doer::Forget))
                 .chain(colleagues)
                 .collect(),
             others: (agent.hand_offs.iter())

@@ -49,6 +49,8 @@ pub struct AgentDefinition {
     pub filter: Filter,
     /// The tools that it may call: their names, in which `*` stands for any letters.
     pub tools: Vec<String>,
+    /// Whether it is told what users have said of themselves before, where the organization keeps that.
+    pub takes_facts: bool,
     /// Who takes over when it fails, in this order.
     pub fallbacks: Vec<AgentId>,
     /// Whom its model may give a turn to.

@@ -16,6 +16,7 @@
 //! - [`model`]: what makes an answer out of what was found;
 //! - [`strategy`]: the responders: retrieval, cache and model put together, with their fallbacks;
 //! - [`guardrail`]: what stands around a language model, and what an agent does not speak about;
+//! - [`facts`]: what people have said of themselves, told in later sessions;
 //! - [`tool`]: what agents can do beside answering;
 //! - [`tool_box`]: which of them an agent has;
 //! - [`acting`]: how an agent does these things in a turn, once and on record;
@@ -27,6 +28,7 @@ pub mod cache;
 pub mod conversation;
 pub mod definition;
 pub mod embedder;
+pub mod facts;
 pub mod guardrail;
 pub mod joint;
 pub mod knowledge;

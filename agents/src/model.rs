@@ -21,7 +21,7 @@ mod weights;
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
-use orchestratai_shared::{Citation, Confidence, ErrorCode, Failure, Message, event::ToolCall};
+use orchestratai_shared::{Citation, Confidence, ErrorCode, Fact, Failure, Message, event::ToolCall};
 
 pub use self::{
     chain::Chain,
@@ -74,6 +74,11 @@ pub trait Model: Send + Sync {
     /// The model's name, as agent files have it.
     fn name(&self) -> &str;
 
+    /// Whether it reads what a person has said before. The embedded model reads sources and nothing else.
+    fn takes_facts(&self) -> bool {
+        false
+    }
+
     /// Answers `task`. Dropping the stream stops the work and closes what is open upstream; `meter` is told what was used
     /// and whether something is open, as soon as that is known.
     fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a>;
@@ -93,6 +98,8 @@ pub struct ModelTask<'a> {
     pub found: &'a SearchResult,
     /// The transcript before the question, oldest first.
     pub history: &'a [Arc<Message>],
+    /// What the person has said of themselves before, the newest first, for models that read it.
+    pub facts: &'a [Fact],
     /// For whom it is asked; nobody where it is asked for no turn.
     pub spender: Option<&'a Spender>,
     /// What may be done beside answering, for models that can call tools.

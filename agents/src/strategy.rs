@@ -24,6 +24,7 @@ use crate::{
     cache::SemanticCache,
     definition::{AgentDefinition, Catalog, Strategy},
     embedder::StaticEmbedder,
+    facts::Facts,
     knowledge::Knowledge,
     model::Models,
     routing::Router,
@@ -48,6 +49,8 @@ pub struct Means {
     pub embedder: Arc<StaticEmbedder>,
     /// What agents can do beside answering.
     pub tools: ToolBox,
+    /// What people have said of themselves; none where the organization does not keep that.
+    pub facts: Option<Facts>,
 }
 
 /// A responder for each agent of the catalog.
@@ -60,7 +63,7 @@ pub fn responders(means: &Means) -> HashMap<AgentId, Arc<dyn Responder>> {
 }
 
 /// A responder for a trial: it answers by this definition, which may be one that is nobody's yet, and neither takes anything from the
-/// semantic cache nor leaves anything in it, and calls such tools alone as leave nothing behind.
+/// semantic cache nor leaves anything in it, calls such tools alone as leave nothing behind, and is told nothing of anybody.
 #[must_use]
 pub fn trial_responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Responder> {
     let cache = Arc::new(SemanticCache::new(Arc::clone(&means.embedder)));
@@ -68,6 +71,7 @@ pub fn trial_responder(agent: &AgentDefinition, means: &Means) -> Arc<dyn Respon
     let means = Means {
         cache,
         tools,
+        facts: None,
         ..means.clone()
     };
     responder(agent, &means)

@@ -15,6 +15,7 @@ mod console;
 mod data_dir;
 mod demo;
 mod documents;
+mod facts;
 mod failure;
 mod house;
 mod knowledge_watch;

@@ -7,6 +7,7 @@
 //! - [`problem`]: how that is told;
 //! - [`quantity`]: durations and sizes as people write them;
 //! - [`section`]: a section that people name themselves;
+//! - [`memory`]: what is kept of people;
 //! - [`models`], [`tools`], [`budgets`]: those of language models, of tools, and of what models may spend;
 //! - [`secret`]: what must not be read by accident.
 
@@ -16,6 +17,7 @@ mod documents;
 mod entrance;
 mod habits;
 pub(crate) mod layers;
+mod memory;
 pub(crate) mod models;
 mod observation;
 mod places;
@@ -35,7 +37,7 @@ use std::{
     time::Duration,
 };
 
-use orchestratai_agents::{budget::Budget, guardrail::SuspiciousSources};
+use orchestratai_agents::{budget::Budget, facts::FactRules, guardrail::SuspiciousSources};
 use orchestratai_store::RedisAddress;
 use orchestratai_telemetry::{CollectorAddress, CollectorHeaders, LogFormat, TraceSettings, TracingSettings};
 
@@ -78,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) budgets: Vec<Budget>,
     pub(crate) tools: ToolSettings,
     pub(crate) guardrails: GuardrailSettings,
+    /// What is kept of people; `None`: nothing.
+    pub(crate) memory: Option<FactRules>,
     pub(crate) telemetry: TracingSettings,
     /// `None`: no traces are sent.
     pub(crate) traces: Option<TraceSettings>,
@@ -284,6 +288,7 @@ impl Settings {
             budgets: budgets::read_budgets(r),
             tools: tools::read_tools(r),
             guardrails: read_guardrails(r),
+            memory: memory::read_memory(r),
             telemetry: read_telemetry(r),
             traces: read_traces(r),
             conformance: ConformanceSettings {

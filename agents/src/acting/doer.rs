@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     colleague::{ASK, Colleague},
     escalation::{self, ESCALATE},
+    remembering::{FORGET_FACT, REMEMBER_FACT, Remembering},
     search::{KnowledgeSearch, SEARCH_KNOWLEDGE},
 };
 use crate::{
@@ -21,11 +22,20 @@ pub enum BuiltIn {
     SearchKnowledge,
     /// Asks for a person.
     Escalate,
+    /// Keeps what the user says of themselves, where the organization has switched that on.
+    RememberFact,
+    /// Forgets what the user has said of themselves.
+    ForgetFact,
 }
 
 impl BuiltIn {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::SearchKnowledge, Self::Escalate];
+    pub const ALL: [Self; 4] = [
+        Self::SearchKnowledge,
+        Self::Escalate,
+        Self::RememberFact,
+        Self::ForgetFact,
+    ];
 
     /// The name of the tool.
     #[must_use]
@@ -33,6 +43,8 @@ impl BuiltIn {
         match self {
             Self::SearchKnowledge => SEARCH_KNOWLEDGE,
             Self::Escalate => ESCALATE,
+            Self::RememberFact => REMEMBER_FACT,
+            Self::ForgetFact => FORGET_FACT,
         }
     }
 
@@ -42,12 +54,18 @@ impl BuiltIn {
         name.starts_with(ASK) || Self::ALL.iter().any(|built_in| built_in.name() == name)
     }
 
+    /// Whether the tool of that name keeps or forgets what a person says: what it gives back says nothing of anything else.
+    #[must_use]
+    pub(crate) fn keeps_facts(tool: &str) -> bool {
+        [REMEMBER_FACT, FORGET_FACT].contains(&tool)
+    }
+
     /// Whether it leaves nothing behind.
     #[must_use]
     pub fn only_reads(self) -> bool {
         match self {
             Self::SearchKnowledge => true,
-            Self::Escalate => false,
+            Self::Escalate | Self::RememberFact | Self::ForgetFact => false,
         }
     }
 }
@@ -58,6 +76,8 @@ pub(super) enum Doer {
     Tool(Arc<dyn Tool>),
     Search(Arc<KnowledgeSearch>),
     Escalation(ToolOffer),
+    Remember(Arc<Remembering>),
+    Forget(Arc<Remembering>),
     Colleague(Arc<Colleague>),
 }
 
@@ -67,6 +87,8 @@ impl Doer {
             Self::Tool(tool) => tool.offer(),
             Self::Search(search) => search.offer(),
             Self::Escalation(offer) => offer,
+            Self::Remember(remembering) => remembering.remember_offer(),
+            Self::Forget(remembering) => remembering.forget_offer(),
             Self::Colleague(colleague) => colleague.offer(),
         }
     }
@@ -77,6 +99,8 @@ impl Doer {
             Self::Search(_) => Effect::None,
             // One session asks for one person, however often that is said.
             Self::Escalation(_) => Effect::Idempotent,
+            // What says the same is kept once, and what is forgotten stays so.
+            Self::Remember(_) | Self::Forget(_) => Effect::Idempotent,
             // What it calls is on record for itself.
             Self::Colleague(_) => Effect::Idempotent,
         }
@@ -85,7 +109,7 @@ impl Doer {
     pub(super) fn approval(&self) -> Option<&ApprovalRule> {
         match self {
             Self::Tool(tool) => tool.approval(),
-            Self::Search(_) | Self::Escalation(_) | Self::Colleague(_) => None,
+            Self::Search(_) | Self::Escalation(_) | Self::Remember(_) | Self::Forget(_) | Self::Colleague(_) => None,
         }
     }
 
@@ -94,6 +118,8 @@ impl Doer {
             Self::Tool(tool) => tool.check(arguments),
             Self::Search(_) => KnowledgeSearch::check(arguments),
             Self::Escalation(_) => escalation::check(arguments),
+            Self::Remember(remembering) => remembering.check_fact(arguments),
+            Self::Forget(_) => Remembering::check_id(arguments),
             Self::Colleague(_) => Colleague::check(arguments),
         }
     }

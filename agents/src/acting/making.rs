@@ -12,6 +12,7 @@ use super::{
     doer::Doer,
     escalation,
     record::{CallResult, Entry, Station},
+    remembering::Noted,
     search::{self, KnowledgeSearch},
     sources::Found,
 };
@@ -77,6 +78,14 @@ impl Acting {
         let outcome = match &doer {
             Doer::Tool(tool) => self.call_tool(tool.as_ref(), &entry.call).await,
             Doer::Search(search) => self.search(search, &entry.call.arguments, &around).await,
+            Doer::Remember(remembering) => {
+                let noted = remembering.remember(&entry.call.arguments, &self.agent).await;
+                noted.map(|noted| self.noted(noted))
+            }
+            Doer::Forget(remembering) => {
+                let noted = remembering.forget(&entry.call.arguments).await;
+                noted.map(|noted| self.noted(noted))
+            }
             Doer::Colleague(colleague) => self.ask(colleague, &entry.call, &around).await,
             Doer::Escalation(_) => Ok(Done {
                 steps: Vec::new(),
@@ -158,6 +167,14 @@ impl Acting {
             data: serde_json::to_value(&found).unwrap_or_default(),
             result: found.into(),
         })
+    }
+
+    fn noted(&self, noted: Noted) -> Done {
+        Done {
+            steps: vec![noted.step(self.request.intent, &self.agent)],
+            data: serde_json::to_value(&noted).unwrap_or_default(),
+            result: noted.into(),
+        }
     }
 
     async fn ask(&self, colleague: &Colleague, call: &ToolCall, around: &Surroundings<'_>) -> Result<Done, ToolError> {

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     colleague::{ASK, Answered},
     escalation::{self, ESCALATE},
+    remembering::{FORGET_FACT, Noted, REMEMBER_FACT},
     search::SEARCH_KNOWLEDGE,
     sources::{Found, Source},
 };
@@ -184,6 +185,11 @@ fn result(event: &CallEvent) -> CallResult {
     if event.tool == ESCALATE {
         return CallResult::asked_for();
     }
+    if [REMEMBER_FACT, FORGET_FACT].contains(&event.tool.as_str())
+        && let Some(noted) = Noted::on_record(on_record)
+    {
+        return noted.into();
+    }
     if event.tool.starts_with(ASK)
         && let Some(answered) = Answered::on_record(on_record)
     {
@@ -237,6 +243,16 @@ impl From<Found> for CallResult {
             is_error: false,
             sources: found.sources,
             carries: false,
+        }
+    }
+}
+
+impl From<Noted> for CallResult {
+    /// That something is kept answers nothing.
+    fn from(noted: Noted) -> Self {
+        Self {
+            carries: false,
+            ..Self::given(noted.told())
         }
     }
 }

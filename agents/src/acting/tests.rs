@@ -116,7 +116,15 @@ fn acting(tool: &Arc<Refund>, past: Vec<EventBody>) -> Option<Acting> {
         tools: vec![Arc::clone(tool) as Arc<dyn Tool>],
         ..Taken::default()
     };
-    Acting::new(&agent, |_| "what it is for".into(), taken, None, Vec::new(), &request)
+    Acting::new(
+        &agent,
+        |_| "what it is for".into(),
+        taken,
+        None,
+        None,
+        Vec::new(),
+        &request,
+    )
 }
 
 /// What calls are made with that need nothing.

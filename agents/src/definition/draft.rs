@@ -29,6 +29,9 @@ impl AgentDefinition {
         let collections: Vec<&str> = self.collections.iter().map(|name| name.as_str()).collect();
         put("collections", collections.into());
         put("tools", self.tools.clone().into());
+        if !self.takes_facts {
+            put("facts", false.into());
+        }
         let fallbacks: Vec<&str> = self.fallbacks.iter().map(|id| id.as_str()).collect();
         put("fallbacks", fallbacks.into());
         let hand_offs: Vec<&str> = self.hand_offs.iter().map(|id| id.as_str()).collect();

@@ -30,6 +30,7 @@ const KEYS: &[&str] = &[
     "collections",
     "filter",
     "tools",
+    "facts",
     "fallbacks",
     "hand_offs",
     "agents",
@@ -150,6 +151,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
     let blocked_topics = read_blocked_topics(root, strategy);
     let examples = read_examples(root, strategy);
     let direct = read_direct(root, strategy);
+    let takes_facts = root.flag_or("facts", true);
     let tools = root.texts("tools").into_iter().map(|(tool, _)| tool).collect();
 
     let version = Sha256::digest(text)
@@ -177,6 +179,7 @@ fn read(root: &Table<'_>, file: &Path, text: &str, models: &ModelNames) -> Optio
             collections,
             filter,
             tools,
+            takes_facts,
             fallbacks: fallbacks.into_iter().map(|(id, _)| id).collect(),
             hand_offs: hand_offs.into_iter().map(|(id, _)| id).collect(),
             asks: asks.into_iter().map(|(id, _)| id).collect(),

@@ -158,6 +158,16 @@ impl<'a> Table<'a> {
         None
     }
 
+    /// Whether something is so; as `otherwise` says where the key is left out.
+    pub(crate) fn flag_or(&self, key: &str, otherwise: bool) -> bool {
+        let Some(value) = self.get(key) else { return otherwise };
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong(key, value.span(), "true or false", None);
+        }
+        flag.unwrap_or(otherwise)
+    }
+
     /// A whole number within bounds.
     pub(crate) fn number(&self, key: &str, allowed: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.need(key)?;

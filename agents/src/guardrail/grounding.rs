@@ -5,7 +5,8 @@
 //! sentence may turn around what its source says in the same words.
 //!
 //! What tools gave back is data, and what is said of data has other words: it bears out what cites something as well, and a sentence that cites
-//! nothing is not measured where there is any. Nor is an answer in another language than English, which is all that the embedder reads.
+//! nothing is not measured where there is any. Nor is an answer in another language than English, which is all that the embedder reads. What
+//! the person has said of themselves bears out what is said of them.
 
 #[cfg(test)]
 mod labelled;
@@ -40,12 +41,33 @@ pub(crate) struct Grounding {
 /// What an answer is held against.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Given {
-    /// By which the answer cites it; none for what a tool gave back.
-    pub(crate) number: Option<u32>,
+    /// Who gave it.
+    pub(crate) by: GivenBy,
     /// What it is under.
     pub(crate) headings: String,
     /// What it says.
     pub(crate) text: String,
+}
+
+/// Who gave something that an answer is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GivenBy {
+    /// A source, by whose number the answer cites it.
+    Source(u32),
+    /// A tool.
+    Tool,
+    /// The person, who has said it of themselves.
+    Person,
+}
+
+impl GivenBy {
+    /// Whether an answer may stand on it without citing it.
+    fn has_no_number(self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::Tool | Self::Person => true,
+        }
+    }
 }
 
 impl Grounding {
@@ -93,7 +115,7 @@ impl Grounding {
 /// Measures an answer against what it was made from. `question` may bring names. None where there is nothing to measure: no statement, no
 /// source, or another language than the embedder reads. O(words of the answer × words of the sources), some milliseconds.
 pub(crate) fn measure(answer: &str, question: &str, given: &[Given], embedder: &StaticEmbedder) -> Option<Grounding> {
-    let has_data = given.iter().any(|given| given.number.is_none());
+    let has_data = given.iter().any(|given| given.by == GivenBy::Tool);
     let statements: Vec<Statement> = statements(answer)
         .into_iter()
         .filter(|statement| !has_data || cites_any(statement, given))
@@ -113,7 +135,10 @@ pub(crate) fn measure(answer: &str, question: &str, given: &[Given], embedder: &
 }
 
 fn is_cited(given: &Given, statement: &Statement) -> bool {
-    given.number.is_some_and(|number| statement.cited.contains(&number))
+    match given.by {
+        GivenBy::Source(number) => statement.cited.contains(&number),
+        GivenBy::Tool | GivenBy::Person => false,
+    }
 }
 
 fn cites_any(statement: &Statement, given: &[Given]) -> bool {
@@ -131,7 +156,7 @@ fn likelihood(
     let cites_any = cites_any(statement, given);
     let judged = Judged::new(statement, asked, embedder);
     let held: Vec<Held<'_>> = (given.iter().zip(sources))
-        .filter(|(given, _)| !cites_any || given.number.is_none() || is_cited(given, statement))
+        .filter(|(given, _)| !cites_any || given.by.has_no_number() || is_cited(given, statement))
         .map(|(_, source)| judged.hold_against(source))
         .collect();
     // What cites several may say something of each.

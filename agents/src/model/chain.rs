@@ -33,6 +33,10 @@ impl Model for Chain {
         self.first.name()
     }
 
+    fn takes_facts(&self) -> bool {
+        self.first.takes_facts()
+    }
+
     fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a> {
         let asking = Asking {
             chain: self,

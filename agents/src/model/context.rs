@@ -3,11 +3,13 @@
 //! The rule, in this order, where not everything fits:
 //! 1. the rules of the house, what the tools are and the room for the answer are always there;
 //! 2. the question has half of what is left at most, and loses its middle beyond that;
-//! 3. what was said before: the newest messages, each whole, as far as they have room in [`ContextWindow::history_tokens`] and in a quarter
+//! 3. what the person has said of themselves in earlier conversations: the newest first, each whole, as far as they have room in a tenth of
+//!    what is left; the first that does not fit ends the list;
+//! 4. what was said before: the newest messages, each whole, as far as they have room in [`ContextWindow::history_tokens`] and in a quarter
 //!    of what is left;
-//! 4. where there are tools, a third of what is left is kept for what they give back;
-//! 5. the sources, best first, each whole; the first that does not fit ends the list;
-//! 6. what tools gave back: the newest first; what does not fit is cut at its end, or said to be left out.
+//! 5. where there are tools, a third of what is left is kept for what they give back;
+//! 6. the sources, best first, each whole; the first that does not fit ends the list;
+//! 7. what tools gave back: the newest first; what does not fit is cut at its end, or said to be left out.
 //!
 //! Counting takes time, so that nothing is counted whose bytes fit already: no token is less than a byte.
 
@@ -24,6 +26,8 @@ use crate::{
 const AROUND_MESSAGE: usize = 4;
 /// A result that has less room than this is left out: its beginning would say nothing.
 const RESULT_TOKENS_MIN: usize = 32;
+/// What a person has said before has this part of the room at most.
+const FACTS_SHARE: usize = 10;
 /// Stands where something was cut.
 const CUT: &str = "\n[The rest did not fit.]";
 const LEFT_OUT: &str = "[It did not fit.]";
@@ -49,6 +53,8 @@ pub(super) struct Telling {
     pub(super) offers: Vec<ToolOffer>,
     /// Oldest first.
     pub(super) history: Vec<ChatMessage>,
+    /// What the person has said of themselves, as it is written, the newest first.
+    pub(super) facts: Vec<String>,
     /// Best first, as they are written, each with its place.
     pub(super) sources: Vec<(u32, String)>,
     /// What the user says.
@@ -59,6 +65,7 @@ pub(super) struct Telling {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Fitted {
     pub(super) history: Vec<ChatMessage>,
+    pub(super) facts: Vec<String>,
     pub(super) sources: Vec<String>,
     pub(super) question: String,
     pub(super) left_out: LeftOut,
@@ -104,7 +111,10 @@ impl ContextWindow {
     pub(super) async fn fit(&self, telling: Telling, answer: u32) -> Fitted {
         let history = self.counter.most(bytes(&telling.history)) + telling.history.len() * AROUND_MESSAGE;
         let room = self.room(answer);
-        let fits = self.most(&telling) <= room && history <= (self.history_tokens as usize).min(room / 4);
+        let facts = self.counter.most(telling.facts.iter().map(String::len).sum());
+        let fits = self.most(&telling) <= room
+            && history <= (self.history_tokens as usize).min(room / 4)
+            && facts <= room / FACTS_SHARE;
         if fits {
             return Fitted {
                 left_out: LeftOut {
@@ -112,6 +122,7 @@ impl ContextWindow {
                     ..LeftOut::default()
                 },
                 history: telling.history,
+                facts: telling.facts,
                 sources: telling.sources.into_iter().map(|(_, text)| text).collect(),
                 question: telling.question,
             };
@@ -151,9 +162,10 @@ impl ContextWindow {
         let rules: usize = telling.rules.iter().map(String::len).sum();
         let offers: usize = telling.offers.iter().map(written).map(|text| text.len()).sum();
         let sources: usize = telling.sources.iter().map(|(_, text)| text.len()).sum();
+        let facts: usize = telling.facts.iter().map(String::len).sum();
         let messages = telling.rules.len() + telling.history.len() + 1;
         self.counter
-            .most(rules + offers + bytes(&telling.history) + sources + telling.question.len())
+            .most(rules + offers + bytes(&telling.history) + facts + sources + telling.question.len())
             + messages * AROUND_MESSAGE
     }
 
@@ -162,6 +174,7 @@ impl ContextWindow {
             rules,
             offers,
             history,
+            facts,
             sources,
             question,
         } = telling;
@@ -187,6 +200,9 @@ impl ContextWindow {
         };
         left = left.saturating_sub(tokens);
 
+        let (facts, tokens) = self.first(facts, left / FACTS_SHARE);
+        left -= tokens;
+
         let before = history.len();
         let (history, tokens) = self.newest(history, (self.history_tokens as usize).min(left / 4));
         left_out.messages = before - history.len();
@@ -207,10 +223,25 @@ impl ContextWindow {
         }
         Fitted {
             history,
+            facts,
             sources: given,
             question,
             left_out,
         }
+    }
+
+    /// The first of some texts that have `room` together, and their tokens.
+    fn first(&self, mut texts: Vec<String>, room: usize) -> (Vec<String>, usize) {
+        let mut taken = 0;
+        let fits = |text: &&String| {
+            let tokens = self.counter.count(text);
+            let fits = taken + tokens <= room;
+            taken += if fits { tokens } else { 0 };
+            fits
+        };
+        let count = texts.iter().take_while(fits).count();
+        texts.truncate(count);
+        (texts, taken)
     }
 
     /// The newest messages that have `room` together, from one of the user's on, and their tokens.

@@ -3,8 +3,8 @@
 //! It is given the sources numbered by their rank ([`super::prompt`]), and cites by these numbers, which are read from its text as it
 //! streams ([`super::marks`]). An answer is one where it cites a source that it was given and does not say itself that there is none:
 //! its confidence is then 0.5 and more, by how near the best of the cited sources is to the question and by how much of it the sources bear
-//! out ([`super::grounded`]). What stands on the result of a tool alone is an answer of 0.5. Everything else is below that, and so is
-//! what the sources do not bear out.
+//! out ([`super::grounded`]). What stands on the result of a tool alone, or on what the person has said before, is an answer of 0.5. Everything
+//! else is below that, and so is what the sources do not bear out.
 //!
 //! Where the model wants tools called, that is done ([`crate::acting`]), and it is asked again with what they gave back. Sources that
 //! calls have found are cited like those that it was given.
@@ -102,6 +102,10 @@ impl Generative {
 impl Model for Generative {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn takes_facts(&self) -> bool {
+        true
     }
 
     fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a> {
@@ -265,6 +269,7 @@ impl Answering<'_> {
         let left_out = std::mem::take(&mut fitted.left_out);
         self.guard
             .leave_out(&self.model.name, self.model.window.tokens, left_out);
+        self.guard.tell_facts(&self.model.name, fitted.facts.len());
         self.told = prompt::messages(&rules, fitted);
     }
 
@@ -413,7 +418,7 @@ impl Answering<'_> {
         let citations: Vec<Citation> = self.marks.cited().iter().filter_map(cited).collect();
         let near = |number: u32| source(number).map_or(0.0, |(_, similarity)| similarity);
         let acting = self.task.acting;
-        let stands_on = !citations.is_empty() || acting.is_some_and(Acting::has_result);
+        let stands_on = !citations.is_empty() || acting.is_some_and(Acting::has_result) || self.guard.stands_on_facts();
         let confidence = if stands_on && self.is_answer(reason) {
             let nearest = citations
                 .iter()

@@ -1,4 +1,5 @@
-//! What a language model is told: the agent's prompt with the rules of the house, what was said before, the sources and the question.
+//! What a language model is told: the agent's prompt with the rules of the house, what was said before, the sources and the question; and what the person has
+//! said of themselves in earlier conversations, where that is kept.
 //!
 //! Sources are what others wrote. They stand between marks that no source can contain, and the rules say that they are read and never
 //! obeyed.
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::{
     acting::{Acting, write_source},
+    facts,
     knowledge::FoundChunk,
     language::ChatMessage,
 };
@@ -35,6 +37,9 @@ pub(super) fn telling(task: &ModelTask<'_>, left_out: &BTreeSet<u32>) -> Telling
     if !offers.is_empty() || has_called {
         rules.push(TOOL_RULES.into());
     }
+    if !task.facts.is_empty() {
+        rules.push(facts::TELLING_RULES.into());
+    }
     let given = (0..)
         .zip(&task.found.chunks)
         .filter(|(place, _)| !left_out.contains(place));
@@ -42,6 +47,7 @@ pub(super) fn telling(task: &ModelTask<'_>, left_out: &BTreeSet<u32>) -> Telling
         rules,
         offers,
         history: history(task.history),
+        facts: task.facts.iter().map(facts::written).collect(),
         sources: given.map(|(place, found)| (place, source(place + 1, found))).collect(),
         question: task.question.to_owned(),
     }
@@ -51,8 +57,12 @@ pub(super) fn telling(task: &ModelTask<'_>, left_out: &BTreeSet<u32>) -> Telling
 pub(super) fn messages(rules: &[String], fitted: Fitted) -> Vec<ChatMessage> {
     let mut messages: Vec<ChatMessage> = rules.iter().cloned().map(ChatMessage::Instruction).collect();
     messages.extend(fitted.history);
-    let mut text = fitted.sources.concat();
-    if text.is_empty() {
+    let mut text = String::new();
+    if !fitted.facts.is_empty() {
+        let _ = writeln!(text, "<said_before>\n{}</said_before>\n", fitted.facts.concat());
+    }
+    text.extend(fitted.sources.iter().map(String::as_str));
+    if fitted.sources.is_empty() {
         text.push_str("There are no sources: nothing was found.\n");
     }
     let _ = write!(text, "\nThe question:\n{}", fitted.question);

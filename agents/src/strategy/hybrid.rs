@@ -49,9 +49,9 @@ impl Specialist {
                 evidence::show_found(&work.voice, &found, Origin::Search).await?;
                 (Keep::Yes(flight), CacheStatus::Miss)
             }
-            Asked::No { keep } => {
+            Asked::No(passed_by) => {
                 evidence::show_found(&work.voice, &found, Origin::Search).await?;
-                (keep.into(), CacheStatus::None)
+                (passed_by.keeps().into(), CacheStatus::None)
             }
         };
         let made = self.make_answer(work, found).await?;

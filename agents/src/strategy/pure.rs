@@ -37,10 +37,28 @@ pub(super) enum Asked<'a> {
         flight: Option<Flight<'a>>,
     },
     /// It was passed by.
-    No {
-        /// Whether the answer may be kept all the same.
-        keep: bool,
-    },
+    No(PassedBy),
+}
+
+/// Why the cache is not asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum PassedBy {
+    /// A fresh answer was asked for; it may be kept.
+    Fresh,
+    /// The question leans on the conversation.
+    Leans,
+    /// The model is told what the person has said before, and answers them alone.
+    Personal,
+}
+
+impl PassedBy {
+    /// Whether the answer may be kept all the same.
+    pub(super) fn keeps(self) -> bool {
+        match self {
+            Self::Fresh => true,
+            Self::Leans | Self::Personal => false,
+        }
+    }
 }
 
 /// Whether an answer may be kept.
@@ -81,7 +99,7 @@ impl Specialist {
                 return give_again(work, &cached, &cached.found, &cached.read, cached.outcome.clone()).await;
             }
             Asked::Yes { flight, .. } => (Keep::Yes(flight), CacheStatus::Miss),
-            Asked::No { keep } => (keep.into(), CacheStatus::None),
+            Asked::No(passed_by) => (passed_by.keeps().into(), CacheStatus::None),
         };
         if let Some(failed) = &work.failed {
             return Err(AgentError::Model(failed.clone()));
@@ -142,10 +160,13 @@ impl Specialist {
         let question = request.message.as_str();
         let leans = work.standalone.is_some() || cache::leans_on_conversation(question, !request.history.is_empty());
         if leans {
-            return Ok(Asked::No { keep: false });
+            return Ok(Asked::No(PassedBy::Leans));
+        }
+        if !work.facts.is_empty() {
+            return Ok(Asked::No(PassedBy::Personal));
         }
         if request.fresh {
-            return Ok(Asked::No { keep: true });
+            return Ok(Asked::No(PassedBy::Fresh));
         }
         let mut lookup = self.look_up(work, None).await?;
         for _ in 0..TAKE_OVERS_MAX {
@@ -198,12 +219,12 @@ impl Specialist {
         let (title, log) = match asked {
             Asked::Yes { lookup, .. } if lookup.answer.is_some() => ("Answered before", lookup.log.clone()),
             Asked::Yes { lookup, .. } => ("Not answered before", lookup.log.clone()),
-            Asked::No { keep: true } => (
-                "Passed by the cache",
-                self.cache.passed_by("A fresh answer was asked for."),
-            ),
-            Asked::No { keep: false } => {
-                let reason = "The question leans on the conversation, and is never answered from the cache.";
+            Asked::No(passed_by) => {
+                let reason = match passed_by {
+                    PassedBy::Fresh => "A fresh answer was asked for.",
+                    PassedBy::Leans => "The question leans on the conversation, and is never answered from the cache.",
+                    PassedBy::Personal => "The agent is told what this person has said before, and answers them alone.",
+                };
                 ("Passed by the cache", self.cache.passed_by(reason))
             }
         };
@@ -227,6 +248,7 @@ impl Specialist {
             prompt: &self.definition.prompt,
             found: &found,
             history: &work.request.history,
+            facts: &work.facts,
             spender: Some(&spender),
             acting: work.acting.as_ref(),
             answer_characters: self.definition.limits.answer_characters,

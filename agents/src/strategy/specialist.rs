@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use orchestratai_shared::{AgentId, Confidence, LogData, LogStatus, QueryAnalysis};
+use orchestratai_shared::{AgentId, Confidence, Fact, LogData, LogStatus, QueryAnalysis};
 
 use super::{
     Means,
@@ -12,12 +12,13 @@ use super::{
     voice::Voice,
 };
 use crate::{
-    acting::{Acting, BuiltIn, Colleague, KnowledgeSearch},
+    acting::{Acting, BuiltIn, Colleague, KnowledgeSearch, Remembering},
     budget,
     cache::{CacheKey, SemanticCache},
     conversation::{self, Standalone},
     definition::{AgentDefinition, Strategy},
     embedder::StaticEmbedder,
+    facts::OwnFacts,
     guardrail::Topics,
     knowledge::Knowledge,
     language::Spender,
@@ -46,6 +47,8 @@ pub(super) struct Work<'a> {
     pub(super) voice: Voice<'a>,
     /// What it may do beside answering.
     pub(super) acting: Option<Acting>,
+    /// What the person has said of themselves before, where the model is told that.
+    pub(super) facts: Vec<Fact>,
     pub(super) meter: &'a UsageMeter,
     /// How its model failed in this turn: it is not asked again.
     pub(super) failed: Option<ModelError>,
@@ -85,7 +88,7 @@ impl Specialist {
     }
 
     /// What this agent may do in a turn beside answering.
-    async fn acting(&self, work: &Work<'_>) -> Result<Option<Acting>, AgentError> {
+    async fn acting(&self, work: &Work<'_>, own_facts: Option<OwnFacts>) -> Result<Option<Acting>, AgentError> {
         let taken = self.means.tools.take(&self.definition.tools).await;
         for (source, why) in &taken.missing {
             let reason = format!("The tools of {source} are not to be had: {why}. Going on without them.");
@@ -110,9 +113,38 @@ impl Specialist {
             purpose,
             taken,
             search,
+            own_facts.map(Remembering::new),
             colleagues,
             work.request,
         ))
+    }
+
+    /// What there is of the facts of the person who is answered; none where nothing is kept, or the model reads nothing of it.
+    fn own_facts(&self, request: &TurnRequest) -> Option<OwnFacts> {
+        let facts = self.means.facts.as_ref().filter(|_| self.model.takes_facts())?;
+        facts.of(request)
+    }
+
+    /// What the model is told of the person.
+    async fn facts(&self, work: &Work<'_>, own_facts: Option<&OwnFacts>) -> Result<Vec<Fact>, AgentError> {
+        let Some(own_facts) = own_facts.filter(|_| self.definition.takes_facts) else {
+            return Ok(Vec::new());
+        };
+        match own_facts.known().await {
+            Ok(facts) => Ok(facts),
+            Err(error) => {
+                tracing::warn!(
+                    agent.id = %self.definition.id,
+                    error = &error as &dyn std::error::Error,
+                    "an agent is told nothing of the person"
+                );
+                let reason = "What this person has said before cannot be read just now. Going on without it.";
+                let data = self.stepped_down(work.request, reason);
+                let title = "Without what this person has said before";
+                work.voice.log(title, LogStatus::Warning, data).await?;
+                Ok(Vec::new())
+            }
+        }
     }
 
     /// Whom it may ask in a turn.
@@ -182,13 +214,16 @@ impl Responder for Specialist {
             },
             voice: Voice::new(steps),
             acting: None,
+            facts: Vec::new(),
             meter,
             failed: None,
         };
         if let Some(answer) = self.blocked(&mut work).await? {
             return Ok(answer);
         }
-        work.acting = self.acting(&work).await?;
+        let own_facts = self.own_facts(request);
+        work.facts = self.facts(&work, own_facts.as_ref()).await?;
+        work.acting = self.acting(&work, own_facts).await?;
         let mut strategy = self.definition.strategy_for(request.intent);
         loop {
             let error = match self.attempt(strategy, &mut work).await {
@@ -351,6 +386,7 @@ mod tests {
         let catalog = Arc::new(Catalog::embedded());
         let means = Means {
             tools: ToolBox::default(),
+            facts: None,
             models: Arc::new(Models::embedded(embedder())),
             router: Arc::new(Router::new(&catalog, Arc::clone(embedder()))),
             knowledge: Knowledge::open(dir.path(), Arc::new(NoDocuments), Arc::clone(embedder()))

@@ -12,6 +12,8 @@ use orchestratai_agents::{
     acting::SEARCH_KNOWLEDGE,
     cache::SemanticCache,
     definition::Catalog,
+    facts::Facts,
+    guardrail::{Guardrails, SuspiciousSources},
     language::{ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageModel, StopReason, ToolCall},
     model::{Generative, ModelNames, Models},
     strategy::{Means, responders},
@@ -33,9 +35,9 @@ use crate::{
 const QUESTION: &str = "How do I rotate an API key without downtime?";
 
 /// What the model says, one after the other, and what it was asked.
-struct Scripted {
-    says: Mutex<Vec<Vec<ChatEvent>>>,
-    asked: Mutex<Vec<Arc<ChatRequest>>>,
+pub(crate) struct Scripted {
+    pub(crate) says: Mutex<Vec<Vec<ChatEvent>>>,
+    pub(crate) asked: Mutex<Vec<Arc<ChatRequest>>>,
 }
 
 impl LanguageModel for Scripted {
@@ -46,14 +48,14 @@ impl LanguageModel for Scripted {
     }
 }
 
-fn says(text: &str) -> Vec<ChatEvent> {
+pub(crate) fn says(text: &str) -> Vec<ChatEvent> {
     vec![
         ChatEvent::TextDelta(text.into()),
         ChatEvent::Stopped(StopReason::Complete),
     ]
 }
 
-fn calls(calls: impl IntoIterator<Item = ToolCall>) -> Vec<ChatEvent> {
+pub(crate) fn calls(calls: impl IntoIterator<Item = ToolCall>) -> Vec<ChatEvent> {
     let calls = calls.into_iter().map(ChatEvent::ToolCall);
     calls.chain([ChatEvent::Stopped(StopReason::ToolCalls)]).collect()
 }
@@ -82,6 +84,16 @@ fn crew_with(
     keys: &[(&str, &str)],
     model: &Arc<Scripted>,
 ) -> HashMap<AgentId, Arc<dyn Responder>> {
+    crew_keeping(knowledge, keys, model, None)
+}
+
+/// The same where what people say of themselves is kept.
+pub(crate) fn crew_keeping(
+    knowledge: orchestratai_agents::knowledge::Knowledge,
+    keys: &[(&str, &str)],
+    model: &Arc<Scripted>,
+    facts: Option<Facts>,
+) -> HashMap<AgentId, Arc<dyn Responder>> {
     let folder = tempfile::tempdir().unwrap();
     for file in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/agents")).unwrap() {
         let path = file.unwrap().path();
@@ -102,8 +114,18 @@ fn crew_with(
         256,
         None,
     );
+    let guardrails = facts.as_ref().map(|_| Guardrails {
+        embedder: embedder(),
+        suspicious: SuspiciousSources::LeaveOut,
+        redact_prompts: false,
+    });
+    let generative = match guardrails {
+        Some(guardrails) => generative.guarded_by(guardrails),
+        None => generative,
+    };
     responders(&Means {
         tools: ToolBox::default(),
+        facts,
         catalog,
         router: router(),
         knowledge,
@@ -113,7 +135,7 @@ fn crew_with(
     })
 }
 
-fn scripted(says: Vec<Vec<ChatEvent>>) -> Arc<Scripted> {
+pub(crate) fn scripted(says: Vec<Vec<ChatEvent>>) -> Arc<Scripted> {
     Arc::new(Scripted {
         says: Mutex::new(says),
         asked: Mutex::default(),
@@ -121,7 +143,7 @@ fn scripted(says: Vec<Vec<ChatEvent>>) -> Arc<Scripted> {
 }
 
 /// Runs a turn of the technical agent. What it records is durable at once.
-async fn run(crew: &HashMap<AgentId, Arc<dyn Responder>>, request: &TurnRequest) -> (Answer, Vec<Step>) {
+pub(crate) async fn run(crew: &HashMap<AgentId, Arc<dyn Responder>>, request: &TurnRequest) -> (Answer, Vec<Step>) {
     let (sender, mut receiver) = mpsc::channel(1);
     let (steps, meter) = (Steps::new(sender), UsageMeter::default());
     let technical = &crew[&AgentId::parse("technical").unwrap()];
@@ -144,7 +166,7 @@ async fn run(crew: &HashMap<AgentId, Arc<dyn Responder>>, request: &TurnRequest)
     (answer.unwrap(), taken)
 }
 
-fn recorded(steps: &[Step]) -> Vec<CallEvent> {
+pub(crate) fn recorded(steps: &[Step]) -> Vec<CallEvent> {
     let calls = steps.iter().filter_map(|step| match step {
         Step::ToolCall { call, .. } => Some((**call).clone()),
         Step::Log { .. } | Step::Delta(_) | Step::Reset { .. } => None,
@@ -170,7 +192,7 @@ fn shown(steps: &[Step]) -> Vec<Vec<(u32, String)>> {
     searches.collect()
 }
 
-fn with_past(request: &TurnRequest, calls: Vec<CallEvent>) -> TurnRequest {
+pub(crate) fn with_past(request: &TurnRequest, calls: Vec<CallEvent>) -> TurnRequest {
     let event = |(seq, call): (u64, CallEvent)| {
         Arc::new(Event {
             seq,

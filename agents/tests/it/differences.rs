@@ -44,6 +44,7 @@ async fn answer(documents: Vec<NewDocument>, question: &str) -> (String, Vec<Str
         prompt: "",
         found: &found,
         history: &[],
+        facts: &[],
         spender: None,
         acting: None,
         answer_characters: 20_000,

@@ -81,6 +81,7 @@ async fn told(model: &dyn Model) -> Told {
         prompt: "You are the technical agent.",
         found: &found,
         history: &[],
+        facts: &[],
         spender: None,
         acting: None,
         answer_characters: 20_000,

@@ -251,6 +251,7 @@ async fn agent_with(changes: Value, model: Option<(&Arc<Scripted>, Guardrails)>,
     };
     let means = Means {
         tools,
+        facts: None,
         catalog: catalog(),
         router: router(),
         knowledge: knowledge().await,

@@ -9,6 +9,7 @@ mod cache;
 mod cache_turns;
 mod definitions;
 mod differences;
+mod facts;
 mod file_kinds;
 mod filters;
 mod generative;

@@ -70,6 +70,7 @@ impl Server {
         let cache = Arc::new(SemanticCache::new(embedder()).shared(sharing));
         let crew = responders(&Means {
             tools: orchestratai_agents::tool_box::ToolBox::default(),
+            facts: None,
             catalog: catalog(),
             router: router(),
             knowledge: knowledge.clone(),

@@ -87,6 +87,7 @@ pub(crate) async fn demo() -> Knowledge {
 pub(crate) fn crew(knowledge: Knowledge, catalog: Arc<Catalog>) -> HashMap<AgentId, Arc<dyn Responder>> {
     responders(&Means {
         tools: orchestratai_agents::tool_box::ToolBox::default(),
+        facts: None,
         catalog,
         router: router(),
         knowledge,

@@ -1,6 +1,7 @@
 //! The way in for everything outside: finds the session's shard, admits turns, and reads what is stored.
 
 mod asking;
+mod facts;
 mod feedback;
 mod live;
 mod overview;
@@ -26,7 +27,7 @@ use orchestratai_agents::{
     definition::AgentDefinition,
     routing::{Router, RoutingDecision},
 };
-use orchestratai_shared::{Agent, AgentId, ChatSession, ErrorCode, MessageContent, SessionId, Timestamp};
+use orchestratai_shared::{Agent, AgentId, ChatSession, ErrorCode, MessageContent, SessionId, Timestamp, UserId};
 use orchestratai_store::{NodeId, Store, StoreError};
 use orchestratai_telemetry::Metrics;
 use tokio::sync::{Semaphore, oneshot};
@@ -41,7 +42,7 @@ use crate::{
     link::SessionLink,
     orchestrator::Crew,
     refusal::Refusal,
-    registry::{CaptureAll, Dispatch, Resume},
+    registry::{CaptureAll, Creation, Dispatch, Resume},
     session::{
         messages::{Command, Drain, Subscribe},
         subscriber::ConnectionId,
@@ -112,13 +113,13 @@ impl Gateway {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Makes a session, or gives the one that has this id already. It is stored before this returns.
+    /// Makes a session, for `user` where one is known, or gives the one that has this id already. It is stored before this returns.
     ///
     /// # Errors
     /// [`Refusal`] where the journal cannot be reached.
-    pub async fn create_session(&self, id: Option<SessionId>) -> Result<ChatSession, Refusal> {
+    pub async fn create_session(&self, id: Option<SessionId>, user: Option<UserId>) -> Result<ChatSession, Refusal> {
         let id = id.unwrap_or_else(SessionId::new);
-        self.ask(id, true, |reply| Command::Describe { reply })
+        self.ask(id, Creation::For(user), |reply| Command::Describe { reply })
             .await?
             .ok_or_else(unreachable_session)
     }

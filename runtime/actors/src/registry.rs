@@ -12,7 +12,7 @@ use std::{
 };
 
 use actix::{Actor, ActorFutureExt, Addr, AsyncContext, Context, Handler, Message, WrapFuture};
-use orchestratai_shared::SessionId;
+use orchestratai_shared::{SessionId, UserId};
 use orchestratai_store::NodeId;
 use orchestratai_telemetry::ActorKind;
 use tokio::sync::oneshot;
@@ -46,6 +46,32 @@ enum Entry {
     Elsewhere(NodeId, Instant),
 }
 
+/// What becomes of a session that is unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Creation {
+    /// Nothing: there is none.
+    Refused,
+    /// It is created, for this user where one is known.
+    For(Option<UserId>),
+}
+
+impl Creation {
+    /// Whether it is created.
+    pub(crate) fn is_wanted(&self) -> bool {
+        match self {
+            Self::Refused => false,
+            Self::For(_) => true,
+        }
+    }
+}
+
+impl From<bool> for Creation {
+    /// Created or not, for nobody who is known.
+    fn from(create: bool) -> Self {
+        if create { Self::For(None) } else { Self::Refused }
+    }
+}
+
 /// A command for a session, wherever it is: the registry starts the session where it is not live.
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -53,7 +79,7 @@ pub(crate) struct Dispatch {
     /// Which session.
     pub(crate) session_id: SessionId,
     /// Whether it is created where it is unknown.
-    pub(crate) create: bool,
+    pub(crate) create: Creation,
     /// What it is asked.
     pub(crate) command: Command,
     /// Told why where the session cannot be had.
@@ -125,7 +151,7 @@ impl SessionRegistry {
         }
     }
 
-    fn start(&mut self, session_id: SessionId, create: bool, waiting: Vec<Dispatch>, ctx: &mut Context<Self>) {
+    fn start(&mut self, session_id: SessionId, create: Creation, waiting: Vec<Dispatch>, ctx: &mut Context<Self>) {
         self.sessions.insert(session_id, Entry::Starting(waiting));
         let shard = Rc::clone(&self.shard);
         let load = async move { load(&shard, session_id, create).await };
@@ -150,12 +176,13 @@ impl SessionRegistry {
             }
             Ok(Loaded::Unknown) => {
                 // Somebody who would have it created may have come to wait behind somebody who would not.
-                let (creators, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|dispatch| dispatch.create);
+                let (creators, others): (Vec<_>, Vec<_>) =
+                    waiting.into_iter().partition(|dispatch| dispatch.create.is_wanted());
                 others
                     .into_iter()
                     .for_each(|dispatch| drop(dispatch.declined.send(Declined::Unknown)));
-                if !creators.is_empty() {
-                    self.start(session_id, true, creators, ctx);
+                if let Some(first) = creators.first() {
+                    self.start(session_id, first.create.clone(), creators, ctx);
                 }
                 return;
             }
@@ -170,7 +197,7 @@ impl SessionRegistry {
             // It was claimed by the node that this one was before. Whether anybody asks for it or not, it may have an open turn.
             ctx.notify_later(Resume(session_id), RESTART_AFTER);
             if let Some(first) = waiting.first() {
-                self.start(session_id, first.create, waiting, ctx);
+                self.start(session_id, first.create.clone(), waiting, ctx);
             }
             return;
         }
@@ -192,7 +219,7 @@ impl SessionRegistry {
         cluster.forward(Forward {
             node,
             session_id: dispatch.session_id,
-            create: dispatch.create,
+            create: dispatch.create.is_wanted(),
             command: dispatch.command,
             declined: dispatch.declined,
         });
@@ -217,7 +244,7 @@ impl SessionRegistry {
                     (waiting.into_iter()).partition(|waiting| waiting.origin == Origin::Here);
                 (others.into_iter()).for_each(|dispatch| drop(dispatch.declined.send(Declined::Elsewhere)));
                 if let Some(first) = here.first() {
-                    registry.start(session_id, first.create, here, ctx);
+                    registry.start(session_id, first.create.clone(), here, ctx);
                 }
             }
         }));
@@ -305,7 +332,7 @@ impl Handler<Dispatch> for SessionRegistry {
                 let _ = dispatch.declined.send(Declined::Refused(admission::stopping()));
             }
             Some(Entry::Live(..)) | None => {
-                self.start(dispatch.session_id, dispatch.create, vec![dispatch], ctx);
+                self.start(dispatch.session_id, dispatch.create.clone(), vec![dispatch], ctx);
             }
         }
     }
@@ -342,7 +369,7 @@ impl Handler<Resume> for SessionRegistry {
         }
         self.sessions.insert(session_id, Entry::Starting(Vec::new()));
         let shard = Rc::clone(&self.shard);
-        let load = async move { load(&shard, session_id, false).await };
+        let load = async move { load(&shard, session_id, Creation::Refused).await };
         ctx.spawn(load.into_actor(self).map(move |loaded, registry, ctx| {
             let failed = loaded.is_err();
             registry.started(session_id, loaded, ctx);

@@ -174,6 +174,7 @@ async fn means(settings: &Settings) -> Result<Means, CommandFailure> {
     let models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?;
     let means = Means {
         tools: orchestratai_agents::tool_box::ToolBox::default(),
+        facts: None,
         models: Arc::new(models.models),
         router: Arc::new(Router::new(&catalog, Arc::clone(&embedder))),
         knowledge: open_knowledge(

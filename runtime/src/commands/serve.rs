@@ -33,6 +33,7 @@ use crate::{
     data_dir::DataDir,
     demo,
     documents::StoredDocuments,
+    facts,
     failure::{Chain, CommandFailure},
     house::{load_agents, open_knowledge, open_store},
     knowledge_watch::KnowledgeWatch,
@@ -168,6 +169,7 @@ async fn serve(
     let means = Means {
         tools: ToolBox::new(tools::sources(&settings)?),
         cache: shared_cache::open(&settings, &catalog, &embedder, &metrics)?,
+        facts: facts::kept(&settings, &store),
         catalog,
         router,
         knowledge: knowledge.clone(),
@@ -179,6 +181,7 @@ async fn serve(
     let history = Arc::new(History::new(metrics.clone()));
     let sampling = actix_rt::spawn(sample(Arc::clone(&history)));
     let accounting = actix_rt::spawn(budgets::look_after(Arc::clone(&books), store.clone(), metrics.clone()));
+    let forgetting = actix_rt::spawn(facts::look_after(store.clone()));
     let redis = snapshots.as_ref().and_then(SessionSnapshots::probe);
     let probes = iter::once(watch.probe())
         .chain(redis)
@@ -249,6 +252,7 @@ async fn serve(
         watching.abort();
         sampling.abort();
         accounting.abort();
+        forgetting.abort();
         if let Err(error) = store.close().await {
             tracing::warn!(error = %Chain(&error), "the database was closed with its log not copied; the next start does it");
         }
@@ -370,6 +374,7 @@ fn web_settings(settings: &Settings, catalog: &Catalog) -> WebSettings {
         frames_per_second: limits.frames_per_second,
         frames_burst: limits.frames_burst,
         socket_stall_max: limits.socket_stall_max,
+        keeps_facts: settings.memory.is_some(),
         websocket_echo: settings.conformance.websocket_echo,
         console: console::console(settings, catalog),
     }

@@ -4,6 +4,7 @@ mod asking;
 mod at_once;
 mod built_in;
 mod on_nodes;
+mod remembering;
 mod shop;
 
 use std::time::{Duration, Instant};

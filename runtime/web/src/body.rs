@@ -30,10 +30,30 @@ pub(crate) async fn json(request: &HttpRequest, payload: Payload) -> Result<Fiel
 /// As [`json`], 413 above `bytes_max`.
 pub(crate) async fn json_within(bytes_max: usize, request: &HttpRequest, payload: Payload) -> Result<Fields, ApiError> {
     check_type(request)?;
-    let body = tokio::time::timeout(ARRIVAL_MAX, read(bytes_max, request, payload))
+    parse(&arrived(bytes_max, request, payload).await?)
+}
+
+/// As [`json`], for a body that may be left out: then it has no fields.
+///
+/// # Errors
+/// As [`json`], of a body that has any bytes.
+pub(crate) async fn json_if_any(request: &HttpRequest, payload: Payload) -> Result<Fields, ApiError> {
+    let body = arrived(JSON_BYTES_MAX, request, payload).await?;
+    if body.is_empty() {
+        return Ok(Fields::default());
+    }
+    check_type(request)?;
+    parse(&body)
+}
+
+async fn arrived(bytes_max: usize, request: &HttpRequest, payload: Payload) -> Result<Vec<u8>, ApiError> {
+    tokio::time::timeout(ARRIVAL_MAX, read(bytes_max, request, payload))
         .await
-        .map_err(|_elapsed| invalid(format!("the body did not arrive within {} s", ARRIVAL_MAX.as_secs())))??;
-    let text = std::str::from_utf8(&body).map_err(|error| invalid(format!("the body is not UTF-8: {error}")))?;
+        .map_err(|_elapsed| invalid(format!("the body did not arrive within {} s", ARRIVAL_MAX.as_secs())))?
+}
+
+fn parse(body: &[u8]) -> Result<Fields, ApiError> {
+    let text = std::str::from_utf8(body).map_err(|error| invalid(format!("the body is not UTF-8: {error}")))?;
     match serde_json::from_str(text) {
         Ok(Value::Object(values)) => Ok(Fields::of(values)),
         Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {

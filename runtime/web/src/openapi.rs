@@ -55,6 +55,7 @@ pub(crate) struct DurableEvent {
     tags(
         (name = "chat", description = "Ask, and have the answer whole or as a stream."),
         (name = "sessions", description = "What was said, and every event of it."),
+        (name = "users", description = "What people have said of themselves."),
         (name = "agents", description = "Who answers."),
         (name = "knowledge", description = "What answers are taken from."),
         (name = "health", description = "Whether the server serves, and how it is doing.")
@@ -65,6 +66,7 @@ pub(crate) struct DurableEvent {
         rest::session::messages, rest::session::logs, rest::session::events,
         rest::sessions::list, rest::sessions::rename, rest::sessions::export,
         rest::feedback::put, rest::feedback::remove, rest::feedback::list,
+        rest::facts::list, rest::facts::erase, rest::facts::erase_all,
         rest::live::live, rest::person::take_over, rest::person::reply, rest::person::release, rest::approval::decide,
         rest::agents::list, rest::agents::read, rest::agents::definition, rest::agents::turns, rest::agents::try_out,
         rest::route::route, rest::budgets::list,

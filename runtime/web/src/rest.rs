@@ -8,6 +8,7 @@ pub(crate) mod chat;
 pub(crate) mod console;
 pub(crate) mod docs;
 pub(crate) mod documents;
+pub(crate) mod facts;
 pub(crate) mod feedback;
 pub(crate) mod health;
 pub(crate) mod knowledge;
@@ -36,6 +37,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     session::configure(routes);
     sessions::configure(routes);
     feedback::configure(routes);
+    facts::configure(routes);
     live::configure(routes);
     person::configure(routes);
     approval::configure(routes);

@@ -23,6 +23,8 @@ pub struct WebSettings {
     pub socket_stall_max: Duration,
     /// Whether `/api/ws/echo` is there, for conformance tests.
     pub websocket_echo: bool,
+    /// Whether agents keep what people say of themselves.
+    pub keeps_facts: bool,
     /// The web console.
     pub console: ConsoleSettings,
 }
@@ -38,6 +40,7 @@ impl Default for WebSettings {
             frames_burst: 1_000,
             socket_stall_max: Duration::from_secs(30),
             websocket_echo: false,
+            keeps_facts: false,
             console: ConsoleSettings::default(),
         }
     }

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{Given, Judged, Source, measure, statements, stems};
+use super::{Given, GivenBy, Judged, Source, measure, statements, stems};
 use crate::testing::embedder;
 
 fn root() -> &'static Path {
@@ -18,7 +18,7 @@ fn section(source: &str, heading: &str) -> Given {
     let title = text.lines().find_map(|line| line.strip_prefix("title: ")).unwrap();
     let (_, from) = text.split_once(&format!("## {heading}\n")).unwrap();
     Given {
-        number: Some(1),
+        by: GivenBy::Source(1),
         headings: format!("{title}\n{heading}"),
         text: from.split("\n## ").next().unwrap().trim().to_owned(),
     }
@@ -106,7 +106,7 @@ fn figures_are_written_for_fitting_where_somebody_asks() {
 fn a_sentence_is_held_against_what_it_cites_and_otherwise_against_each() {
     let rotate = section("technical/rotating-api-keys.md", "What key rotation does");
     let trial = Given {
-        number: Some(3),
+        by: GivenBy::Source(3),
         ..section("billing/free-trial.md", "Extend a trial")
     };
     let sources = [rotate, trial];
@@ -147,7 +147,7 @@ fn an_answer_counts_for_what_its_sentences_do() {
 #[test]
 fn of_what_tools_gave_back_only_what_cites_is_measured() {
     let result = Given {
-        number: None,
+        by: GivenBy::Tool,
         headings: String::new(),
         text: "{\"order\": 4711, \"status\": \"shipped\", \"carrier\": \"DHL\"}".into(),
     };

@@ -50,7 +50,8 @@ fn call() -> ChatMessage {
 fn tokens(window: &ContextWindow, rules: &str, fitted: &Fitted) -> usize {
     let count = |text: &str| window.counter.count(text);
     let sources: usize = fitted.sources.iter().map(|source| count(source)).sum();
-    count(rules) + count(&fitted.question) + sources + window.count_all(&fitted.history) + 2 * AROUND_MESSAGE
+    let facts: usize = fitted.facts.iter().map(|fact| count(fact)).sum();
+    count(rules) + count(&fitted.question) + facts + sources + window.count_all(&fitted.history) + 2 * AROUND_MESSAGE
 }
 
 #[tokio::test]
@@ -59,12 +60,14 @@ async fn what_fits_is_told_as_it_is() {
         rules: vec!["Be kind.".into()],
         history: vec![user("Hello?"), answer("Hello.")],
         sources: vec![(0, "One.".into()), (1, "Two.".into())],
+        facts: vec!["I use the Team plan.".into()],
         question: "What now?".into(),
         offers: Vec::new(),
     };
     let fitted = window(8_192, 2_000).fit(telling.clone(), 1_024).await;
     assert_eq!(fitted.history, telling.history);
     assert_eq!(fitted.sources, ["One.", "Two."]);
+    assert_eq!(fitted.facts, telling.facts);
     assert_eq!(fitted.question, "What now?");
     assert_eq!(fitted.left_out.verdict("fast", 8_192), None);
 }
@@ -90,6 +93,27 @@ async fn the_newest_of_what_was_said_has_room_and_begins_with_the_user() {
         [user("a question"), answer("so"), user("and?"), answer("thus")]
     );
     assert_eq!(fitted.left_out.messages, 2);
+}
+
+#[tokio::test]
+async fn what_a_person_has_said_has_a_tenth_of_what_is_left_the_newest_first() {
+    let fact = |number: usize| format!("Fact {number}: {}", "they prefer it so. ".repeat(5));
+    let telling = Telling {
+        facts: (0..40).map(fact).collect(),
+        sources: vec![(0, "One.".into())],
+        question: "What now?".into(),
+        ..Telling::default()
+    };
+    let window = window(2_000, 500);
+    let fitted = window.fit(telling, 500).await;
+    assert_eq!(fitted.sources.len(), 1);
+    let tokens: usize = fitted.facts.iter().map(|fact| window.counter.count(fact)).sum();
+    assert!(
+        tokens <= 150 && tokens + window.counter.count(&fact(9)) > 140,
+        "{tokens}"
+    );
+    let newest: Vec<String> = (0..fitted.facts.len()).map(fact).collect();
+    assert_eq!(fitted.facts, newest);
 }
 
 #[tokio::test]
@@ -166,6 +190,7 @@ proptest! {
     #[test]
     fn nothing_is_told_that_does_not_fit(
         said in prop::collection::vec("[a-zäöü日 \n]{0,400}", 0..12),
+        facts in prop::collection::vec("[a-z0-9äöü]{0,200}", 0..8),
         sources in prop::collection::vec("[a-z0-9,.€ ]{0,1200}", 0..8),
         question in "[a-z?😀 ]{0,3000}",
         room in 200_u32..2_000,
@@ -175,6 +200,7 @@ proptest! {
         let telling = Telling {
             rules: vec![rules.into()],
             history: said.iter().enumerate().map(|(at, text)| if at % 2 == 0 { user(text) } else { answer(text) }).collect(),
+            facts,
             sources: (0..).zip(sources.iter().cloned()).collect(),
             question,
             offers: Vec::new(),

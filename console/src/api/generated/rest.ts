@@ -534,7 +534,7 @@ export interface paths {
         put?: never;
         /**
          * Begins a session.
-         * @description Nobody has to: a message to an unknown session begins one with that id.
+         * @description Nobody has to: a message to an unknown session begins one with that id, of nobody who is known. The body may be left out.
          */
         post: operations["createSession"];
         delete?: never;
@@ -785,6 +785,47 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}/memory": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What agents are told of a user: what they have said of themselves.
+         * @description A user of whom nothing is known has no facts.
+         */
+        get: operations["listFacts"];
+        put?: never;
+        post?: never;
+        /**
+         * Erases all that is known of a user.
+         * @description Where nothing is known of them, that is so already.
+         */
+        delete: operations["eraseFacts"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/users/{user_id}/memory/{fact_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Erases one fact of a user. */
+        delete: operations["eraseFact"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1627,6 +1668,31 @@ export interface components {
             /** @description What they say. */
             texts: string[];
         };
+        /** @description Something that a person has said of themselves, which agents are told in that person's later turns, and where it is from. */
+        Fact: {
+            /** @description Its id. */
+            id: components["schemas"]["FactId"];
+            /**
+             * @description What they have said.
+             * @example I use the Team plan.
+             */
+            text: string;
+            /** @description The session in which they said so last; it goes with that. */
+            sessionId: components["schemas"]["SessionId"];
+            /** @description The turn. */
+            turnId: components["schemas"]["TurnId"];
+            /** @description The agent that has kept it. */
+            agent: components["schemas"]["AgentId"];
+            /** @description When they said so last. */
+            saidAt: components["schemas"]["Timestamp"];
+            /** @description When it is forgotten, where nobody says it again. */
+            keptUntil: components["schemas"]["Timestamp"];
+        };
+        /**
+         * Format: uuid
+         * @description Names something that a person has said of themselves.
+         */
+        FactId: string;
         /** @description Why something is refused or failed: code, and a message that a person may read. */
         Failure: {
             /** @description The code. */
@@ -1874,6 +1940,13 @@ export interface components {
             /** @description Whether there are older ones. */
             hasMore: boolean;
         };
+        /** @description What a user has said of themselves. */
+        Memory: {
+            /** @description Whether agents keep what people say of themselves, and are told of it. Where they do not, what was kept before is told to none. */
+            enabled: boolean;
+            /** @description The facts, first what they have said last. */
+            facts: components["schemas"]["Fact"][];
+        };
         /** @description One message of a transcript. */
         Message: {
             /** @description Its id. */
@@ -1936,6 +2009,15 @@ export interface components {
             messages: components["schemas"]["Message"][];
             /** @description Whether there are older ones. */
             hasMore: boolean;
+        };
+        /** @description What is known of a session that is to begin. */
+        NewSessionRequest: {
+            /**
+             * @description Whose it is, as the caller calls them: without white space and control characters. A session without one is nobody's, and nothing is
+             *     kept of who speaks in it.
+             * @example ada@example.com
+             */
+            userId?: string | null;
         };
         /** @description One node of several. */
         NodePart: {
@@ -4613,7 +4695,11 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["NewSessionRequest"];
+            };
+        };
         responses: {
             /** @description The session, which is stored. */
             201: {
@@ -4624,6 +4710,15 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SessionCreated"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             /** @description No valid bearer token was brought. */
@@ -4637,6 +4732,24 @@ export interface operations {
             };
             /** @description The page's origin, or the `Host` of the request, is not allowed. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The body is not of a type that is taken. */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5961,6 +6074,217 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Sessions"];
                 };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    listFacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user, as their sessions name them. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The facts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Memory"];
+                };
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    eraseFacts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user, as their sessions name them. */
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nothing is known of them any more. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description No valid bearer token was brought. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The page's origin, or the `Host` of the request, is not allowed. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Something went wrong on our side. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description There is no room just now, or the server starts or stops; `Retry-After` says when to come back. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    eraseFact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The user, as their sessions name them. */
+                user_id: string;
+                /** @description The fact. */
+                fact_id: components["schemas"]["FactId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is erased. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description The request is not valid; `details` names each field that is not, where the body could be read at all. */
             400: {

@@ -60,7 +60,7 @@ impl Exchange {
         };
         let dispatch = Dispatch {
             session_id,
-            create,
+            create: create.into(),
             command,
             declined,
             origin: Origin::Peer,

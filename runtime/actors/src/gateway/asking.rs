@@ -10,7 +10,7 @@ use super::{Gateway, RETRY_AFTER, ShardHandle, TRIES_MAX, unreachable_session};
 use crate::{
     admission,
     refusal::Refusal,
-    registry::{Declined, Dispatch, Origin},
+    registry::{Creation, Declined, Dispatch, Origin},
     session::messages::Command,
     shard::shard_of,
 };
@@ -25,12 +25,13 @@ impl Gateway {
     pub(super) async fn ask<T>(
         &self,
         session_id: SessionId,
-        create: bool,
+        create: impl Into<Creation>,
         command: impl Fn(oneshot::Sender<T>) -> Command,
     ) -> Result<Option<T>, Refusal> {
+        let create = create.into();
         for _ in 0..TRIES_MAX {
             let (reply, answer) = oneshot::channel();
-            let unanswered = self.dispatch(session_id, create, command(reply))?;
+            let unanswered = self.dispatch(session_id, create.clone(), command(reply))?;
             if let Ok(answer) = answer.await {
                 return Ok(Some(answer));
             }
@@ -45,7 +46,7 @@ impl Gateway {
     pub(super) fn dispatch(
         &self,
         session_id: SessionId,
-        create: bool,
+        create: impl Into<Creation>,
         command: Command,
     ) -> Result<Unanswered, Refusal> {
         if !self.is_ready() {
@@ -54,7 +55,7 @@ impl Gateway {
         let (declined, why) = oneshot::channel();
         let dispatch = Dispatch {
             session_id,
-            create,
+            create: create.into(),
             command,
             declined,
             origin: Origin::Here,

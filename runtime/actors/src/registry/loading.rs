@@ -7,7 +7,7 @@ use orchestratai_store::{Candidate, Claim, NodeId, Rehydrated, SessionRecord, Sn
 use orchestratai_telemetry::SnapshotLoadOutcome;
 use tokio::sync::oneshot;
 
-use super::RESTART_AFTER;
+use super::{Creation, RESTART_AFTER};
 use crate::{
     journal::{Append, AppendReply},
     refusal::Refusal,
@@ -25,7 +25,7 @@ pub(super) enum Loaded {
 }
 
 /// The session from its snapshot and the journal, once it is this node's; created where it is unknown and may be.
-pub(super) async fn load(shard: &Shard, session_id: SessionId, create: bool) -> Result<Loaded, Refusal> {
+pub(super) async fn load(shard: &Shard, session_id: SessionId, create: Creation) -> Result<Loaded, Refusal> {
     let unavailable = |reason: String, is_retryable: bool| {
         tracing::error!(session.id = %session_id, error = %reason, "a session could not be started");
         if is_retryable {
@@ -42,7 +42,7 @@ pub(super) async fn load(shard: &Shard, session_id: SessionId, create: bool) -> 
         match shard.store.claim(session_id).await.map_err(unreadable)? {
             Claim::Ours | Claim::Claimed => {}
             Claim::Theirs(node) => return Ok(Loaded::Elsewhere(node)),
-            Claim::Unknown if !create => return Ok(Loaded::Unknown),
+            Claim::Unknown if !create.is_wanted() => return Ok(Loaded::Unknown),
             Claim::Unknown => {}
         }
     }
@@ -57,13 +57,13 @@ pub(super) async fn load(shard: &Shard, session_id: SessionId, create: bool) -> 
         }
         return Ok(Loaded::Here(Box::new(rehydrated), node));
     }
-    if !create {
+    let Creation::For(user) = create else {
         return Ok(Loaded::Unknown);
-    }
+    };
     let now = Timestamp::now();
     let session = ChatSession {
         id: session_id,
-        user_id: None,
+        user_id: user.map(|user| user.as_str().to_owned()),
         start_time: now,
         last_activity: now,
         total_tokens: 0,

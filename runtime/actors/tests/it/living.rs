@@ -194,7 +194,7 @@ async fn before_all_is_there_nothing_is_begun_and_nothing_taken_up() {
         let refused = gateway.submit(message).await.unwrap_err();
         assert_eq!(refused.failure.code, ErrorCode::Overloaded);
         assert!(refused.retry_after.is_some());
-        let refused = gateway.create_session(Some(session_id)).await.unwrap_err();
+        let refused = gateway.create_session(Some(session_id), None).await.unwrap_err();
         assert_eq!(refused.failure.code, ErrorCode::Overloaded);
     }
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -104,7 +104,7 @@ async fn a_drain_writes_all_that_has_changed() {
         house.events(turn).await;
     }
     // None that has not changed is written.
-    house.gateway.create_session(None).await.unwrap();
+    house.gateway.create_session(None, None).await.unwrap();
     house.gateway.drain(Duration::from_secs(5)).await;
     for id in &ids {
         let rehydrated = house

@@ -3,19 +3,20 @@
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
-    web::{self, Data, Path, ServiceConfig},
+    web::{self, Data, Path, Payload, ServiceConfig},
 };
 use bytes::{BufMut, Bytes, BytesMut};
-use orchestratai_shared::{LogId, Message, MessageId, RetrievalLog, SessionId, SessionSummary, Timestamp};
+use orchestratai_shared::{LogId, Message, MessageId, RetrievalLog, SessionId, SessionSummary, Timestamp, UserId};
 use orchestratai_store::EventsPage;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{PageQuery, get, path_id, resource, sessions};
 use crate::{
+    body,
     error::ApiError,
-    fields::{Fields, SEQ_MAX, whole},
-    openapi::{Busy, DurableEvent, Invalid, NotFound, SessionStreamEvent, Unexpected},
+    fields::{Fields, SEQ_MAX, parsed, whole},
+    openapi::{BadBody, Busy, DurableEvent, Invalid, NotFound, SessionStreamEvent, Unexpected},
     site::Site,
     sse,
 };
@@ -33,6 +34,22 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
         .service(only_get("/api/session/{session_id}/messages").route(get().to(messages)))
         .service(only_get("/api/session/{session_id}/logs").route(get().to(logs)))
         .service(only_get("/api/session/{session_id}/events").route(get().to(events)));
+}
+
+/// What is known of a session that is to begin.
+#[derive(ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `Fields` reads")]
+pub(crate) struct NewSessionRequest {
+    /// Whose it is, as the caller calls them: without white space and control characters. A session without one is nobody's, and nothing is
+    /// kept of who speaks in it.
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]+$",
+        example = "ada@example.com"
+    )]
+    user_id: Option<String>,
 }
 
 /// A session that was made.
@@ -77,17 +94,21 @@ pub(crate) struct Events {
 
 /// Begins a session.
 ///
-/// Nobody has to: a message to an unknown session begins one with that id.
+/// Nobody has to: a message to an unknown session begins one with that id, of nobody who is known. The body may be left out.
 #[utoipa::path(
     post, path = "/api/session", operation_id = "createSession", tag = "sessions",
+    request_body = Option<NewSessionRequest>,
     responses(
         (status = 201, description = "The session, which is stored.", body = SessionCreated,
          headers(("location" = String, description = "The address of the session."))),
-        Busy, Unexpected
+        BadBody, Busy, Unexpected
     )
 )]
-pub(crate) async fn create(site: Data<Site>) -> Result<HttpResponse, ApiError> {
-    let session = site.gateway.create_session(None).await?;
+pub(crate) async fn create(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
+    let mut fields = body::json_if_any(&request, payload).await?;
+    let user = fields.optional("userId", parsed::<UserId>);
+    fields.finish(Some(()))?;
+    let session = site.gateway.create_session(None, user).await?;
     Ok(HttpResponse::Created()
         .insert_header((header::LOCATION, format!("/api/session/{}", session.id)))
         .json(SessionCreated {
