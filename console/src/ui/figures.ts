@@ -28,6 +28,7 @@ export function useFigures() {
       /** With milliseconds, which tell steps of one moment apart: for a tooltip. */
       preciseTime: (at: string | Date) =>
         format.dateTime(new Date(at), { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 }),
+      day: (at: string | Date) => format.dateTime(new Date(at), { dateStyle: 'medium' }),
       dateTime: (at: string | Date) => format.dateTime(new Date(at), { dateStyle: 'medium', timeStyle: 'short' }),
     }),
     [format],

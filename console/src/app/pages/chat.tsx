@@ -95,6 +95,7 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
               sessionId={sessionId}
               title={title}
               session={view.session}
+              onShowMemory={view.session?.userId === undefined ? undefined : () => details.showMemory(true)}
               onDeleted={() => {
                 if (sessionId !== undefined) forgetSession(sessionId)
                 newChat()
@@ -144,7 +145,7 @@ function Chat({ sessionId, state, onLoadOlder = ignore, onReconnect = ignore }: 
           )}
           <StreamAnnouncer turn={latest} />
         </ChatFrame>
-        <DetailDialogs details={details} turns={view.turns} agents={agents ?? []} />
+        <DetailDialogs details={details} turns={view.turns} agents={agents ?? []} userId={view.session?.userId} />
       </ChatActionsProvider>
     </AgentNames>
   )

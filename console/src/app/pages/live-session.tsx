@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useParams } from '@tanstack/react-router'
-import { PanelRight, SearchX } from 'lucide-react'
+import { BookUser, PanelRight, SearchX } from 'lucide-react'
 import { useMemo, useState } from 'react'
 import { useTranslations } from 'use-intl'
 import type { LiveSession } from '@/api/live'
@@ -84,6 +84,11 @@ function LiveSessionView({ sessionId }: { sessionId: string }) {
       <ChatActionsProvider value={actions}>
         <div className="flex h-full flex-col">
           <SessionHead live={live} title={title} waiting={waiting.length}>
+            {live.session.userId !== undefined && (
+              <IconButton label={t('memory')} onClick={() => details.showMemory(true)}>
+                <BookUser aria-hidden size={18} />
+              </IconButton>
+            )}
             {!isNarrow && (
               <IconButton
                 label={panel.isOpen ? t('hideTrace') : t('showTrace')}
@@ -125,7 +130,7 @@ function LiveSessionView({ sessionId }: { sessionId: string }) {
           )}
           <StreamAnnouncer turn={latest} />
         </div>
-        <DetailDialogs details={details} turns={view.turns} agents={agents} />
+        <DetailDialogs details={details} turns={view.turns} agents={agents} userId={live.session.userId} />
       </ChatActionsProvider>
     </AgentNames>
   )

@@ -6,11 +6,13 @@ import { useFigures } from '@/ui/figures'
 const SessionMenu = lazy(() => import('./session-menu').then((module) => ({ default: module.SessionMenu })))
 
 /** A session's name and totals, and what can be done with it as a whole. */
-export function SessionHeader({ sessionId, title, session, onDeleted, children }: {
+export function SessionHeader({ sessionId, title, session, onShowMemory, onDeleted, children }: {
   /** Missing while the session has not begun. */
   sessionId: string | undefined
   title: string | undefined
   session: ChatSession | undefined
+  /** Missing where nobody knows whose session it is. */
+  onShowMemory: (() => void) | undefined
   onDeleted: () => void
   /** Buttons of the page. */
   children: ReactNode
@@ -36,7 +38,7 @@ export function SessionHeader({ sessionId, title, session, onDeleted, children }
       {children}
       {sessionId !== undefined && session && (
         <Suspense fallback={<span className="size-control" />}>
-          <SessionMenu sessionId={sessionId} title={title} onDeleted={onDeleted} />
+          <SessionMenu sessionId={sessionId} title={title} onShowMemory={onShowMemory} onDeleted={onDeleted} />
         </Suspense>
       )}
     </header>

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from '@tanstack/react-query'
-import { Download, Ellipsis, Pencil, Trash2 } from 'lucide-react'
+import { BookUser, Download, Ellipsis, Pencil, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { useTranslations } from 'use-intl'
 import { deleteSession, exportSession, renameSession, SESSIONS_KEY } from '@/api/sessions'
@@ -14,9 +14,11 @@ import { toast } from '@/ui/toast'
 const TITLE_MAX = 120
 
 /** What can be done with a session as a whole. */
-export function SessionMenu({ sessionId, title, onDeleted }: {
+export function SessionMenu({ sessionId, title, onShowMemory, onDeleted }: {
   sessionId: string
   title: string | undefined
+  /** Missing where nobody knows whose session it is. */
+  onShowMemory: (() => void) | undefined
   onDeleted: () => void
 }) {
   const t = useTranslations('sessions')
@@ -62,6 +64,11 @@ export function SessionMenu({ sessionId, title, onDeleted }: {
           <MenuItem icon={<Download aria-hidden size={15} />} onSelect={() => save.mutate({ id: sessionId, format: 'json' })}>
             {t('exportJson')}
           </MenuItem>
+          {onShowMemory && (
+            <MenuItem icon={<BookUser aria-hidden size={15} />} onSelect={onShowMemory}>
+              {t('memory')}
+            </MenuItem>
+          )}
           <MenuSeparator />
           <MenuItem icon={<Trash2 aria-hidden size={15} />} isDangerous onSelect={() => setDialog('delete')}>
             {t('delete')}
