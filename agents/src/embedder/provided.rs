@@ -273,11 +273,13 @@ impl ProvidedEmbedder {
         match self.0.settings.price {
             Some(price) => Usage {
                 tokens,
+                prompt_tokens: tokens,
                 cost: price.of(used),
                 unpriced_tokens: 0,
             },
             None => Usage {
                 tokens,
+                prompt_tokens: tokens,
                 cost: 0.0,
                 unpriced_tokens: tokens,
             },

@@ -13,7 +13,6 @@ use orchestratai_agents::{
     cache::SemanticCache,
     definition::Catalog,
     facts::Facts,
-    guardrail::{Guardrails, SuspiciousSources},
     language::{ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageModel, StopReason, ToolCall},
     model::{Generative, ModelNames, Models},
     strategy::{Means, responders},
@@ -114,11 +113,7 @@ pub(crate) fn crew_keeping(
         256,
         None,
     );
-    let guardrails = facts.as_ref().map(|_| Guardrails {
-        embedder: embedder(),
-        suspicious: SuspiciousSources::LeaveOut,
-        redact_prompts: false,
-    });
+    let guardrails = facts.as_ref().map(|_| crate::guardrails::guardrails());
     let generative = match guardrails {
         Some(guardrails) => generative.guarded_by(guardrails),
         None => generative,

@@ -270,7 +270,7 @@ async fn agent_with(changes: Value, model: Option<(&Arc<Scripted>, Guardrails)>,
     trial_responder(&definition, &means)
 }
 
-fn guardrails() -> Guardrails {
+pub(crate) fn guardrails() -> Guardrails {
     Guardrails {
         embedder: embedder(),
         suspicious: SuspiciousSources::LeaveOut,
