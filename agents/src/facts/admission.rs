@@ -152,6 +152,9 @@ mod tests {
                 "The user is on the Enterprise plan",
                 "is the enterprise plan the largest",
             ),
+            // What was looked for is no statement.
+            ("The user is on the Enterprise plan", "enterprise plan price"),
+            ("I have 40 seats", "Invoice for 40 seats."),
             // Said the other way round.
             ("I am on the Enterprise plan", "I am not on the Enterprise plan."),
             ("I do not use SSO", "I use SSO."),
