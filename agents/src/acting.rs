@@ -8,7 +8,11 @@
 //! What the model wants at once is done at once, a few calls at a time, each on record before it is made. What has to wait for a person,
 //! or gives the turn away, comes last: so nothing is under way when a turn pauses. The model is told of all in the order in which it
 //! wanted them.
+//!
+//! Calls of tools that the client has of its own come behind all that: the turn ends with them. Where it pauses or is cut off before, they
+//! are on no record, and the model asks for them again if it still wants them.
 
+mod client;
 mod colleague;
 mod doer;
 mod escalation;
@@ -20,19 +24,26 @@ mod search;
 mod sources;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use orchestratai_shared::{
-    AgentId, EventBody,
+    AgentId, ClientCall, EventBody,
     command::Decision,
     event::{ToolCall as CallEvent, ToolCallStatus},
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::{
+    client::told,
+    making::{GIVEN_MAX, Made, Surroundings},
+    remembering::Remembering,
+    sources::{Source, neutral, write_source},
+};
 pub use self::{
+    client::{called_by_itself, is_reserved},
     colleague::Colleague,
     doer::BuiltIn,
     escalation::ESCALATE,
@@ -44,11 +55,6 @@ use self::{
     doer::Doer,
     making::Call,
     record::{CallResult, Entry, Station},
-};
-pub(crate) use self::{
-    making::{GIVEN_MAX, Made, Surroundings},
-    remembering::Remembering,
-    sources::{Source, neutral, write_source},
 };
 use crate::{
     definition::AgentDefinition,
@@ -73,6 +79,10 @@ pub struct Acting {
     doers: Vec<Doer>,
     /// Whom it may hand the turn to, with what each is for.
     others: Vec<(AgentId, String)>,
+    /// What the client has of its own.
+    client: Vec<ToolOffer>,
+    /// What was called in turns before this one that have ended so, as the model has to be told of it.
+    before: Vec<ChatMessage>,
     agent: AgentId,
     /// The call by which it was asked, where another agent has asked it.
     within: Option<String>,
@@ -115,6 +125,8 @@ enum Due {
     Wait,
     /// It waits for somebody else, once all others have ended.
     Pause(Pause),
+    /// It is the client's, once all others have ended.
+    Client,
 }
 
 impl Acting {
@@ -149,18 +161,26 @@ impl Acting {
         let colleagues = colleagues
             .into_iter()
             .map(|colleague| Doer::Colleague(Arc::new(colleague)));
+        let doers: Vec<Doer> = (tools.map(Doer::Tool))
+            .chain(search)
+            .chain(escalation)
+            .chain(remember.map(Doer::Remember))
+            .chain(forget.map(Doer::Forget))
+            .chain(colleagues)
+            .collect();
+        let is_own = |name: &str| doers.iter().any(|doer| doer.offer().name == name);
+        let from_client = request.client.tools.as_ref().filter(|_| can_pause);
+        let client = from_client.map_or_else(Vec::new, |tools| client::offers(tools, is_own));
+        // Where a client's tool has to be called, nothing else may be.
+        let is_open = !from_client.is_some_and(|tools| tools.must_call) || client.is_empty();
         let acting = Self {
-            doers: (tools.map(Doer::Tool))
-                .chain(search)
-                .chain(escalation)
-                .chain(remember.map(Doer::Remember))
-                .chain(forget.map(Doer::Forget))
-                .chain(colleagues)
-                .collect(),
+            doers: if is_open { doers } else { Vec::new() },
             others: (agent.hand_offs.iter())
-                .filter(|id| can_pause && !has_had_it(id))
+                .filter(|id| is_open && can_pause && !has_had_it(id))
                 .map(|id| (id.clone(), purpose_of(id)))
                 .collect(),
+            client,
+            before: told(&request.client.called),
             agent: agent.id.clone(),
             within,
             request: request.clone(),
@@ -171,21 +191,47 @@ impl Acting {
                 said: HashMap::new(),
             }),
         };
-        let has_any = !acting.doers.is_empty() || !acting.others.is_empty() || !acting.state().entries.is_empty();
-        has_any.then_some(acting)
+        let can_call = !acting.doers.is_empty() || !acting.others.is_empty() || !acting.client.is_empty();
+        let has_called = !acting.before.is_empty() || !acting.state().entries.is_empty();
+        (can_call || has_called).then_some(acting)
     }
 
     /// What the model is offered.
     pub(crate) fn offers(&self) -> Vec<ToolOffer> {
         let doers = self.doers.iter().map(|doer| doer.offer().clone());
         let hand_off = (!self.others.is_empty()).then(|| hand_off::offer(&self.others));
-        doers.chain(hand_off).collect()
+        doers.chain(hand_off).chain(self.client.iter().cloned()).collect()
+    }
+
+    /// Whether the model has to call something: what the client has said.
+    pub(crate) fn must_call(&self) -> bool {
+        let tools = self.request.client.tools.as_ref();
+        !self.client.is_empty() && tools.is_some_and(|tools| tools.must_call)
+    }
+
+    /// Whether the model may call no more than one thing at once: what the client has said.
+    pub(crate) fn calls_one_at_once(&self) -> bool {
+        let tools = self.request.client.tools.as_ref();
+        !self.client.is_empty() && tools.is_some_and(|tools| tools.one_at_once)
+    }
+
+    /// Whether a call is of a tool of the client.
+    pub(crate) fn is_of_client(&self, call: &ToolCall) -> bool {
+        self.client.iter().any(|offer| offer.name == call.name)
+    }
+
+    /// The names of the client's tools that the model is not offered, since the agent has others that are called so.
+    pub(crate) fn not_offered(&self) -> Vec<&str> {
+        let tools = self.request.client.tools.iter().flat_map(|tools| &tools.tools);
+        let is_offered = |name: &str| self.client.iter().any(|offer| offer.name == name);
+        let names = tools.map(|tool| tool.name.as_str());
+        names.filter(|name| !is_offered(name)).collect()
     }
 
     /// The calls that have ended, as the model has to be told of them, oldest first.
     pub(crate) fn messages(&self) -> Vec<ChatMessage> {
         let state = self.state();
-        let mut messages = Vec::new();
+        let mut messages = self.before.clone();
         let ended: Vec<&Entry> = (state.entries.iter()).filter(|entry| entry.result.is_some()).collect();
         for round in ended.chunk_by(|a, b| a.round == b.round) {
             messages.push(ChatMessage::Assistant {
@@ -211,9 +257,13 @@ impl Acting {
 
     /// Whether a call has given something back that an answer can stand on without a number behind it.
     pub(crate) fn has_result(&self) -> bool {
+        let gave = |message: &ChatMessage| match message {
+            ChatMessage::ToolResult { content, is_error, .. } => !is_error && !content.trim().is_empty(),
+            ChatMessage::Instruction(_) | ChatMessage::User(_) | ChatMessage::Assistant { .. } => false,
+        };
         let state = self.state();
         let mut results = state.entries.iter().filter_map(|entry| entry.result.as_ref());
-        results.any(|result| result.carries)
+        results.any(|result| result.carries) || self.before.iter().any(gave)
     }
 
     /// The sources that were found by calls.
@@ -236,9 +286,9 @@ impl Acting {
         found > 0 && found == state.numbers_on_record
     }
 
-    /// Whether anything was called.
+    /// Whether anything was called, or a client's tool might have been.
     pub(crate) fn has_acted(&self) -> bool {
-        !self.state().entries.is_empty()
+        self.request.client.has_any() || !self.state().entries.is_empty()
     }
 
     /// Whether the model is asked again after calls.
@@ -256,6 +306,7 @@ impl Acting {
     /// Takes in what the model wants called, and what it has said before that.
     pub(crate) fn want(&self, said: &str, calls: Vec<ToolCall>) {
         let round = self.round() + 1;
+        let before: HashSet<String> = client::ids(&self.request.client.called);
         let mut state = self.state();
         if !said.is_empty() {
             state.said.insert(round, said.to_owned());
@@ -264,11 +315,14 @@ impl Acting {
             // Some providers count their calls anew in each answer, and on record each has a name of its own.
             if let Some(within) = &self.within {
                 call.id = nested_id(within, &call.id, round, place);
-            } else if state.entries.iter().any(|entry| entry.call.id == call.id) {
+            } else if before.contains(&call.id) || state.entries.iter().any(|entry| entry.call.id == call.id) {
                 call.id = format!("{}-{round}-{place}", call.id);
             }
+            let is_of_client = self.is_of_client(&call);
             let mut entry = Entry::new(round, u32::try_from(place).unwrap_or(u32::MAX), call);
-            if round > self.rounds_max() {
+            if is_of_client {
+                // The turn ends with it, whichever round that is.
+            } else if round > self.rounds_max() {
                 entry.result = Some(CallResult::failed(
                     "No more calls can be made. Answer with what there is.".into(),
                 ));
@@ -287,6 +341,7 @@ impl Acting {
         let is_open = |entry: &&Entry| entry.result.is_none() && entry.station.is_open();
         let mut open = state.entries.iter().filter(is_open).count();
         let (mut recorded, mut made, mut pause, mut waits) = (Vec::new(), Vec::new(), None, false);
+        let mut of_client = Vec::new();
         for entry in state.entries.iter_mut().filter(|entry| entry.result.is_none()) {
             match self.due(entry) {
                 Due::Settle(words) => {
@@ -308,6 +363,7 @@ impl Acting {
                 }
                 Due::Begin | Due::Make(_) | Due::Wait => waits = true,
                 Due::Pause(wanted) => pause = pause.or(Some(wanted)),
+                Due::Client => of_client.push(entry),
             }
         }
         if !recorded.is_empty() {
@@ -319,16 +375,40 @@ impl Acting {
             ));
         }
         if waits {
-            Some(Next::Wait)
-        } else {
-            pause.map(Next::Pause)
+            return Some(Next::Wait);
         }
+        let calls = || self.client_calls(&of_client);
+        pause.or_else(calls).map(Next::Pause)
+    }
+
+    /// The calls with which the turn ends, if there are any.
+    fn client_calls(&self, wanted: &[&mut Entry]) -> Option<Pause> {
+        let most = match self.calls_one_at_once() {
+            true => 1,
+            false => ClientCall::COUNT_MAX,
+        };
+        let call = |(n, entry): (usize, &&mut Entry)| ClientCall {
+            call_id: ClientCall::id_of(self.request.turn_id, n),
+            tool: entry.call.name.clone(),
+            arguments: entry.call.arguments.clone(),
+            round: entry.round,
+            place: entry.place,
+            signature: entry.call.signature.clone(),
+        };
+        let calls: Vec<ClientCall> = wanted.iter().take(most).enumerate().map(call).collect();
+        (!calls.is_empty()).then(|| Pause::ClientCalls {
+            calls,
+            citations: Vec::new(),
+        })
     }
 
     fn due(&self, entry: &Entry) -> Due {
         let arguments = &entry.call.arguments;
         if entry.call.name == HAND_OFF && !self.others.is_empty() {
             return hand_off::wanted(arguments, &self.others).map_or_else(Due::Settle, Due::Pause);
+        }
+        if self.is_of_client(&entry.call) {
+            return Due::Client;
         }
         let doer = self.doers.iter().find(|doer| doer.offer().name == entry.call.name);
         let Some(doer) = doer.cloned() else {

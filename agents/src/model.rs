@@ -36,7 +36,7 @@ use crate::{
     guardrail::Verdict,
     knowledge::SearchResult,
     language::{LanguageError, Spender},
-    turn::{Pause, Step, UsageMeter},
+    turn::{FromClient, Pause, Step, UsageMeter},
 };
 
 /// Stands before passages that say different things of the same.
@@ -79,6 +79,11 @@ pub trait Model: Send + Sync {
         false
     }
 
+    /// Whether it calls tools where it is offered any.
+    fn calls_tools(&self) -> bool {
+        false
+    }
+
     /// Answers `task`. Dropping the stream stops the work and closes what is open upstream; `meter` is told what was used
     /// and whether something is open, as soon as that is known.
     fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a>;
@@ -104,6 +109,8 @@ pub struct ModelTask<'a> {
     pub spender: Option<&'a Spender>,
     /// What may be done beside answering, for models that can call tools.
     pub acting: Option<&'a Acting>,
+    /// What the client has brought along: what was called in the conversation before.
+    pub client: Option<&'a FromClient>,
     /// Characters that the answer may have, where a language model writes it.
     pub answer_characters: usize,
 }
@@ -126,7 +133,7 @@ pub enum ModelEvent {
     ToolCalls(Vec<ToolCall>),
     /// A call has done something for people to see.
     Step(Box<Step>),
-    /// The model does not answer now: a person has to decide, or another agent goes on. Nothing follows.
+    /// The model does not answer now: a person has to decide, another agent goes on, or the client calls tools of its own. Nothing follows.
     Paused(Pause),
     /// What a guardrail says.
     Judged(Verdict),

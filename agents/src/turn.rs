@@ -10,8 +10,8 @@ use std::{
 
 use async_trait::async_trait;
 use orchestratai_shared::{
-    AgentId, CacheStatus, Citation, Confidence, ErrorCode, Event, Failure, Intent, LogData, LogStatus, Message,
-    MessageContent, SessionId, TurnId, event::ToolCall,
+    AgentId, CacheStatus, Citation, ClientCall, ClientTools, Confidence, ContextMessage, ErrorCode, Event, Failure,
+    Intent, LogData, LogStatus, Message, MessageContent, SessionId, TurnId, UserMessage, event::ToolCall,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -30,6 +30,11 @@ pub trait Responder: Send + Sync {
     /// # Errors
     /// [`AgentError`] where there is no answer; deltas already sent are then withdrawn by the caller.
     async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError>;
+
+    /// The names of the tools that sources have for it; `None` where it has no model that calls any, and so calls no client's either.
+    async fn tools(&self) -> Option<Vec<String>> {
+        None
+    }
 }
 
 /// What is to be answered.
@@ -56,6 +61,37 @@ pub struct TurnRequest {
     pub past: Vec<Arc<Event>>,
     /// Where the message is a part of what the user said, the rest of which others answer: what is known of that.
     pub part: Option<Part>,
+    /// What the client has brought along of its own tools.
+    pub client: FromClient,
+}
+
+/// What a client has brought along that has tools of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FromClient {
+    /// What may be called in this turn; the turn ends with such calls.
+    pub tools: Option<Arc<ClientTools>>,
+    /// What was called for the message in turns before that have ended so, with what came back; oldest first.
+    pub called: Arc<[ContextMessage]>,
+    /// What was said before the message, with what was called then. [`TurnRequest::history`] begins with those of it that are not blank.
+    pub context: Arc<[ContextMessage]>,
+}
+
+impl FromClient {
+    /// Whether the answer to the message may have to do with the client's tools.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        self.tools.is_some() || !self.called.is_empty()
+    }
+}
+
+impl From<&UserMessage> for FromClient {
+    fn from(said: &UserMessage) -> Self {
+        Self {
+            tools: said.client_tools.clone(),
+            called: Arc::clone(&said.called),
+            context: Arc::clone(&said.context),
+        }
+    }
 }
 
 /// What is known of a message that is a part of another (see [`JointAnswer`](crate::joint::JointAnswer)), or another agent's question. The turn
@@ -129,9 +165,16 @@ impl PartialEq for Durable {
     }
 }
 
-/// Why an agent stops without an answer while its turn goes on.
+/// Why an agent stops without an answer, though nothing has failed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pause {
+    /// The client is to call tools of its own. The turn ends with that; what came back is brought along by another one.
+    ClientCalls {
+        /// Which, at least one.
+        calls: Vec<ClientCall>,
+        /// What each `[n]` stands for in what was said beside them.
+        citations: Vec<Citation>,
+    },
     /// A person has to decide whether a tool may be called. The turn goes on by the same agent once that is decided, from what it has
     /// done so far.
     Approval(Box<ApprovalWanted>),
@@ -349,7 +392,7 @@ pub enum AgentError {
         /// When it makes sense to try again, where that is known.
         retry_after: Option<Duration>,
     },
-    /// The turn goes on without an answer of this agent. No failure: nobody stands in.
+    /// There is no answer of this agent now, and nothing has failed: nobody stands in.
     #[error("the turn pauses")]
     Paused(Pause),
     /// Nobody takes the steps of the turn any more.
@@ -383,6 +426,10 @@ impl AgentError {
             Self::Paused(Pause::HandOff { .. }) => {
                 Failure::new(ErrorCode::InternalError, "The agent cannot hand off here.")
             }
+            Self::Paused(Pause::ClientCalls { .. }) => Failure::new(
+                ErrorCode::InternalError,
+                "No client can be asked to call its tools here.",
+            ),
             Self::Abandoned(_) => Failure::new(ErrorCode::InternalError, "The turn was abandoned."),
         }
     }

@@ -14,7 +14,7 @@ use orchestratai_agents::{
     definition::Catalog,
     routing::Router,
     strategy::Means,
-    turn::{AgentError, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
+    turn::{AgentError, FromClient, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
 };
 use orchestratai_shared::{
     AgentId, Citation, DocumentChunk, Intent, LogData, LogStatus, Message, MessageContent, MessageId, MessageRole,
@@ -249,6 +249,7 @@ impl Asking<'_> {
             user: None,
             past: Vec::new(),
             part: None,
+            client: FromClient::default(),
         };
         let (sender, mut receiver) = mpsc::channel(64);
         let began = Instant::now();

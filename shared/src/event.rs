@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStru
 
 use crate::{
     agent::{Agent, AgentStatus},
+    client_tools::{ClientCall, ClientTools},
     command::Decision,
     error::{ErrorCode, Failure},
     id::{AgentId, ApprovalId, ClientMessageId, MessageId, SessionId, TurnId},
@@ -283,6 +284,16 @@ data! {
         #[cfg_attr(test, ts(optional, as = "Option<Vec<ContextMessage>>"))]
         #[schema(value_type = Vec<ContextMessage>, required = false)]
         context: Arc<[ContextMessage]>,
+        /// The client's own tools that may be called for it; left out where there are none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional, as = "Option<ClientTools>"))]
+        #[schema(value_type = Option<ClientTools>)]
+        client_tools: Option<Arc<ClientTools>>,
+        /// What was called for it in earlier turns that ended with calls of the client's tools; left out where that is nothing.
+        #[serde(default, skip_serializing_if = "user_message::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<ContextMessage>>"))]
+        #[schema(value_type = Vec<ContextMessage>, required = false)]
+        called: Arc<[ContextMessage]>,
     }
 
     /// An agent's status changed.
@@ -430,7 +441,7 @@ data! {
         arguments: Option<serde_json::Value>,
     }
 
-    /// The turn ended with an answer. What a person says of their own accord is a turn of its own, which no `message_accepted` began
+    /// The turn ended with an answer, or with calls of the client's own tools. What a person says of their own accord is a turn of its own, which no `message_accepted` began
     /// and whose id is the message's.
     MessageCompleted {
         /// The answer as the transcript keeps it.
@@ -443,6 +454,12 @@ data! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[cfg_attr(test, ts(optional))]
         client_message_id: Option<ClientMessageId>,
+        /// The calls of the client's own tools with which the turn ended in place of an answer; the message is what was said beside
+        /// them, often nothing. Left out where there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[cfg_attr(test, ts(optional, as = "Option<Vec<ClientCall>>"))]
+        #[schema(required = false)]
+        calls: Vec<ClientCall>,
     }
 
     /// The turn ended without an answer.

@@ -19,6 +19,7 @@
 //! - [`error`]: the codes and the one error shape.
 
 pub mod agent;
+pub mod client_tools;
 pub mod command;
 pub mod content;
 pub mod error;
@@ -39,6 +40,7 @@ pub mod user_message;
 mod wire_shapes;
 
 pub use agent::{Agent, AgentColor, AgentStatus, AgentTurn, TurnOutcome};
+pub use client_tools::{AnsweredCall, ClientCall, ClientTool, ClientTools};
 pub use command::ClientCommand;
 pub use content::{Confidence, MessageContent};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, Failure, FieldError, Invalid};

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, fs, path::PathBuf};
 
 use ts_rs::{Config, TS};
 
-use crate::{agent, command, error, event, id, live, message, retrieval, session, user_message};
+use crate::{agent, client_tools, command, error, event, id, live, message, retrieval, session, user_message};
 
 macro_rules! declarations {
     ($config:expr, $($ty:ty),+ $(,)?) => {{
@@ -43,6 +43,10 @@ fn generated() -> String {
         message::MessageRole,
         message::Message,
         message::Citation,
+        client_tools::ClientTools,
+        client_tools::ClientTool,
+        client_tools::ClientCall,
+        client_tools::AnsweredCall,
         user_message::ContextMessage,
         retrieval::RetrievalStrategy,
         retrieval::Intent,

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{content::MessageContent, id::AgentId, message::MessageRole};
+use crate::{
+    client_tools::{AnsweredCall, ClientTools},
+    content::MessageContent,
+    id::AgentId,
+    message::MessageRole,
+};
 
 /// A user's message on its way to an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +26,12 @@ pub struct UserMessage {
     /// What was said before it, elsewhere than in its session; oldest first.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub context: Arc<[ContextMessage]>,
+    /// What the client has of its own tools for this turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_tools: Option<Arc<ClientTools>>,
+    /// What was called for this message before, in turns that have ended with calls of the client's tools; oldest first.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub called: Arc<[ContextMessage]>,
 }
 
 impl UserMessage {
@@ -32,7 +43,15 @@ impl UserMessage {
             fresh: false,
             addressee: None,
             context: Arc::default(),
+            client_tools: None,
+            called: Arc::default(),
         }
+    }
+
+    /// Whether a client's own tools have to do with it: they may be called, or have been.
+    #[must_use]
+    pub fn is_of_client_tools(&self) -> bool {
+        self.client_tools.is_some() || !self.called.is_empty()
     }
 }
 
@@ -43,8 +62,13 @@ impl UserMessage {
 pub struct ContextMessage {
     /// Who spoke.
     pub role: MessageRole,
-    /// What was said.
+    /// What was said; empty where an assistant has only called tools.
     pub content: String,
+    /// What the assistant has called with these words, with what came back; left out where that is nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(test, ts(optional, as = "Option<Vec<AnsweredCall>>"))]
+    #[schema(required = false)]
+    pub calls: Vec<AnsweredCall>,
 }
 
 impl ContextMessage {
@@ -53,18 +77,39 @@ impl ContextMessage {
     /// And so much of each, in Unicode scalar values.
     pub const CHARACTERS_MAX: usize = 4_000;
 
-    /// The end of a conversation, as much of it as is kept: of a longer message its beginning. What is blank is left out.
+    /// Words alone.
+    #[must_use]
+    pub fn new(role: MessageRole, content: impl Into<String>) -> Self {
+        Self {
+            role,
+            content: content.into(),
+            calls: Vec::new(),
+        }
+    }
+
+    /// Whether nothing was said.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.content.trim().is_empty()
+    }
+
+    /// The end of a conversation, as much of it as is kept: of a longer message its beginning. What is blank and has called nothing is
+    /// left out.
     #[must_use]
     pub fn latest(conversation: impl DoubleEndedIterator<Item = Self>) -> Arc<[Self]> {
-        let spoken = conversation.filter(|message| !message.content.trim().is_empty());
-        let mut latest: Vec<Self> = spoken.rev().take(Self::COUNT_MAX).collect();
+        let spoken = conversation.filter(|message| !message.is_blank() || !message.calls.is_empty());
+        let mut latest: Vec<Self> = spoken.rev().take(Self::COUNT_MAX).map(Self::shortened).collect();
         latest.reverse();
-        for message in &mut latest {
-            if let Some((end, _)) = message.content.char_indices().nth(Self::CHARACTERS_MAX) {
-                message.content.truncate(end);
-            }
-        }
         latest.into()
+    }
+
+    /// The same with no more words than are kept.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        if let Some((end, _)) = self.content.char_indices().nth(Self::CHARACTERS_MAX) {
+            self.content.truncate(end);
+        }
+        self
     }
 }
 
@@ -79,10 +124,7 @@ mod tests {
 
     #[test]
     fn of_a_long_conversation_the_end_is_kept_and_of_a_long_message_the_beginning() {
-        let said = |content: String| ContextMessage {
-            role: MessageRole::User,
-            content,
-        };
+        let said = |content: String| ContextMessage::new(MessageRole::User, content);
         let long = "é".repeat(ContextMessage::CHARACTERS_MAX + 1);
         let conversation = (0..30)
             .map(|n| said(format!("{n}")))

@@ -99,6 +99,7 @@ fn what_a_person_does_keeps_its_shape_and_survives_a_round_trip() {
         },
         citations: Vec::new(),
         client_message_id: Some(ClientMessageId(uuid(6))),
+        calls: Vec::new(),
     });
     let events: Vec<Event> = [(None, handoff), (Some(TurnId(uuid(4))), said)]
         .into_iter()
@@ -126,6 +127,8 @@ fn event_bodies() -> Vec<EventBody> {
             fresh: false,
             addressee: None,
             context: Arc::default(),
+            client_tools: None,
+            called: Arc::default(),
         }),
         log(LogData::Routing(QueryAnalysis {
             intent: Intent::DomainQuestion,
@@ -230,6 +233,7 @@ fn event_bodies() -> Vec<EventBody> {
                 source: "api-keys.md".into(),
             }],
             client_message_id: None,
+            calls: Vec::new(),
         }),
         EventBody::TurnFailed(TurnFailed {
             error: Failure::new(ErrorCode::UpstreamError, "The model is away."),

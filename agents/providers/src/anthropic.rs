@@ -68,6 +68,10 @@ impl Protocol for Anthropic {
             .iter()
             .map(|tool| json!({"name": tool.name, "description": tool.description, "input_schema": tool.parameters}))
             .collect();
+        if !tools.is_empty() && (request.must_call || request.calls_one_at_once) {
+            let kind = if request.must_call { "any" } else { "auto" };
+            body["tool_choice"] = json!({"type": kind, "disable_parallel_tool_use": request.calls_one_at_once});
+        }
         if let ResponseFormat::Json { name, schema } = &request.format {
             tools.push(json!({"name": name, "description": "Takes the answer.", "input_schema": schema}));
             body["tool_choice"] = if request.tools.is_empty() {

@@ -74,6 +74,9 @@ impl Protocol for Gemini {
                 })
                 .collect();
             body["tools"] = json!([{"functionDeclarations": functions}]);
+            if request.must_call {
+                body["toolConfig"] = json!({"functionCallingConfig": {"mode": "ANY"}});
+            }
         }
         body
     }

@@ -66,6 +66,12 @@ impl Protocol for OpenAi {
         }
         if !request.tools.is_empty() {
             body["tools"] = offers(request);
+            if request.must_call {
+                body["tool_choice"] = "required".into();
+            }
+            if request.calls_one_at_once {
+                body["parallel_tool_calls"] = false.into();
+            }
         }
         if let ResponseFormat::Json { name, schema } = &request.format {
             body["response_format"] = json!({

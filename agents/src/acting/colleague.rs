@@ -18,7 +18,7 @@ use crate::{
     joint::Ranks,
     language::ToolOffer,
     tool::ToolError,
-    turn::{Answer, Asker, Part, Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{Answer, Asker, FromClient, Part, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
 
 /// What the names of these tools begin with.
@@ -104,6 +104,8 @@ impl Colleague {
         let request = TurnRequest {
             message: question(asking.arguments)?,
             history: Vec::new(),
+            // They are for who answers the user.
+            client: FromClient::default(),
             part: Some(Part {
                 standalone: None,
                 asker: Some(asking.as_asker()),

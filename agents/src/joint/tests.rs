@@ -387,6 +387,7 @@ fn each_agent_is_asked_its_own_part() {
         user: None,
         past: Vec::new(),
         part: None,
+        client: crate::turn::FromClient::default(),
     };
     let asked = question(&whole, &concern("billing", "can I still pay it"));
     assert_eq!(asked.message.as_str(), "can I still pay it");

@@ -13,6 +13,10 @@ pub struct ChatRequest {
     pub messages: Vec<ChatMessage>,
     /// What the model may call.
     pub tools: Vec<ToolOffer>,
+    /// Whether it has to call one of them; not every provider can be told.
+    pub must_call: bool,
+    /// Whether it may call no more than one at once; not every provider can be told.
+    pub calls_one_at_once: bool,
     /// What its answer must look like.
     pub format: ResponseFormat,
     /// Tokens that the answer may have; the provider's own limit where there is none.

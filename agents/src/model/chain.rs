@@ -37,6 +37,10 @@ impl Model for Chain {
         self.first.takes_facts()
     }
 
+    fn calls_tools(&self) -> bool {
+        self.first.calls_tools()
+    }
+
     fn answer<'a>(&'a self, task: ModelTask<'a>, meter: &'a UsageMeter) -> ModelStream<'a> {
         let asking = Asking {
             chain: self,

@@ -7,7 +7,7 @@
 //! else is below that, and so is what the sources do not bear out.
 //!
 //! Where the model wants tools called, that is done ([`crate::acting`]), and it is asked again with what they gave back. Sources that
-//! calls have found are cited like those that it was given.
+//! calls have found are cited like those that it was given. Where it wants tools of the client called, it ends with that.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -30,7 +30,7 @@ use crate::{
         ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage,
         ToolCall,
     },
-    turn::{OpenUpstream, Step, Usage, UsageMeter},
+    turn::{OpenUpstream, Pause, Step, Usage, UsageMeter},
 };
 
 /// The confidence of an answer that cites nothing, at most.
@@ -105,6 +105,10 @@ impl Model for Generative {
     }
 
     fn takes_facts(&self) -> bool {
+        true
+    }
+
+    fn calls_tools(&self) -> bool {
         true
     }
 
@@ -254,7 +258,13 @@ impl Answering<'_> {
                         self.due.extend(steps.chain([ModelEvent::ToolCalls(vec![event])]));
                     }
                 },
-                Next::Pause(pause) => return Some(ModelEvent::Paused(pause)),
+                Next::Pause(Pause::ClientCalls { calls, .. }) => {
+                    let citations = self.citations();
+                    return Some(ModelEvent::Paused(Pause::ClientCalls { calls, citations }));
+                }
+                Next::Pause(pause @ (Pause::Approval(_) | Pause::HandOff { .. })) => {
+                    return Some(ModelEvent::Paused(pause));
+                }
             }
         };
         self.state = State::Acting;
@@ -263,7 +273,8 @@ impl Answering<'_> {
 
     /// Settles what it is told, as far as that fits.
     async fn fit(&mut self) {
-        let telling = prompt::telling(&self.task, self.guard.left_out());
+        let mut telling = prompt::telling(&self.task, self.guard.left_out());
+        self.guard.screen(&mut telling.history);
         let rules = telling.rules.clone();
         let mut fitted = self.model.window.fit(telling, self.model.max_tokens).await;
         let left_out = std::mem::take(&mut fitted.left_out);
@@ -298,6 +309,8 @@ impl Answering<'_> {
             temperature: self.model.temperature,
             stop: Vec::new(),
             spender: self.task.spender.cloned(),
+            must_call: self.task.acting.is_some_and(Acting::must_call),
+            calls_one_at_once: self.task.acting.is_some_and(Acting::calls_one_at_once),
         };
         self.said.clear();
         self.used_before = self.used;
@@ -354,9 +367,12 @@ impl Answering<'_> {
     /// It has stopped: for an answer, or for calls. Gives what it has said and was held back.
     fn stopped(&mut self, reason: StopReason) -> Option<String> {
         let calls = std::mem::take(&mut self.calls);
-        let acting = (self.task.acting).filter(|acting| !calls.is_empty() && acting.may_go_on());
-        // What it says behind calls is a paragraph of its own.
-        let gap = if acting.is_none() || self.said.trim().is_empty() {
+        let is_of_client = |acting: &&Acting| calls.iter().any(|call| acting.is_of_client(call));
+        let acting =
+            (self.task.acting).filter(|acting| is_of_client(acting) || !calls.is_empty() && acting.may_go_on());
+        // What it says behind calls is a paragraph of its own; behind those of the client alone it says nothing.
+        let ends = acting.is_some_and(|acting| calls.iter().all(|call| acting.is_of_client(call)));
+        let gap = if acting.is_none() || ends || self.said.trim().is_empty() {
             ""
         } else {
             "\n\n"
@@ -394,29 +410,36 @@ impl Answering<'_> {
         !self.marks.says_no_answer() && reason != StopReason::Refused
     }
 
-    fn outcome(&self, reason: StopReason) -> ModelOutcome {
+    /// The document of a source that the model was given, or that one of its calls has found, and how near it is.
+    fn source(&self, number: u32, further: &[Source]) -> Option<(String, f64)> {
+        let place = number
+            .checked_sub(1)
+            .filter(|place| !self.guard.left_out().contains(place))?;
+        let given = self.task.found.chunks.get(place as usize);
+        let given = given.map(|found| (found.chunk.origin.source.clone(), found.scores.similarity()));
+        given.or_else(|| {
+            let found = further.iter().find(|source| source.number == number)?;
+            Some((found.document.clone(), found.similarity))
+        })
+    }
+
+    /// What the marks stand for in what it has said.
+    fn citations(&self) -> Vec<Citation> {
         let further = self.further_sources();
-        // The document of a source that the model was given, and how near it is.
-        let source = |number: u32| {
-            let place = number
-                .checked_sub(1)
-                .filter(|place| !self.guard.left_out().contains(place))?;
-            let given = self.task.found.chunks.get(place as usize);
-            let given = given.map(|found| (found.chunk.origin.source.clone(), found.scores.similarity()));
-            given.or_else(|| {
-                let found = further.iter().find(|source| source.number == number)?;
-                Some((found.document.clone(), found.similarity))
-            })
-        };
         let cited = |number: &u32| {
             Some(Citation {
                 index: *number,
                 chunk_id: number - 1,
-                source: source(*number)?.0,
+                source: self.source(*number, &further)?.0,
             })
         };
-        let citations: Vec<Citation> = self.marks.cited().iter().filter_map(cited).collect();
-        let near = |number: u32| source(number).map_or(0.0, |(_, similarity)| similarity);
+        self.marks.cited().iter().filter_map(cited).collect()
+    }
+
+    fn outcome(&self, reason: StopReason) -> ModelOutcome {
+        let further = self.further_sources();
+        let citations = self.citations();
+        let near = |number: u32| self.source(number, &further).map_or(0.0, |(_, similarity)| similarity);
         let acting = self.task.acting;
         let stands_on = !citations.is_empty() || acting.is_some_and(Acting::has_result) || self.guard.stands_on_facts();
         let confidence = if stands_on && self.is_answer(reason) {

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, sync::Arc};
 
-use orchestratai_shared::{Message, MessageRole};
+use orchestratai_shared::{ContextMessage, Message, MessageRole};
 
 use super::{
     ModelTask,
@@ -14,7 +14,7 @@ use super::{
     marks::{NO_ANSWER, without_marks},
 };
 use crate::{
-    acting::{Acting, write_source},
+    acting::{Acting, told, write_source},
     facts,
     knowledge::FoundChunk,
     language::ChatMessage,
@@ -32,7 +32,9 @@ const TOOL_RULES: &str = "You may call the tools that you are offered, and only 
 /// What there is to be told for a task, without the sources that are left out, by their place; the others keep their numbers.
 pub(super) fn telling(task: &ModelTask<'_>, left_out: &BTreeSet<u32>) -> Telling {
     let offers = task.acting.map_or_else(Vec::new, Acting::offers);
-    let has_called = task.acting.is_some_and(|acting| !acting.messages().is_empty());
+    let history = history(task);
+    let is_result = |message: &ChatMessage| matches!(message, ChatMessage::ToolResult { .. });
+    let has_called = task.acting.is_some_and(|acting| !acting.messages().is_empty()) || history.iter().any(is_result);
     let mut rules = vec![rules(task.prompt)];
     if !offers.is_empty() || has_called {
         rules.push(TOOL_RULES.into());
@@ -46,7 +48,7 @@ pub(super) fn telling(task: &ModelTask<'_>, left_out: &BTreeSet<u32>) -> Telling
     Telling {
         rules,
         offers,
-        history: history(task.history),
+        history,
         facts: task.facts.iter().map(facts::written).collect(),
         sources: given.map(|(place, found)| (place, source(place + 1, found))).collect(),
         question: task.question.to_owned(),
@@ -83,17 +85,32 @@ fn rules(prompt: &str) -> String {
     )
 }
 
-/// What was said before, oldest first; marks of earlier answers name other sources and are left out.
-fn history(history: &[Arc<Message>]) -> Vec<ChatMessage> {
+/// What was said before, oldest first; marks of earlier answers name other sources and are left out. Of a conversation that the client
+/// keeps, with what was called in it.
+fn history(task: &ModelTask<'_>) -> Vec<ChatMessage> {
     let said = |message: &Arc<Message>| match message.role {
-        MessageRole::User => ChatMessage::User(message.content.clone()),
-        MessageRole::Assistant => ChatMessage::Assistant {
+        MessageRole::User => Some(ChatMessage::User(message.content.clone())),
+        // It only had tools of the client called.
+        MessageRole::Assistant if message.content.trim().is_empty() => None,
+        MessageRole::Assistant => Some(ChatMessage::Assistant {
             text: without_marks(&message.content),
             calls: Vec::new(),
-        },
+        }),
     };
-    let newest = history.len().saturating_sub(HISTORY_MESSAGES_MAX);
-    history[newest..].iter().map(said).collect()
+    let context: &[ContextMessage] = task.client.map_or(&[], |client| &client.context);
+    if context.iter().all(|said| said.calls.is_empty()) {
+        let newest = task.history.len().saturating_sub(HISTORY_MESSAGES_MAX);
+        return task.history[newest..].iter().filter_map(said).collect();
+    }
+    let mut messages = told(context);
+    for message in &mut messages {
+        if let ChatMessage::Assistant { text, .. } = message {
+            *text = without_marks(text);
+        }
+    }
+    let of_context = context.iter().filter(|said| !said.is_blank()).count();
+    messages.extend(task.history.iter().skip(of_context).filter_map(said));
+    messages
 }
 
 fn source(number: u32, FoundChunk { chunk, .. }: &FoundChunk) -> String {

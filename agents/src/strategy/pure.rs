@@ -49,6 +49,8 @@ pub(super) enum PassedBy {
     Leans,
     /// The model is told what the person has said before, and answers them alone.
     Personal,
+    /// The client has tools of its own.
+    ClientTools,
 }
 
 impl PassedBy {
@@ -56,7 +58,7 @@ impl PassedBy {
     pub(super) fn keeps(self) -> bool {
         match self {
             Self::Fresh => true,
-            Self::Leans | Self::Personal => false,
+            Self::Leans | Self::Personal | Self::ClientTools => false,
         }
     }
 }
@@ -157,6 +159,9 @@ impl Specialist {
 
     async fn ask_cache_unseen(&self, work: &Work<'_>) -> Result<Asked<'_>, AgentError> {
         let request = work.request;
+        if request.client.has_any() {
+            return Ok(Asked::No(PassedBy::ClientTools));
+        }
         let question = request.message.as_str();
         let leans = work.standalone.is_some() || cache::leans_on_conversation(question, !request.history.is_empty());
         if leans {
@@ -223,6 +228,9 @@ impl Specialist {
                 let reason = match passed_by {
                     PassedBy::Fresh => "A fresh answer was asked for.",
                     PassedBy::Leans => "The question leans on the conversation, and is never answered from the cache.",
+                    PassedBy::ClientTools => {
+                        "The client has tools of its own: what they do is never answered from the cache."
+                    }
                     PassedBy::Personal => "The agent is told what this person has said before, and answers them alone.",
                 };
                 ("Passed by the cache", self.cache.passed_by(reason))
@@ -251,6 +259,7 @@ impl Specialist {
             facts: &work.facts,
             spender: Some(&spender),
             acting: work.acting.as_ref(),
+            client: Some(&work.request.client),
             answer_characters: self.definition.limits.answer_characters,
         };
         let (mut read, mut pieces, mut outcome) = (Vec::new(), Vec::new(), None);

@@ -108,7 +108,7 @@ impl Specialist {
             KnowledgeSearch::new(self.knowledge.clone(), collections, filter)
         });
         let colleagues = self.colleagues(work.request);
-        Ok(Acting::new(
+        let acting = Acting::new(
             &self.definition,
             purpose,
             taken,
@@ -116,7 +116,37 @@ impl Specialist {
             own_facts.map(Remembering::new),
             colleagues,
             work.request,
-        ))
+        );
+        self.show_client_tools(work, acting.as_ref()).await?;
+        Ok(acting)
+    }
+
+    /// Says which of the client's tools are not offered to the model, and why.
+    async fn show_client_tools(&self, work: &Work<'_>, acting: Option<&Acting>) -> Result<(), AgentError> {
+        if work.request.client.tools.is_none() {
+            return Ok(());
+        }
+        let reason = if !self.model.calls_tools() {
+            format!(
+                "{} has no model that calls tools. Those of the client are passed over.",
+                self.definition.name
+            )
+        } else {
+            let not_offered = acting.map(Acting::not_offered).unwrap_or_default();
+            if not_offered.is_empty() {
+                return Ok(());
+            }
+            format!(
+                "{} has tools of its own that are called {}. Those of the client are not offered to its model.",
+                self.definition.name,
+                not_offered.join(", ")
+            )
+        };
+        let data = self.stepped_down(work.request, &reason);
+        Ok(work
+            .voice
+            .log("Without tools of the client", LogStatus::Warning, data)
+            .await?)
     }
 
     /// What there is of the facts of the person who is answered; none where nothing is kept, or the model reads nothing of it.
@@ -205,6 +235,14 @@ impl Specialist {
 
 #[async_trait]
 impl Responder for Specialist {
+    async fn tools(&self) -> Option<Vec<String>> {
+        if !self.model.calls_tools() {
+            return None;
+        }
+        let taken = self.means.tools.take(&self.definition.tools).await;
+        Some(taken.tools.iter().map(|tool| tool.offer().name.clone()).collect())
+    }
+
     async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
         let mut work = Work {
             request,
@@ -302,7 +340,7 @@ mod tests {
         routing::Router,
         testing::embedder,
         tool_box::ToolBox,
-        turn::Step,
+        turn::{FromClient, Step},
     };
 
     /// A knowledge base without documents.
@@ -416,6 +454,7 @@ mod tests {
             user: None,
             past: Vec::new(),
             part: None,
+            client: FromClient::default(),
         };
         let (sender, mut receiver) = mpsc::channel(64);
         let answer = specialist

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orchestratai_agents::{
     knowledge::{SourceFile, parse},
-    turn::{Responder, Steps, TurnRequest, UsageMeter},
+    turn::{FromClient, Responder, Steps, TurnRequest, UsageMeter},
 };
 use orchestratai_shared::{Intent, MessageContent, SessionId, TurnId};
 use proptest::prelude::*;
@@ -72,6 +72,7 @@ async fn answer(responder: &Arc<dyn Responder>, message: &MessageContent) {
         user: None,
         past: Vec::new(),
         part: None,
+        client: FromClient::default(),
     };
     let (steps, meter) = (Steps::new(sender), UsageMeter::default());
     let answer = async {

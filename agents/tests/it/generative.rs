@@ -84,6 +84,7 @@ async fn told(model: &dyn Model) -> Told {
         facts: &[],
         spender: None,
         acting: None,
+        client: None,
         answer_characters: 20_000,
     };
     let meter = UsageMeter::default();

@@ -157,6 +157,7 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         facts: &[],
         spender: None,
         acting: None,
+        client: None,
         answer_characters: 20_000,
     };
     let meter = UsageMeter::default();

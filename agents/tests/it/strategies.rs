@@ -7,7 +7,7 @@ use orchestratai_agents::{
     joint,
     knowledge::Knowledge,
     routing::Concern,
-    turn::{Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{Answer, FromClient, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
 use orchestratai_shared::{
     AgentId, CacheOutcome, CacheStatus, Confidence, Intent, LogData, LogStatus, Message, MessageContent, MessageId,
@@ -29,6 +29,7 @@ pub(crate) fn request(message: &str) -> TurnRequest {
         user: None,
         past: Vec::new(),
         part: None,
+        client: FromClient::default(),
     }
 }
 

@@ -27,7 +27,10 @@ use orchestratai_agents::{
     definition::AgentDefinition,
     routing::{Router, RoutingDecision},
 };
-use orchestratai_shared::{Agent, AgentId, ChatSession, ErrorCode, MessageContent, SessionId, Timestamp, UserId};
+use orchestratai_shared::{
+    Agent, AgentId, ChatSession, ErrorCode, Message, MessageContent, MessageId, SessionId, Timestamp, UserId,
+    UserMessage,
+};
 use orchestratai_store::{NodeId, Store, StoreError};
 use orchestratai_telemetry::Metrics;
 use tokio::sync::{Semaphore, oneshot};
@@ -204,6 +207,35 @@ impl Gateway {
     #[must_use]
     pub fn route(&self, content: &MessageContent) -> RoutingDecision {
         self.inner.router.route(content.as_str())
+    }
+
+    /// Who would answer a message with all that it brings along; what its session knows is not looked at. Nothing is stored.
+    #[must_use]
+    pub fn route_said(&self, said: &UserMessage) -> RoutingDecision {
+        let (router, at) = (&self.inner.router, Timestamp::now());
+        let spoken = said.context.iter().filter(|message| !message.is_blank());
+        let history: Vec<Arc<Message>> = spoken
+            .map(|message| {
+                Arc::new(Message {
+                    id: MessageId::new(),
+                    role: message.role,
+                    content: message.content.clone(),
+                    agent: None,
+                    confidence: None,
+                    timestamp: at,
+                    session_id: SessionId::new(),
+                })
+            })
+            .collect();
+        match &said.addressee {
+            Some(agent) => router.route_to(agent, said.content.as_str(), &history),
+            None => router.route_after(said.content.as_str(), &history),
+        }
+    }
+
+    /// The names of the tools that an agent has from sources; `None` where there is no such agent, or it has no model that calls tools.
+    pub async fn tools_of(&self, agent: &AgentId) -> Option<Vec<String>> {
+        self.inner.crew.responders.get(agent)?.tools().await
     }
 
     /// Names the journal's lineage.

@@ -84,7 +84,11 @@ impl Handler<Route> for Orchestrator {
         };
         let decided = std::panic::catch_unwind(AssertUnwindSafe(decide));
         let decision = match decided {
-            Ok(decision) => {
+            Ok(mut decision) => {
+                if said.is_of_client_tools() {
+                    // One agent answers all of it: what several of them want called could not end a turn that the others are at.
+                    decision.concerns.clear();
+                }
                 routing.record("agent.id", decision.agent.as_str());
                 let fallbacks = crew
                     .catalog

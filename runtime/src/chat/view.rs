@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use orchestratai_shared::{
-    Agent, AgentId, ChatMetrics, Citation, ClientMessageId, Confidence, Event, EventBody, Failure, LogData,
+    Agent, AgentId, ChatMetrics, Citation, ClientCall, ClientMessageId, Confidence, Event, EventBody, Failure, LogData,
     MessageContent, MessageId, RetrievalLog, SessionId, Signal, SignalBody, TurnId,
     event::{MessageCompleted, MessageDelta, SessionReady, TurnCancelled},
 };
@@ -413,6 +413,7 @@ impl View {
             metrics,
             citations,
             client_message_id,
+            calls,
         } = completed;
         self.speaker = message.agent.or(self.speaker.take());
         let mut shows = Vec::new();
@@ -437,6 +438,8 @@ impl View {
         if !citations.is_empty() {
             shows.push(Show::Citations(citations));
         }
+        let of_client = |call: ClientCall| format!("the client is to call {}: {}", call.tool, call.arguments);
+        shows.extend(calls.into_iter().map(of_client).map(Show::Notice));
         shows.push(Show::Figures {
             metrics,
             confidence: message.confidence,

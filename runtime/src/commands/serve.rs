@@ -376,6 +376,7 @@ fn web_settings(settings: &Settings, catalog: &Catalog) -> WebSettings {
         socket_stall_max: limits.socket_stall_max,
         keeps_facts: settings.memory.is_some(),
         websocket_echo: settings.conformance.websocket_echo,
+        tool_result_bytes_max: settings.tools.result_bytes_max,
         console: console::console(settings, catalog),
     }
 }

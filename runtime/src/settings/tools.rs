@@ -43,6 +43,8 @@ const FIELDS: [&str; 19] = [
 pub(crate) struct ToolSettings {
     /// By name.
     pub(crate) sources: Vec<ToolSourceSettings>,
+    /// Bytes that the result of a tool may have which no source has: a client's own.
+    pub(crate) result_bytes_max: usize,
 }
 
 /// One source.
@@ -85,7 +87,10 @@ pub(super) fn read_tools(r: &mut Reader) -> ToolSettings {
         let mut section = Section::new(r, Sections::Tools, &name, fields);
         sources.extend(section.read_source(&common));
     }
-    ToolSettings { sources }
+    ToolSettings {
+        sources,
+        result_bytes_max: usize::try_from(common.result_max).unwrap_or(usize::MAX),
+    }
 }
 
 /// The kinds of sources.

@@ -383,6 +383,8 @@ mod tests {
                 fresh: false,
                 addressee: None,
                 context: Arc::default(),
+                client_tools: None,
+                called: Arc::default(),
             }),
         }
     }

@@ -3,6 +3,7 @@
 mod asking;
 mod at_once;
 mod built_in;
+mod client_tools;
 mod on_nodes;
 mod remembering;
 mod shop;

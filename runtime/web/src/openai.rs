@@ -3,7 +3,10 @@
 //! Shapes are those of OpenAI's API reference, version 1, chat completions. What such a client cannot say with them is said beside
 //! them: `citations`, `agent` and the ids of turn and session stand in an object named `orchestratai`, which clients ignore.
 
+mod client_tools;
 mod completion;
+mod conversation;
+mod earlier;
 mod error;
 mod models;
 mod request;

@@ -25,6 +25,8 @@ pub struct WebSettings {
     pub websocket_echo: bool,
     /// Whether agents keep what people say of themselves.
     pub keeps_facts: bool,
+    /// Bytes that the result of a client's own tool may have; what is beyond is cut off.
+    pub tool_result_bytes_max: usize,
     /// The web console.
     pub console: ConsoleSettings,
 }
@@ -41,6 +43,7 @@ impl Default for WebSettings {
             socket_stall_max: Duration::from_secs(30),
             websocket_echo: false,
             keeps_facts: false,
+            tool_result_bytes_max: 32 * 1024,
             console: ConsoleSettings::default(),
         }
     }

@@ -87,6 +87,7 @@ async fn a_request_has_what_the_protocol_wants() {
                 "description": "Tells the time.",
                 "input_schema": {"type": "object", "properties": {"zone": {"type": "string"}}},
             }],
+            "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
         })
     );
 }

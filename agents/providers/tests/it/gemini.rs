@@ -74,6 +74,7 @@ async fn a_request_has_what_the_protocol_wants() {
                 "description": "Tells the time.",
                 "parametersJsonSchema": {"type": "object", "properties": {"zone": {"type": "string"}}},
             }]}],
+            "toolConfig": {"functionCallingConfig": {"mode": "ANY"}},
         })
     );
     assert_eq!(

@@ -76,6 +76,8 @@ async fn a_request_has_what_the_protocol_wants() {
                 "description": "Tells the time.",
                 "parameters": {"type": "object", "properties": {"zone": {"type": "string"}}},
             }}],
+            "tool_choice": "required",
+            "parallel_tool_calls": false,
         })
     );
     assert_eq!(

@@ -117,6 +117,8 @@ pub(crate) fn everything() -> ChatRequest {
                 is_error: false,
             },
         ],
+        must_call: true,
+        calls_one_at_once: true,
         tools: vec![ToolOffer {
             name: "clock".into(),
             description: "Tells the time.".into(),

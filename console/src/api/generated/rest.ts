@@ -994,6 +994,21 @@ export interface components {
             /** @description Always false: this list has one page. */
             hasMore: boolean;
         };
+        /** @description A call that was made, and what came back. */
+        AnsweredCall: {
+            /** @description Names the call; no other of its conversation has the same name. */
+            callId: string;
+            /** @description The tool. */
+            tool: string;
+            /** @description What it was given: an object. */
+            arguments: unknown;
+            /** @description What it gave back: text that others wrote. */
+            result: string;
+            /** @description Whether it failed; left out where it did not, or nobody knows. */
+            failed?: boolean;
+            /** @description What the model's provider wants to see again with the call, unread. */
+            signature?: string;
+        };
         /**
          * Format: uuid
          * @description Names a request for approval.
@@ -1316,11 +1331,50 @@ export interface components {
             /** @description The document's path relative to the ingested folder. */
             source: string;
         };
+        /** @description A call of a client's tool that ends a turn: the client makes it, and says in another turn what came of it. */
+        ClientCall: {
+            /** @description Names the call, and the turn that has ended with it. */
+            callId: string;
+            /** @description The tool. */
+            tool: string;
+            /** @description What it is to be given: an object as the model has made it up. */
+            arguments: unknown;
+            /**
+             * Format: int32
+             * @description What was called together, the agent's own calls among it, has the same number, from 1 in each turn.
+             */
+            round: number;
+            /**
+             * Format: int32
+             * @description Its place among that, from 0.
+             */
+            place: number;
+            /** @description What the model's provider wants to see again with the call, unread. */
+            signature?: string;
+        };
         /**
          * Format: uuid
          * @description The idempotency key of a message, chosen by the client and unique in its session.
          */
         ClientMessageId: string;
+        /** @description A tool of a client. */
+        ClientTool: {
+            /** @description Its name: letters, digits, `_` and `-`, 64 at most. */
+            name: string;
+            /** @description What it is good for, in the client's words. */
+            description: string;
+            /** @description The JSON Schema of its arguments, an object. The client checks arguments by it, nobody here does. */
+            parameters: unknown;
+        };
+        /** @description The tools of a client that an agent's model may want called in one turn. */
+        ClientTools: {
+            /** @description What may be called; no two have the same name. */
+            tools: components["schemas"]["ClientTool"][];
+            /** @description Whether one of them has to be called; left out where that is the model's to decide. */
+            mustCall?: boolean;
+            /** @description Whether no more than one may be called at once; left out where several may. */
+            oneAtOnce?: boolean;
+        };
         /** @description A collection: documents that are searched together. */
         CollectionInfo: {
             /** @description Its name. */
@@ -1372,8 +1426,10 @@ export interface components {
         ContextMessage: {
             /** @description Who spoke. */
             role: components["schemas"]["MessageRole"];
-            /** @description What was said. */
+            /** @description What was said; empty where an assistant has only called tools. */
             content: string;
+            /** @description What the assistant has called with these words, with what came back; left out where that is nothing. */
+            calls?: components["schemas"]["AnsweredCall"][];
         };
         /** @description A word that was read as another one. */
         CorrectedWord: {
@@ -1976,9 +2032,13 @@ export interface components {
             addressee?: components["schemas"]["AgentId"];
             /** @description What was said before it elsewhere than in this session, oldest first; left out where that is nothing. */
             context?: components["schemas"]["ContextMessage"][];
+            /** @description The client's own tools that may be called for it; left out where there are none. */
+            clientTools?: components["schemas"]["ClientTools"];
+            /** @description What was called for it in earlier turns that ended with calls of the client's tools; left out where that is nothing. */
+            called?: components["schemas"]["ContextMessage"][];
         };
         /**
-         * @description The turn ended with an answer. What a person says of their own accord is a turn of its own, which no `message_accepted` began
+         * @description The turn ended with an answer, or with calls of the client's own tools. What a person says of their own accord is a turn of its own, which no `message_accepted` began
          *     and whose id is the message's.
          */
         MessageCompleted: {
@@ -1990,6 +2050,11 @@ export interface components {
             citations: components["schemas"]["Citation"][];
             /** @description The idempotency key that a person's message came with; left out where an agent answered. */
             clientMessageId?: components["schemas"]["ClientMessageId"];
+            /**
+             * @description The calls of the client's own tools with which the turn ended in place of an answer; the message is what was said beside
+             *     them, often nothing. Left out where there are none.
+             */
+            calls?: components["schemas"]["ClientCall"][];
         };
         /** @description The text of a user's message: 1 to 2,000 Unicode scalar values, not white space alone. */
         MessageContent: string;

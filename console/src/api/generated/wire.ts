@@ -100,15 +100,95 @@ chunkId: number,
  * The document's path relative to the ingested folder.
  */
 source: string, };
+export type ClientTools = { 
+/**
+ * What may be called; no two have the same name.
+ */
+tools: Array<ClientTool>, 
+/**
+ * Whether one of them has to be called; left out where that is the model's to decide.
+ */
+mustCall?: boolean, 
+/**
+ * Whether no more than one may be called at once; left out where several may.
+ */
+oneAtOnce?: boolean, };
+export type ClientTool = { 
+/**
+ * Its name: letters, digits, `_` and `-`, 64 at most.
+ */
+name: string, 
+/**
+ * What it is good for, in the client's words.
+ */
+description: string, 
+/**
+ * The JSON Schema of its arguments, an object. The client checks arguments by it, nobody here does.
+ */
+parameters: unknown, };
+export type ClientCall = { 
+/**
+ * Names the call, and the turn that has ended with it.
+ */
+callId: string, 
+/**
+ * The tool.
+ */
+tool: string, 
+/**
+ * What it is to be given: an object as the model has made it up.
+ */
+arguments: unknown, 
+/**
+ * What was called together, the agent's own calls among it, has the same number, from 1 in each turn.
+ */
+round: number, 
+/**
+ * Its place among that, from 0.
+ */
+place: number, 
+/**
+ * What the model's provider wants to see again with the call, unread.
+ */
+signature?: string, };
+export type AnsweredCall = { 
+/**
+ * Names the call; no other of its conversation has the same name.
+ */
+callId: string, 
+/**
+ * The tool.
+ */
+tool: string, 
+/**
+ * What it was given: an object.
+ */
+arguments: unknown, 
+/**
+ * What it gave back: text that others wrote.
+ */
+result: string, 
+/**
+ * Whether it failed; left out where it did not, or nobody knows.
+ */
+failed?: boolean, 
+/**
+ * What the model's provider wants to see again with the call, unread.
+ */
+signature?: string, };
 export type ContextMessage = { 
 /**
  * Who spoke.
  */
 role: MessageRole, 
 /**
- * What was said.
+ * What was said; empty where an assistant has only called tools.
  */
-content: string, };
+content: string, 
+/**
+ * What the assistant has called with these words, with what came back; left out where that is nothing.
+ */
+calls?: Array<AnsweredCall>, };
 export type RetrievalStrategy = "Pure RAG" | "Pure CAG" | "Hybrid RAG/CAG";
 export type Intent = "META_QUESTION" | "SIMPLE_CHAT" | "PRICING_QUESTION" | "POLICY_QUESTION" | "DOMAIN_QUESTION" | "COMPLEX_QUESTION";
 export type LogType = "routing" | "vector_search" | "cache" | "documents";
@@ -387,7 +467,15 @@ addressee?: AgentId,
 /**
  * What was said before it elsewhere than in this session, oldest first; left out where that is nothing.
  */
-context?: Array<ContextMessage>, };
+context?: Array<ContextMessage>, 
+/**
+ * The client's own tools that may be called for it; left out where there are none.
+ */
+clientTools?: ClientTools, 
+/**
+ * What was called for it in earlier turns that ended with calls of the client's tools; left out where that is nothing.
+ */
+called?: Array<ContextMessage>, };
 export type AgentStatusChanged = { 
 /**
  * Which agent.
@@ -567,7 +655,12 @@ citations: Array<Citation>,
 /**
  * The idempotency key that a person's message came with; left out where an agent answered.
  */
-clientMessageId?: ClientMessageId, };
+clientMessageId?: ClientMessageId, 
+/**
+ * The calls of the client's own tools with which the turn ended in place of an answer; the message is what was said beside
+ * them, often nothing. Left out where there are none.
+ */
+calls?: Array<ClientCall>, };
 export type TurnFailed = { 
 /**
  * Why.

@@ -13,6 +13,15 @@ const signal = <T extends string, D extends z.ZodMiniType>(type: T, data: D) =>
 
 const Decision = z.enum(['approved', 'rejected'])
 
+const ClientCall = z.object({
+  callId: z.string(),
+  tool: z.string(),
+  arguments: z.unknown(),
+  round: z.number(),
+  place: z.number(),
+  signature: z.exactOptional(z.string()),
+})
+
 export const DurableEvent = z.discriminatedUnion('type', [
   event(
     'message_accepted',
@@ -55,7 +64,12 @@ export const DurableEvent = z.discriminatedUnion('type', [
   ),
   event(
     'message_completed',
-    z.object({ message: Message, metrics: ChatMetrics, citations: z.array(Citation) }),
+    z.object({
+      message: Message,
+      metrics: ChatMetrics,
+      citations: z.array(Citation),
+      calls: z.exactOptional(z.array(ClientCall)),
+    }),
   ),
   event('turn_failed', z.object({ error: z.object({ code: ErrorCode, message: z.string(), retryable: z.boolean() }) })),
   event(

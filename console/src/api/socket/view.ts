@@ -14,7 +14,14 @@ export type SessionHandoff = Extract<DurableEvent, { type: 'handoff' }>
 export type Step = { seq: number; log: RetrievalLog }
 
 export type TurnOutcome =
-  | { kind: 'completed'; at: string; metrics: ChatMetrics; citations: readonly Citation[] }
+  | {
+      kind: 'completed'
+      at: string
+      metrics: ChatMetrics
+      citations: readonly Citation[]
+      /** The calls of the client's own tools with which the turn ended in place of an answer. */
+      calls?: readonly { callId: string; tool: string; arguments?: unknown }[]
+    }
   | { kind: 'failed'; at: string; error: Failure }
   | { kind: 'cancelled'; at: string; kept: number; upstreamClosedMs?: number; tokensBilled: number }
 
@@ -247,14 +254,14 @@ class Draft {
         this.changeOf(event, (turn) => ({ ...turn, notes: [...turn.notes, event], phase: 'running' }))
         return
       case 'message_completed': {
-        const { message, metrics, citations } = event.data
+        const { message, metrics, citations, calls } = event.data
         this.changeOf(event, (turn) => ({
           ...turn,
           // What a person says of their own accord is a turn that begins and ends with it.
           ...(turn.id === message.id ? { seq: event.seq } : {}),
           ...(message.agent === undefined ? {} : { agent: message.agent }),
           answer: { messageId: message.id, content: message.content, bytes: utf8Length(message.content), message },
-          outcome: { kind: 'completed', at: event.at, metrics, citations },
+          outcome: { kind: 'completed', at: event.at, metrics, citations, ...(calls && { calls }) },
         }))
         this.total({ messageCount: 1, totalTokens: metrics.tokensUsed, totalCost: metrics.cost }, event.seq)
         if (message.agent !== undefined && event.seq > this.view.toldAt) {

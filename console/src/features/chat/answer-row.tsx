@@ -57,6 +57,15 @@ export const AnswerRow = memo(function AnswerRow({ turn, place, isFirstUnderWay,
           <Markdown text={answer.content} isStreaming={isRunning} citations={citations} />
         )}
         <ApprovalCards turn={turn} />
+        {outcome?.kind === 'completed' && outcome.calls && (
+          <ul className="flex flex-col gap-0.5 text-sm text-muted">
+            {outcome.calls.map((call) => (
+              <li key={call.callId} className="min-w-0 break-words">
+                {t('clientCall', { tool: call.tool })} <code>{JSON.stringify(call.arguments)}</code>
+              </li>
+            ))}
+          </ul>
+        )}
         {outcome?.kind === 'failed' && (
           <div className="flex flex-wrap items-center gap-2 text-base text-danger">
             <CircleAlert aria-hidden size={15} className="shrink-0" />

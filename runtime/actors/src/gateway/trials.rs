@@ -9,7 +9,7 @@ use std::{
 use futures_util::FutureExt;
 use orchestratai_agents::{
     definition::AgentDefinition,
-    turn::{Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{FromClient, Responder, Step, Steps, TurnRequest, UsageMeter},
 };
 use orchestratai_shared::{
     AgentId, AgentTurn, Citation, Confidence, ErrorCode, Failure, LogId, MessageContent, MessageId, RetrievalLog,
@@ -103,6 +103,7 @@ impl Gateway {
                 user: None,
                 past: Vec::new(),
                 part: None,
+                client: FromClient::default(),
             };
             let responder = (self.inner.trial_responder)(definition);
             let limit = Ord::min(definition.limits.timeout, TRIAL_MAX);

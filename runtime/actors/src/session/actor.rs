@@ -17,10 +17,10 @@ use std::{
 };
 
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
-use orchestratai_agents::turn::TurnRequest;
+use orchestratai_agents::turn::{FromClient, TurnRequest};
 use orchestratai_shared::{
     AgentId, ChatSession, ClientMessageId, ErrorCode, Event, EventBody, Message as TranscriptMessage, MessageId,
-    SessionId, Signal, SignalBody, Timestamp, TurnId, UserMessage,
+    MessageRole, SessionId, Signal, SignalBody, Timestamp, TurnId, UserMessage,
     event::{ErrorSignal, Lagging, ServerDraining, SessionReady},
 };
 use orchestratai_store::{Append as JournalAppend, JournalEntry, NodeId, Rehydrated, StoreError, StoredFrame, Write};
@@ -233,7 +233,8 @@ impl Session {
     /// What was said before a turn: first what its message brings along from elsewhere, then what the session has; no message that
     /// waits for its answer, its own and later ones among them, but that of the turn `with`.
     fn history(&self, said: &UserMessage, with: Option<TurnId>) -> Vec<Arc<TranscriptMessage>> {
-        let from_elsewhere = said.context.iter().map(|message| {
+        let spoken = said.context.iter().filter(|message| !message.is_blank());
+        let from_elsewhere = spoken.map(|message| {
             Arc::new(TranscriptMessage {
                 id: MessageId::new(),
                 role: message.role,
@@ -249,12 +250,17 @@ impl Session {
             turn.is_none() || turn == with
         };
         let own = self.transcript.iter().filter(is_shown).cloned();
-        from_elsewhere.chain(own).collect()
+        let mut history: Vec<_> = from_elsewhere.chain(own).collect();
+        if !said.called.is_empty() {
+            leave_out_asked_again(&mut history, said.content.as_str());
+        }
+        history
     }
 
     fn run_turn(&mut self, request: RunRequest, history: Vec<Arc<TranscriptMessage>>, ctx: &Context<Self>) -> RunTurn {
         let stop = CancellationToken::new();
         self.stops.insert(request.run, stop.clone());
+        let client = FromClient::from(&request.said);
         let turn = TurnRequest {
             session_id: self.id(),
             turn_id: request.run.turn_id,
@@ -267,6 +273,7 @@ impl Session {
             user: self.totals.user_id.as_deref().map(Arc::from),
             past: request.past,
             part: None,
+            client,
         };
         RunTurn {
             span: self.span_of(request.run.turn_id),
@@ -411,6 +418,17 @@ impl From<&orchestratai_store::AcceptedKey> for Key {
             accepted_seq: key.accepted_seq,
             ended_seq: key.ended_seq,
         }
+    }
+}
+
+/// Takes the end of a transcript off that a message says again: a turn that ended with calls of the client's tools was asked the same, and the
+/// turn that goes on with what came back would find its own question in front of itself.
+fn leave_out_asked_again(history: &mut Vec<Arc<TranscriptMessage>>, asked: &str) {
+    let is_asked = |message: &Arc<TranscriptMessage>| message.role == MessageRole::User && message.content == asked;
+    while let Some(at) = history.iter().rposition(|message| message.role == MessageRole::User)
+        && is_asked(&history[at])
+    {
+        history.truncate(at);
     }
 }
 

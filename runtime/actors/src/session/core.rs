@@ -25,8 +25,8 @@ use orchestratai_agents::{
     turn::{Answer, ApprovalWanted, Durable, Pause, Step, Usage},
 };
 use orchestratai_shared::{
-    AgentId, AgentStatus, ApprovalId, CacheStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, Event,
-    EventBody, Failure, Intent, LogData, LogId, LogStatus, Message, MessageContent, MessageId, MessageRole,
+    AgentId, AgentStatus, ApprovalId, CacheStatus, ChatMetrics, ClientCall, ClientMessageId, Confidence, ErrorCode,
+    Event, EventBody, Failure, Intent, LogData, LogId, LogStatus, Message, MessageContent, MessageId, MessageRole,
     PersonInCharge, QueryAnalysis, RetrievalLog, SessionId, Timestamp, TurnId, UserMessage,
     command::Decision,
     event::{
@@ -318,20 +318,30 @@ impl SessionCore {
                 let empty = Failure::new(ErrorCode::InternalError, "The agent gave an empty answer.");
                 self.step(at, TurnInput::AgentFailed(empty), ctx, effects);
             }
-            Ok(answer) => {
-                let Ok((next, turn_effects)) = self.turns[at].state.step(TurnInput::Finished) else {
-                    return;
-                };
-                self.turns[at].state = next;
-                for effect in turn_effects {
-                    if let TurnEffect::RecordCompleted(agent) = effect {
-                        self.record_completed(at, agent, &answer, ctx);
-                    } else {
-                        self.perform(at, effect, ctx, effects);
-                    }
-                }
-            }
+            Ok(answer) => self.complete(at, &answer, Vec::new(), ctx, effects),
             Err(failure) => self.step(at, TurnInput::AgentFailed(failure), ctx, effects),
+        }
+    }
+
+    /// A turn has its answer, or what its client is to call.
+    fn complete(
+        &mut self,
+        at: usize,
+        answer: &Answer,
+        calls: Vec<ClientCall>,
+        ctx: &mut Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Ok((next, turn_effects)) = self.turns[at].state.step(TurnInput::Finished) else {
+            return;
+        };
+        self.turns[at].state = next;
+        for effect in turn_effects {
+            if let TurnEffect::RecordCompleted(agent) = effect {
+                self.record_completed(at, agent, answer, calls.clone(), ctx);
+            } else {
+                self.perform(at, effect, ctx, effects);
+            }
         }
     }
 

@@ -91,9 +91,17 @@ fn say(piece: &mut String, event: &Event, kept: &HashMap<u64, Message>) {
             heading(piece, "User", &accepted.message);
             quote(piece, &accepted.message.content);
         }
-        EventBody::MessageCompleted(MessageCompleted { message, citations, .. }) => {
+        EventBody::MessageCompleted(MessageCompleted {
+            message,
+            citations,
+            calls,
+            ..
+        }) => {
             answer(piece, message);
             sources(piece, citations);
+            for call in calls {
+                let _ = writeln!(piece, "\n*Calls {} of the client: {}*", call.tool, call.arguments);
+            }
         }
         EventBody::TurnFailed(TurnFailed { error }) => {
             let _ = writeln!(piece, "\n*Failed: {} ({})*", error.message, error.code.name());

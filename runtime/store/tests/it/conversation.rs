@@ -72,6 +72,8 @@ impl Conversation {
                 fresh: false,
                 addressee: None,
                 context: Arc::default(),
+                client_tools: None,
+                called: Arc::default(),
             }),
         )
     }
@@ -159,6 +161,7 @@ impl Conversation {
                 metrics,
                 citations,
                 client_message_id: None,
+                calls: Vec::new(),
             }),
         )
     }
@@ -276,6 +279,7 @@ impl Conversation {
                 metrics,
                 citations: Vec::new(),
                 client_message_id: Some(client_message_id),
+                calls: Vec::new(),
             }),
         )
     }

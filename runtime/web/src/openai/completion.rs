@@ -6,12 +6,12 @@ use actix_web::{
 };
 use orchestratai_actors::{Accepted, Conversed, Submission, TurnRecord};
 use orchestratai_shared::{
-    AgentId, ChatMetrics, Citation, Confidence, ErrorCode, EventBody, SessionId, Timestamp, TurnId,
+    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, EventBody, SessionId, Timestamp, TurnId,
     event::MessageCompleted,
 };
 use serde::Serialize;
 
-use super::{models, request::CompletionRequest, stream};
+use super::{client_tools, earlier, models, request::CompletionRequest, stream};
 use crate::{
     body,
     edge::{X_SESSION_ID, X_TURN_ID},
@@ -31,12 +31,15 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// As the chat's, in OpenAI's shape.
 pub(super) async fn create(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
     let fields = body::json_within(BODY_BYTES_MAX, &request, payload).await?;
-    let wanted = CompletionRequest::read(fields, &request)?;
+    let wanted = CompletionRequest::read(fields, &request, site.settings.tool_result_bytes_max)?;
     let agent = models::find(&site, &wanted.model)?;
+    let said = wanted.said_to(agent);
+    client_tools::check(&site.gateway, &said).await?;
+    let said = earlier::remembered(&site.gateway, said).await?;
     let submission = Submission {
         session_id: wanted.session_id.unwrap_or_else(SessionId::new),
         client_message_id: wanted.client_message_id,
-        said: wanted.said_to(agent),
+        said,
         request_id: RequestId::assigned(&request).shared(),
         trace: trace::current(),
     };
@@ -104,9 +107,52 @@ struct Choice<'a> {
 #[derive(Debug, Serialize)]
 struct AssistantMessage<'a> {
     role: &'static str,
-    content: &'a str,
+    /// `null` where nothing was said beside calls.
+    content: Option<&'a str>,
     refusal: Option<()>,
     annotations: Vec<Annotation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<FunctionCall<'a>>,
+}
+
+/// A call of a tool of the client.
+#[derive(Debug, Serialize)]
+pub(super) struct FunctionCall<'a> {
+    /// Its place; in streams alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    id: &'a str,
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    /// JSON in a text.
+    arguments: String,
+}
+
+impl<'a> FunctionCall<'a> {
+    pub(super) fn of(index: Option<usize>, call: &'a ClientCall) -> Self {
+        Self {
+            index,
+            id: &call.call_id,
+            r#type: "function",
+            function: Function {
+                name: &call.tool,
+                arguments: call.arguments.to_string(),
+            },
+        }
+    }
+}
+
+/// Why an answer ended.
+pub(super) fn finish_reason(calls: &[ClientCall]) -> &'static str {
+    match calls {
+        [] => "stop",
+        _ => "tool_calls",
+    }
 }
 
 /// Where an answer cites a source, in the shape that OpenAI has for citations of the web.
@@ -155,12 +201,18 @@ impl<'a> ChatCompletion<'a> {
                 index: 0,
                 message: AssistantMessage {
                     role: "assistant",
-                    content: &message.content,
+                    content: Some(message.content.as_str())
+                        .filter(|said| !said.is_empty() || completed.calls.is_empty()),
                     refusal: None,
                     annotations: annotations(&message.content, &completed.citations),
+                    tool_calls: completed
+                        .calls
+                        .iter()
+                        .map(|call| FunctionCall::of(None, call))
+                        .collect(),
                 },
                 logprobs: None,
-                finish_reason: "stop",
+                finish_reason: finish_reason(&completed.calls),
             }],
             usage: CompletionUsage::of(&completed.metrics),
             orchestratai: Beside::of(session_id, turn_id, completed),

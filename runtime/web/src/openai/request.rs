@@ -1,11 +1,12 @@
 //! What a client asks for.
 
+use std::sync::Arc;
+
 use actix_web::{HttpRequest, http::header::HeaderMap};
-use orchestratai_shared::{
-    AgentId, ClientMessageId, ContextMessage, Invalid, MessageContent, MessageRole, SessionId, UserMessage,
-};
+use orchestratai_shared::{AgentId, ClientMessageId, Invalid, SessionId, UserMessage};
 use serde_json::{Map, Value};
 
+use super::{client_tools, conversation};
 use crate::{
     edge::X_SESSION_ID,
     error::ApiError,
@@ -18,7 +19,8 @@ use crate::{
 pub(super) struct CompletionRequest {
     /// The name of the model, as it was given.
     pub(super) model: String,
-    /// The last message, with those before it where the client keeps the conversation by itself.
+    /// The last message of the user, with what was called for it since; and with those before it where the client keeps the conversation by
+    /// itself.
     pub(super) said: UserMessage,
     /// Whether the answer is wanted piece by piece.
     pub(super) streams: bool,
@@ -35,8 +37,8 @@ impl CompletionRequest {
     /// the agent's own business, and passed over.
     ///
     /// # Errors
-    /// 400 that names each field that is not valid, or that asks for what no agent does.
-    pub(super) fn read(mut fields: Fields, request: &HttpRequest) -> Result<Self, ApiError> {
+    /// 400 that names each field that is not valid, or that asks for what no agent does. Results of tools are cut at `result_bytes_max`.
+    pub(super) fn read(mut fields: Fields, request: &HttpRequest, result_bytes_max: usize) -> Result<Self, ApiError> {
         let session_id = session_named(&mut fields, request.headers());
         // Without a session to look it up in, a key says nothing.
         let key = match session_id {
@@ -44,7 +46,8 @@ impl CompletionRequest {
             None => Some(ClientMessageId::new()),
         };
         let model = fields.required("model", text);
-        let said = fields.required("messages", conversation);
+        let said = fields.required("messages", |messages| conversation::read(messages, result_bytes_max));
+        let client_tools = client_tools::read(&mut fields).map(Arc::new);
         let streams = fields.optional("stream", flag).unwrap_or_default();
         let options = fields.optional("stream_options", object).unwrap_or_default();
         let includes_usage = options
@@ -61,20 +64,18 @@ impl CompletionRequest {
                 Some(_) | None => Err(Invalid::new("must be of type text: agents answer people")),
             }
         });
-        fields.optional("tool_choice", |choice| match choice.as_str() {
-            Some("auto" | "none") => Ok(()),
-            Some(_) | None => Err(Invalid::new(
-                "must be auto or none: agents use the tools that they were given",
-            )),
-        });
         let read = model.zip(said).zip(key);
         let ((model, said), client_message_id) = fields.finish(read)?;
         Ok(Self {
             model,
-            said: match session_id {
-                // The session knows what was said in it.
-                Some(_) => UserMessage::new(said.content),
-                None => said,
+            said: UserMessage {
+                client_tools,
+                // A session knows what was said in it.
+                context: match session_id {
+                    Some(_) => Arc::default(),
+                    None => said.context,
+                },
+                ..said
             },
             streams,
             includes_usage,
@@ -112,62 +113,4 @@ fn object(value: Value) -> Result<Map<String, Value>, Invalid> {
             Err(Invalid::new("must be an object"))
         }
     }
-}
-
-/// The last message is what is said now, and must be a user's. Of those before it what the user and the assistant said counts: an
-/// agent has its instructions from those who run it, so that messages of `system` and `developer` are passed over, and its tools are
-/// its own, so that those of `tool` are too.
-fn conversation(value: Value) -> Result<UserMessage, Invalid> {
-    let Value::Array(messages) = value else {
-        return Err(Invalid::new("must be an array"));
-    };
-    let mut spoken = Vec::with_capacity(messages.len());
-    for (at, message) in messages.into_iter().enumerate() {
-        let at_fault = |reason: &str| Invalid::new(format!("[{at}] {reason}"));
-        let mut message = object(message).map_err(|_| at_fault("must be an object"))?;
-        let role = match message.get("role").and_then(Value::as_str) {
-            Some("user") => Some(MessageRole::User),
-            Some("assistant") => Some(MessageRole::Assistant),
-            Some("system" | "developer" | "tool" | "function") => None,
-            Some(_) | None => {
-                return Err(at_fault(
-                    "must have the role developer, system, user, assistant or tool",
-                ));
-            }
-        };
-        let content = words(message.remove("content").unwrap_or_default()).map_err(at_fault)?;
-        spoken.push((role, content));
-    }
-    let Some((Some(MessageRole::User), content)) = spoken.pop() else {
-        return Err(Invalid::new("must end with a message of the user"));
-    };
-    let before = spoken
-        .into_iter()
-        .filter_map(|(role, content)| role.map(|role| ContextMessage { role, content }));
-    Ok(UserMessage {
-        context: ContextMessage::latest(before),
-        ..UserMessage::new(
-            MessageContent::parse(content).map_err(|reason| Invalid::new(format!("end with a text that {reason}")))?,
-        )
-    })
-}
-
-/// The text of a message: a string, or parts that are text.
-fn words(content: Value) -> Result<String, &'static str> {
-    let parts = match content {
-        Value::Null => return Ok(String::new()),
-        Value::String(text) => return Ok(text),
-        Value::Array(parts) => parts,
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => return Err("must have text as its content"),
-    };
-    let mut texts = Vec::with_capacity(parts.len());
-    for part in &parts {
-        let text = match part.get("type").and_then(Value::as_str) {
-            Some("text") => part.get("text").and_then(Value::as_str),
-            Some("refusal") => part.get("refusal").and_then(Value::as_str),
-            Some(_) | None => None,
-        };
-        texts.push(text.ok_or("must have parts of text: agents read nothing else")?);
-    }
-    Ok(texts.join("\n"))
 }

@@ -10,7 +10,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    completion::{Annotation, Beside, CompletionUsage, annotations, completion_id, seconds},
+    completion::{
+        Annotation, Beside, CompletionUsage, FunctionCall, annotations, completion_id, finish_reason, seconds,
+    },
     error::OpenAiErrorBody,
     request::CompletionRequest,
 };
@@ -100,6 +102,8 @@ struct Delta<'a> {
     content: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     annotations: Vec<Annotation>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<FunctionCall<'a>>,
 }
 
 impl Chunks {
@@ -178,6 +182,14 @@ impl Teller for Chunks {
 
     fn completed(&mut self, _: &Position, completed: Completed, _: &[Box<RawValue>], out: &mut Vec<u8>) {
         self.is_heard();
+        for (index, call) in completed.calls.iter().enumerate() {
+            let delta = Delta {
+                tool_calls: vec![FunctionCall::of(Some(index), call)],
+                ..Delta::default()
+            };
+            self.write(delta, None, None, out);
+        }
+        let reason = finish_reason(&completed.calls);
         let delta = Delta {
             annotations: annotations(&completed.message.content, &completed.citations),
             ..Delta::default()
@@ -191,7 +203,7 @@ impl Teller for Chunks {
             citations: completed.citations,
             metrics: completed.metrics,
         };
-        self.write(delta, Some("stop"), Some(beside), out);
+        self.write(delta, Some(reason), Some(beside), out);
         if self.includes_usage {
             self.write_chunk(&[], Some(Some(usage)), None, out);
         }
@@ -268,6 +280,40 @@ mod tests {
         assert_eq!(told[1]["choices"][0]["delta"]["content"], "Wrong and");
         assert_eq!(told[2]["error"]["code"], "upstream_error");
         assert_eq!(told.len(), 3, "{told:?}");
+    }
+
+    #[test]
+    fn calls_of_the_clients_tools_are_told_one_by_one_before_the_reason() {
+        let (mut chunks, mut out) = (chunks(), Vec::new());
+        let call = |n: u32, arguments: Value| json!({"callId": format!("call_{n}"), "tool": "weather", "arguments": arguments, "round": 1, "place": n});
+        let completed = json!({
+            "message": {"id": "01890a5d-ac96-774b-bcce-00000000000a", "content": "", "agent": "billing"},
+            "metrics": {"tokensUsed": 7, "cost": 0.5, "latency": 1.0, "cache_status": "none"},
+            "citations": [],
+            "calls": [call(0, json!({"city": "Oslo"})), call(1, json!({}))],
+        });
+        chunks.completed(&at(), serde_json::from_value(completed).unwrap(), &[], &mut out);
+        let told = told(&out);
+        let calls: Vec<&Value> = (told[..2]
+            .iter()
+            .map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]))
+        .collect();
+        assert_eq!(
+            calls[0],
+            &json!({"index": 0, "id": "call_0", "type": "function",
+                    "function": {"name": "weather", "arguments": "{\"city\":\"Oslo\"}"}})
+        );
+        assert_eq!(
+            (&calls[1]["index"], &calls[1]["function"]["arguments"]),
+            (&json!(1), &json!("{}"))
+        );
+        assert_eq!(told[2]["choices"][0]["finish_reason"], "tool_calls");
+        assert_eq!(told[2]["orchestratai"].get("confidence"), None);
+        // Nobody has told the tokens of old apart.
+        assert_eq!(
+            told[3]["usage"],
+            json!({"prompt_tokens": 0, "completion_tokens": 7, "total_tokens": 7})
+        );
     }
 
     #[test]

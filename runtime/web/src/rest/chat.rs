@@ -349,6 +349,7 @@ mod tests {
             metrics,
             citations: Vec::new(),
             client_message_id: None,
+            calls: Vec::new(),
         });
         let bodies = logs.iter().cloned().map(EventBody::RetrievalLog).chain([completed]);
         let events = (1..).zip(bodies).map(|(seq, body)| {

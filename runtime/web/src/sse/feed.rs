@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use orchestratai_shared::{AgentId, ChatMetrics, Citation, Confidence, ErrorCode, Failure, MessageId, TurnId};
+use orchestratai_shared::{
+    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, Failure, MessageId, TurnId,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -100,6 +102,9 @@ pub(crate) struct Completed {
     pub(crate) metrics: ChatMetrics,
     #[serde(default)]
     pub(crate) citations: Vec<Citation>,
+    /// The calls of the client's own tools with which it ended.
+    #[serde(default)]
+    pub(crate) calls: Vec<ClientCall>,
 }
 
 /// The answer.

@@ -49,6 +49,16 @@ impl SessionCore {
             self.turns[at].used = self.turns[at].used.plus(used);
         }
         match pause {
+            Pause::ClientCalls { calls, citations } => {
+                // It has used what was just added up, and no more.
+                let answer = Answer {
+                    confidence: Confidence::new(0.0),
+                    citations,
+                    usage: Usage::default(),
+                    cache_status: CacheStatus::None,
+                };
+                self.complete(at, &answer, calls, ctx, effects);
+            }
             Pause::Approval(wanted) => {
                 let Ok((next, turn_effects)) = self.turns[at].state.step(TurnInput::AwaitApproval) else {
                     return;

@@ -54,6 +54,8 @@ impl Turn {
                 fresh: accepted.fresh,
                 addressee: accepted.addressee.clone(),
                 context: Arc::clone(&accepted.context),
+                client_tools: accepted.client_tools.clone(),
+                called: Arc::clone(&accepted.called),
             },
             client_message_id: accepted.client_message_id,
             state: match is_persons && Self::is_with_person(&events) {

@@ -360,5 +360,6 @@ fn completed_by_person(message: Message, latency_ms: u64, client_message_id: Cli
         metrics,
         citations: Vec::new(),
         client_message_id: Some(client_message_id),
+        calls: Vec::new(),
     }
 }

@@ -93,7 +93,14 @@ impl SessionCore {
         self.record(at, EventBody::RetrievalLog(log), ctx);
     }
 
-    pub(super) fn record_completed(&mut self, at: usize, agent: AgentId, answer: &Answer, ctx: &mut Context<'_>) {
+    pub(super) fn record_completed(
+        &mut self,
+        at: usize,
+        agent: AgentId,
+        answer: &Answer,
+        calls: Vec<ClientCall>,
+        ctx: &mut Context<'_>,
+    ) {
         // Several agents are complete when their parts are.
         if self.turns[at].concerns.is_empty() {
             self.record_status(at, agent.clone(), AgentStatus::Complete, ctx);
@@ -107,7 +114,8 @@ impl SessionCore {
             role: MessageRole::Assistant,
             content: turn.answer.text.clone(),
             agent: Some(agent),
-            confidence: Some(answer.confidence),
+            // What has no answer yet is not sure of any.
+            confidence: calls.is_empty().then_some(answer.confidence),
             timestamp: ctx.now,
             session_id: self.id,
         };
@@ -128,6 +136,7 @@ impl SessionCore {
             metrics,
             citations: answer.citations.clone(),
             client_message_id: None,
+            calls,
         };
         self.end(at, EventBody::MessageCompleted(completed), None, ctx);
     }

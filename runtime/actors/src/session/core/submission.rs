@@ -78,6 +78,8 @@ impl SessionCore {
             fresh: said.fresh,
             addressee: said.addressee.clone(),
             context: Arc::clone(&said.context),
+            client_tools: said.client_tools.clone(),
+            called: Arc::clone(&said.called),
         };
         let reply = Reply::Accepted {
             turn_id,

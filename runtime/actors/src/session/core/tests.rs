@@ -1,4 +1,4 @@
-use orchestratai_shared::{ContextMessage, ErrorCode};
+use orchestratai_shared::{AnsweredCall, ClientTool, ClientTools, ContextMessage, ErrorCode};
 
 use super::*;
 
@@ -84,9 +84,26 @@ fn whom_a_message_is_meant_for_and_what_was_said_before_it_survive_a_crash() {
         content: MessageContent::parse("And for the annual plan?").unwrap(),
         fresh: true,
         addressee: Some(AgentId::parse("billing").unwrap()),
-        context: [ContextMessage {
-            role: MessageRole::User,
-            content: "How do refunds work?".to_owned(),
+        context: [ContextMessage::new(MessageRole::User, "How do refunds work?")].into(),
+        client_tools: Some(Arc::new(ClientTools {
+            tools: vec![ClientTool {
+                name: "weather".into(),
+                description: "Tells the weather.".into(),
+                parameters: serde_json::json!({"type": "object"}),
+            }],
+            must_call: true,
+            one_at_once: true,
+        })),
+        called: [ContextMessage {
+            calls: vec![AnsweredCall {
+                call_id: "call_1".into(),
+                tool: "weather".into(),
+                arguments: serde_json::json!({"city": "Oslo"}),
+                result: "rain".into(),
+                failed: false,
+                signature: Some("c2ln".into()),
+            }],
+            ..ContextMessage::new(MessageRole::Assistant, "")
         }]
         .into(),
     };

@@ -36,9 +36,9 @@ use orchestratai_agents::{
     turn::{Answer, ApprovalWanted, Durable, Pause, Step, Usage},
 };
 use orchestratai_shared::{
-    AgentId, ApprovalId, CacheStatus, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event, EventBody, Failure,
-    Intent, LogData, LogStatus, MessageContent, MessageId, PersonInCharge, SessionId, Signal, SignalBody, Timestamp,
-    TurnId, UserMessage,
+    AgentId, ApprovalId, CacheStatus, ClientCall, ClientMessageId, Confidence, DocumentsRead, ErrorCode, Event,
+    EventBody, Failure, Intent, LogData, LogStatus, MessageContent, MessageId, PersonInCharge, SessionId, Signal,
+    SignalBody, Timestamp, TurnId, UserMessage,
     command::Decision,
     event::{MessageDelta, ToolCall, ToolCallStatus},
 };

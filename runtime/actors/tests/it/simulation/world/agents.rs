@@ -22,6 +22,19 @@ impl World {
                 reason: "it is theirs".into(),
             };
         }
+        if self.random.random_bool(0.3) {
+            return Pause::ClientCalls {
+                calls: vec![ClientCall {
+                    call_id: "call_1".into(),
+                    tool: "weather".into(),
+                    arguments: serde_json::json!({}),
+                    round: 1,
+                    place: 0,
+                    signature: None,
+                }],
+                citations: Vec::new(),
+            };
+        }
         let rule = ApprovalRule {
             reason: "money leaves".into(),
             within: APPROVAL_MAX,
@@ -166,6 +179,7 @@ impl World {
 /// How the turn takes in that its agent pauses.
 pub(super) fn input_name(pause: &Pause) -> &'static str {
     match pause {
+        Pause::ClientCalls { .. } => "finished",
         Pause::Approval(_) => "await_approval",
         Pause::HandOff { .. } => "hand_off",
     }
