@@ -48,6 +48,8 @@ pub(crate) const X_SESSION_ID: HeaderName = HeaderName::from_static("x-session-i
 
 /// The turn that an answer is about.
 pub(crate) const X_TURN_ID: HeaderName = HeaderName::from_static("x-turn-id");
+/// Read by OpenAI's clients.
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// Makes the layer for each worker.
 pub(crate) struct Edge {
@@ -237,6 +239,10 @@ impl Exchange {
         }
         if let Some(value) = error.turn_id.and_then(|id| HeaderValue::try_from(id.to_string()).ok()) {
             headers.insert(X_TURN_ID, value);
+        }
+        // OpenAI's clients ask again by themselves after most errors, unless they are told not to.
+        if self.is_openai && !error.failure.retryable {
+            headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
         }
         let body = match self.is_openai {
             true => serde_json::to_vec(&OpenAiErrorBody::of(error)),

@@ -4,10 +4,10 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Payload},
 };
-use orchestratai_actors::{Accepted, Conversed, Submission, TurnRecord};
+use orchestratai_actors::{Accepted, Awaited, Conversed, Submission, TurnRecord};
 use orchestratai_shared::{
-    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, EventBody, SessionId, Timestamp, TurnId,
-    event::MessageCompleted,
+    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, EventBody, Failure, SessionId, Timestamp,
+    TurnId, event::MessageCompleted,
 };
 use serde::Serialize;
 
@@ -49,7 +49,7 @@ pub(super) async fn create(site: Data<Site>, request: HttpRequest, payload: Payl
     }
     let (turn_id, record) = match site.gateway.converse(submission).await? {
         Conversed::Ended(Accepted { turn_id, .. }, record) => (turn_id, record),
-        Conversed::Waits(turn_id, _awaited) => return Err(waits().of_turn(turn_id)),
+        Conversed::Waits(turn_id, awaited) => return Err(waits(session_id, turn_id, &awaited)),
     };
     let record = record.ok_or_else(|| erased().of_turn(turn_id))?;
     let completed = completed(&record).map_err(|error| error.of_turn(turn_id))?;
@@ -76,12 +76,24 @@ fn completed(record: &TurnRecord) -> Result<&MessageCompleted, ApiError> {
     end.unwrap_or_else(|| Err(ApiError::new(ErrorCode::InternalError, "The turn has no end.")))
 }
 
-/// What a client is told that waits for a person.
-fn waits() -> ApiError {
-    ApiError::new(
-        ErrorCode::Timeout,
-        "A person has the session and has not answered yet. The turn goes on: GET /api/chat/stream/ with the id in X-Turn-Id follows it.",
-    )
+/// What a client is told whose turn waits for a person's word, and has done so for as long as it is waited for. Asked again, the same would
+/// be asked of that person again.
+fn waits(session_id: SessionId, turn_id: TurnId, awaited: &Awaited) -> ApiError {
+    let why = match awaited {
+        Awaited::Person(person) => format!("{} has the session and has not answered yet.", person.name),
+        Awaited::Approval(request) => format!(
+            "Nobody has decided yet whether {} may be called: POST /api/session/{session_id}/approvals/{} does.",
+            request.tool, request.approval_id
+        ),
+    };
+    let failure = Failure {
+        retryable: false,
+        ..Failure::new(
+            ErrorCode::Timeout,
+            format!("{why} The turn goes on: GET /api/chat/stream/{turn_id} follows it."),
+        )
+    };
+    ApiError::from(failure).of_turn(turn_id)
 }
 
 /// A chat completion.
@@ -204,7 +216,7 @@ impl<'a> ChatCompletion<'a> {
                     content: Some(message.content.as_str())
                         .filter(|said| !said.is_empty() || completed.calls.is_empty()),
                     refusal: None,
-                    annotations: annotations(&message.content, &completed.citations),
+                    annotations: annotations(&message.content, 0, &completed.citations),
                     tool_calls: completed
                         .calls
                         .iter()
@@ -254,13 +266,14 @@ pub(super) fn seconds(at: Timestamp) -> i64 {
     at.as_millis() / 1_000
 }
 
-/// Every `[n]` of an answer that stands for a source, where it stands.
-pub(super) fn annotations(answer: &str, citations: &[Citation]) -> Vec<Annotation> {
+/// Every `[n]` of an answer that stands for a source, where it stands. `before` is how many Unicode scalar values the client has been told that
+/// stand before the answer.
+pub(super) fn annotations(answer: &str, before: usize, citations: &[Citation]) -> Vec<Annotation> {
     let mut found = Vec::new();
     for citation in citations {
         let mark = format!("[{}]", citation.index);
         let cited = answer.match_indices(&mark).map(|(at, _)| {
-            let start_index = answer[..at].chars().count();
+            let start_index = before + answer[..at].chars().count();
             Annotation::UrlCitation {
                 start_index,
                 end_index: start_index + mark.len(),

@@ -55,6 +55,10 @@ pub(super) async fn begin(
         unheard: wanted.session_id.is_none().then(|| Unheard {
             turn: Some((site.gateway.clone(), turn_id)),
         }),
+        sent: 0,
+        sent_before: 0,
+        ends_paragraph: false,
+        waits: false,
     };
     let turn = Turn::accepted(site, session_id, accepted).await?;
     let stream = turn.stream(site, request, place, Comeback::Never, None, chunks);
@@ -70,6 +74,12 @@ struct Chunks {
     session_id: SessionId,
     turn_id: TurnId,
     unheard: Option<Unheard>,
+    /// How many characters of the answer have been sent.
+    sent: usize,
+    /// So many of them were said before the agent had to wait for a person's word, and stand before the answer.
+    sent_before: usize,
+    ends_paragraph: bool,
+    waits: bool,
 }
 
 #[derive(Serialize)]
@@ -161,7 +171,13 @@ impl Teller for Chunks {
     /// These clients see the answer alone.
     fn step(&mut self, _: &Position, _: &str, _: &RawValue, _: &mut Vec<u8>) {}
 
+    fn waits(&mut self) {
+        self.waits = true;
+    }
+
     fn chunk(&mut self, _: &Position, content: &str, out: &mut Vec<u8>) {
+        self.sent += content.chars().count();
+        self.ends_paragraph = content.ends_with("\n\n");
         let delta = Delta {
             content: Some(content),
             ..Delta::default()
@@ -170,8 +186,15 @@ impl Teller for Chunks {
     }
 
     /// What has been sent cannot be taken back, and two answers must not become one: the stream ends with an error that is worth
-    /// another try.
+    /// another try. What was said before somebody's word was waited for is no answer: what follows is a paragraph of its own.
     fn withdrawn(&mut self, at: &Position, reset: Reset, out: &mut Vec<u8>) -> ControlFlow<()> {
+        if std::mem::take(&mut self.waits) {
+            if self.sent > 0 && !self.ends_paragraph {
+                self.chunk(at, "\n\n", out);
+            }
+            self.sent_before = self.sent;
+            return ControlFlow::Continue(());
+        }
         let withdrawn = format!("The answer so far is withdrawn ({}). Ask again.", reset.reason);
         let unheard = self.unheard.take();
         self.failed(at, &ApiError::new(ErrorCode::UpstreamError, withdrawn), out);
@@ -191,7 +214,7 @@ impl Teller for Chunks {
         }
         let reason = finish_reason(&completed.calls);
         let delta = Delta {
-            annotations: annotations(&completed.message.content, &completed.citations),
+            annotations: annotations(&completed.message.content, self.sent_before, &completed.citations),
             ..Delta::default()
         };
         let usage = CompletionUsage::of(&completed.metrics);
@@ -252,6 +275,10 @@ mod tests {
             session_id: SessionId::new(),
             turn_id: TurnId::new(),
             unheard: None,
+            sent: 0,
+            sent_before: 0,
+            ends_paragraph: false,
+            waits: false,
         }
     }
 
@@ -280,6 +307,38 @@ mod tests {
         assert_eq!(told[1]["choices"][0]["delta"]["content"], "Wrong and");
         assert_eq!(told[2]["error"]["code"], "upstream_error");
         assert_eq!(told.len(), 3, "{told:?}");
+    }
+
+    #[test]
+    fn what_was_said_before_a_decision_stands_before_the_answer() {
+        let (mut chunks, mut out) = (chunks(), Vec::new());
+        let reset = || {
+            serde_json::from_value(json!({"messageId": "01890a5d-ac96-774b-bcce-00000000000a", "reason": "x"})).unwrap()
+        };
+        chunks.chunk(&at(), "Größe. ", &mut out);
+        chunks.waits();
+        assert!(chunks.withdrawn(&at(), reset(), &mut out).is_continue());
+        chunks.chunk(&at(), "Yes [1].", &mut out);
+        let completed = json!({
+            "message": {"id": "01890a5d-ac96-774b-bcce-00000000000a", "content": "Yes [1].", "agent": "billing"},
+            "metrics": {"tokensUsed": 0, "cost": 0.0, "latency": 1.0, "cache_status": "none"},
+            "citations": [{"index": 1, "chunkId": 0, "source": "a.md"}],
+        });
+        chunks.completed(&at(), serde_json::from_value(completed).unwrap(), &[], &mut out);
+        let told = told(&out);
+        let said: String = (told.iter())
+            .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+            .collect();
+        assert_eq!(said, "Größe. \n\nYes [1].");
+        let cited = &told[3]["choices"][0]["delta"]["annotations"][0]["url_citation"];
+        let (start, end) = (
+            cited["start_index"].as_u64().unwrap(),
+            cited["end_index"].as_u64().unwrap(),
+        );
+        let mark: String = said.chars().skip(start as usize).take((end - start) as usize).collect();
+        assert_eq!(mark, "[1]");
+        // What is withdrawn after that was an answer.
+        assert!(chunks.withdrawn(&at(), reset(), &mut out).is_break());
     }
 
     #[test]

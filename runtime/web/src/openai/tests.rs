@@ -287,7 +287,11 @@ fn citations_are_annotated_where_they_stand_by_characters() {
         source: source.to_owned(),
     };
     let answer = "Größe [2], and [1] again [2].";
-    let found = annotations(answer, &[citation(1, "a.md"), citation(2, "b.md"), citation(3, "c.md")]);
+    let found = annotations(
+        answer,
+        0,
+        &[citation(1, "a.md"), citation(2, "b.md"), citation(3, "c.md")],
+    );
     let places: Vec<_> = found
         .iter()
         .map(

@@ -28,6 +28,9 @@ pub(crate) trait Teller {
     /// A step, or the status of an agent, by the type and the data that it has in the journal.
     fn step(&mut self, at: &Position, kind: &str, data: &RawValue, out: &mut Vec<u8>);
 
+    /// The turn waits for a person's word from here on.
+    fn waits(&mut self) {}
+
     /// More of the answer.
     fn chunk(&mut self, at: &Position, content: &str, out: &mut Vec<u8>);
 
@@ -238,6 +241,7 @@ impl<T: Teller> Feed<T> {
                 self.at.seq = seq;
                 self.teller.step(&self.at, kind, data, out);
             }
+            "approval_requested" => self.teller.waits(),
             "message_completed" => {
                 if let Ok(completed) = serde_json::from_str::<Completed>(data.get()) {
                     self.complete(seq, completed, out);
