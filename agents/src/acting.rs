@@ -362,7 +362,16 @@ impl Acting {
                     open += 1;
                 }
                 Due::Begin | Due::Make(_) | Due::Wait => waits = true,
-                Due::Pause(wanted) => pause = pause.or(Some(wanted)),
+                Due::Pause(wanted) => {
+                    pause = Some(match (pause.take(), wanted) {
+                        // All that is wanted at once is decided at once.
+                        (Some(Pause::Approval(known)), Pause::Approval(more)) => {
+                            Pause::Approval([known, more].concat())
+                        }
+                        (Some(first), _) => first,
+                        (None, wanted) => wanted,
+                    });
+                }
                 Due::Client => of_client.push(entry),
             }
         }
@@ -427,7 +436,7 @@ impl Acting {
             return Due::Settle(format!("Not called: {error}."));
         }
         match (doer.approval(), &entry.decided) {
-            (Some(rule), None) => Due::Pause(Pause::Approval(Box::new(ApprovalWanted {
+            (Some(rule), None) => Due::Pause(Pause::Approval(vec![ApprovalWanted {
                 call_id: Some(entry.call.id.clone()),
                 round: Some(entry.round),
                 place: Some(entry.place),
@@ -435,7 +444,7 @@ impl Acting {
                 tool: entry.call.name.clone(),
                 arguments: arguments.clone(),
                 rule: rule.clone(),
-            }))),
+            }])),
             (_, Some((Decision::Rejected, reason))) => {
                 let reason = reason.as_deref().map(|reason| format!(": {reason}"));
                 let reason = reason.unwrap_or_default();

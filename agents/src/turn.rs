@@ -175,9 +175,9 @@ pub enum Pause {
         /// What each `[n]` stands for in what was said beside them.
         citations: Vec<Citation>,
     },
-    /// A person has to decide whether a tool may be called. The turn goes on by the same agent once that is decided, from what it has
-    /// done so far.
-    Approval(Box<ApprovalWanted>),
+    /// A person has to decide whether tools may be called, on each by itself; at least one. The turn goes on by the same agent once all of that is
+    /// decided, from what it has done so far.
+    Approval(Vec<ApprovalWanted>),
     /// Another agent is to go on.
     HandOff {
         /// Which.
@@ -420,7 +420,11 @@ impl AgentError {
                 ErrorCode::InternalError,
                 format!(
                     "Nobody can be waited for here, and a person would have to decide. {}",
-                    wanted.rule.reason
+                    wanted
+                        .iter()
+                        .map(|wanted| wanted.rule.reason.as_str())
+                        .collect::<Vec<_>>()
+                        .join(" ")
                 ),
             ),
             Self::Paused(Pause::HandOff { .. }) => {

@@ -267,35 +267,49 @@ async fn who_needs_a_person_waits_until_the_others_are_done_and_is_told_in_its_p
     let Some(Pause::Approval(wanted)) = pause else {
         panic!("it asks: {pause:?}")
     };
-    assert_eq!((wanted.call_id.as_deref(), wanted.place), (Some("a"), Some(0)));
-    let approval_id = ApprovalId::new();
+    let places: Vec<_> = wanted
+        .iter()
+        .map(|wanted| (wanted.call_id.as_deref(), wanted.place))
+        .collect();
+    assert_eq!(places, [(Some("a"), Some(0)), (Some("c"), Some(2))], "all at once");
     let mut past: Vec<_> = recorded.into_iter().map(EventBody::ToolCall).collect();
-    past.push(EventBody::ApprovalRequested(ApprovalRequested {
-        approval_id,
-        tool: wanted.tool.clone(),
-        arguments: wanted.arguments.clone(),
-        reason: wanted.rule.reason.clone(),
-        expires_at: Timestamp::now(),
-        otherwise: None,
-        call_id: wanted.call_id.clone(),
-        agent: None,
-        round: wanted.round,
-        place: wanted.place,
-        signature: None,
-        spent: None,
+    let ids = [ApprovalId::new(), ApprovalId::new()];
+    past.extend(wanted.iter().zip(ids).map(|(wanted, approval_id)| {
+        EventBody::ApprovalRequested(ApprovalRequested {
+            approval_id,
+            tool: wanted.tool.clone(),
+            arguments: wanted.arguments.clone(),
+            reason: wanted.rule.reason.clone(),
+            expires_at: Timestamp::now(),
+            otherwise: None,
+            call_id: wanted.call_id.clone(),
+            agent: None,
+            round: wanted.round,
+            place: wanted.place,
+            signature: None,
+            spent: None,
+        })
     }));
-    past.push(EventBody::ApprovalResolved(ApprovalResolved {
-        approval_id,
-        decision: Decision::Approved,
-        by: "Kim".into(),
-        reason: None,
-        arguments: None,
+    // In any order.
+    let decisions = [Decision::Rejected, Decision::Approved];
+    past.extend(ids.iter().rev().zip(decisions).map(|(approval_id, decision)| {
+        EventBody::ApprovalResolved(ApprovalResolved {
+            approval_id: *approval_id,
+            decision,
+            by: "Kim".into(),
+            reason: None,
+            arguments: None,
+        })
     }));
     let again = acting(&tool, past).unwrap();
     go_on(&again).await;
     assert_eq!(
         told(&again),
-        ["5 paid back (a)", "There is no such tool."],
+        [
+            "5 paid back (a)",
+            "There is no such tool.",
+            "This was not approved. It was not done."
+        ],
         "in the model's order"
     );
 }
@@ -328,6 +342,9 @@ async fn what_needs_a_person_pauses_and_goes_on_as_they_decide() {
     let (recorded, pause) = go_on(&first).await;
     let Some(Pause::Approval(wanted)) = pause else {
         panic!("it asks: {pause:?}")
+    };
+    let [wanted] = wanted.as_slice() else {
+        panic!("one is asked for: {wanted:?}")
     };
     assert!(recorded.is_empty() && wanted.call_id.as_deref() == Some("a") && wanted.rule.reason == "Money leaves.");
 

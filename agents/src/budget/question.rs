@@ -39,7 +39,7 @@ impl BudgetQuestion {
         if let Some(usd_nanos) = self.usd_nanos {
             arguments["usdAtMost"] = json!(Amount { tokens: 0, usd_nanos }.usd());
         }
-        Pause::Approval(Box::new(ApprovalWanted {
+        Pause::Approval(vec![ApprovalWanted {
             // The model has not called anything.
             call_id: None,
             round: None,
@@ -52,7 +52,7 @@ impl BudgetQuestion {
                 within: self.within,
                 otherwise_approved: false,
             },
-        }))
+        }])
     }
 }
 

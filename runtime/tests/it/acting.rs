@@ -257,6 +257,63 @@ async fn what_is_rejected_is_not_done_and_the_model_is_told_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_wanted_at_once_is_asked_for_at_once_and_decided_one_by_one() {
+    let function = |eur: u32| json!({"name": "shop_refund", "arguments": json!({"body": {"eur": eur}}).to_string()});
+    let wanted = (0..).zip([3, 4]).map(|(index, eur)| {
+        let call = json!({"index": index, "id": format!("call_{index}"), "function": function(eur)});
+        Said::Event(json!({"choices": [{"delta": {"tool_calls": [call]}}]}).to_string())
+    });
+    let both: Vec<Said> = wanted.chain([Said::End { input: 10, output: 5 }]).collect();
+    let provider = Provider::start(vec![both, says("One of them is on its way.")]).await;
+    let (shop, agents) = (Shop::open(Duration::ZERO).await, agents());
+    let launched = launch(&provider, &shop, &agents);
+    let server = launched.clone().start().await;
+    let mut socket = server.socket("").await;
+    let session_id = socket.ready().await.session_id();
+    socket.say(QUESTION).await;
+    let first = asked_for(&socket.until(|frame| frame.kind() == "approval_requested").await);
+    let second = asked_for(&socket.until(|frame| frame.kind() == "approval_requested").await);
+    assert_eq!(
+        (&first["arguments"], &second["arguments"]),
+        (&json!({"body": {"eur": 3}}), &json!({"body": {"eur": 4}}))
+    );
+    let decide = async |server: &Server, request: &Value, decision: &str| {
+        let id = request["approvalId"].as_str().unwrap();
+        let path = format!("/api/session/{session_id}/approvals/{id}");
+        let decided = server
+            .rest()
+            .post(&path, &json!({"decision": decision, "name": "Kim"}))
+            .await;
+        assert_eq!(decided.status, StatusCode::OK, "{}", decided.body);
+    };
+    decide(&server, &second, "approved").await;
+    // The other one is waited for, through a crash as well.
+    let folder = server.kill();
+    let server = launched.in_folder_of(&folder).start().await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!((provider.asked().len(), shop.asked().len()), (1, 0));
+    decide(&server, &first, "rejected").await;
+    let events = until_ended(&server, session_id).await;
+    assert!(
+        matches!(events.last().unwrap().body, EventBody::MessageCompleted(_)),
+        "{events:?}"
+    );
+    let asked = shop.asked();
+    assert_eq!((asked.len(), &asked[0].body), (1, &json!({"eur": 4})));
+    let told = last_messages(&provider);
+    let results: Vec<&Value> = told.iter().filter(|message| message["role"] == "tool").collect();
+    assert!(
+        results[0]["content"].as_str().unwrap().contains("not approved"),
+        "{results:?}"
+    );
+    assert_eq!(
+        (results.len(), provider.asked().len()),
+        (2, 2),
+        "nothing has to be asked for again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_waits_for_approval_outlives_kill_9_and_goes_on() {
     let provider = Provider::start(vec![refund(), says("It is on its way.")]).await;
     let (shop, agents) = (Shop::open(Duration::ZERO).await, agents());

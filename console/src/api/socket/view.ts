@@ -251,7 +251,10 @@ class Draft {
         this.changeOf(event, (turn) => ({ ...turn, notes: [...turn.notes, event], phase: 'awaiting_approval' }))
         return
       case 'approval_resolved':
-        this.changeOf(event, (turn) => ({ ...turn, notes: [...turn.notes, event], phase: 'running' }))
+        this.changeOf(event, (turn) => {
+          const notes = [...turn.notes, event]
+          return { ...turn, notes, phase: awaitsDecision(notes) ? 'awaiting_approval' : 'running' }
+        })
         return
       case 'message_completed': {
         const { message, metrics, citations, calls } = event.data
@@ -377,4 +380,10 @@ export function fillKept(view: SessionView, messages: readonly Message[]): Sessi
       return { ...turn, answer: { messageId, content, bytes: utf8Length(content), message } }
     }),
   }
+}
+
+/** Whether something was asked for that nobody has decided yet. Of several that were asked for at once each is decided by itself. */
+function awaitsDecision(notes: readonly TurnNote[]): boolean {
+  const decided = new Set(notes.map((note) => (note.type === 'approval_resolved' ? note.data.approvalId : undefined)))
+  return notes.some((note) => note.type === 'approval_requested' && !decided.has(note.data.approvalId))
 }

@@ -24,7 +24,8 @@
 //!
 //! ```text
 //! Running{agent} ──AwaitApproval──▶ AwaitingApproval{agent} ──Decided──▶ Running{agent}
-//!    │  ▲                              │  └─Interrupt──▶ WithPerson
+//!    │  ▲                              │  ▲  └─Interrupt──▶ WithPerson
+//!    │  │                              │  └─ DecidedInPart
 //!    └──┘ HandOff{to}                  └─Cancel──▶ Cancelled
 //! ```
 //!
@@ -91,8 +92,10 @@ pub enum TurnInput {
     AgentFailed(Failure),
     /// The agent wants to do what somebody has to decide on.
     AwaitApproval,
-    /// That is decided.
+    /// That is decided, all of it.
     Decided,
+    /// A part of it is decided.
+    DecidedInPart,
     /// The agent gives the turn to another.
     HandOff {
         /// To whom.
@@ -254,6 +257,7 @@ impl TurnState {
                 };
                 (running, vec![E::RecordApprovalResolved, E::RunAgent(agent.clone())])
             }
+            (S::AwaitingApproval { .. }, I::DecidedInPart) => (self.clone(), vec![E::RecordApprovalResolved]),
             (S::AwaitingApproval { .. }, I::Interrupt) => (
                 S::WithPerson,
                 vec![E::RecordApprovalDropped, E::Withdraw, E::RecordWithPerson],
@@ -366,6 +370,7 @@ impl TurnInput {
             Self::AgentFailed(_) => "agent_failed",
             Self::AwaitApproval => "await_approval",
             Self::Decided => "decided",
+            Self::DecidedInPart => "decided_in_part",
             Self::HandOff { .. } => "hand_off",
             Self::Cancel => "cancel",
             Self::Stopped(_) => "stopped",
@@ -445,6 +450,7 @@ mod tests {
             TurnInput::HandBack,
             TurnInput::AwaitApproval,
             TurnInput::Decided,
+            TurnInput::DecidedInPart,
             TurnInput::HandOff {
                 to: AgentId::orchestrator(),
                 reason: "it is theirs".into(),
@@ -476,7 +482,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_turn_ends_exactly_once_whatever_happens(choices in prop::collection::vec(0..17usize, 1..40)) {
+        fn a_turn_ends_exactly_once_whatever_happens(choices in prop::collection::vec(0..18usize, 1..40)) {
             let (mut state, mut terminal_records) = (TurnState::Accepted, 0);
             for choice in choices {
                 let was_terminal = state.is_terminal();
@@ -494,7 +500,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cancelled_turn_starts_nothing_new(choices in prop::collection::vec(0..17usize, 1..40)) {
+        fn a_cancelled_turn_starts_nothing_new(choices in prop::collection::vec(0..18usize, 1..40)) {
             let (mut state, mut cancelled) = (TurnState::Accepted, false);
             for choice in choices {
                 let input = inputs()[choice].clone();

@@ -1,7 +1,7 @@
 //! A turn that waits for somebody's decision on what an agent wants to do, and one that an agent gives to another.
 //!
-//! What is asked and what is decided is on record; the agent that goes on then is told of both ([`Turn::past`]). Where nobody decides
-//! in time, that is decided which the request says. A decision on something that is decided already is a conflict, unless it is the
+//! What is asked and what is decided is on record; the agent that goes on then is told of both ([`Turn::past`]). What an agent wants at
+//! once is asked at once, and each of it is decided by itself. Where nobody decides in time, that is decided which the request says. A decision on something that is decided already is a conflict, unless it is the
 //! same.
 
 use orchestratai_shared::event::Handoff;
@@ -66,7 +66,9 @@ impl SessionCore {
                 self.turns[at].state = next;
                 for effect in turn_effects {
                     if effect == TurnEffect::RecordApprovalRequested {
-                        self.record_approval_requested(at, &wanted, ctx);
+                        for wanted in &wanted {
+                            self.record_approval_requested(at, wanted, ctx);
+                        }
                         effects.extend(self.take_unappended());
                         effects.push(Effect::Waits(self.turns[at].id));
                     } else {
@@ -105,7 +107,7 @@ impl SessionCore {
             signature: wanted.signature.clone(),
             spent: self.turns[at].spent(),
         };
-        self.turns[at].approval = Some(request.clone());
+        self.turns[at].approvals.push(request.clone());
         self.record(at, EventBody::ApprovalRequested(request), ctx);
     }
 
@@ -120,9 +122,8 @@ impl SessionCore {
             reply_to,
         } = decide;
         let waits = |turn: &Turn| {
-            turn.approval
-                .as_ref()
-                .is_some_and(|request| request.approval_id == approval_id)
+            let mut requests = turn.approvals.iter();
+            requests.any(|request| request.approval_id == approval_id)
         };
         let resolved = ApprovalResolved {
             approval_id,
@@ -152,6 +153,13 @@ impl SessionCore {
         effects.push(Effect::Reply(reply_to, reply));
     }
 
+    /// On how many requests of a turn nobody has decided yet.
+    #[must_use]
+    pub fn decisions_awaited(&self, turn_id: TurnId) -> usize {
+        let turn = self.turns.iter().find(|turn| turn.id == turn_id);
+        turn.map_or(0, |turn| turn.approvals.len())
+    }
+
     fn decided(&self, approval_id: ApprovalId) -> Option<(u64, ApprovalResolved)> {
         let ended = self.decisions.iter().cloned();
         let mut all = self.turns.iter().flat_map(decisions_of).chain(ended);
@@ -172,17 +180,28 @@ impl SessionCore {
         ctx: &mut Context<'_>,
         effects: &mut Vec<Effect>,
     ) {
-        let Ok((next, turn_effects)) = self.turns[at].state.step(TurnInput::Decided) else {
+        let is_open = |request: &ApprovalRequested| request.approval_id != resolved.approval_id;
+        let is_last = !self.turns[at].approvals.iter().any(is_open);
+        let input = match is_last {
+            true => TurnInput::Decided,
+            false => TurnInput::DecidedInPart,
+        };
+        let Ok((next, turn_effects)) = self.turns[at].state.step(input) else {
             return;
         };
         let turn = &mut self.turns[at];
-        (turn.state, turn.waiting_since, turn.approval) = (next, ctx.now, None);
-        // Its agent begins anew: what the run before says late is not this one's.
-        turn.leg += 1;
-        effects.push(Effect::GoesOn(turn.id));
+        turn.approvals.retain(is_open);
+        (turn.state, turn.waiting_since) = (next, ctx.now);
+        if is_last {
+            // Its agent begins anew: what the run before says late is not this one's.
+            turn.leg += 1;
+            effects.push(Effect::GoesOn(turn.id));
+        }
         for effect in turn_effects {
             if effect == TurnEffect::RecordApprovalResolved {
-                self.withdraw_answer(at, "The agent goes on after a decision.");
+                if is_last {
+                    self.withdraw_answer(at, "The agent goes on after a decision.");
+                }
                 self.record(at, EventBody::ApprovalResolved(resolved.clone()), ctx);
             } else {
                 self.perform(at, effect, ctx, effects);
@@ -193,38 +212,38 @@ impl SessionCore {
     /// Decides what nobody has decided in time.
     pub(super) fn expire_approvals(&mut self, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
         for at in 0..self.turns.len() {
-            let Some(request) = (self.turns[at].approval.as_ref()).filter(|request| request.expires_at <= ctx.now)
-            else {
-                continue;
-            };
-            let resolved = ApprovalResolved {
-                approval_id: request.approval_id,
-                decision: request.otherwise.unwrap_or(Decision::Rejected),
-                by: TIME_LIMIT.to_owned(),
-                reason: Some("Nobody has decided in time.".to_owned()),
-                arguments: None,
-            };
-            self.record_decision(at, resolved, ctx, effects);
+            let expired = |request: &&ApprovalRequested| request.expires_at <= ctx.now;
+            let expired: Vec<ApprovalResolved> = (self.turns[at].approvals.iter().filter(expired))
+                .map(|request| ApprovalResolved {
+                    approval_id: request.approval_id,
+                    decision: request.otherwise.unwrap_or(Decision::Rejected),
+                    by: TIME_LIMIT.to_owned(),
+                    reason: Some("Nobody has decided in time.".to_owned()),
+                    arguments: None,
+                })
+                .collect();
+            for resolved in expired {
+                self.record_decision(at, resolved, ctx, effects);
+            }
         }
     }
 
     /// Nobody need decide any more: the turn is stopped, or a person's.
     pub(super) fn drop_approval(&mut self, at: usize, ctx: &mut Context<'_>) {
-        let Some(request) = self.turns[at].approval.take() else {
-            return;
-        };
         let by = match &self.person {
             Some(person) => person.in_charge.name.clone(),
             None => "cancel".to_owned(),
         };
-        let resolved = ApprovalResolved {
-            approval_id: request.approval_id,
-            decision: Decision::Rejected,
-            by,
-            reason: Some("It is not asked for any more.".to_owned()),
-            arguments: None,
-        };
-        self.record(at, EventBody::ApprovalResolved(resolved), ctx);
+        for request in std::mem::take(&mut self.turns[at].approvals) {
+            let resolved = ApprovalResolved {
+                approval_id: request.approval_id,
+                decision: Decision::Rejected,
+                by: by.clone(),
+                reason: Some("It is not asked for any more.".to_owned()),
+                arguments: None,
+            };
+            self.record(at, EventBody::ApprovalResolved(resolved), ctx);
+        }
     }
 
     pub(super) fn record_hand_off(
@@ -313,10 +332,13 @@ impl Turn {
             match &event.body {
                 EventBody::ApprovalRequested(request) => {
                     agent = request.agent.clone().unwrap_or_else(AgentId::orchestrator);
-                    self.approval = Some(request.clone());
+                    self.approvals.push(request.clone());
                     self.recover_used(request.spent.as_ref());
                 }
-                EventBody::ApprovalResolved(_) => self.approval = None,
+                EventBody::ApprovalResolved(resolved) => {
+                    self.approvals
+                        .retain(|request| request.approval_id != resolved.approval_id);
+                }
                 EventBody::Handoff(handoff) => {
                     if !handoff.to.is_person() {
                         self.handed_to = Some(handoff.to.clone());
@@ -332,7 +354,7 @@ impl Turn {
                 | EventBody::TurnCancelled(_) => {}
             }
         }
-        if self.approval.is_some() && self.state == TurnState::Accepted {
+        if !self.approvals.is_empty() && self.state == TurnState::Accepted {
             self.state = TurnState::AwaitingApproval {
                 agent,
                 fallbacks: Vec::new(),

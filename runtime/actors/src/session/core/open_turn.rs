@@ -23,8 +23,8 @@ pub(super) struct Turn {
     pub(super) events: Vec<Recorded>,
     pub(super) ended_seq: Option<u64>,
     pub(super) cancels: Vec<ReplyTo>,
-    /// What is to be decided, while it waits for that.
-    pub(super) approval: Option<ApprovalRequested>,
+    /// What is to be decided, while it waits for that, oldest first.
+    pub(super) approvals: Vec<ApprovalRequested>,
     /// What the runs have used that ended without an answer while the turn went on.
     pub(super) used: Usage,
     /// Who was given it by another agent.
@@ -72,7 +72,7 @@ impl Turn {
             events: Vec::new(),
             ended_seq: None,
             cancels: Vec::new(),
-            approval: None,
+            approvals: Vec::new(),
             used: Usage::default(),
             handed_to: None,
         };

@@ -25,7 +25,7 @@ impl SessionCore {
     #[must_use]
     pub fn awaited_by(&self, client_message_id: ClientMessageId) -> Option<(TurnId, Awaited)> {
         let turn = (self.turns.iter()).find(|turn| turn.client_message_id == client_message_id)?;
-        let awaited = match (&turn.state, &turn.approval) {
+        let awaited = match (&turn.state, turn.approvals.first()) {
             (TurnState::WithPerson, _) => Awaited::Person(self.person()?.clone()),
             (TurnState::AwaitingApproval { .. }, Some(request)) => Awaited::Approval(Box::new(request.clone())),
             (_, _) => return None,

@@ -102,7 +102,7 @@ impl SessionCore {
             events: Vec::with_capacity(10),
             ended_seq: None,
             cancels: Vec::new(),
-            approval: None,
+            approvals: Vec::new(),
             used: Usage::default(),
             handed_to: None,
         });

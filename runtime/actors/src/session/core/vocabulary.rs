@@ -272,6 +272,7 @@ impl WaitEnd {
             | TurnInput::GiveUp
             | TurnInput::AwaitApproval
             | TurnInput::Decided
+            | TurnInput::DecidedInPart
             | TurnInput::HandOff { .. }
             | TurnInput::BeginWithPerson
             | TurnInput::Interrupt => Self::HandedBack,

@@ -40,15 +40,17 @@ impl World {
             within: APPROVAL_MAX,
             otherwise_approved: self.random.random_bool(0.2),
         };
-        Pause::Approval(Box::new(ApprovalWanted {
-            call_id: Some("call-1".into()),
+        let wanted = |place: u32| ApprovalWanted {
+            call_id: Some(format!("call-{place}")),
             round: Some(1),
-            place: Some(0),
+            place: Some(place),
             signature: None,
             tool: "refund".into(),
             arguments: serde_json::json!({"eur": 5}),
-            rule,
-        }))
+            rule: rule.clone(),
+        };
+        let count = self.random.random_range(1..4);
+        Pause::Approval((0..count).map(wanted).collect())
     }
 
     pub(super) fn route(&mut self, at: usize) -> Checked {

@@ -153,6 +153,13 @@ impl World {
             0 => {}
             1 => self.cancel_turn(at, turn_id)?,
             2 => {
+                if self.random.random_bool(0.5) {
+                    // All that the turn waits for is decided, and that is durable, when it is cut off.
+                    for (_, approval_id) in asked.iter().filter(|(turn, _)| *turn == turn_id) {
+                        self.decide_on(at, turn_id, *approval_id)?;
+                    }
+                    self.commit(at)?;
+                }
                 self.crash_session(at)?;
                 self.recover(at)?;
                 for _ in 0..self.random.random_range(0..3) {
@@ -165,7 +172,14 @@ impl World {
     }
 
     fn decide_on(&mut self, at: usize, turn_id: TurnId, approval_id: ApprovalId) -> Checked {
-        self.note(at, turn_id, "decided");
+        // Where nothing waits for it, it is the one as well as the other.
+        let awaited = self.core(at).decisions_awaited(turn_id);
+        if awaited < 2 {
+            self.note(at, turn_id, "decided");
+        }
+        if awaited != 1 {
+            self.note(at, turn_id, "decided_in_part");
+        }
         let reply_to = self.sessions[at].expect_reply(Waiting::Decide);
         let decision = [Decision::Approved, Decision::Rejected].choose(&mut self.random);
         self.give(

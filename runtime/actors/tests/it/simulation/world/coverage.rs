@@ -97,7 +97,7 @@ impl World {
     }
 }
 
-pub(super) fn all_inputs() -> [TurnInput; 17] {
+pub(super) fn all_inputs() -> [TurnInput; 18] {
     [
         TurnInput::Begin,
         TurnInput::Routed {
@@ -118,6 +118,7 @@ pub(super) fn all_inputs() -> [TurnInput; 17] {
         TurnInput::HandBack,
         TurnInput::AwaitApproval,
         TurnInput::Decided,
+        TurnInput::DecidedInPart,
         TurnInput::HandOff {
             to: agent("policy"),
             reason: "it is theirs".into(),
