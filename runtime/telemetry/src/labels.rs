@@ -137,6 +137,26 @@ label_values! {
         Cancelled = "cancelled",
     }
 
+    /// How a call of a tool ended.
+    ToolCallOutcome {
+        /// With a result.
+        Succeeded = "succeeded",
+        /// With an error, or it was not made.
+        Failed = "failed",
+    }
+
+    /// What became of a request for approval.
+    ApprovalOutcome {
+        /// Somebody has approved.
+        Approved = "approved",
+        /// Somebody has not.
+        Rejected = "rejected",
+        /// Nobody has decided in time.
+        Expired = "expired",
+        /// It was not asked for any more: the turn was cancelled, or is a person's.
+        Dropped = "dropped",
+    }
+
     /// An actor with a queue worth watching.
     Mailbox {
         /// The one that commits.

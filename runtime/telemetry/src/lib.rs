@@ -11,6 +11,7 @@
 //! - [`agent`]: the same for what belongs to one agent;
 //! - [`provider`]: and for what belongs to one language model;
 //! - [`budget`]: and for what models may spend;
+//! - [`tool`]: and of calls of tools;
 //! - [`history`]: what the metrics were a while ago;
 //! - [`live`]: a gauge's share that ends with its owner;
 //! - [`tracing_setup`]: logs, for people or as JSON;
@@ -29,6 +30,7 @@ mod metrics;
 mod names;
 mod provider;
 mod registration;
+mod tool;
 mod trace_parent;
 mod traces;
 mod tracing_setup;
@@ -37,9 +39,9 @@ pub use agent::{AgentMetrics, UsageMetrics};
 pub use budget::BudgetMetrics;
 pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, OverviewPart, Point, Totals};
 pub use labels::{
-    ActorKind, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, ProviderFailure, ProviderOutcome,
-    RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome,
-    SnapshotWriteOutcome, SpanDropReason, Transport, TurnOutcome,
+    ActorKind, ApprovalOutcome, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, ProviderFailure,
+    ProviderOutcome, RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction, SnapshotBackend,
+    SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, ToolCallOutcome, Transport, TurnOutcome,
 };
 pub use live::Live;
 pub use metrics::{BuildInfo, Metrics};

@@ -23,14 +23,15 @@ use crate::{
     cluster::ClusterMetrics,
     history::Gauges,
     labels::{
-        ActorKind, CacheReceiptOutcome, CacheShareOutcome, LabelValue, Mailbox, PerValue, PersonWaitOutcome,
-        RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction, SnapshotBackend, SnapshotLoadOutcome,
-        SnapshotWriteOutcome, SpanDropReason, Transport, TurnOutcome,
+        ActorKind, ApprovalOutcome, CacheReceiptOutcome, CacheShareOutcome, LabelValue, Mailbox, PerValue,
+        PersonWaitOutcome, RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction, SnapshotBackend,
+        SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, ToolCallOutcome, Transport, TurnOutcome,
     },
     live::Live,
     names::{self, MetricDescription},
     provider::{ProviderMetrics, ProviderVectors},
     registration::{counter, counter_vec, gauge, gauge_vec, histogram, histogram_vec, register, registered},
+    tool::ToolMetrics,
 };
 
 /// What was built, for `orchestratai_build_info`.
@@ -86,6 +87,9 @@ struct Inner {
     person_takeovers: IntCounter,
     person_requests: IntCounter,
     person_wait: PerValue<Histogram>,
+    approvals_waiting: IntGauge,
+    approval_wait: PerValue<Histogram>,
+    tools: ToolMetrics,
     sessions_rehydrated: IntCounter,
     sessions_passivated: IntCounter,
     mailbox_depth: PerValue<IntGauge>,
@@ -157,6 +161,12 @@ impl Metrics {
                 &histogram_vec(r, &names::PERSON_WAIT, names::WAIT_BUCKETS),
                 &[],
             ),
+            approvals_waiting: gauge(r, &names::APPROVALS_WAITING),
+            approval_wait: PerValue::resolve::<ApprovalOutcome, _>(
+                &histogram_vec(r, &names::APPROVAL_WAIT, names::WAIT_BUCKETS),
+                &[],
+            ),
+            tools: ToolMetrics::register(r),
             sessions_rehydrated: counter(r, &names::SESSIONS_REHYDRATED),
             sessions_passivated: counter(r, &names::SESSIONS_PASSIVATED),
             mailbox_depth: PerValue::resolve::<Mailbox, _>(&gauge_vec(r, &names::MAILBOX_DEPTH), &[]),

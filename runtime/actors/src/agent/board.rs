@@ -17,7 +17,7 @@ use orchestratai_shared::{
     Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData, PersonWanted, Timestamp, event::ToolCallStatus,
 };
 use orchestratai_store::NodeId;
-use orchestratai_telemetry::{AgentMetrics, Metrics};
+use orchestratai_telemetry::{AgentMetrics, Metrics, ToolCallOutcome};
 use serde::{Deserialize, Serialize};
 
 /// Status and counters of all agents, shared by all shards.
@@ -167,6 +167,9 @@ impl Tally {
     pub(crate) fn stepped(&self, steps: &[Step], intent: Intent) {
         let escalated = steps.iter().filter(|step| is_escalation(step));
         escalated.for_each(|_| self.all_metrics.person_requested());
+        for step in steps {
+            self.called(step);
+        }
         let Some(strategy) = self.definition.strategy_for(intent).retrieval() else {
             return;
         };
@@ -181,6 +184,18 @@ impl Tally {
                     .retrieved(strategy, Duration::from_secs_f64(search.latency / 1e3));
             }
         }
+    }
+
+    /// Counts a call of a tool that has ended.
+    fn called(&self, step: &Step) {
+        let Step::ToolCall { call, .. } = step else { return };
+        let outcome = match call.status {
+            ToolCallStatus::Started => return,
+            ToolCallStatus::Succeeded => ToolCallOutcome::Succeeded,
+            ToolCallStatus::Failed => ToolCallOutcome::Failed,
+        };
+        let took = call.duration_ms.map(Duration::from_millis);
+        self.all_metrics.tool_called(&call.tool, outcome, took);
     }
 
     /// An answer was given.

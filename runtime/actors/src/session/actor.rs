@@ -1,5 +1,6 @@
 //! The session actor: performs what the core decides, and keeps the session's subscribers.
 
+mod approvals;
 mod erasure;
 mod following;
 mod handlers;
@@ -19,8 +20,8 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use orchestratai_agents::turn::{FromClient, TurnRequest};
 use orchestratai_shared::{
-    AgentId, ChatSession, ClientMessageId, ErrorCode, Event, EventBody, Message as TranscriptMessage, MessageId,
-    MessageRole, SessionId, Signal, SignalBody, Timestamp, TurnId, UserMessage,
+    AgentId, ApprovalId, ChatSession, ClientMessageId, ErrorCode, Event, EventBody, Message as TranscriptMessage,
+    MessageId, MessageRole, SessionId, Signal, SignalBody, Timestamp, TurnId, UserMessage,
     event::{ErrorSignal, Lagging, ServerDraining, SessionReady},
 };
 use orchestratai_store::{Append as JournalAppend, JournalEntry, NodeId, Rehydrated, StoreError, StoredFrame, Write};
@@ -90,6 +91,8 @@ pub(crate) struct Session {
     snapshot: SnapshotState,
     /// Counts it among those that a person has.
     with_person: Option<Live>,
+    /// The requests for approval that wait, since when.
+    approvals: HashMap<ApprovalId, (Timestamp, Live)>,
     last_used: Instant,
     is_over: bool,
     _counted: Live,
@@ -135,7 +138,7 @@ impl Session {
         shard.metrics.turns_resumed(usize::from(is_resumed));
         let counted = shard.metrics.session_live();
         let face = Face::new(core.open_turns() > 0, record.session.last_activity);
-        let session = Self {
+        let mut session = Self {
             core,
             face: face.clone(),
             shard,
@@ -159,10 +162,12 @@ impl Session {
             spans: HashMap::new(),
             snapshot,
             with_person: None,
+            approvals: HashMap::new(),
             last_used: Instant::now(),
             is_over: false,
             _counted: counted,
         };
+        session.count_open_approvals();
         (session.start(), face)
     }
 
@@ -288,6 +293,7 @@ impl Session {
     fn append(&mut self, entries: Vec<JournalEntry>) {
         for entry in &entries {
             self.count(&entry.event, entry.kept.as_ref());
+            self.count_approval(&entry.event);
         }
         if let Some(last) = entries.last() {
             self.snapshot.recorded(&last.event);

@@ -42,6 +42,7 @@ use super::{
     turn::{Receipt, TurnEffect, TurnInput, TurnState},
 };
 use crate::refusal::Refusal;
+pub(crate) use approval::outcome_of;
 use open_turn::{PartialAnswer, Turn};
 use person::Person;
 pub use vocabulary::{

@@ -38,6 +38,21 @@ impl Metrics {
         self.0.person_wait.get(outcome).observe(waited.as_secs_f64());
     }
 
+    /// A request for approval waits for as long as the answer is kept.
+    pub fn approval_waits(&self) -> Live {
+        Live::enter(&self.0.approvals_waiting)
+    }
+
+    /// A request for approval has waited for so long.
+    pub fn approval_ended(&self, outcome: ApprovalOutcome, waited: Duration) {
+        self.0.approval_wait.get(outcome).observe(waited.as_secs_f64());
+    }
+
+    /// A call of a tool has ended; without a duration it was not made.
+    pub fn tool_called(&self, tool: &str, outcome: ToolCallOutcome, took: Option<Duration>) {
+        self.0.tools.called(tool, outcome, took);
+    }
+
     /// A turn has ended that a person had last. How long it took says nothing of the agents, and is not observed.
     pub fn turn_ended_by_person(&self, outcome: TurnOutcome) {
         self.0.agents.turn_ended_by_person(outcome);

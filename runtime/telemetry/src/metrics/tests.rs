@@ -38,6 +38,9 @@ fn used() -> Metrics {
     drop(metrics.session_with_person());
     metrics.person_took_over();
     metrics.person_waited(PersonWaitOutcome::Replied, second);
+    drop(metrics.approval_waits());
+    metrics.approval_ended(ApprovalOutcome::Expired, second);
+    metrics.tool_called("shop_orders", ToolCallOutcome::Succeeded, Some(second));
     metrics.turn_ended_by_person(TurnOutcome::Completed);
     metrics.session_rehydrated();
     metrics.session_passivated();

@@ -5,6 +5,7 @@
 //! same.
 
 use orchestratai_shared::event::Handoff;
+use orchestratai_telemetry::ApprovalOutcome;
 
 use super::*;
 
@@ -14,6 +15,22 @@ const HAND_OFFS_MAX: usize = 4;
 const DECISIONS_KEPT_MAX: usize = 32;
 /// Who has decided where nobody did in time.
 const TIME_LIMIT: &str = "time limit";
+/// Why a request is resolved that nobody has to decide on any more.
+const NOT_ASKED_FOR: &str = "It is not asked for any more.";
+
+/// What became of a request for approval.
+pub(crate) fn outcome_of(resolved: &ApprovalResolved) -> ApprovalOutcome {
+    if resolved.by == TIME_LIMIT {
+        return ApprovalOutcome::Expired;
+    }
+    if resolved.reason.as_deref() == Some(NOT_ASKED_FOR) {
+        return ApprovalOutcome::Dropped;
+    }
+    match resolved.decision {
+        Decision::Approved => ApprovalOutcome::Approved,
+        Decision::Rejected => ApprovalOutcome::Rejected,
+    }
+}
 
 /// What was decided in a turn, with the `seq` of each.
 fn decisions_of(turn: &Turn) -> impl Iterator<Item = (u64, ApprovalResolved)> + '_ {
@@ -239,7 +256,7 @@ impl SessionCore {
                 approval_id: request.approval_id,
                 decision: Decision::Rejected,
                 by: by.clone(),
-                reason: Some("It is not asked for any more.".to_owned()),
+                reason: Some(NOT_ASKED_FOR.to_owned()),
                 arguments: None,
             };
             self.record(at, EventBody::ApprovalResolved(resolved), ctx);

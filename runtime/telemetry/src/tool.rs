@@ -1,0 +1,76 @@
+//! What is counted of calls of tools. Servers of tools name them, and may name others tomorrow: so many names are told apart, and no more.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus::{HistogramVec, IntCounterVec};
+
+use crate::{
+    labels::{LabelValue, ToolCallOutcome},
+    names,
+    registration::{counter_vec, histogram_vec},
+};
+
+/// So many tools have figures of their own; what others do counts as [`OTHER`].
+const TOOLS_MAX: usize = 500;
+const OTHER: &str = "other";
+
+#[derive(Debug)]
+pub(crate) struct ToolMetrics {
+    calls: IntCounterVec,
+    duration: HistogramVec,
+    known: Mutex<HashSet<String>>,
+}
+
+impl ToolMetrics {
+    pub(crate) fn register(registry: &prometheus::Registry) -> Self {
+        Self {
+            calls: counter_vec(registry, &names::TOOL_CALLS),
+            duration: histogram_vec(registry, &names::TOOL_CALL_DURATION, names::SECONDS_BUCKETS),
+            known: Mutex::default(),
+        }
+    }
+
+    /// A call has ended; without a duration it was not made.
+    pub(crate) fn called(&self, tool: &str, outcome: ToolCallOutcome, took: Option<Duration>) {
+        let tool = self.label(tool);
+        self.calls.with_label_values(&[tool, outcome.as_str()]).inc();
+        if let Some(took) = took {
+            self.duration.with_label_values(&[tool]).observe(took.as_secs_f64());
+        }
+    }
+
+    fn label<'a>(&self, tool: &'a str) -> &'a str {
+        // Nothing panics while it is held.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(tool) {
+            return tool;
+        }
+        if known.len() >= TOOLS_MAX {
+            return OTHER;
+        }
+        known.insert(tool.to_owned());
+        tool
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_tools_are_told_apart_than_there_is_room_for() {
+        let registry = prometheus::Registry::new();
+        let metrics = ToolMetrics::register(&registry);
+        for n in 0..TOOLS_MAX + 50 {
+            metrics.called(&format!("tool_{n}"), ToolCallOutcome::Succeeded, None);
+        }
+        metrics.called("tool_7", ToolCallOutcome::Succeeded, Some(Duration::from_millis(3)));
+        let calls = |tool: &str| metrics.calls.with_label_values(&[tool, "succeeded"]).get();
+        assert_eq!((calls("tool_7"), calls(OTHER)), (2, 50));
+        assert_eq!(metrics.duration.with_label_values(&["tool_7"]).get_sample_count(), 1);
+    }
+}
