@@ -2,8 +2,10 @@
 //!
 //! A message is first looked at by rules that need no learning (attempts to change the rules of the assistant, a message
 //! that is nothing but a greeting), and then compared with the example utterances of all agents and with what their collections
-//! of the knowledge base are about. A message that leans on what was said before is first made to stand on its own.
+//! of the knowledge base are about. A message that leans on what was said before is first made to stand on its own. Where all this leaves
+//! a doubt, a language model may decide.
 
+mod adviser;
 mod classifier;
 mod concerns;
 mod evidence;
@@ -22,6 +24,7 @@ use orchestratai_shared::{AgentId, Confidence, Intent};
 
 pub(crate) use self::message::{Word, words};
 pub use self::{
+    adviser::{Advised, Adviser, AdviserSettings, Doubt},
     evidence::{CollectionEvidence, KnowledgeEvidence, PassageEvidence},
     fitting::{Features, InjectionFeatures},
     router::Router,

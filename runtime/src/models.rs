@@ -6,6 +6,7 @@ use orchestratai_actors::{Probe, ServiceHealth, ServiceState};
 use orchestratai_agents::{
     StaticEmbedder,
     budget::{Books, Budgeted, BudgetedEmbedding},
+    definition::Catalog,
     embedder::{ProvidedEmbedder, ProvidedSettings},
     guardrail::{Guardrails, OffersRead},
     language::{
@@ -13,9 +14,10 @@ use orchestratai_agents::{
         Upstream,
     },
     model::{Chain, ContextWindow, Extractive, Generative, Model, ModelNames, Models},
+    routing::{Adviser, AdviserSettings},
     turn::Usage,
 };
-use orchestratai_providers::{HttpEmbedding, HttpModel};
+use orchestratai_providers::{HttpEmbedding, HttpModel, Timeouts};
 use orchestratai_telemetry::{Metrics, ProviderFailure, ProviderMetrics, ProviderOutcome};
 use tokio::sync::Semaphore;
 
@@ -25,6 +27,9 @@ use crate::{
     failure::CommandFailure,
     settings::{GuardrailSettings, ModelSettings, Settings, models::NamedModel},
 };
+
+/// How much longer than it may take a model is waited for that decides who answers.
+const ROUTING_GRACE: Duration = Duration::from_millis(100);
 
 /// The models, and the providers behind them.
 pub(crate) struct LanguageModels {
@@ -82,6 +87,43 @@ impl LanguageModels {
             embedder: provided,
             upstreams,
         })
+    }
+
+    /// The model that decides who answers where the router is unsure, where one is to.
+    ///
+    /// # Errors
+    /// Where it cannot be set up.
+    pub(crate) fn adviser(
+        &mut self,
+        settings: &Settings,
+        catalog: &Catalog,
+        books: &Arc<Books>,
+        metrics: &Metrics,
+    ) -> Result<Option<Arc<Adviser>>, CommandFailure> {
+        let (models, routing) = (&settings.models, settings.models.routing.as_ref());
+        let Some(named) = routing.and_then(|name| models.named.iter().find(|model| model.name == *name)) else {
+            return Ok(None);
+        };
+        let price = price(named, models);
+        // Who does not begin to answer in time has failed: without that, its breaker would never hear of it.
+        let timeouts = Timeouts {
+            first_token: named.common.timeouts.first_token.min(models.routing_wait),
+            ..named.common.timeouts
+        };
+        let upstream = upstream_for("routing", named, &mut self.upstreams);
+        let model = guarded(named, timeouts, price, upstream, books, metrics)?;
+        let settings = AdviserSettings {
+            price,
+            // A moment longer, so that the model's own failure is heard of.
+            within: models.routing_wait + ROUTING_GRACE,
+            redacts: settings.guardrails.redact_prompts,
+        };
+        Ok(Some(Arc::new(Adviser::new(
+            &named.name,
+            Arc::new(model),
+            settings,
+            catalog,
+        ))))
     }
 
     /// How each provider is doing, for `/api/health/services`.
@@ -154,7 +196,8 @@ pub(crate) fn language_model(
         return Ok(None);
     };
     let price = price(named, settings);
-    let model = guarded(named, price, &upstreams(std::slice::from_ref(named)), books, metrics)?;
+    let upstream = upstream(named, &upstreams(std::slice::from_ref(named)));
+    let model = guarded(named, named.common.timeouts, price, upstream, books, metrics)?;
     Ok(Some((Arc::new(model), price)))
 }
 
@@ -241,7 +284,14 @@ fn generative(
     let price = price(named, settings);
     Ok(Generative::new(
         &named.name,
-        Arc::new(guarded(named, price, upstreams, books, metrics)?),
+        Arc::new(guarded(
+            named,
+            named.common.timeouts,
+            price,
+            upstream(named, upstreams),
+            books,
+            metrics,
+        )?),
         price,
         ContextWindow {
             tokens: named.common.context_tokens,
@@ -275,18 +325,19 @@ fn upstream(named: &NamedModel, upstreams: &BTreeMap<String, Arc<Upstream>>) -> 
 /// What asks the provider, with what stands before it.
 fn guarded(
     named: &NamedModel,
+    timeouts: Timeouts,
     price: Option<Price>,
-    upstreams: &BTreeMap<String, Arc<Upstream>>,
+    upstream: Arc<Upstream>,
     books: &Arc<Books>,
     metrics: &Metrics,
 ) -> Result<Guarded, CommandFailure> {
-    let model = HttpModel::new(named.endpoint.clone(), named.common.timeouts)
+    let model = HttpModel::new(named.endpoint.clone(), timeouts)
         .map_err(|error| CommandFailure::because(format!("[models.{}] cannot be used", named.name), error))?;
     // Each attempt is charged by itself, and none that is not made.
     let budgeted = Budgeted::new(Arc::new(model), Arc::clone(books), price, named.common.max_tokens);
     Ok(Guarded::new(
         Arc::new(budgeted),
-        upstream(named, upstreams),
+        upstream,
         named.common.retries,
         Arc::new(Counted(metrics.provider(&named.name))),
     ))

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use orchestratai_shared::{AgentId, Confidence, Intent, Message, MessageRole};
 
 use super::{
-    Candidate, Case, Concern, RoutingDecision,
+    Candidate, Case, Concern, Doubt, RoutingDecision,
     classifier::{Classifier, Prior, Verdict},
     concerns::PartConcern,
     evidence::KnowledgeEvidence,
@@ -26,6 +26,10 @@ const CLEAR_BY_ITSELF: f32 = 0.75;
 /// So sure it must be that a message is small talk before what was said earlier is not asked.
 const CLEARLY_OWN: f32 = 0.6;
 
+/// A decision that is to be believed less is one of which the router is unsure, and which a model decides where there is one. Of the
+/// messages to develop on that lean on nothing, 30 of 167 are; 23 of these are right, and 134 of the others.
+const UNSURE: f64 = 0.85;
+
 /// Decides who answers, by example utterances and by what the agents' collections are about. Made once and shared; a decision takes
 /// no lock and no I/O: one embedding, and one dot product for each example and each passage of the evidence, which is bounded.
 #[derive(Debug)]
@@ -41,6 +45,8 @@ pub struct Router {
 struct Examined {
     decision: RoutingDecision,
     case: Option<Case>,
+    /// What a model might be asked, where the router is unsure.
+    doubt: Option<Doubt>,
 }
 
 impl Router {
@@ -90,6 +96,14 @@ impl Router {
     #[must_use]
     pub fn route_after(&self, message: &str, history: &[Arc<Message>]) -> RoutingDecision {
         self.examine(message, history).decision
+    }
+
+    /// As [`Self::route_after`], with what a model might be asked where this is unsure: where it believes in its decision too little.
+    /// Never so where a rule has decided, as it does of attempts to change the rules, nor where a message has several concerns.
+    #[must_use]
+    pub fn consider(&self, message: &str, history: &[Arc<Message>]) -> (RoutingDecision, Option<Doubt>) {
+        let examined = self.examine(message, history);
+        (examined.decision, examined.doubt)
     }
 
     /// Decides about a message that is meant for `agent`: it gets all of it, but for attempts to change the rules. What is meant for
@@ -251,25 +265,46 @@ impl Router {
             learnt,
             verdict,
         };
+        let decision = RoutingDecision {
+            agent: self.agents[best].clone(),
+            intent,
+            confidence: confidence(ranked[best]),
+            reasoning: explanation.reasoning(best, concerns, standalone),
+            candidates: order.iter().map(|at| self.candidate(*at, ranked[*at])).collect(),
+            concerns: concerns
+                .iter()
+                .map(|concern| Concern {
+                    agent: self.agents[concern.agent].clone(),
+                    text: concern.text.clone(),
+                    intent: concern.intent,
+                    confidence: confidence(weights::believed(concern.probability)),
+                    left_out: concern.left_out.clone(),
+                })
+                .collect(),
+        };
+        let is_unsure = decision.concerns.is_empty()
+            && self.agents.len() > 1
+            && case != Some(Case::Injection)
+            && decision.confidence.get() < UNSURE;
+        let text = standalone.map_or(message, |standalone| standalone.text.as_str());
         Examined {
-            decision: RoutingDecision {
-                agent: self.agents[best].clone(),
-                intent,
-                confidence: confidence(ranked[best]),
-                reasoning: explanation.reasoning(best, concerns, standalone),
-                candidates: order.iter().map(|at| self.candidate(*at, ranked[*at])).collect(),
-                concerns: concerns
-                    .iter()
-                    .map(|concern| Concern {
-                        agent: self.agents[concern.agent].clone(),
-                        text: concern.text.clone(),
-                        intent: concern.intent,
-                        confidence: confidence(weights::believed(concern.probability)),
-                        left_out: concern.left_out.clone(),
-                    })
-                    .collect(),
-            },
+            doubt: is_unsure.then(|| self.doubt(learnt, text)),
+            decision,
             case,
+        }
+    }
+
+    fn doubt(&self, learnt: &Classifier, text: &str) -> Doubt {
+        let intent = |(place, agent): (usize, &AgentId)| {
+            let intent = match place {
+                0 => Intent::SimpleChat,
+                specialist => learnt.utterances.usual_intent(specialist),
+            };
+            (agent.clone(), intent)
+        };
+        Doubt {
+            text: text.to_owned(),
+            intents: self.agents.iter().enumerate().map(intent).collect(),
         }
     }
 
@@ -313,6 +348,7 @@ impl Router {
                 concerns: Vec::new(),
             },
             case: Some(case),
+            doubt: None,
         }
     }
 

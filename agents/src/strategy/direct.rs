@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use orchestratai_shared::{CacheStatus, Confidence};
+use orchestratai_shared::{CacheStatus, Confidence, Intent};
 
 use super::{Means, voice::Voice};
 use crate::{
@@ -33,6 +33,8 @@ impl Responder for Direct {
         let mut voice = Voice::new(steps);
         // A question that a specialist is for comes here only where that specialist failed.
         let (text, confidence) = match self.router.case(request.message.as_str(), &request.history) {
+            // A model has decided that it is for nobody.
+            None if request.intent == Intent::SimpleChat => (self.texts.text(Case::Vague), confidence(Case::Vague)),
             None => (self.texts.unavailable.as_str(), 0.0),
             Some(case) => (self.texts.text(case), confidence(case)),
         };

@@ -3,19 +3,22 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use actix::{Actor, Addr, Context, Handler};
+use futures_util::FutureExt;
 use orchestratai_agents::{
     definition::{AgentDefinition, Catalog},
     joint::{self, JointAnswer, PARTS_MAX},
-    routing::{Concern, Router},
-    turn::Responder,
+    language::Spender,
+    routing::{Advised, Adviser, Concern, Doubt, Router, RoutingDecision},
+    turn::{Payer, Responder, UsageMeter},
 };
 use orchestratai_shared::{AgentId, ErrorCode, Failure};
 use orchestratai_telemetry::{ActorKind, Metrics};
+use tracing::Instrument;
 
 use crate::{
     agent::{Agent, RunTurn, board::AgentBoard},
     panel::Panel,
-    session::messages::{Route, Routed, RunEnd},
+    session::messages::{Advice, Route, Routed, RunEnd},
 };
 
 /// What every shard's orchestrator works with.
@@ -25,6 +28,8 @@ pub(crate) struct Crew {
     pub(crate) catalog: Arc<Catalog>,
     /// Decides who answers.
     pub(crate) router: Arc<Router>,
+    /// Decides where that one is unsure; `None`: it stays at what that one says.
+    pub(crate) adviser: Option<Arc<Adviser>>,
     /// What answers, by agent.
     pub(crate) responders: Arc<HashMap<AgentId, Arc<dyn Responder>>>,
     /// Status and counters, shared by all shards.
@@ -76,43 +81,99 @@ impl Handler<Route> for Orchestrator {
 
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         let crew = &self.crew;
-        let routing = tracing::info_span!(parent: &route.span, "route", agent.id = tracing::field::Empty).entered();
+        let routing = tracing::info_span!(parent: &route.span, "route", agent.id = tracing::field::Empty);
         let said = &route.request.said;
         let decide = || match &said.addressee {
-            Some(agent) => crew.router.route_to(agent, said.content.as_str(), &route.history),
-            None => crew.router.route_after(said.content.as_str(), &route.history),
+            Some(agent) => (crew.router.route_to(agent, said.content.as_str(), &route.history), None),
+            None => crew.router.consider(said.content.as_str(), &route.history),
         };
-        let decided = std::panic::catch_unwind(AssertUnwindSafe(decide));
-        let decision = match decided {
-            Ok(mut decision) => {
-                if said.is_of_client_tools() {
-                    // One agent answers all of it: what several of them want called could not end a turn that the others are at.
-                    decision.concerns.clear();
-                }
+        let decided = routing.in_scope(|| std::panic::catch_unwind(AssertUnwindSafe(decide)));
+        match (decided, &crew.adviser) {
+            (Ok((decision, Some(doubt))), Some(adviser)) => {
+                let asking = ask(crew.clone(), Arc::clone(adviser), route, decision, doubt);
+                // Not of the actor: what wakes it would have it poll all that are under way.
+                tokio::task::spawn_local(asking.instrument(routing));
+            }
+            (Ok((decision, _)), _) => {
                 routing.record("agent.id", decision.agent.as_str());
-                let fallbacks = crew
-                    .catalog
-                    .agent(&decision.agent)
-                    .map(|agent: &AgentDefinition| agent.fallbacks.clone());
-                Ok((decision, fallbacks.unwrap_or_default()))
+                answer(crew, &route, Ok(decision), None);
             }
-            Err(_panic) => {
+            (Err(_panic), _) => {
                 tracing::error!(turn.id = %route.request.run.turn_id, "routing panicked");
-                Err(Failure::new(
-                    ErrorCode::InternalError,
-                    "The message could not be routed.",
-                ))
+                answer(crew, &route, Err(not_routed()), None);
             }
-        };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "one answer to one question, and questions are bounded by turn permits"
-        )]
-        route.session.do_send(Routed {
-            run: route.request.run,
-            decision,
-        });
+        }
     }
+}
+
+/// Asks a language model, and answers with what it says, or with what was decided without it. Where nobody wants to know any more its
+/// request is closed, and nothing is answered.
+async fn ask(crew: Crew, adviser: Arc<Adviser>, route: Route, local: RoutingDecision, doubt: Doubt) {
+    let meter = UsageMeter::default();
+    let payer = Payer {
+        spender: Spender {
+            organization: Arc::clone(&route.organization),
+            user: route.user.clone(),
+            agent: AgentId::orchestrator(),
+            session_id: route.session_id,
+            turn_id: route.request.run.turn_id,
+            can_wait: false,
+            decided: Vec::new(),
+        },
+        meter: &meter,
+    };
+    let advised = {
+        let asked = AssertUnwindSafe(adviser.decide(local, &doubt, &payer)).catch_unwind();
+        tokio::select! {
+            biased;
+            () = route.stop.cancelled() => None,
+            advised = asked => Some(advised),
+        }
+    };
+    // The request is closed by now, however it ended.
+    if let Some(tally) = crew.board.tally(&AgentId::orchestrator()) {
+        tally.billed(&meter);
+    }
+    let Some(advised) = advised else { return };
+    match advised {
+        Ok(Advised { decision, is_missed }) => {
+            tracing::Span::current().record("agent.id", decision.agent.as_str());
+            let advice = Advice {
+                used: meter.usage(),
+                is_missed,
+            };
+            answer(&crew, &route, Ok(decision), Some(advice));
+        }
+        Err(_panic) => {
+            tracing::error!(turn.id = %route.request.run.turn_id, "asking a model who answers panicked");
+            answer(&crew, &route, Err(not_routed()), None);
+        }
+    }
+}
+
+fn answer(crew: &Crew, route: &Route, decision: Result<RoutingDecision, Failure>, advice: Option<Advice>) {
+    let with_fallbacks = |mut decision: RoutingDecision| {
+        if route.request.said.is_of_client_tools() {
+            // One agent answers all of it: what several of them want called could not end a turn that the others are at.
+            decision.concerns.clear();
+        }
+        let agent = crew.catalog.agent(&decision.agent);
+        let fallbacks = agent.map(|agent: &AgentDefinition| agent.fallbacks.clone());
+        (decision, fallbacks.unwrap_or_default())
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one answer to one question, and questions are bounded by turn permits"
+    )]
+    route.session.do_send(Routed {
+        run: route.request.run,
+        decision: decision.map(with_fallbacks),
+        advice,
+    });
+}
+
+fn not_routed() -> Failure {
+    Failure::new(ErrorCode::InternalError, "The message could not be routed.")
 }
 
 /// Lets one agent work at a turn, or several together. Answered by [`AgentReport`]s to the session.

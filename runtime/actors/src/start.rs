@@ -11,7 +11,11 @@ use std::{
 };
 
 use actix::{Actor, Addr, Arbiter};
-use orchestratai_agents::{definition::Catalog, routing::Router, turn::Responder};
+use orchestratai_agents::{
+    definition::Catalog,
+    routing::{Adviser, Router},
+    turn::Responder,
+};
 use orchestratai_shared::AgentId;
 use orchestratai_store::{RedisAddress, Store};
 use orchestratai_telemetry::{History, Metrics};
@@ -42,6 +46,8 @@ pub struct Parts {
     pub catalog: Arc<Catalog>,
     /// Decides who answers.
     pub router: Arc<Router>,
+    /// Decides where that one is unsure.
+    pub adviser: Option<Arc<Adviser>>,
     /// What answers, by agent.
     pub responders: HashMap<AgentId, Arc<dyn Responder>>,
     /// What answers where an agent is only tried.
@@ -71,6 +77,7 @@ pub fn start(parts: Parts) -> Gateway {
         store,
         catalog,
         router,
+        adviser,
         responders,
         trial_responder,
         metrics,
@@ -87,6 +94,7 @@ pub fn start(parts: Parts) -> Gateway {
     let crew = Crew {
         catalog,
         router: Arc::clone(&router),
+        adviser,
         responders: Arc::new(responders),
         board: board.clone(),
     };

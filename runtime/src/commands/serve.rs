@@ -15,7 +15,7 @@ use orchestratai_agents::{
     StaticEmbedder,
     definition::Catalog,
     knowledge::{EmbedderStage, Knowledge, SecondStageUse, VectorOrigin, VectorWatch},
-    routing::Router,
+    routing::{Adviser, Router},
     strategy::{Means, responders, trial_responder},
     tool_box::ToolBox,
 };
@@ -152,7 +152,7 @@ async fn serve(
     let documents = StoredDocuments::new(store.clone());
     let embedder = Arc::new(StaticEmbedder::embedded());
     let books = budgets::shared(&settings, &store, &metrics);
-    let language_models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?;
+    let mut language_models = LanguageModels::new(&settings.models, &settings.guardrails, &embedder, &books, &metrics)?;
     let counted = count_second_stage(metrics.clone());
     let knowledge = open_knowledge(
         &settings,
@@ -165,6 +165,7 @@ async fn serve(
     )
     .await?;
     let router = Arc::new(Router::new(&catalog, Arc::clone(&embedder)));
+    let adviser = language_models.adviser(&settings, &catalog, &books, &metrics)?;
     let mut watch = KnowledgeWatch::new(knowledge.clone(), Arc::clone(&router), store.clone(), metrics.clone());
     let means = Means {
         tools: ToolBox::new(tools::sources(&settings)?),
@@ -194,7 +195,7 @@ async fn serve(
         &metrics,
         &history,
         snapshots.as_ref(),
-        probes,
+        (adviser, probes),
     );
     let server = orchestratai_web::server(
         gateway.clone(),
@@ -321,12 +322,13 @@ fn start_actors(
     metrics: &Metrics,
     history: &Arc<History>,
     snapshots: Option<&SessionSnapshots>,
-    probes: Vec<Probe>,
+    (adviser, probes): (Option<Arc<Adviser>>, Vec<Probe>),
 ) -> Gateway {
     orchestratai_actors::start(Parts {
         store: store.clone(),
         catalog: Arc::clone(&means.catalog),
         router: Arc::clone(&means.router),
+        adviser,
         responders: responders(means),
         trial_responder: {
             let means = means.clone();

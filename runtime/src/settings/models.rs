@@ -55,6 +55,10 @@ pub(crate) struct ModelSettings {
     pub(crate) embedding: Option<String>,
     /// How long a search waits for the vector of its question.
     pub(crate) embedding_wait: Duration,
+    /// Who decides who answers where the router is unsure.
+    pub(crate) routing: Option<String>,
+    /// How long a turn waits for that.
+    pub(crate) routing_wait: Duration,
     /// By name.
     pub(crate) named: Vec<NamedModel>,
     pub(crate) prices: PriceList,
@@ -100,7 +104,7 @@ pub(crate) struct CommonSettings {
 }
 
 const WAIT: RangeInclusive<Duration> = TENTH..=HOUR;
-const EMBEDDING_WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=MINUTE;
+const BRIEF_WAIT: RangeInclusive<Duration> = Duration::from_millis(10)..=MINUTE;
 const DIMENSIONS: RangeInclusive<u32> = 1..=16_384;
 const PREFIX_BYTES_MAX: usize = 256;
 const RETRY_WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=MINUTE;
@@ -116,7 +120,9 @@ const TOLD_TOKENS_MIN: u32 = 1_000;
 pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
     let answering = read_name(r, "models.answering");
     let embedding = read_name(r, "models.embedding");
-    let embedding_wait = r.duration("models.embedding_wait", EMBEDDING_WAIT);
+    let embedding_wait = r.duration("models.embedding_wait", BRIEF_WAIT);
+    let routing = read_name(r, "models.routing");
+    let routing_wait = r.duration("models.routing_wait", BRIEF_WAIT);
     let prices = r.value(
         "models.prices",
         "empty, or the path of a file like config/pricing.toml",
@@ -151,7 +157,11 @@ pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
             named.push(model);
         }
     }
-    for (key, name) in [("models.answering", &answering), ("models.embedding", &embedding)] {
+    for (key, name) in [
+        ("models.answering", &answering),
+        ("models.embedding", &embedding),
+        ("models.routing", &routing),
+    ] {
         if let Some(unknown) = name.as_ref().filter(|name| !names.contains(name)) {
             let what = format!("{key} is {unknown:?}, and there is no section [models.{unknown}]");
             r.refuse(key, what);
@@ -171,6 +181,8 @@ pub(super) fn read_models(r: &mut Reader) -> ModelSettings {
         answering,
         embedding,
         embedding_wait,
+        routing,
+        routing_wait,
         named,
         prices: prices.unwrap_or_default(),
     }

@@ -3,6 +3,7 @@
 mod budgets;
 mod embedding;
 pub(crate) mod provider;
+mod routing;
 mod vectors;
 
 use std::time::{Duration, Instant};

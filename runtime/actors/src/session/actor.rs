@@ -187,7 +187,13 @@ impl Session {
                 Effect::Publish(outgoing) => self.publish(&outgoing, ctx),
                 Effect::Reply(to, reply) => self.reply(to, reply, ctx),
                 Effect::Route(request) => {
+                    let stop = CancellationToken::new();
+                    self.stops.insert(request.run, stop.clone());
                     let route = Route {
+                        organization: Arc::clone(&self.organization),
+                        user: self.totals.user_id.as_deref().map(Arc::from),
+                        session_id: self.id(),
+                        stop,
                         history: self.history(&request.said, None),
                         span: self.span_of(request.run.turn_id),
                         request,

@@ -135,6 +135,13 @@ impl SessionCore {
             Input::Decide(decide) => self.decide(decide, ctx, &mut effects),
             Input::Release(release) => self.release(release, ctx, &mut effects),
             Input::Committed { through } => self.committed_seq = self.committed_seq.max(through.min(self.last_seq)),
+            Input::Advised { run, used, is_missed } => {
+                if let Some(at) = self.position(run) {
+                    let turn = &mut self.turns[at];
+                    turn.used = turn.used.plus(used);
+                    turn.lacks_advice = is_missed;
+                }
+            }
             Input::Routed { run, decision } => {
                 let input = match decision {
                     Ok((decision, fallbacks)) => TurnInput::Routed { decision, fallbacks },

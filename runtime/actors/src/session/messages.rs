@@ -8,14 +8,15 @@ use orchestratai_agents::{
     turn::{Answer, Pause, Step, Usage},
 };
 use orchestratai_shared::{
-    AgentId, ApprovalId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, TurnId,
-    UserMessage,
+    AgentId, ApprovalId, ChatSession, ClientMessageId, Failure, LiveSession, MessageContent, PersonInCharge, SessionId,
+    TurnId, UserMessage,
     command::Decision,
     event::{ApprovalResolved, TurnCancelled},
 };
 use orchestratai_telemetry::TraceParent;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     core::{Awaited, Recorded, Run, RunRequest, Said},
@@ -264,6 +265,17 @@ pub(crate) struct Routed {
     pub(crate) run: Run,
     /// The decision and the chosen agent's fallbacks.
     pub(crate) decision: Result<(RoutingDecision, Vec<AgentId>), Failure>,
+    /// Where a language model was asked: what that has come to.
+    pub(crate) advice: Option<Advice>,
+}
+
+/// What asking a language model who answers has come to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Advice {
+    /// What it has used.
+    pub(crate) used: Usage,
+    /// Whether it did not decide.
+    pub(crate) is_missed: bool,
 }
 
 /// From an agent: what it did since the last report, in order.
@@ -303,6 +315,14 @@ pub(crate) struct Route {
     pub(crate) history: Vec<Arc<orchestratai_shared::Message>>,
     /// The turn's span; the decision is a child of it.
     pub(crate) span: tracing::Span,
+    /// Who pays where a language model is asked: whose session it is.
+    pub(crate) organization: Arc<str>,
+    /// Whose it is there, where that is known.
+    pub(crate) user: Option<Arc<str>>,
+    /// The session's id.
+    pub(crate) session_id: SessionId,
+    /// Cancelled when nobody wants to know any more.
+    pub(crate) stop: CancellationToken,
     /// Whom to answer.
     pub(crate) session: Recipient<Routed>,
 }

@@ -156,7 +156,7 @@ pub enum TurnEffect {
     RunAgent(AgentId),
     /// Keep what the agent said.
     Keep,
-    /// Close whatever the agent has open, at once.
+    /// Close whatever the agent has open, or the orchestrator while it decides, at once.
     StopAgent,
     /// Record the answer and end.
     RecordCompleted(AgentId),
@@ -204,11 +204,13 @@ impl TurnState {
         use TurnState as S;
         Ok(match (self, input) {
             (S::Accepted, I::Begin) => (S::Routing, vec![E::Route]),
-            (S::Accepted | S::Routing, I::Cancel) => (S::Cancelled, vec![E::RecordCancelled(Receipt::default())]),
+            (S::Accepted, I::Cancel) => (S::Cancelled, vec![E::RecordCancelled(Receipt::default())]),
+            // A model may be deciding who answers: what it would say is wanted by nobody any more.
+            (S::Routing, I::Cancel) => (S::Cancelled, vec![E::StopAgent, E::RecordCancelled(Receipt::default())]),
             (S::Accepted, I::GiveUp) => (S::Failed, vec![E::RecordFailed(interrupted_too_often())]),
 
             (S::Accepted, I::BeginWithPerson) => (S::WithPerson, vec![E::RecordWithPerson]),
-            (S::Routing, I::Interrupt) => (S::WithPerson, vec![E::Withdraw, E::RecordWithPerson]),
+            (S::Routing, I::Interrupt) => (S::WithPerson, vec![E::StopAgent, E::Withdraw, E::RecordWithPerson]),
             (S::Running { .. }, I::Interrupt) => (S::WithPerson, vec![E::StopAgent, E::Withdraw, E::RecordWithPerson]),
             (S::WithPerson, I::PersonReplied) => (S::Completed, vec![E::RecordReply]),
             (S::WithPerson, I::HandBack | I::Expire) => (S::Accepted, vec![E::RecordHandedBack]),
@@ -222,7 +224,7 @@ impl TurnState {
                 (S::Running { agent, fallbacks }, effects)
             }
             (S::Routing, I::RoutingFailed(failure)) => (S::Failed, vec![E::RecordFailed(failure)]),
-            (S::Routing, I::Expire) => (S::Failed, vec![E::RecordFailed(timed_out())]),
+            (S::Routing, I::Expire) => (S::Failed, vec![E::StopAgent, E::RecordFailed(timed_out())]),
 
             (S::Running { .. }, I::Progressed) => (self.clone(), vec![E::Keep]),
             (S::Running { agent, .. }, I::Finished) => (S::Completed, vec![E::RecordCompleted(agent.clone())]),

@@ -134,6 +134,7 @@ impl House {
             store: store.clone(),
             catalog,
             router,
+            adviser: None,
             responders,
             trial_responder: Arc::new(move |_| Arc::clone(&responder)),
             history: Arc::new(History::new(metrics.clone())),

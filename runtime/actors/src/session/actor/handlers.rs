@@ -121,6 +121,14 @@ impl Handler<Routed> for Session {
     type Result = ();
 
     fn handle(&mut self, routed: Routed, ctx: &mut Self::Context) {
+        if let Some(advice) = routed.advice {
+            let advised = Input::Advised {
+                run: routed.run,
+                used: advice.used,
+                is_missed: advice.is_missed,
+            };
+            self.handle_input(advised, ctx);
+        }
         self.handle_input(
             Input::Routed {
                 run: routed.run,

@@ -27,6 +27,8 @@ pub(super) struct Turn {
     pub(super) approvals: Vec<ApprovalRequested>,
     /// What the runs have used that ended without an answer while the turn went on.
     pub(super) used: Usage,
+    /// Whether a language model was asked in vain who answers.
+    pub(super) lacks_advice: bool,
     /// Who was given it by another agent.
     pub(super) handed_to: Option<AgentId>,
 }
@@ -74,6 +76,7 @@ impl Turn {
             cancels: Vec::new(),
             approvals: Vec::new(),
             used: Usage::default(),
+            lacks_advice: false,
             handed_to: None,
         };
         for event in &events {

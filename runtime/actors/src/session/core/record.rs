@@ -37,7 +37,11 @@ impl SessionCore {
             attempt,
         };
         (self.turns[at].intent, self.turns[at].concerns) = (decision.intent, decision.concerns);
-        self.record_log(at, None, title, LogStatus::Success, LogData::Routing(analysis), ctx);
+        let status = match std::mem::take(&mut self.turns[at].lacks_advice) {
+            true => LogStatus::Warning,
+            false => LogStatus::Success,
+        };
+        self.record_log(at, None, title, status, LogData::Routing(analysis), ctx);
         self.record_status(at, AgentId::orchestrator(), AgentStatus::Routing, ctx);
     }
 

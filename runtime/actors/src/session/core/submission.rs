@@ -104,6 +104,7 @@ impl SessionCore {
             cancels: Vec::new(),
             approvals: Vec::new(),
             used: Usage::default(),
+            lacks_advice: false,
             handed_to: None,
         });
         self.record(self.turns.len() - 1, EventBody::MessageAccepted(accepted), ctx);

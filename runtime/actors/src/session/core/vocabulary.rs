@@ -83,6 +83,15 @@ pub enum Input {
         /// A `seq`.
         through: u64,
     },
+    /// A language model was asked who answers; what the orchestrator has decided follows.
+    Advised {
+        /// The run that was asked for.
+        run: Run,
+        /// What it has used.
+        used: Usage,
+        /// Whether it did not decide.
+        is_missed: bool,
+    },
     /// The orchestrator has decided.
     Routed {
         /// The run that was asked for.
