@@ -16,7 +16,11 @@ use orchestratai_shared::{
 use tokio::sync::{Notify, mpsc};
 
 use crate::{
-    conversation::Standalone, knowledge::KnowledgeError, language::Spender, model::ModelError, tool::ApprovalRule,
+    conversation::Standalone,
+    knowledge::KnowledgeError,
+    language::{Price, Spender, TokenUsage},
+    model::ModelError,
+    tool::ApprovalRule,
 };
 
 /// Answers turns: an agent at work.
@@ -264,6 +268,29 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What these tokens are, at a price where one is known.
+    #[must_use]
+    pub fn of(used: TokenUsage, price: Option<Price>) -> Self {
+        let tokens = used.total();
+        Self {
+            tokens,
+            prompt_tokens: used.input,
+            cost: price.map_or(0.0, |price| price.of(used)),
+            unpriced_tokens: if price.is_some() { 0 } else { tokens },
+        }
+    }
+
+    /// What is new of it since `before`: providers report what there was so far, some of them several times.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            tokens: self.tokens.saturating_sub(before.tokens),
+            prompt_tokens: self.prompt_tokens.saturating_sub(before.prompt_tokens),
+            cost: (self.cost - before.cost).max(0.0),
+            unpriced_tokens: self.unpriced_tokens.saturating_sub(before.unpriced_tokens),
+        }
+    }
+
     /// The tokens whose price is not known, where there are any.
     #[must_use]
     pub fn unpriced(self) -> Option<u64> {

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use super::yardstick::{self, Scale};
 use crate::{
     guardrail,
-    language::{EmbeddingModel, EmbeddingPurpose, EmbeddingRequest, LanguageError, Price, TokenUsage},
+    language::{EmbeddingModel, EmbeddingPurpose, EmbeddingRequest, LanguageError, Price},
     turn::{Payer, Usage},
 };
 
@@ -180,7 +180,7 @@ impl ProvidedEmbedder {
             self.0.model.embed(&request).await?
         };
         if let (Some(payer), Some(used)) = (payer, made.usage()) {
-            payer.meter.add(self.name(), self.usage(used));
+            payer.meter.add(self.name(), Usage::of(used, self.0.settings.price));
         }
         let vectors = self.checked(made.into_vectors(), learnt)?;
         vectors.into_iter().next().ok_or(ProvidedError::NotReady)
@@ -249,7 +249,7 @@ impl ProvidedEmbedder {
         };
         let made = self.0.model.embed(&request).await?;
         if let Some(used) = made.usage() {
-            (self.0.spent)(self.usage(used));
+            (self.0.spent)(Usage::of(used, self.0.settings.price));
         }
         Ok(made.into_vectors())
     }
@@ -265,24 +265,6 @@ impl ProvidedEmbedder {
         match settings.redacts {
             true => format!("{prefix}{}", guardrail::without_personal_data(text)),
             false => format!("{prefix}{text}"),
-        }
-    }
-
-    fn usage(&self, used: TokenUsage) -> Usage {
-        let tokens = used.total();
-        match self.0.settings.price {
-            Some(price) => Usage {
-                tokens,
-                prompt_tokens: tokens,
-                cost: price.of(used),
-                unpriced_tokens: 0,
-            },
-            None => Usage {
-                tokens,
-                prompt_tokens: tokens,
-                cost: 0.0,
-                unpriced_tokens: tokens,
-            },
         }
     }
 }

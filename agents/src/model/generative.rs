@@ -79,24 +79,6 @@ impl Generative {
         let guardrails = Some(guardrails);
         Self { guardrails, ..self }
     }
-
-    fn usage(&self, used: TokenUsage) -> Usage {
-        let (tokens, prompt_tokens) = (used.total(), used.input);
-        match self.price {
-            Some(price) => Usage {
-                tokens,
-                prompt_tokens,
-                cost: price.of(used),
-                unpriced_tokens: 0,
-            },
-            None => Usage {
-                tokens,
-                prompt_tokens,
-                cost: 0.0,
-                unpriced_tokens: tokens,
-            },
-        }
-    }
 }
 
 impl Model for Generative {
@@ -459,16 +441,8 @@ impl Answering<'_> {
     }
 }
 
-/// Adds what is new to the meter: providers report what there was so far, some of them several times.
+/// Adds what is new to the meter.
 fn bill(model: &Generative, meter: &UsageMeter, before: TokenUsage, now: TokenUsage) {
-    let (before, now) = (model.usage(before), model.usage(now));
-    meter.add(
-        &model.name,
-        Usage {
-            tokens: now.tokens.saturating_sub(before.tokens),
-            prompt_tokens: now.prompt_tokens.saturating_sub(before.prompt_tokens),
-            cost: (now.cost - before.cost).max(0.0),
-            unpriced_tokens: now.unpriced_tokens.saturating_sub(before.unpriced_tokens),
-        },
-    );
+    let of = |used| Usage::of(used, model.price);
+    meter.add(&model.name, of(now).since(of(before)));
 }

@@ -196,22 +196,9 @@ impl Adviser {
         }
     }
 
-    /// Adds what is new: providers report what there was so far, some of them several times.
     fn bill(&self, before: TokenUsage, now: TokenUsage, payer: &Payer<'_>) {
-        let tokens = now.total().saturating_sub(before.total());
-        let usage = match self.settings.price {
-            Some(price) => Usage {
-                tokens,
-                cost: (price.of(now) - price.of(before)).max(0.0),
-                unpriced_tokens: 0,
-            },
-            None => Usage {
-                tokens,
-                cost: 0.0,
-                unpriced_tokens: tokens,
-            },
-        };
-        payer.meter.add(&self.name, usage);
+        let of = |used| Usage::of(used, self.settings.price);
+        payer.meter.add(&self.name, of(now).since(of(before)));
     }
 
     fn decided(&self, local: RoutingDecision, agent: AgentId, doubt: &Doubt, took: Duration) -> RoutingDecision {
