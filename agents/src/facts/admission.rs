@@ -1,9 +1,12 @@
 //! What may be kept of a person, and what may be forgotten because of a message.
 
 use super::own_words::{SaidMessage, is_forgetting, is_own, shares_words};
-use crate::guardrail::{
-    personal::{self, PersonalKind},
-    suspicion_of_passage,
+use crate::{
+    guardrail::{
+        personal::{self, PersonalKind},
+        suspicion_of_passage,
+    },
+    routing::injection,
 };
 
 /// So many digits in a row, whatever stands between them, are the number of a card, an account or a document.
@@ -58,7 +61,8 @@ pub(crate) fn admit(text: &str, said: &[SaidMessage], characters_max: usize) -> 
     if is_confidential(text) {
         return Err(Refused::Confidential);
     }
-    if suspicion_of_passage("", text).is_some() {
+    // As a passage it is read for what only a model could be told; as a message for attempts, which a person may have tried on purpose.
+    if suspicion_of_passage("", text).is_some() || injection::is_listed(text) {
         return Err(Refused::SpeaksToModel);
     }
     match is_own(text, said) {

@@ -252,7 +252,7 @@ pub(super) fn features(message: &str, embedder: &StaticEmbedder) -> (Vec<(String
 }
 
 /// Whether a pattern of words stands in a message.
-pub(super) fn is_listed(message: &str) -> bool {
+pub(crate) fn is_listed(message: &str) -> bool {
     find_listed(message, &words(message)).is_some()
 }
 
