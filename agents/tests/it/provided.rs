@@ -239,8 +239,8 @@ async fn whatever_its_cosines_are_like_they_are_on_the_scale_of_the_transformer(
     let stage = SecondStage::new(None, LONG).unwrap();
     let knowledge = open(&dir, &store, Cascade::new(stage, LONG, Vec::new())).await;
     knowledge.deepen().await.unwrap();
-    let billing = [collection("billing")];
-    let always = knowledge.search_as(QUESTION, &billing, 5, AskSecondStage::Always);
+    let collections = [collection("billing")];
+    let always = knowledge.search_as(QUESTION, &collections, 5, AskSecondStage::Always);
     let expected = always.await.unwrap();
     drop(knowledge);
     // With three numbers of length 1 in common no cosine is below 0.74.
