@@ -69,7 +69,7 @@ async fn know_each_other(rest: &Rest, count: usize) {
         if health["state"] == "up" && detail.ends_with(&format!("of {count}")) {
             return;
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "{count} nodes: {health}");
+        assert!(began.elapsed() < Duration::from_secs(60), "{count} nodes: {health}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

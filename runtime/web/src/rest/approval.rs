@@ -53,8 +53,8 @@ pub(crate) struct DecisionRequest {
 ///
 /// The turn goes on by it: where it is approved, the tool is called, with `arguments` where they are given; where it is rejected, the agent is
 /// told so, with the reason. Whoever follows the session is told by `approval_resolved`. Of several that were asked for at once each is decided
-/// by itself, and the turn goes on when all are. Deciding the same once more changes nothing, deciding otherwise is 409; once the turn has ended
-/// either is 404.
+/// by itself, and the turn goes on when all are. Deciding the same once more changes nothing, deciding otherwise is 409. Some time
+/// after the turn has ended either is 404.
 #[utoipa::path(
     post, path = "/api/session/{session_id}/approvals/{approval_id}", operation_id = "resolveApproval", tag = "sessions",
     params(
