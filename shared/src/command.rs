@@ -6,6 +6,7 @@ use crate::{
     content::MessageContent,
     error::{FieldError, Invalid},
     id::{ApprovalId, ClientMessageId, TurnId},
+    levels::{LEVELS_MAX, is_within_levels},
 };
 
 /// A frame from a client: `{"type": …, "data": {…}}`. The fields of `data` may also stand beside `type`.
@@ -233,7 +234,8 @@ fn parse_text(value: Value) -> Result<String, Invalid> {
 
 fn parse_object(value: Value) -> Result<Value, Invalid> {
     match value {
-        Value::Object(_) => Ok(value),
+        Value::Object(_) if is_within_levels(&value) => Ok(value),
+        Value::Object(_) => Err(Invalid::new(format!("must have at most {LEVELS_MAX} levels"))),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::String(_) => {
             Err(Invalid::new("must be an object"))
         }

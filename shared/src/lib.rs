@@ -27,6 +27,7 @@ pub mod event;
 pub mod fact;
 pub mod feedback;
 pub mod id;
+pub mod levels;
 pub mod live;
 pub mod message;
 pub mod question;

@@ -9,7 +9,7 @@ use orchestratai_shared::{AnsweredCall, ClientTool, ClientTools, ContextMessage,
 
 use super::{
     colleague::ASK,
-    escalation::ESCALATE,
+    doer::BuiltIn,
     hand_off::HAND_OFF,
     record::{self, Entry},
     search::SEARCH_KNOWLEDGE,
@@ -19,7 +19,7 @@ use crate::language::{ChatMessage, ToolCall, ToolOffer};
 /// Whether no client's tool can have a name: what is built in is told apart by it.
 #[must_use]
 pub fn is_reserved(name: &str) -> bool {
-    name.starts_with(ASK) || [SEARCH_KNOWLEDGE, ESCALATE, HAND_OFF].contains(&name)
+    name == HAND_OFF || BuiltIn::is_reserved(name)
 }
 
 /// How the model is offered a client's tools. One that is called as what the agent has itself is not offered: the agent's own stands.

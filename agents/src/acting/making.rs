@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use orchestratai_shared::event::{ToolCall as CallEvent, ToolCallStatus};
+use orchestratai_shared::{
+    event::{ToolCall as CallEvent, ToolCallStatus},
+    levels::is_within_levels,
+};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -126,6 +129,7 @@ impl Acting {
         let output = tool.call(&invocation).await?;
         let data = output
             .structured
+            .filter(is_within_levels)
             .unwrap_or_else(|| Value::String(output.content.clone()));
         Ok(Done {
             steps: Vec::new(),

@@ -16,7 +16,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, FuturesUnordered},
 };
-use orchestratai_shared::{Citation, Confidence};
+use orchestratai_shared::{Citation, Confidence, levels::is_within_levels};
 use tokio::sync::mpsc;
 
 use super::{
@@ -317,6 +317,12 @@ impl Answering<'_> {
                     let before = std::mem::replace(&mut self.used, used);
                     bill(self.model, self.meter, before, used);
                     continue;
+                }
+                Some(Ok(ChatEvent::ToolCall(call))) if !is_within_levels(&call.arguments) => {
+                    (self.stream, self.upstream) = (None, None);
+                    return Err(ModelError::Upstream {
+                        reason: "it nests the arguments of a call too deeply".into(),
+                    });
                 }
                 Some(Ok(ChatEvent::ToolCall(call))) => {
                     self.calls.push(call);

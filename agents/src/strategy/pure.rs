@@ -167,7 +167,7 @@ impl Specialist {
         if leans {
             return Ok(Asked::No(PassedBy::Leans));
         }
-        if !work.facts.is_empty() {
+        if !work.facts.is_empty() || self.may_be_told_by_asker(request) {
             return Ok(Asked::No(PassedBy::Personal));
         }
         if request.fresh {

@@ -149,6 +149,12 @@ impl Specialist {
             .await?)
     }
 
+    /// Whether who asks is another agent that may know facts of the person who is answered, and repeat them in its question.
+    pub(super) fn may_be_told_by_asker(&self, request: &TurnRequest) -> bool {
+        let is_asked_by_agent = request.part.as_ref().is_some_and(|part| part.asker.is_some());
+        is_asked_by_agent && request.user.is_some() && self.means.facts.is_some()
+    }
+
     /// What there is of the facts of the person who is answered; none where nothing is kept, or the model reads nothing of it.
     fn own_facts(&self, request: &TurnRequest) -> Option<OwnFacts> {
         let facts = self.means.facts.as_ref().filter(|_| self.model.takes_facts())?;

@@ -11,7 +11,7 @@ mod snapshots;
 mod spans;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -20,8 +20,9 @@ use std::{
 use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, WrapFuture};
 use orchestratai_agents::turn::{FromClient, TurnRequest};
 use orchestratai_shared::{
-    AgentId, ApprovalId, ChatSession, ClientMessageId, ErrorCode, Event, EventBody, Message as TranscriptMessage,
-    MessageId, MessageRole, SessionId, Signal, SignalBody, Timestamp, TurnId, UserMessage,
+    AgentId, ApprovalId, ChatSession, ClientCall, ClientMessageId, ErrorCode, Event, EventBody,
+    Message as TranscriptMessage, MessageId, MessageRole, SessionId, Signal, SignalBody, Timestamp, TurnId,
+    UserMessage,
     event::{ErrorSignal, Lagging, ServerDraining, SessionReady},
 };
 use orchestratai_store::{Append as JournalAppend, JournalEntry, NodeId, Rehydrated, StoreError, StoredFrame, Write};
@@ -260,12 +261,9 @@ impl Session {
             let turn = self.core.turn_of_message(message.id);
             turn.is_none() || turn == with
         };
-        let own = self.transcript.iter().filter(is_shown).cloned();
-        let mut history: Vec<_> = from_elsewhere.chain(own).collect();
-        if !said.called.is_empty() {
-            leave_out_asked_again(&mut history, said.content.as_str());
-        }
-        history
+        let mut own: Vec<_> = self.transcript.iter().filter(is_shown).cloned().collect();
+        leave_out_asked_again(&mut own, said);
+        from_elsewhere.chain(own).collect()
     }
 
     fn run_turn(&mut self, request: RunRequest, history: Vec<Arc<TranscriptMessage>>, ctx: &Context<Self>) -> RunTurn {
@@ -433,14 +431,18 @@ impl From<&orchestratai_store::AcceptedKey> for Key {
     }
 }
 
-/// Takes the end of a transcript off that a message says again: a turn that ended with calls of the client's tools was asked the same, and the
-/// turn that goes on with what came back would find its own question in front of itself.
-fn leave_out_asked_again(history: &mut Vec<Arc<TranscriptMessage>>, asked: &str) {
-    let is_asked = |message: &Arc<TranscriptMessage>| message.role == MessageRole::User && message.content == asked;
-    while let Some(at) = history.iter().rposition(|message| message.role == MessageRole::User)
-        && is_asked(&history[at])
-    {
-        history.truncate(at);
+/// Takes the end of a transcript off that a message says again: each turn that ended with calls of the client's tools was asked the same, and the
+/// turn that goes on with what came back would find its own question in front of itself. As many as there were such turns: who says
+/// "continue" twice has said it twice.
+fn leave_out_asked_again(own: &mut Vec<Arc<TranscriptMessage>>, said: &UserMessage) {
+    let calls = said.called.iter().flat_map(|message| &message.calls);
+    let turns: HashSet<TurnId> = calls.filter_map(|call| ClientCall::turn_of(&call.call_id)).collect();
+    let asked = said.content.as_str();
+    for _ in turns {
+        match own.iter().rposition(|message| message.role == MessageRole::User) {
+            Some(at) if own[at].content == asked => own.truncate(at),
+            Some(_) | None => return,
+        }
     }
 }
 

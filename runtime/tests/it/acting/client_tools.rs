@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use orchestratai_shared::ClientCall;
+use orchestratai_shared::{ClientCall, levels::LEVELS_MAX};
 use reqwest::Method;
 
 use super::*;
@@ -445,4 +445,61 @@ async fn a_session_that_is_named_remembers_the_question_once() {
     let told = last_messages(&provider);
     assert!(told.iter().any(|message| message["content"] == "It rains."), "{told:?}");
     assert!(told.iter().all(|message| message["content"] != ""), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_deepest_arguments_that_are_taken_can_be_read_again_after_kill_9() {
+    let provider = Provider::start(vec![vec![Said::Hang], says("It rains.")]).await;
+    let (shop, agents) = (Shop::open(Duration::ZERO).await, agents());
+    let launched = launch(&provider, &shop, &agents);
+    let server = launched.clone().start().await;
+    let rest = server.rest();
+    let with = |levels: usize| {
+        let arguments = (1..levels)
+            .fold(json!({}), |inner, _| json!({ "in": inner }))
+            .to_string();
+        let call = json!({"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": arguments}});
+        let messages = json!([
+            asked(),
+            {"role": "assistant", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "call_1", "content": "rain"},
+        ]);
+        completion(&rest, "technical", &messages, &json!({})).header("X-Session-Id", SESSION)
+    };
+    let refused = rest.send(with(LEVELS_MAX + 1)).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
+
+    let request = with(LEVELS_MAX);
+    let cut_off = tokio::spawn(async move { request.send().await.map(drop) });
+    let begun = Instant::now();
+    while provider.asked().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the model is not asked");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let folder = server.kill();
+    let _ = cut_off.await;
+    let server = launched.in_folder_of(&folder).start().await;
+    let events = until_ended(&server, SESSION.parse().unwrap()).await;
+    assert!(
+        matches!(events.last().unwrap().body, EventBody::MessageCompleted(_)),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_the_same_twice_has_said_it_twice() {
+    let one = [("a", "weather", json!({"city": "Oslo"}))];
+    let provider = Provider::start(vec![says("It was dry [1]."), wants("", &one), says("It rains.")]).await;
+    let (shop, agents) = (Shop::open(Duration::ZERO).await, agents());
+    let server = launch(&provider, &shop, &agents).start().await;
+    let named = json!({"metadata": {"session_id": SESSION}});
+    complete(&server, "technical", &json!([asked()]), &named).await;
+    let wanted = complete(&server, "technical", &json!([asked()]), &named).await.body;
+    let messages = gone_on(&wanted["choices"][0]["message"], "rain");
+    complete(&server, "technical", &messages, &named).await;
+    let told = serde_json::to_string(&last_messages(&provider)).unwrap();
+    assert!(
+        told.contains("It was dry"),
+        "what was answered the first time is known: {told}"
+    );
 }

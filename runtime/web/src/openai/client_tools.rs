@@ -2,7 +2,10 @@
 
 use orchestratai_actors::Gateway;
 use orchestratai_agents::acting;
-use orchestratai_shared::{AgentId, ClientTool, ClientTools, Invalid, UserMessage};
+use orchestratai_shared::{
+    AgentId, ClientTool, ClientTools, Invalid, UserMessage,
+    levels::{LEVELS_MAX, is_within_levels},
+};
 use serde_json::{Value, json};
 
 use super::conversation::is_name;
@@ -111,6 +114,8 @@ fn read_tools(values: Vec<Value>, fields: &mut Fields) -> Vec<ClientTool> {
         let is_object = |schema: &Value| schema.get("type").is_none_or(|kind| kind == "object");
         if !parameters.is_object() || !is_object(&parameters) {
             wrong("function.parameters", "must be a JSON Schema of an object".into());
+        } else if !is_within_levels(&parameters) {
+            wrong("function.parameters", format!("must have at most {LEVELS_MAX} levels"));
         }
         tools.push(ClientTool {
             name,

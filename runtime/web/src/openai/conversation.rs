@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use orchestratai_shared::{
     AnsweredCall, ClientCall, ContextMessage, Invalid, MessageContent, MessageRole, UserMessage,
+    levels::is_within_levels,
 };
 use serde_json::{Map, Value};
 
@@ -191,7 +192,8 @@ fn arguments(text: &str) -> Result<Value, &'static str> {
         return Ok(Value::Object(Map::new()));
     }
     match serde_json::from_str(text) {
-        Ok(arguments @ Value::Object(_)) => Ok(arguments),
+        Ok(arguments @ Value::Object(_)) if is_within_levels(&arguments) => Ok(arguments),
+        Ok(Value::Object(_)) => Err("must have tool_calls whose arguments have at most 64 levels"),
         Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
             Err("must have tool_calls whose arguments are a JSON object, as a text")
         }

@@ -13,9 +13,6 @@ use orchestratai_shared::{
 use super::conversation::within_room;
 use crate::error::ApiError;
 
-/// So many turns are looked up, the last ones.
-const TURNS_MAX: usize = 16;
-
 /// The same message with what agents have called by themselves before they asked for what the client has called.
 ///
 /// # Errors
@@ -23,17 +20,13 @@ const TURNS_MAX: usize = 16;
 pub(super) async fn remembered(gateway: &Gateway, said: UserMessage) -> Result<UserMessage, ApiError> {
     let turn_of = |said: &ContextMessage| ClientCall::turn_of(&said.calls.first()?.call_id);
     let turns: Vec<Option<TurnId>> = said.called.iter().map(turn_of).collect();
-    let known = turns.iter().flatten().count();
-    if known == 0 {
+    if turns.iter().flatten().next().is_none() {
         return Ok(said);
     }
-    let (mut called, mut passed) = (Vec::with_capacity(said.called.len()), known.saturating_sub(TURNS_MAX));
+    // All of them, which the number of calls behind a message bounds: what is forgotten might be done twice.
+    let mut called = Vec::with_capacity(said.called.len());
     for (message, turn) in said.called.iter().zip(turns) {
         let record = match turn {
-            Some(_) if passed > 0 => {
-                passed -= 1;
-                None
-            }
             Some(turn) => record_of(gateway, turn).await?,
             None => None,
         };
@@ -56,7 +49,8 @@ async fn record_of(gateway: &Gateway, turn: TurnId) -> Result<Option<TurnRecord>
     }
 }
 
-/// A message of the client with what its turn has on record: round by round, the last of which is that of the client's calls.
+/// A message of the client with what its turn has on record: round by round, the last of which is that of the client's calls. Where any of its
+/// calls is none that the turn has ended with, it is left as it is: who knows the name of a turn is not told what it has done.
 fn joined(message: &ContextMessage, record: &TurnRecord) -> Vec<ContextMessage> {
     let events: Vec<Arc<Event>> = (record.events.iter().map(|recorded| Arc::clone(&recorded.event))).collect();
     let wanted = events.iter().find_map(|event| match &event.body {
@@ -74,6 +68,13 @@ fn joined(message: &ContextMessage, record: &TurnRecord) -> Vec<ContextMessage> 
     let Some((wanted, last)) = wanted.and_then(|wanted| Some((wanted, wanted.first()?.round))) else {
         return vec![message.clone()];
     };
+    let is_wanted = |call: &AnsweredCall| {
+        let mut same = wanted.iter().filter(|known| known.call_id == call.call_id);
+        same.any(|known| known.tool == call.tool)
+    };
+    if !message.calls.iter().all(is_wanted) {
+        return vec![message.clone()];
+    }
     let mut rounds: BTreeMap<u32, Vec<(u32, AnsweredCall)>> = acting::called_by_itself(&events).into_iter().collect();
     let mut of_last = rounds.remove(&last).unwrap_or_default();
     for call in &message.calls {

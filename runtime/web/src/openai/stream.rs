@@ -176,6 +176,8 @@ impl Teller for Chunks {
     }
 
     fn chunk(&mut self, _: &Position, content: &str, out: &mut Vec<u8>) {
+        // It goes on: had it said anything before it waited, that would have been withdrawn first.
+        self.waits = false;
         self.sent += content.chars().count();
         self.ends_paragraph = content.ends_with("\n\n");
         let delta = Delta {
@@ -339,6 +341,16 @@ mod tests {
         assert_eq!(mark, "[1]");
         // What is withdrawn after that was an answer.
         assert!(chunks.withdrawn(&at(), reset(), &mut out).is_break());
+    }
+
+    #[test]
+    fn what_is_withdrawn_after_a_decision_was_an_answer_also_where_nothing_was_said_before_it() {
+        let (mut chunks, mut out) = (chunks(), Vec::new());
+        chunks.waits();
+        chunks.chunk(&at(), "Wrong and", &mut out);
+        let reset = json!({"messageId": "01890a5d-ac96-774b-bcce-00000000000a", "reason": "first failed"});
+        let ended = chunks.withdrawn(&at(), serde_json::from_value(reset).unwrap(), &mut out);
+        assert!(ended.is_break());
     }
 
     #[test]

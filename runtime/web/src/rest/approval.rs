@@ -5,7 +5,12 @@ use actix_web::{
     web::{self, Data, Path, Payload, ServiceConfig},
 };
 use orchestratai_actors::Verdict;
-use orchestratai_shared::{ApprovalId, Invalid as InvalidValue, SessionId, command::Decision, event::ApprovalResolved};
+use orchestratai_shared::{
+    ApprovalId, Invalid as InvalidValue, SessionId,
+    command::Decision,
+    event::ApprovalResolved,
+    levels::{LEVELS_MAX, is_within_levels},
+};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -93,9 +98,11 @@ pub(crate) async fn decide(
 }
 
 fn object(value: Value) -> Result<Value, InvalidValue> {
-    if value.is_object() {
-        Ok(value)
-    } else {
-        Err(InvalidValue::new("must be an object"))
+    if !value.is_object() {
+        return Err(InvalidValue::new("must be an object"));
     }
+    if !is_within_levels(&value) {
+        return Err(InvalidValue::new(format!("must have at most {LEVELS_MAX} levels")));
+    }
+    Ok(value)
 }
