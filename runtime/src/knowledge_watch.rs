@@ -23,8 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// What makers of chunks and vectors have made is kept for so long after they were in use last: a node that comes back with another
 /// transformer, or the version before, finds its own.
 const UNUSED_PARTS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-/// How long after the second stage could not read what is new it is tried again: a provider that was away comes back.
+/// How long after the second stage could not read what is new it is tried again: a provider that was away comes back. Twice as long each time:
+/// what a provider never takes is paid for each time, as far as it had come.
 const DEEPEN_AGAIN_AFTER: Duration = Duration::from_secs(10);
+const DEEPEN_AGAIN_MAX: Duration = Duration::from_secs(60 * 60);
 /// How often it is noted which are in use, and what is not is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -40,8 +42,8 @@ pub(crate) struct KnowledgeWatch {
     told: Option<u64>,
     /// For which revision the second stage was last asked to read what is new.
     deepened: Option<u64>,
-    /// When it has failed to; `None`: it has not.
-    deepening_failed: Option<Instant>,
+    /// When it has failed to, and how long it waits since; `None`: it has not.
+    deepening_failed: Option<(Instant, Duration)>,
     /// When unused parts of indexes were removed last.
     swept: Option<Instant>,
     fails: Arc<AtomicBool>,
@@ -113,7 +115,7 @@ impl KnowledgeWatch {
     async fn follow_up(&mut self) -> Result<(), KnowledgeError> {
         let revision = self.look().await?;
         if self.told == Some(revision) {
-            if (self.deepening_failed).is_some_and(|failed| failed.elapsed() >= DEEPEN_AGAIN_AFTER) {
+            if (self.deepening_failed).is_some_and(|(failed, wait)| failed.elapsed() >= wait) {
                 self.deepened = None;
                 self.deepen(revision).await?;
             }
@@ -153,7 +155,8 @@ impl KnowledgeWatch {
 
     /// Takes note of how the second stage has fared with what is new: said once, and not each time that it is tried again.
     fn note(&mut self, deepened: Result<(), KnowledgeError>) {
-        let failed_before = self.deepening_failed.take().is_some();
+        let before = self.deepening_failed.take();
+        let failed_before = before.is_some();
         match deepened {
             Ok(()) if failed_before => tracing::info!("the second stage of search has read the documents"),
             Ok(()) => {}
@@ -164,7 +167,8 @@ impl KnowledgeWatch {
                         "the second stage of search cannot read the documents; it is tried again and again"
                     );
                 }
-                self.deepening_failed = Some(Instant::now());
+                let wait = before.map_or(DEEPEN_AGAIN_AFTER, |(_, wait)| (wait * 2).min(DEEPEN_AGAIN_MAX));
+                self.deepening_failed = Some((Instant::now(), wait));
             }
         }
     }
