@@ -343,4 +343,21 @@ mod tests {
         assert!(!plan.contains("Seq Scan"), "{plan}");
         store.close().await.unwrap();
     }
+
+    #[tokio::test]
+    async fn long_payloads_are_compressed_by_lz4() {
+        let url = Postgres::shared().database();
+        let role = ServerRole::Journal(Durability::Process);
+        let journal = connect(&url.parse().unwrap(), role).await.unwrap();
+        journal
+            .execute_unprepared(
+                "CREATE TABLE long (payload text); INSERT INTO long SELECT repeat('a step of a turn ', 1000)",
+            )
+            .await
+            .unwrap();
+        let used = "SELECT pg_column_compression(payload) FROM long";
+        let used = Statement::from_string(DbBackend::Postgres, used);
+        let used = journal.query_one_raw(used).await.unwrap().unwrap();
+        assert_eq!(used.try_get_by_index::<String>(0).unwrap(), "lz4");
+    }
 }
