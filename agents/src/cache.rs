@@ -60,6 +60,10 @@ const NEAR: f32 = 0.4;
 /// So many of the nearest are compared at most: what takes time does not grow with the cache.
 const COMPARED_MAX: usize = 8;
 
+/// So long others are not told again what they were told. Where the same question is answered anew and anew, the log between
+/// servers would hold nothing else; and what was lost on the way comes again before long.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(5 * 60);
+
 /// Under what an answer is kept: nothing is ever found under another key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CacheKey {
@@ -256,7 +260,7 @@ impl SemanticCache {
         report(&self.entries(), None, reason.into(), None).log
     }
 
-    /// Keeps an answer, and tells it to other servers where this one shares. What the same agent answered the same question
+    /// Keeps an answer, and tells it to other servers where this one shares and has not just told them the same. What the same agent answered the same question
     /// before goes, and so does all of an earlier version or model of it.
     pub fn store(&self, key: &CacheKey, question: &str, answer: CachedAnswer) {
         let vector = self.embedder.embed(question);
@@ -266,13 +270,16 @@ impl SemanticCache {
             answer: Arc::clone(&answer),
             revision: key.revision,
         };
-        let entry = Entry::new(question, vector, kept, now + TIME_TO_LIVE);
-        let is_kept = {
+        let mut entry = Entry::new(question, vector, kept, now + TIME_TO_LIVE);
+        let is_news = {
             let mut entries = self.entries();
             entries.drop_expired(now);
-            entries.insert(key, entry)
+            let told_at = entries.told_at(key, &entry);
+            let told_at = told_at.filter(|told_at| now.saturating_sub(*told_at) < TOLD_AGAIN_AFTER);
+            entry.told_at = told_at.or(Some(now));
+            entries.insert(key, entry) && told_at.is_none()
         };
-        if let Some(sharing) = self.sharing.as_ref().filter(|_| is_kept) {
+        if let Some(sharing) = self.sharing.as_ref().filter(|_| is_news) {
             sharing.tell(key, question, &answer);
         }
     }

@@ -34,6 +34,8 @@ pub(super) struct Entry {
     expires_at: Duration,
     /// When it was used last, counted in uses.
     used: u64,
+    /// When other servers were told of it last, or told of it.
+    pub(super) told_at: Option<Duration>,
 }
 
 /// The answer of an entry.
@@ -59,6 +61,7 @@ impl Entry {
             kept,
             expires_at,
             used: 0,
+            told_at: None,
         }
     }
 
@@ -75,6 +78,18 @@ impl Entry {
         match &self.kept {
             Kept::Ours { answer, .. } => found_the_same(found, &answer.found),
             Kept::Theirs(answer) => answer.basis == Basis::of(found),
+        }
+    }
+
+    /// Whether this and the other are one answer of ours, from the same text, to a question of the same words.
+    fn repeats(&self, other: &Self) -> bool {
+        match (&self.kept, &other.kept) {
+            (Kept::Ours { answer, .. }, Kept::Ours { answer: known, .. }) => {
+                self.has_words(&other.words)
+                    && answer.pieces == known.pieces
+                    && found_the_same(&answer.found, &known.found)
+            }
+            (Kept::Ours { .. } | Kept::Theirs(_), _) => false,
         }
     }
 
@@ -136,6 +151,12 @@ impl Entries {
     pub(super) fn has(&self, key: &CacheKey, words: &str) -> bool {
         let mut entries = self.group(key).iter();
         entries.any(|entry| entry.revision() == Some(key.revision) && entry.has_words(words))
+    }
+
+    /// When other servers were told last what this entry would tell them again.
+    pub(super) fn told_at(&self, key: &CacheKey, entry: &Entry) -> Option<Duration> {
+        let known = self.group(key).iter().find(|known| known.repeats(entry))?;
+        known.told_at
     }
 
     pub(super) fn size(&self) -> usize {

@@ -68,3 +68,83 @@ impl fmt::Debug for Sharing {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc, Mutex,
+            atomic::{AtomicU64, Ordering},
+        },
+        time::Duration,
+    };
+
+    use orchestratai_shared::Confidence;
+
+    use super::*;
+    use crate::{cache::SemanticCache, model::ModelOutcome, testing};
+
+    #[derive(Clone, Default)]
+    struct Told(Arc<Mutex<usize>>);
+
+    impl Peers for Told {
+        fn tell(&self, _entry: Vec<u8>) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+
+    #[test]
+    fn others_are_not_told_again_what_they_were_told_until_it_may_have_been_lost() {
+        let (told, seconds) = (Told::default(), Arc::new(AtomicU64::new(0)));
+        let clock = Arc::clone(&seconds);
+        let cache = SemanticCache::with_clock(Arc::clone(testing::embedder()), move || {
+            Duration::from_secs(clock.load(Ordering::Relaxed))
+        });
+        let cache = cache.shared(Sharing::new(&Catalog::embedded(), "this", told.clone()));
+        let key = CacheKey {
+            organization: "default".into(),
+            agent: AgentId::parse("billing").unwrap(),
+            agent_version: "v1".into(),
+            revision: 7,
+            model: "embedded-extractive".into(),
+        };
+        let store = |question: &str, text: &str| {
+            let before = *told.0.lock().unwrap();
+            let answer = CachedAnswer {
+                pieces: vec![text.into()],
+                outcome: ModelOutcome {
+                    confidence: Confidence::new(0.9),
+                    citations: vec![],
+                    is_for_once: false,
+                },
+                found: testing::nothing_found(),
+                read: vec![],
+            };
+            cache.store(&key, question, answer);
+            *told.0.lock().unwrap() - before
+        };
+
+        assert_eq!(store("How long does a refund take?", "Five days."), 1);
+        assert_eq!(store("How long does a refund take?", "Five days."), 0);
+        assert_eq!(
+            store("How long does a refund take?", "Six days."),
+            1,
+            "it is another answer"
+        );
+        assert_eq!(
+            store("How long does a transfer take?", "Six days."),
+            1,
+            "it is another question"
+        );
+
+        seconds.store(5 * 60 - 1, Ordering::Relaxed);
+        assert_eq!(store("How long does a refund take?", "Six days."), 0);
+        seconds.store(5 * 60, Ordering::Relaxed);
+        assert_eq!(
+            store("How long does a refund take?", "Six days."),
+            1,
+            "it may have been lost meanwhile"
+        );
+        assert_eq!(store("How long does a refund take?", "Six days."), 0);
+    }
+}
