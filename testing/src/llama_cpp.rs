@@ -1,4 +1,5 @@
-//! A llama.cpp of a test's own: a real server of the protocol of chat completions, with a language model that is made when it starts.
+//! A llama.cpp of a test's own: a real server of the protocols of chat completions and of embeddings, with a model that is made when it
+//! starts.
 
 use std::{
     path::Path,
@@ -13,10 +14,13 @@ use crate::{
     process::{PATIENCE, ServerProcess},
 };
 
-const SERVE: &str = include_str!("llama_cpp/serve.py");
+const SERVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/llama_cpp/serve.py");
 const PYTHON: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/python/bin/python");
 
-/// A llama.cpp server on a port of its own. Its model's weights are drawn by lot: it says nonsense, and does all else as every other.
+/// The transformer that the product brings.
+const ENCODER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../agents/assets/minilm-l6-int8");
+
+/// A llama.cpp server on a port of its own.
 #[derive(Debug)]
 pub struct LlamaCpp {
     /// Before the folder: it ends, then its model goes.
@@ -29,28 +33,36 @@ impl LlamaCpp {
     /// The most tokens that a question and its answer may have together.
     pub const CONTEXT_TOKENS: u32 = 32_768;
 
-    /// Starts one that answers, and waits until it is ready.
+    /// The most tokens that a text may have of which it makes a vector.
+    pub const TEXT_TOKENS: u32 = 512;
+
+    /// Starts one that answers, and waits until it is ready. Its model's weights are drawn by lot: it says nonsense, and does all else as
+    /// every other.
     ///
     /// # Panics
     /// Where it does not come up, as without the Python packages that `scripts/bootstrap` installs.
     #[must_use]
     pub fn start() -> Self {
-        Self::start_for("chat")
+        Self::start_for(&["chat"])
     }
 
-    /// Starts one that makes vectors of texts, and waits until it is ready.
+    /// Starts one that makes vectors of texts, and waits until it is ready. Its model is the transformer that the product brings.
     ///
     /// # Panics
     /// As [`Self::start`].
     #[must_use]
     pub fn start_for_embeddings() -> Self {
-        Self::start_for("embeddings")
+        Self::start_for(&["embeddings", ENCODER])
     }
 
-    fn start_for(what: &str) -> Self {
+    fn start_for(model: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder for llama.cpp");
         let port = free_port();
-        let arguments = ["-c", SERVE, &folder.path().to_string_lossy(), &port.to_string(), what].map(str::to_owned);
+        let place = folder.path().to_string_lossy();
+        let port_text = port.to_string();
+        // Without `-B` compiled modules would be left beside the sources.
+        let arguments = ["-B", SERVE, &*place, &*port_text];
+        let arguments = Vec::from_iter(arguments.iter().chain(model).map(ToString::to_string));
         let log = folder.path().join("log");
         let process = ServerProcess::start(Path::new(PYTHON), &arguments, &log, None, None);
         let server = Self { process, folder, port };

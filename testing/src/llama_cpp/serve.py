@@ -1,137 +1,34 @@
-"""llama.cpp's own HTTP server, with a language model that is made here and now.
+"""llama.cpp's own HTTP server, with a model that is made when it starts.
 
-Called with a folder, a port, and `chat` or `embeddings`. The model has one layer and a vocabulary of the 256 bytes and a few words, and its
-weights are drawn by lot, so that it says nonsense, though always the same to the same prompt at temperature 0. What counts is who
-speaks: the real server, its real stream, its grammars and its counts of tokens.
+Called with a folder, a port, and either `chat`, or `embeddings` and the folder of an encoder.
 """
 
 import os
-import random
-import struct
 import sys
 import threading
 
+import drawn_by_lot
+import encoder
 from xllamacpp import CommonParams, Server
 
-WIDTH, HEADS, FEED_FORWARD = 32, 4, 64
-# So many tokens fit that an answer takes seconds where nothing stops it.
-CONTEXT = 32_768
 SLOTS = 4
-BEGIN, END, UNKNOWN = 1, 2, 0
-WORDS = ["▁", "▁the", "▁key", "▁source", "▁and", "▁to", ".", ",", "[", "]", "1"]
 
-# The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
-U32, I32, F32, STRING, ARRAY = 4, 5, 6, 8, 9
-ALIGNMENT = 32
-
-
-def text(value):
-    """A string as GGUF has it: its length in bytes, then these."""
-    encoded = value.encode()
-    return struct.pack("<Q", len(encoded)) + encoded
-
-
-def scalar(kind, value):
-    if kind == STRING:
-        return text(value)
-    return struct.pack({U32: "<I", I32: "<i", F32: "<f"}[kind], value)
-
-
-def entry(key, kind, value):
-    """One entry of the metadata; an array is a pair of the kind of its items and these."""
-    if kind != ARRAY:
-        return text(key) + struct.pack("<I", kind) + scalar(kind, value)
-    of, items = value
-    head = text(key) + struct.pack("<IIQ", ARRAY, of, len(items))
-    return head + b"".join(scalar(of, item) for item in items)
-
-
-def padded(data):
-    return data + b"\0" * (-len(data) % ALIGNMENT)
-
-
-def write_model(path):
-    tokens = ["<unk>", "<s>", "</s>"] + [f"<0x{byte:02X}>" for byte in range(256)] + WORDS
-    # Unknown, control, bytes, words.
-    kinds = [2, 3, 3] + [6] * 256 + [1] * len(WORDS)
-    draw = random.Random(7)
-
-    def drawn(*shape):
-        size = 1
-        for length in shape:
-            size *= length
-        return shape, [draw.gauss(0, 0.3) for _ in range(size)]
-
-    def set_row(name, row, values):
-        _, weights = tensors[name]
-        weights[row * len(values) : (row + 1) * len(values)] = values
-
-    ones = ((WIDTH,), [1.0] * WIDTH)
-    tensors = {
-        "token_embd.weight": drawn(WIDTH, len(tokens)),
-        "output_norm.weight": ones,
-        "output.weight": drawn(WIDTH, len(tokens)),
-        "blk.0.attn_norm.weight": ones,
-        "blk.0.ffn_norm.weight": ones,
-        "blk.0.ffn_gate.weight": drawn(WIDTH, FEED_FORWARD),
-        "blk.0.ffn_up.weight": drawn(WIDTH, FEED_FORWARD),
-        "blk.0.ffn_down.weight": drawn(FEED_FORWARD, WIDTH),
-    }
-    for name in ["attn_q", "attn_k", "attn_v", "attn_output"]:
-        tensors[f"blk.0.{name}.weight"] = drawn(WIDTH, WIDTH)
-    # The first place of the state is the same whatever was read, and speaks against the end alone: an answer ends where it has all the tokens
-    # that it may have, or where a grammar leaves nothing else to say.
-    for token in range(len(tokens)):
-        tensors["token_embd.weight"][1][token * WIDTH] = 4.0
-    set_row("blk.0.attn_output.weight", 0, [0.0] * WIDTH)
-    set_row("blk.0.ffn_down.weight", 0, [0.0] * FEED_FORWARD)
-    set_row("output.weight", END, [-50.0] + [0.0] * (WIDTH - 1))
-    metadata = [
-        entry("general.architecture", STRING, "llama"),
-        entry("general.name", STRING, "drawn by lot"),
-        entry("llama.block_count", U32, 1),
-        entry("llama.context_length", U32, CONTEXT),
-        entry("llama.embedding_length", U32, WIDTH),
-        entry("llama.feed_forward_length", U32, FEED_FORWARD),
-        entry("llama.attention.head_count", U32, HEADS),
-        entry("llama.attention.head_count_kv", U32, HEADS),
-        entry("llama.attention.layer_norm_rms_epsilon", F32, 1e-5),
-        entry("llama.rope.dimension_count", U32, WIDTH // HEADS),
-        entry("tokenizer.ggml.model", STRING, "llama"),
-        entry("tokenizer.ggml.tokens", ARRAY, (STRING, tokens)),
-        entry("tokenizer.ggml.scores", ARRAY, (F32, [0.0] * len(tokens))),
-        entry("tokenizer.ggml.token_type", ARRAY, (I32, kinds)),
-        entry("tokenizer.ggml.bos_token_id", U32, BEGIN),
-        entry("tokenizer.ggml.eos_token_id", U32, END),
-        entry("tokenizer.ggml.unknown_token_id", U32, UNKNOWN),
-        entry(
-            "tokenizer.chat_template",
-            STRING,
-            "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant:",
-        ),
-    ]
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata)) + b"".join(metadata)
-    body = b""
-    for name, (shape, values) in tensors.items():
-        head += text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
-        head += struct.pack("<IQ", 0, len(body))
-        body += padded(struct.pack(f"<{len(values)}f", *values))
-    with open(path, "wb") as file:
-        file.write(padded(head) + body)
-
-
-folder, port, what = sys.argv[1:]
+folder, port, what, *rest = sys.argv[1:]
 path = os.path.join(folder, "model.gguf")
-write_model(path)
 params = CommonParams()
 params.model.path = path
 params.port = int(port)
-params.n_ctx = CONTEXT * SLOTS
 params.n_parallel = SLOTS
 params.cpuparams.n_threads = 1
 params.warmup = False
 params.endpoint_slots = True
-params.embedding = what == "embeddings"
+if what == "chat":
+    drawn_by_lot.write_model(path)
+    params.n_ctx = drawn_by_lot.CONTEXT * SLOTS
+else:
+    encoder.write_model(path, *rest)
+    params.embedding = True
+    params.n_ctx = params.n_batch = params.n_ubatch = encoder.CONTEXT * SLOTS
 server = Server(params)
 print("listening on", server.listening_address, flush=True)
 threading.Event().wait()

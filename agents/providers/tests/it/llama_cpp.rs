@@ -1,4 +1,5 @@
-//! A real server of chat completions that we did not write: llama.cpp, with a model that says nonsense.
+//! A real server of chat completions and embeddings that we did not write: llama.cpp, with a language model that says nonsense, and with the
+//! transformer that the product brings.
 
 use std::{
     sync::Arc,
@@ -6,23 +7,39 @@ use std::{
 };
 
 use futures_util::StreamExt;
-use orchestratai_agents::language::{
-    ChatEvent, ChatMessage, ChatRequest, LanguageError, LanguageModel, ResponseFormat, StopReason,
+use orchestratai_agents::{
+    embedder::{Embedder, Transformer, cosine},
+    language::{
+        ChatEvent, ChatMessage, ChatRequest, EmbeddingModel, EmbeddingPurpose, EmbeddingRequest, LanguageError,
+        LanguageModel, ResponseFormat, StopReason,
+    },
 };
-use orchestratai_providers::{Endpoint, HttpModel, ProviderKind};
+use orchestratai_providers::{Endpoint, HttpEmbedding, HttpModel, ProviderKind};
 use orchestratai_testing::LlamaCpp;
 use serde_json::{Value, json};
 
 use crate::telling::{TIMEOUTS, question, told};
 
-fn model(server: &LlamaCpp) -> HttpModel {
-    let endpoint = Endpoint {
+fn endpoint(server: &LlamaCpp) -> Endpoint {
+    Endpoint {
         kind: ProviderKind::OpenAi,
         base_url: server.base_url(),
         model: "any".into(),
         key: None,
-    };
-    HttpModel::new(endpoint, TIMEOUTS).unwrap()
+    }
+}
+
+fn model(server: &LlamaCpp) -> HttpModel {
+    HttpModel::new(endpoint(server), TIMEOUTS).unwrap()
+}
+
+fn texts(texts: Vec<String>) -> EmbeddingRequest {
+    EmbeddingRequest {
+        texts,
+        purpose: EmbeddingPurpose::Passage,
+        within: Duration::from_secs(20),
+        spender: None,
+    }
 }
 
 /// How many requests it is at work on.
@@ -113,4 +130,48 @@ async fn it_stops_working_for_who_has_gone() {
         // It would have been at it for seconds.
         assert!(dropped.elapsed() < Duration::from_secs(2), "it works on");
     }
+}
+
+#[tokio::test]
+async fn its_vectors_are_those_of_the_same_model_in_this_process() {
+    let server = LlamaCpp::start_for_embeddings();
+    let model = HttpEmbedding::new(endpoint(&server), Some(384), TIMEOUTS).unwrap();
+    let ours = Transformer::embedded().unwrap();
+    let said: Vec<String> = (1..=16)
+        .flat_map(|number| {
+            [
+                format!("How do I rotate API key {number} without downtime?"),
+                format!("Das Café zahlt {number},50 € zurück – “innerhalb” von 14 Tagen."),
+                "Refunds are paid within days. ".repeat(number),
+                format!("| plan | seats |\n| --- | --- |\n| Team | {number} |"),
+            ]
+        })
+        .collect();
+    let made = model.embed(&texts(said.clone())).await;
+    let made = made.unwrap_or_else(|error| panic!("{error:?}\n{}", server.log()));
+    assert!(
+        made.usage().is_some_and(|used| used.input > 1_000),
+        "{:?}",
+        made.usage()
+    );
+    let vectors = made.into_vectors();
+    assert_eq!(vectors.len(), said.len());
+    for (text, vector) in said.iter().zip(&vectors) {
+        // Its products are of bytes, and its activation is an approximation.
+        let same = cosine(vector, &ours.embed(text).unwrap());
+        assert!(same > 0.99, "{same}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_is_too_long_for_it_is_told_and_no_fault_of_its() {
+    let server = LlamaCpp::start_for_embeddings();
+    let model = HttpEmbedding::new(endpoint(&server), None, TIMEOUTS).unwrap();
+    let words = "key ".repeat(LlamaCpp::TEXT_TOKENS as usize);
+    let refused = model.embed(&texts(vec![words])).await;
+    assert!(
+        matches!(refused, Err(LanguageError::Rejected { word: Some(_) })),
+        "{refused:?}"
+    );
+    assert!(model.embed(&texts(vec!["key".into()])).await.is_ok());
 }
