@@ -1,8 +1,9 @@
 //! A provider's model as an embedder of the knowledge base: what it is called, the scale of its cosines, and texts in batches that it takes.
 
 use std::{
+    collections::VecDeque,
     fmt,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,9 @@ const TEXT_BYTES_MAX: usize = 16 * 1024;
 const CUT_BYTES_MIN: usize = 1_024;
 /// For how long a batch of passages is waited for, with all attempts.
 const PASSAGES_WITHIN: Duration = Duration::from_secs(120);
+
+/// So many batches in a row have to be answered in time before twice as much is asked for at once again.
+const ANSWERED_MIN: u32 = 8;
 
 /// What an embedder of a provider is.
 #[derive(Debug, Clone)]
@@ -52,6 +56,7 @@ struct Inner {
     model: Arc<dyn EmbeddingModel>,
     /// Found out by the first request.
     learnt: OnceCell<Learnt>,
+    at_once: Mutex<AtOnce>,
     /// Is told what passages have used.
     spent: Arc<dyn Fn(Usage) + Send + Sync>,
 }
@@ -99,6 +104,7 @@ impl ProvidedEmbedder {
             settings,
             model,
             learnt: OnceCell::new(),
+            at_once: Mutex::default(),
             spent: Arc::new(spent),
         }))
     }
@@ -209,26 +215,43 @@ impl ProvidedEmbedder {
     async fn embed_all(&self, texts: &[String], purpose: EmbeddingPurpose) -> Result<Vec<Vec<f32>>, ProvidedError> {
         let prepared: Vec<String> = texts.iter().map(|text| self.prepared(text, purpose)).collect();
         let mut vectors = Vec::with_capacity(texts.len());
-        for batch in batches(prepared) {
-            vectors.extend(self.embed_batch(batch, purpose).await?);
+        let mut left = VecDeque::from(prepared);
+        while !left.is_empty() {
+            let batch = next_batch(&left, self.at_once().texts);
+            let made = match self.embed_batch(&batch, purpose).await {
+                Err(LanguageError::TimedOut { .. }) if batch.len() > 1 => {
+                    self.at_once().was_too_much(batch.len());
+                    continue;
+                }
+                made => made?,
+            };
+            self.at_once().was_answered(batch.len());
+            left.drain(..batch.len());
+            vectors.extend(made);
         }
         Ok(vectors)
     }
 
+    fn at_once(&self) -> MutexGuard<'_, AtOnce> {
+        // Nothing panics while it is held.
+        self.0.at_once.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The vectors of one batch. A model that takes less at once than most rejects what is too long for it: then each text is asked for by
     /// itself, and one that is rejected is cut in half until it is taken.
-    async fn embed_batch(&self, batch: Vec<String>, purpose: EmbeddingPurpose) -> Result<Vec<Vec<f32>>, ProvidedError> {
+    async fn embed_batch(&self, batch: &[String], purpose: EmbeddingPurpose) -> Result<Vec<Vec<f32>>, LanguageError> {
         let has_long = batch.iter().any(|text| text.len() > CUT_BYTES_MIN);
-        match self.ask(batch.clone(), purpose).await {
+        match self.ask(batch.to_vec(), purpose).await {
             Err(LanguageError::Rejected { .. }) if has_long => {}
-            made => return Ok(made?),
+            made => return made,
         }
         let mut vectors = Vec::with_capacity(batch.len());
-        for mut text in batch {
+        for text in batch {
+            let mut text = text.as_str();
             loop {
-                match self.ask(vec![text.clone()], purpose).await {
+                match self.ask(vec![text.to_owned()], purpose).await {
                     Err(LanguageError::Rejected { .. }) if text.len() > CUT_BYTES_MIN => {
-                        text.truncate(text.floor_char_boundary(text.len() / 2));
+                        text = &text[..text.floor_char_boundary(text.len() / 2)];
                     }
                     made => {
                         vectors.extend(made?);
@@ -278,21 +301,51 @@ impl fmt::Debug for ProvidedEmbedder {
     }
 }
 
-/// The texts in batches, in their order.
-fn batches(texts: Vec<String>) -> Vec<Vec<String>> {
-    let mut batches: Vec<Vec<String>> = Vec::new();
-    let mut bytes = 0;
-    for text in texts {
-        bytes += text.len();
-        match batches.last_mut() {
-            Some(batch) if batch.len() < BATCH_TEXTS_MAX && bytes <= BATCH_BYTES_MAX => batch.push(text),
-            Some(_) | None => {
-                bytes = text.len();
-                batches.push(vec![text]);
-            }
+/// How many texts are asked for at once: half as many where the answer did not come in time, as of a model that is computed without a
+/// graphics card, and more again where it does.
+#[derive(Debug)]
+struct AtOnce {
+    texts: usize,
+    answered: u32,
+}
+
+impl Default for AtOnce {
+    fn default() -> Self {
+        Self {
+            texts: BATCH_TEXTS_MAX,
+            answered: 0,
         }
     }
-    batches
+}
+
+impl AtOnce {
+    fn was_too_much(&mut self, texts: usize) {
+        self.texts = (texts / 2).max(1);
+        self.answered = 0;
+    }
+
+    fn was_answered(&mut self, texts: usize) {
+        // A last batch that is smaller says nothing of larger ones.
+        if texts < self.texts {
+            return;
+        }
+        self.answered += 1;
+        if self.answered == ANSWERED_MIN {
+            self.texts = (self.texts * 2).min(BATCH_TEXTS_MAX);
+            self.answered = 0;
+        }
+    }
+}
+
+/// As many of the first texts as one request may have, and at least one.
+fn next_batch(texts: &VecDeque<String>, texts_max: usize) -> Vec<String> {
+    let mut bytes = 0;
+    let fits = |(at, text): &(usize, &String)| {
+        bytes += text.len();
+        *at == 0 || bytes <= BATCH_BYTES_MAX
+    };
+    let fitting = texts.iter().take(texts_max).enumerate().take_while(fits);
+    fitting.map(|(_, text)| text.clone()).collect()
 }
 
 #[cfg(test)]
@@ -301,13 +354,45 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn less_is_asked_for_at_once_where_answers_come_too_late_and_more_where_they_come() {
+        let mut at_once = AtOnce::default();
+        for texts in [64, 32, 16, 8, 4, 2] {
+            assert_eq!(at_once.texts, texts);
+            at_once.was_too_much(texts);
+        }
+        assert_eq!(at_once.texts, 1);
+        for texts in [1, 2] {
+            for _ in 0..ANSWERED_MIN {
+                assert_eq!(at_once.texts, texts);
+                at_once.was_answered(texts);
+            }
+        }
+        assert_eq!(at_once.texts, 4);
+        for _ in 0..2 * ANSWERED_MIN {
+            at_once.was_answered(3);
+        }
+        assert_eq!(at_once.texts, 4, "smaller batches say nothing");
+        for _ in 0..20 * ANSWERED_MIN {
+            let texts = at_once.texts;
+            at_once.was_answered(texts);
+        }
+        assert_eq!(at_once.texts, BATCH_TEXTS_MAX);
+    }
+
     proptest! {
         #[test]
         fn batches_hold_all_texts_in_order_and_no_more_than_a_provider_takes(
             lengths in proptest::collection::vec(0_usize..=TEXT_BYTES_MAX, 0..200),
         ) {
             let texts: Vec<String> = lengths.iter().map(|length| "x".repeat(*length)).collect();
-            let batches = batches(texts.clone());
+            let mut left = VecDeque::from(texts.clone());
+            let mut batches: Vec<Vec<String>> = Vec::new();
+            while !left.is_empty() {
+                let batch = next_batch(&left, BATCH_TEXTS_MAX);
+                left.drain(..batch.len());
+                batches.push(batch);
+            }
             prop_assert_eq!(batches.concat(), texts);
             for batch in &batches {
                 let bytes: usize = batch.iter().map(String::len).sum();

@@ -66,6 +66,10 @@ impl EmbeddingModel for GuardedEmbedding {
                 Ok(embeddings) => return Ok(embeddings),
                 Err(error) => error,
             };
+            // Who asked for so much at once had better ask for less.
+            if matches!(error, LanguageError::TimedOut { .. }) && request.texts.len() > 1 {
+                return Err(error);
+            }
             let wait = self.policy.wait_after(attempts, &error, rand::random());
             // What would come too late is not waited for.
             let Some(wait) = wait.filter(|wait| Moment::now() + *wait < until) else {

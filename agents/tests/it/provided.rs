@@ -57,6 +57,8 @@ struct Provider {
     is_away: AtomicBool,
     /// Bytes of a text that it takes; 0: any.
     takes: AtomicUsize,
+    /// Texts for which it can answer in time at once; 0: any number.
+    can_answer: AtomicUsize,
     /// The texts that it was sent, but for those by which its scale is found, with who pays.
     passages: Mutex<Vec<String>>,
     questions: Mutex<Vec<(String, Option<Spender>)>>,
@@ -70,6 +72,10 @@ impl EmbeddingModel for Provider {
     async fn embed(&self, request: &EmbeddingRequest) -> Result<Embeddings, LanguageError> {
         if self.is_away.load(Ordering::SeqCst) {
             return Err(LanguageError::CutShort);
+        }
+        let can_answer = self.can_answer.load(Ordering::SeqCst);
+        if can_answer > 0 && request.texts.len() > can_answer {
+            return Err(LanguageError::TimedOut { limit: request.within });
         }
         let takes = self.takes.load(Ordering::SeqCst);
         if takes > 0 && request.texts.iter().any(|text| text.len() > takes) {
@@ -342,6 +348,16 @@ async fn a_text_that_is_too_long_for_a_model_is_cut_and_the_others_are_not() {
     provider.takes.store(10, Ordering::SeqCst);
     let other = open(&dir, &store, provided(&provider, settings("other"))).await;
     assert!(matches!(other.deepen().await, Err(KnowledgeError::Provided { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_model_is_asked_for_fewer_texts_at_once() {
+    let (dir, store) = stocked().await;
+    let provider = Provider::crowded(0);
+    provider.can_answer.store(3, Ordering::SeqCst);
+    let knowledge = open(&dir, &store, provided(&provider, settings("one"))).await;
+    knowledge.deepen().await.unwrap();
+    assert!(is_ranked(&found(&knowledge, QUESTION).await));
 }
 
 #[tokio::test(flavor = "multi_thread")]
