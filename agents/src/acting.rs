@@ -22,6 +22,7 @@ mod record;
 mod remembering;
 mod search;
 mod sources;
+mod unreadable;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -41,6 +42,7 @@ pub(crate) use self::{
     making::{GIVEN_MAX, Made, Surroundings},
     remembering::Remembering,
     sources::{Source, neutral, write_source},
+    unreadable::within_levels,
 };
 pub use self::{
     client::{called_by_itself, is_reserved},
@@ -319,6 +321,11 @@ impl Acting {
                 call.id = format!("{}-{round}-{place}", call.id);
             }
             let is_of_client = self.is_of_client(&call);
+            // A client gets the arguments as they were written, and says itself what it makes of them.
+            let refused = match is_of_client {
+                true => None,
+                false => unreadable::refused(&mut call),
+            };
             let mut entry = Entry::new(round, u32::try_from(place).unwrap_or(u32::MAX), call);
             if is_of_client {
                 // The turn ends with it, whichever round that is.
@@ -331,6 +338,7 @@ impl Acting {
                     "At most {CALLS_OF_A_ROUND_MAX} calls can be made at once. This one was not made."
                 )));
             }
+            entry.refused = refused;
             state.entries.push(entry);
         }
     }
@@ -412,6 +420,9 @@ impl Acting {
     }
 
     fn due(&self, entry: &Entry) -> Due {
+        if let Some(words) = &entry.refused {
+            return Due::Settle(words.clone());
+        }
         let arguments = &entry.call.arguments;
         if entry.call.name == HAND_OFF && !self.others.is_empty() {
             return hand_off::wanted(arguments, &self.others).map_or_else(Due::Settle, Due::Pause);

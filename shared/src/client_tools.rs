@@ -45,7 +45,7 @@ pub struct ClientCall {
     pub call_id: String,
     /// The tool.
     pub tool: String,
-    /// What it is to be given: an object as the model has made it up.
+    /// What it is to be given: an object as the model has made it up, or a text where it has written anything else, as it was written.
     #[cfg_attr(test, ts(type = "unknown"))]
     pub arguments: Value,
     /// What was called together, the agent's own calls among it, has the same number, from 1 in each turn.
@@ -67,7 +67,7 @@ pub struct AnsweredCall {
     pub call_id: String,
     /// The tool.
     pub tool: String,
-    /// What it was given: an object.
+    /// What it was given: an object, or a text where the model has written anything else.
     #[cfg_attr(test, ts(type = "unknown"))]
     pub arguments: Value,
     /// What it gave back: text that others wrote.
@@ -80,6 +80,15 @@ pub struct AnsweredCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, ts(optional))]
     pub signature: Option<String>,
+}
+
+/// The arguments of a call as OpenAI's API has them: as JSON in a text, or as what the model has written in place of that.
+#[must_use]
+pub fn arguments_as_text(arguments: &Value) -> String {
+    match arguments {
+        Value::String(written) => written.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => arguments.to_string(),
+    }
 }
 
 impl ClientCall {

@@ -345,7 +345,7 @@ data! {
         call_id: String,
         /// The tool.
         tool: String,
-        /// What it was given.
+        /// What it was given: an object, or a text where the model has written anything else, cut to what is kept of it; no tool was called then.
         #[cfg_attr(test, ts(type = "unknown"))]
         arguments: serde_json::Value,
         /// Where the call stands.

@@ -41,7 +41,7 @@ pub mod user_message;
 mod wire_shapes;
 
 pub use agent::{Agent, AgentColor, AgentStatus, AgentTurn, TurnOutcome};
-pub use client_tools::{AnsweredCall, ClientCall, ClientTool, ClientTools};
+pub use client_tools::{AnsweredCall, ClientCall, ClientTool, ClientTools, arguments_as_text};
 pub use command::ClientCommand;
 pub use content::{Confidence, MessageContent};
 pub use error::{ErrorBody, ErrorCode, ErrorDetail, Failure, FieldError, Invalid};

@@ -124,9 +124,9 @@ fn messages(request: &ChatRequest) -> Vec<Value> {
             ChatMessage::User(text) => ("user", vec![json!({"type": "text", "text": text})]),
             ChatMessage::Assistant { text, calls } => {
                 let text = (!text.is_empty()).then(|| json!({"type": "text", "text": text}));
-                let calls = calls
-                    .iter()
-                    .map(|call| json!({"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}));
+                let calls = calls.iter().map(
+                    |call| json!({"type": "tool_use", "id": call.id, "name": call.name, "input": call.as_object()}),
+                );
                 ("assistant", text.into_iter().chain(calls).collect())
             }
             ChatMessage::ToolResult {
@@ -229,6 +229,8 @@ struct Events {
     usage: Counted,
     stop: Option<StopReason>,
     has_calls: bool,
+    /// A call that cannot be read. Told of once it is certain that the answer was not cut at its bound, which leaves half a call.
+    unreadable: Option<ToolCall>,
 }
 
 #[derive(Default)]
@@ -275,7 +277,11 @@ impl Reader for Events {
                     heard.usage(self.usage.take(usage));
                 }
             }
-            Event::ContentBlockStart { content_block } => self.begin(content_block, heard),
+            Event::ContentBlockStart { content_block } => {
+                // It was not the last thing, so nothing has cut it off.
+                self.tell_unreadable(heard);
+                self.begin(content_block, heard);
+            }
             Event::ContentBlockDelta { delta } => self.go_on(delta, heard)?,
             Event::ContentBlockStop {} => {
                 if let OpenBlock::Call {
@@ -285,12 +291,17 @@ impl Reader for Events {
                 } = take(&mut self.block)
                 {
                     self.has_calls = true;
-                    heard.event(ChatEvent::ToolCall(ToolCall {
+                    let call = ToolCall {
                         id,
                         name,
-                        arguments: arguments(&text)?,
+                        arguments: arguments(&text),
                         signature: None,
-                    }));
+                    };
+                    if call.arguments.is_object() {
+                        heard.event(ChatEvent::ToolCall(call));
+                    } else {
+                        self.unreadable = Some(call);
+                    }
                 }
             }
             Event::MessageDelta { delta, usage } => {
@@ -301,7 +312,13 @@ impl Reader for Events {
                     self.stop = Some(self.stop_reason(&reason));
                 }
             }
-            Event::MessageStop {} => heard.stopped(self.stop.unwrap_or(StopReason::Complete)),
+            Event::MessageStop {} => {
+                let reason = self.stop.unwrap_or(StopReason::Complete);
+                if reason != StopReason::MaxTokens {
+                    self.tell_unreadable(heard);
+                }
+                heard.stopped(reason);
+            }
             Event::Error { error } => return Err(refusal::of_stream(&error)),
             Event::Other => {}
         }
@@ -314,6 +331,12 @@ impl Reader for Events {
 }
 
 impl Events {
+    fn tell_unreadable(&mut self, heard: &mut Heard) {
+        if let Some(call) = self.unreadable.take() {
+            heard.event(ChatEvent::ToolCall(call));
+        }
+    }
+
     fn begin(&mut self, block: Block, heard: &mut Heard) {
         self.block = match block {
             Block::Text { text } => {

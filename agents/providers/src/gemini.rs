@@ -16,7 +16,7 @@ use crate::{
     anthropic::instructions,
     connection::Endpoint,
     framing::Framing,
-    protocol::{Heard, Protocol, Reader, parsed},
+    protocol::{Heard, Protocol, Reader, arguments_of, parsed},
     refusal,
 };
 
@@ -131,7 +131,7 @@ fn contents(request: &ChatRequest) -> Vec<Value> {
 }
 
 fn call_part(call: &ToolCall) -> Value {
-    let mut part = json!({"functionCall": {"name": call.name, "args": call.arguments}});
+    let mut part = json!({"functionCall": {"name": call.name, "args": call.as_object()}});
     if let Some(signature) = &call.signature {
         part["thoughtSignature"] = signature.as_str().into();
     }
@@ -175,7 +175,7 @@ struct Part {
 struct FunctionCall {
     id: Option<String>,
     name: String,
-    args: Option<Map<String, Value>>,
+    args: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -258,7 +258,7 @@ impl Responses {
             heard.event(ChatEvent::ToolCall(ToolCall {
                 id,
                 name: call.name,
-                arguments: call.args.unwrap_or_default().into(),
+                arguments: arguments_of(call.args),
                 signature: part.thought_signature,
             }));
         }

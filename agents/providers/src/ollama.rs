@@ -11,7 +11,7 @@ use crate::{
     connection::Endpoint,
     framing::Framing,
     openai::offers,
-    protocol::{Heard, Protocol, Reader, parsed},
+    protocol::{Heard, Protocol, Reader, arguments_of, parsed},
     refusal,
 };
 
@@ -81,7 +81,7 @@ fn message(message: &ChatMessage) -> Value {
             if !calls.is_empty() {
                 let calls = calls.iter();
                 message["tool_calls"] = calls
-                    .map(|call| json!({"function": {"name": call.name, "arguments": call.arguments}}))
+                    .map(|call| json!({"function": {"name": call.name, "arguments": call.as_object()}}))
                     .collect();
             }
             message
@@ -119,7 +119,7 @@ struct Call {
 #[derive(Deserialize)]
 struct Function {
     name: String,
-    arguments: Option<Map<String, Value>>,
+    arguments: Option<Value>,
 }
 
 /// Reads lines.
@@ -140,7 +140,7 @@ impl Reader for Lines {
                 heard.event(ChatEvent::ToolCall(ToolCall {
                     id: format!("call_{}", self.calls),
                     name: function.name,
-                    arguments: function.arguments.unwrap_or_default().into(),
+                    arguments: arguments_of(function.arguments),
                     signature: None,
                 }));
                 self.calls += 1;

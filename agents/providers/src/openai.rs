@@ -122,7 +122,7 @@ fn message(message: &ChatMessage) -> Value {
                     json!({
                         "id": call.id,
                         "type": "function",
-                        "function": {"name": call.name, "arguments": call.arguments.to_string()},
+                        "function": {"name": call.name, "arguments": call.as_object().to_string()},
                     })
                 })
                 .collect();
@@ -263,7 +263,7 @@ impl Reader for Chunks {
             heard.event(ChatEvent::ToolCall(ToolCall {
                 id,
                 name: call.name,
-                arguments: arguments(&call.arguments)?,
+                arguments: arguments(&call.arguments),
                 signature: None,
             }));
         }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use orchestratai_agents::language::{ChatEvent, ChatRequest, LanguageError, StopReason, TokenUsage};
 use reqwest::header::HeaderMap;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{connection::Endpoint, framing::Framing};
 
@@ -94,18 +94,28 @@ pub(crate) fn parsed<T: serde::de::DeserializeOwned>(piece: &str) -> Result<T, L
     })
 }
 
-/// The arguments of a call; a model that has none to give may write nothing at all.
-pub(crate) fn arguments(text: &str) -> Result<Value, LanguageError> {
+/// The arguments of a call as a model has written them: an object, or else the text, which whoever makes the call deals with. One that has
+/// none to give may write nothing at all.
+pub(crate) fn arguments(text: &str) -> Value {
     if text.trim().is_empty() {
-        return Ok(Value::Object(serde_json::Map::new()));
+        return Value::Object(Map::new());
     }
-    let value: Value =
-        serde_json::from_str(text).map_err(|_malformed| broken("the arguments of a call are no JSON"))?;
-    match value {
-        Value::Object(_) => Ok(value),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err(broken("the arguments of a call are no object"))
+    match serde_json::from_str(text) {
+        Ok(object @ Value::Object(_)) => object,
+        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
+            text.into()
         }
+    }
+}
+
+/// The same where the protocol has them as JSON, and not as a text with JSON in it.
+pub(crate) fn arguments_of(value: Option<Value>) -> Value {
+    match value {
+        None | Some(Value::Null) => Value::Object(Map::new()),
+        Some(object @ Value::Object(_)) => object,
+        // Some servers put the text there that other protocols have.
+        Some(Value::String(text)) => arguments(&text),
+        Some(other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_))) => other.to_string().into(),
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Entry {
     /// What a person, or the time limit, has decided, and why.
     pub(super) decided: Option<(Decision, Option<String>)>,
     pub(super) station: Station,
+    /// Why it cannot be made, whatever its tool is: what the model is told. On record it is the result.
+    pub(super) refused: Option<String>,
     pub(super) result: Option<CallResult>,
 }
 
@@ -74,6 +76,7 @@ impl Entry {
             call,
             decided: None,
             station: Station::Wanted,
+            refused: None,
             result: None,
         }
     }

@@ -335,6 +335,67 @@ async fn what_is_not_valid_or_not_known_is_not_called_and_the_model_is_told() {
 }
 
 #[tokio::test]
+async fn arguments_that_cannot_be_read_are_on_record_and_the_model_may_try_again() {
+    let tool = Refund::new(Effect::Every, true);
+    let first = acting(&tool, Vec::new()).unwrap();
+    let broken = "{\"eur\": 5";
+    let hand_off = ToolCall {
+        name: HAND_OFF.into(),
+        ..call("b", "[]".into())
+    };
+    first.want("", vec![call("a", broken.into()), hand_off]);
+    let (recorded, pause) = go_on(&first).await;
+    assert_eq!((statuses(&recorded), pause), (vec![ToolCallStatus::Failed; 2], None));
+    assert_eq!(recorded[0].arguments, broken);
+    assert!(
+        told(&first)[0].contains("its arguments are no JSON (EOF"),
+        "{:?}",
+        told(&first)
+    );
+    assert!(!first.has_result() && first.may_go_on());
+    // It is told so again by a turn that is begun anew, and another call goes its way.
+    let past = recorded.into_iter().map(EventBody::ToolCall).collect();
+    let again = acting(&tool, past).unwrap();
+    assert_eq!(told(&again), told(&first));
+    again.want("", vec![call("c", json!({"eur": 5}))]);
+    let (_, pause) = go_on(&again).await;
+    assert!(matches!(pause, Some(Pause::Approval(_))), "{pause:?}");
+    assert_eq!(tool.made(), 0);
+}
+
+#[tokio::test]
+async fn a_client_gets_arguments_as_they_were_written() {
+    let tool = Refund::new(Effect::Every, false);
+    let weather = ClientTool {
+        name: "weather".into(),
+        description: String::new(),
+        parameters: json!({"type": "object"}),
+    };
+    let tools = ClientTools {
+        tools: vec![weather],
+        must_call: false,
+        one_at_once: false,
+    };
+    let client = FromClient {
+        tools: Some(Arc::new(tools)),
+        ..FromClient::default()
+    };
+    let acting = acting_for(&tool, Vec::new(), client).unwrap();
+    let written = "x".repeat(100_000);
+    let wanted = ToolCall {
+        name: "weather".into(),
+        ..call("a", written.clone().into())
+    };
+    acting.want("", vec![wanted, call("b", "{".into())]);
+    let (recorded, pause) = go_on(&acting).await;
+    assert_eq!(statuses(&recorded), [ToolCallStatus::Failed], "the agent's own");
+    let Some(Pause::ClientCalls { calls, .. }) = pause else {
+        panic!("the turn ends with the other: {pause:?}")
+    };
+    assert_eq!(calls[0].arguments, written);
+}
+
+#[tokio::test]
 async fn what_needs_a_person_pauses_and_goes_on_as_they_decide() {
     let tool = Refund::new(Effect::Every, true);
     let first = acting(&tool, Vec::new()).unwrap();

@@ -1,9 +1,9 @@
 //! What a language model is asked.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use orchestratai_shared::{AgentId, SessionId, TurnId, command::Decision};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A conversation that a model is to go on with.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -104,10 +104,27 @@ pub struct ToolCall {
     pub id: String,
     /// The tool.
     pub name: String,
-    /// An object; the model may have made up what stands in it.
+    /// An object; the model may have made up what stands in it. Where it has written something else, a text: that, as it was written.
     pub arguments: Value,
     /// What the provider wants to see again with the call, unread; Gemini's thought signature.
     pub signature: Option<String>,
+}
+
+impl ToolCall {
+    /// Where it stands as an object what a model has written in place of one.
+    pub const UNREADABLE: &str = "unreadable";
+
+    /// The arguments as a provider is told of them: in any case an object. None takes anything else for a call, and servers that speak
+    /// OpenAI's protocol read the text of arguments too, and refuse the whole request for one that they cannot read.
+    #[must_use]
+    pub fn as_object(&self) -> Cow<'_, Value> {
+        match &self.arguments {
+            Value::Object(_) => Cow::Borrowed(&self.arguments),
+            written @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Cow::Owned(json!({ Self::UNREADABLE: written }))
+            }
+        }
+    }
 }
 
 /// What an answer must look like.

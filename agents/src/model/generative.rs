@@ -16,7 +16,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, FuturesUnordered},
 };
-use orchestratai_shared::{Citation, Confidence, levels::is_within_levels};
+use orchestratai_shared::{Citation, Confidence};
 use tokio::sync::mpsc;
 
 use super::{
@@ -24,7 +24,7 @@ use super::{
     grounded, guarded_turn::GuardedTurn, marks::Marks, prompt,
 };
 use crate::{
-    acting::{Acting, Made, Next, Source, Surroundings},
+    acting::{Acting, Made, Next, Source, Surroundings, within_levels},
     guardrail::Guardrails,
     language::{
         ChatEvent, ChatMessage, ChatRequest, ChatStream, LanguageModel, Price, ResponseFormat, StopReason, TokenUsage,
@@ -318,14 +318,8 @@ impl Answering<'_> {
                     bill(self.model, self.meter, before, used);
                     continue;
                 }
-                Some(Ok(ChatEvent::ToolCall(call))) if !is_within_levels(&call.arguments) => {
-                    (self.stream, self.upstream) = (None, None);
-                    return Err(ModelError::Upstream {
-                        reason: "it nests the arguments of a call too deeply".into(),
-                    });
-                }
                 Some(Ok(ChatEvent::ToolCall(call))) => {
-                    self.calls.push(call);
+                    self.calls.push(within_levels(call));
                     continue;
                 }
                 Some(Ok(ChatEvent::Stopped(reason))) => {

@@ -7,6 +7,7 @@ mod client_tools;
 mod on_nodes;
 mod remembering;
 mod shop;
+mod unreadable;
 mod waiting;
 
 use std::time::{Duration, Instant};

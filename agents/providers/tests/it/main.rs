@@ -13,3 +13,4 @@ mod ollama;
 mod openai;
 mod server;
 mod telling;
+mod unreadable;

@@ -156,10 +156,6 @@ async fn wrong_json_and_broken_off_answers_are_errors() {
     let text = "data: {\"choices\":[{\"delta\":{\"content\":\"The\"}}]}\n\n";
     for (rest, expected) in [
         ("data: {\"choices\": oops}\n\n", FailureKind::Protocol),
-        (
-            "data: {\"choices\":[{\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"x\",\"arguments\":\"{\"}}]},\"finish_reason\":\"tool_calls\"}]}\n\n",
-            FailureKind::Protocol,
-        ),
         ("", FailureKind::CutShort),
         (
             "data: {\"choices\":[{\"delta\":{\"content\":\" half",

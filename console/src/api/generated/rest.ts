@@ -1002,7 +1002,7 @@ export interface components {
             callId: string;
             /** @description The tool. */
             tool: string;
-            /** @description What it was given: an object. */
+            /** @description What it was given: an object, or a text where the model has written anything else. */
             arguments: unknown;
             /** @description What it gave back: text that others wrote. */
             result: string;
@@ -1339,7 +1339,7 @@ export interface components {
             callId: string;
             /** @description The tool. */
             tool: string;
-            /** @description What it is to be given: an object as the model has made it up. */
+            /** @description What it is to be given: an object as the model has made it up, or a text where it has written anything else, as it was written. */
             arguments: unknown;
             /**
              * Format: int32
@@ -2481,7 +2481,7 @@ export interface components {
             callId: string;
             /** @description The tool. */
             tool: string;
-            /** @description What it was given. */
+            /** @description What it was given: an object, or a text where the model has written anything else, cut to what is kept of it; no tool was called then. */
             arguments: unknown;
             /** @description Where the call stands. */
             status: components["schemas"]["ToolCallStatus"];

@@ -136,7 +136,7 @@ callId: string,
  */
 tool: string, 
 /**
- * What it is to be given: an object as the model has made it up.
+ * What it is to be given: an object as the model has made it up, or a text where it has written anything else, as it was written.
  */
 arguments: unknown, 
 /**
@@ -161,7 +161,7 @@ callId: string,
  */
 tool: string, 
 /**
- * What it was given: an object.
+ * What it was given: an object, or a text where the model has written anything else.
  */
 arguments: unknown, 
 /**
@@ -534,7 +534,7 @@ callId: string,
  */
 tool: string, 
 /**
- * What it was given.
+ * What it was given: an object, or a text where the model has written anything else, cut to what is kept of it; no tool was called then.
  */
 arguments: unknown, 
 /**

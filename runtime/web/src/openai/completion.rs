@@ -7,7 +7,7 @@ use actix_web::{
 use orchestratai_actors::{Accepted, Awaited, Conversed, Submission, TurnRecord};
 use orchestratai_shared::{
     AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, EventBody, Failure, SessionId, Timestamp,
-    TurnId, event::MessageCompleted,
+    TurnId, arguments_as_text, event::MessageCompleted,
 };
 use serde::Serialize;
 
@@ -141,7 +141,7 @@ pub(super) struct FunctionCall<'a> {
 #[derive(Debug, Serialize)]
 struct Function<'a> {
     name: &'a str,
-    /// JSON in a text.
+    /// JSON in a text, or whatever else the model has written.
     arguments: String,
 }
 
@@ -153,7 +153,7 @@ impl<'a> FunctionCall<'a> {
             r#type: "function",
             function: Function {
                 name: &call.tool,
-                arguments: call.arguments.to_string(),
+                arguments: arguments_as_text(&call.arguments),
             },
         }
     }

@@ -111,7 +111,7 @@ impl Reading {
             read.push(AnsweredCall {
                 call_id: self.name(id),
                 tool: tool.to_owned(),
-                arguments: arguments(text("/function/arguments").unwrap_or_default())?,
+                arguments: arguments(text("/function/arguments").unwrap_or_default()),
                 result: String::new(),
                 failed: false,
                 signature: None,
@@ -186,17 +186,16 @@ pub(super) fn within_room(mut said: UserMessage) -> UserMessage {
     said
 }
 
-/// The arguments of a call, which are JSON in a text; one that needs none may have nothing there.
-fn arguments(text: &str) -> Result<Value, &'static str> {
+/// The arguments of a call, which are JSON in a text; one that needs none may have nothing there. What is no object stays the text that it is: a
+/// model may have written it, and the client was given it so.
+fn arguments(text: &str) -> Value {
     if text.trim().is_empty() {
-        return Ok(Value::Object(Map::new()));
+        return Value::Object(Map::new());
     }
     match serde_json::from_str(text) {
-        Ok(arguments @ Value::Object(_)) if is_within_levels(&arguments) => Ok(arguments),
-        Ok(Value::Object(_)) => Err("must have tool_calls whose arguments have at most 64 levels"),
-        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) | Err(_) => {
-            Err("must have tool_calls whose arguments are a JSON object, as a text")
-        }
+        Ok(arguments @ Value::Object(_)) if is_within_levels(&arguments) => arguments,
+        Ok(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_))
+        | Err(_) => text.into(),
     }
 }
 

@@ -115,8 +115,6 @@ fn calls_have_their_results_and_results_their_calls() {
         json!([user, {"role": "assistant", "tool_calls": [call("a", "x"), call("a", "y")]}, result("a", "7")]),
         with(json!({"id": "a", "type": "function"})),
         with(json!({"id": "a", "function": {"name": "no name", "arguments": ""}})),
-        with(json!({"id": "a", "function": {"name": "price", "arguments": "{"}})),
-        with(json!({"id": "a", "function": {"name": "price", "arguments": "[1]"}})),
     ] {
         assert_eq!(
             at_fault(json!({"model": "x", "messages": messages})),
@@ -126,6 +124,21 @@ fn calls_have_their_results_and_results_their_calls() {
     }
     let nothing = with(json!({"id": "a", "function": {"name": "price", "arguments": ""}}));
     assert!(read(json!({"model": "x", "messages": nothing})).is_ok());
+}
+
+#[test]
+fn arguments_that_cannot_be_read_come_back_as_they_were_written() {
+    let deep = format!("{}1{}", "{\"in\":".repeat(65), "}".repeat(65));
+    for written in ["{\"city\": ", "[1]", "null", "\"Oslo\"", "no JSON", &deep] {
+        let call = json!({"id": "a", "function": {"name": "price", "arguments": written}});
+        let messages = json!([
+            {"role": "user", "content": "Well?"}, {"role": "assistant", "tool_calls": [call]}, result("a", "wrong"),
+        ]);
+        let read = read(json!({"model": "x", "messages": messages})).unwrap();
+        let kept = &read.said.called[0].calls[0].arguments;
+        assert_eq!(kept, written);
+        assert_eq!(orchestratai_shared::arguments_as_text(kept), written);
+    }
 }
 
 #[test]
