@@ -1,6 +1,6 @@
 //! The orchestrator: decides who answers, and knows the agents of its shard.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use actix::{Actor, Addr, Context, Handler};
 use futures_util::FutureExt;
@@ -18,7 +18,10 @@ use tracing::Instrument;
 use crate::{
     agent::{Agent, RunTurn, board::AgentBoard},
     panel::Panel,
-    session::messages::{Advice, Route, Routed, RunEnd},
+    session::{
+        messages::{Advice, Route, Routed, RoutingEnd, RunEnd},
+        turn::Receipt,
+    },
 };
 
 /// What every shard's orchestrator works with.
@@ -107,7 +110,7 @@ impl Handler<Route> for Orchestrator {
 }
 
 /// Asks a language model, and answers with what it says, or with what was decided without it. Where nobody wants to know any more its
-/// request is closed, and nothing is answered.
+/// request is closed, and the answer is a receipt.
 async fn ask(crew: Crew, adviser: Arc<Adviser>, route: Route, local: RoutingDecision, doubt: Doubt) {
     let meter = UsageMeter::default();
     let payer = Payer {
@@ -122,19 +125,26 @@ async fn ask(crew: Crew, adviser: Arc<Adviser>, route: Route, local: RoutingDeci
         },
         meter: &meter,
     };
-    let advised = {
-        let asked = AssertUnwindSafe(adviser.decide(local, &doubt, &payer)).catch_unwind();
-        tokio::select! {
-            biased;
-            () = route.stop.cancelled() => None,
-            advised = asked => Some(advised),
-        }
+    let mut asking = Box::pin(AssertUnwindSafe(adviser.decide(local, &doubt, &payer)).catch_unwind());
+    let advised = tokio::select! {
+        biased;
+        () = route.stop.cancelled() => None,
+        advised = &mut asking => Some(advised),
     };
-    // The request is closed by now, however it ended.
+    let (stopped, was_open) = (Instant::now(), meter.upstream_open());
+    // With it its request is closed, if it has not ended.
+    drop(asking);
     if let Some(tally) = crew.board.tally(&AgentId::orchestrator()) {
         tally.billed(&meter);
     }
-    let Some(advised) = advised else { return };
+    let Some(advised) = advised else {
+        let closed_ms = || u64::try_from(stopped.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let receipt = Receipt {
+            upstream_closed_ms: was_open.then(closed_ms),
+            tokens_billed: meter.usage().tokens,
+        };
+        return answer_with(&route, RoutingEnd::Stopped(receipt));
+    };
     match advised {
         Ok(Advised { decision, is_missed }) => {
             tracing::Span::current().record("agent.id", decision.agent.as_str());
@@ -161,14 +171,18 @@ fn answer(crew: &Crew, route: &Route, decision: Result<RoutingDecision, Failure>
         let fallbacks = agent.map(|agent: &AgentDefinition| agent.fallbacks.clone());
         (decision, fallbacks.unwrap_or_default())
     };
+    let decision = decision.map(with_fallbacks);
+    answer_with(route, RoutingEnd::Decided { decision, advice });
+}
+
+fn answer_with(route: &Route, end: RoutingEnd) {
     #[expect(
         clippy::disallowed_methods,
         reason = "one answer to one question, and questions are bounded by turn permits"
     )]
     route.session.do_send(Routed {
         run: route.request.run,
-        decision: decision.map(with_fallbacks),
-        advice,
+        end,
     });
 }
 

@@ -36,8 +36,8 @@ use super::{
     },
     face::Face,
     messages::{
-        Abandon, AgentReport, CancelReply, Command, Committed, Drain, EndWaiter, Route, Routed, RunEnd, Submit,
-        SubmitReply, Subscribe, Sweep, Yield,
+        Abandon, Advice, AgentReport, CancelReply, Command, Committed, Drain, EndWaiter, Route, Routed, RoutingEnd,
+        RunEnd, Submit, SubmitReply, Subscribe, Sweep, Yield,
     },
     outbox::{Outgoing, OutgoingKind, signal_frame},
     subscriber::{ConnectionId, Health, Subscriber},

@@ -234,9 +234,10 @@ impl SessionCore {
         let (phase, agent) = match &turn.state {
             TurnState::Accepted => (TurnPhase::Accepted, None),
             TurnState::Routing => (TurnPhase::Routing, None),
-            TurnState::Running { agent, .. } | TurnState::Stopping { agent } => {
+            TurnState::Running { agent, .. } | TurnState::Stopping { agent: Some(agent) } => {
                 (TurnPhase::Running, Some(agent.clone()))
             }
+            TurnState::Stopping { agent: None } => (TurnPhase::Routing, None),
             TurnState::AwaitingApproval { agent, .. } => (TurnPhase::AwaitingApproval, Some(agent.clone())),
             TurnState::WithPerson => (TurnPhase::Running, Some(AgentId::person())),
             TurnState::Completed | TurnState::Failed | TurnState::Cancelled => return None,
@@ -358,7 +359,7 @@ impl SessionCore {
             let turn = &self.turns[at];
             let limit = match turn.state {
                 TurnState::Routing | TurnState::Running { .. } => run_max,
-                // The agent drops what it has open as soon as it hears of the stop; that takes no time worth naming.
+                // Whoever is at it drops what it has open as soon as it hears of the stop; that takes no time worth naming.
                 TurnState::Stopping { .. } => Duration::from_secs(2),
                 TurnState::Accepted
                 | TurnState::AwaitingApproval { .. }

@@ -257,16 +257,28 @@ pub(crate) struct Subscribe {
 #[rtype(result = "()")]
 pub(crate) struct Committed(pub(crate) Result<(), crate::journal::CommitFailed>);
 
-/// From the orchestrator: who answers, or why nobody can.
+/// From the orchestrator: how routing has ended.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Routed {
     /// The run that was asked for.
     pub(crate) run: Run,
-    /// The decision and the chosen agent's fallbacks.
-    pub(crate) decision: Result<(RoutingDecision, Vec<AgentId>), Failure>,
-    /// Where a language model was asked: what that has come to.
-    pub(crate) advice: Option<Advice>,
+    /// How.
+    pub(crate) end: RoutingEnd,
+}
+
+/// How routing ends.
+#[derive(Debug)]
+pub(crate) enum RoutingEnd {
+    /// By itself.
+    Decided {
+        /// The decision and the chosen agent's fallbacks, or why nobody can answer.
+        decision: Result<(RoutingDecision, Vec<AgentId>), Failure>,
+        /// Where a language model was asked: what that has come to.
+        advice: Option<Advice>,
+    },
+    /// It was stopped while a language model was asked.
+    Stopped(Receipt),
 }
 
 /// What asking a language model who answers has come to.

@@ -5,7 +5,9 @@
 //!    │                   │                  │  ▲  │
 //!    │                   │            Failed└──┘  └─Failed, no fallback left──▶ Failed
 //!    │                   │     (next fallback)
-//!    └──────Cancel───────┴──▶ Cancelled ◀──Stopped── Stopping{agent} ◀──Cancel── Running
+//!    └──Cancel─▶ Cancelled  └─Cancel──▶ Stopping{} ──Stopped──▶ Cancelled
+//!                                         ▲  └─Routed, Finished, Expire, …──▶ Cancelled
+//!                         Running ─Cancel─┘
 //! ```
 //!
 //! `Expire` ends any state that waits for somebody else; `GiveUp` ends a turn that was interrupted too often.
@@ -57,10 +59,10 @@ pub enum TurnState {
     },
     /// It waits for the person who has the session.
     WithPerson,
-    /// It is to be stopped; the agent's receipt is outstanding.
+    /// It is to be stopped; a receipt is outstanding.
     Stopping {
-        /// Whose receipt.
-        agent: AgentId,
+        /// The agent whose receipt it is; none where nobody was chosen yet: a model may be deciding who answers.
+        agent: Option<AgentId>,
     },
     /// It ended with an answer.
     Completed,
@@ -105,7 +107,7 @@ pub enum TurnInput {
     },
     /// Somebody wants it stopped.
     Cancel,
-    /// The agent has stopped, and says what was billed.
+    /// The agent has stopped, or the model that was deciding who answers, and says what was billed.
     Stopped(Receipt),
     /// Whoever was waited for did not answer in time.
     Expire,
@@ -205,8 +207,8 @@ impl TurnState {
         Ok(match (self, input) {
             (S::Accepted, I::Begin) => (S::Routing, vec![E::Route]),
             (S::Accepted, I::Cancel) => (S::Cancelled, vec![E::RecordCancelled(Receipt::default())]),
-            // A model may be deciding who answers: what it would say is wanted by nobody any more.
-            (S::Routing, I::Cancel) => (S::Cancelled, vec![E::StopAgent, E::RecordCancelled(Receipt::default())]),
+            // A model may be deciding who answers: what it would say is wanted by nobody any more, and what it was is billed.
+            (S::Routing, I::Cancel) => (S::Stopping { agent: None }, vec![E::StopAgent]),
             (S::Accepted, I::GiveUp) => (S::Failed, vec![E::RecordFailed(interrupted_too_often())]),
 
             (S::Accepted, I::BeginWithPerson) => (S::WithPerson, vec![E::RecordWithPerson]),
@@ -282,12 +284,18 @@ impl TurnState {
             }
 
             (S::Running { .. }, I::Expire) => (S::Failed, vec![E::StopAgent, E::RecordFailed(timed_out())]),
-            (S::Running { agent, .. }, I::Cancel) => (S::Stopping { agent: agent.clone() }, vec![E::StopAgent]),
+            (S::Running { agent, .. }, I::Cancel) => {
+                let agent = Some(agent.clone());
+                (S::Stopping { agent }, vec![E::StopAgent])
+            }
 
             // What the agent says after the request to stop is not kept: stop stops.
             (S::Stopping { .. }, I::Progressed | I::Cancel) => (self.clone(), vec![]),
             (S::Stopping { .. }, I::Stopped(receipt)) => (S::Cancelled, vec![E::RecordCancelled(receipt)]),
             // It ended by itself just before it heard of the stop, or never answers: there is nothing more to wait for.
+            (S::Stopping { agent: None }, I::Routed { .. } | I::RoutingFailed(_)) => {
+                (S::Cancelled, vec![E::RecordCancelled(Receipt::default())])
+            }
             (
                 S::Stopping { .. },
                 I::Finished | I::AgentFailed(_) | I::AwaitApproval | I::HandOff { .. } | I::Expire,

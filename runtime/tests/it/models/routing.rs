@@ -159,10 +159,38 @@ async fn a_stop_closes_the_request_and_nothing_is_routed() {
     socket.send(&json!({"type": "cancel", "data": {}})).await;
     let end = socket.until(Frame::is_terminal).await.pop().unwrap();
     assert_eq!(end.kind(), "turn_cancelled", "{}", end.0);
+    let closed = end.data()["upstreamClosedMs"].as_u64();
+    assert!(closed.is_some_and(|ms| ms < 2_000), "it says when: {}", end.0);
     let took = provider.was_left(1).await.saturating_duration_since(asked);
     assert!(took < Duration::from_secs(2), "{took:?}");
     let events = server.rest().events(session_id).await;
     assert_eq!(events.len(), 2, "accepted and cancelled: {events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_says_what_was_billed_as_far_as_the_provider_has_said() {
+    let used = json!({"choices": [], "usage": {"prompt_tokens": 300, "completion_tokens": 2}});
+    let begun = vec![Said::Text("{\"agent".into()), Said::Event(used.to_string()), Said::Hang];
+    let provider = Provider::start(vec![begun]).await;
+    let server = launch(&provider).start().await;
+    let mut socket = server.socket("").await;
+    for turn in 1..=20 {
+        socket.say(UNSURE).await;
+        while provider.asked().len() < turn {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // Until the server has read what was sent, it cannot know of it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        socket.send(&json!({"type": "cancel", "data": {}})).await;
+        let end = socket.until(Frame::is_terminal).await.pop().unwrap();
+        assert_eq!(end.kind(), "turn_cancelled", "{}", end.0);
+        assert!(end.data()["upstreamClosedMs"].is_u64(), "{}", end.0);
+        if end.data()["tokensBilled"] == 302 {
+            return;
+        }
+        assert_eq!(end.data()["tokensBilled"], 0, "{}", end.0);
+    }
+    panic!("what was billed is in no receipt");
 }
 
 #[tokio::test(flavor = "multi_thread")]

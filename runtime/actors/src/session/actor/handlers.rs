@@ -120,22 +120,16 @@ impl Handler<Committed> for Session {
 impl Handler<Routed> for Session {
     type Result = ();
 
-    fn handle(&mut self, routed: Routed, ctx: &mut Self::Context) {
-        if let Some(advice) = routed.advice {
-            let advised = Input::Advised {
-                run: routed.run,
-                used: advice.used,
-                is_missed: advice.is_missed,
-            };
-            self.handle_input(advised, ctx);
+    fn handle(&mut self, Routed { run, end }: Routed, ctx: &mut Self::Context) {
+        match end {
+            RoutingEnd::Decided { decision, advice } => {
+                if let Some(Advice { used, is_missed }) = advice {
+                    self.handle_input(Input::Advised { run, used, is_missed }, ctx);
+                }
+                self.handle_input(Input::Routed { run, decision }, ctx);
+            }
+            RoutingEnd::Stopped(receipt) => self.handle_input(Input::Stopped { run, receipt }, ctx),
         }
-        self.handle_input(
-            Input::Routed {
-                run: routed.run,
-                decision: routed.decision,
-            },
-            ctx,
-        );
     }
 }
 

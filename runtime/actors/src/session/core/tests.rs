@@ -68,14 +68,65 @@ fn a_cancel_that_names_no_turn_stops_the_running_one_and_never_a_queued_one() {
         effects.iter().any(|effect| matches!(effect, Effect::Route(_))),
         "the second begins"
     );
-    handle(&mut core, cancel(2));
+    let Some(Effect::Route(second)) = effects.into_iter().find(|effect| matches!(effect, Effect::Route(_))) else {
+        panic!("it is routed")
+    };
+    let effects = handle(&mut core, cancel(2));
+    assert!(effects.contains(&Effect::StopAgent(second.run)), "{effects:?}");
+    let receipt = Receipt {
+        upstream_closed_ms: Some(1),
+        tokens_billed: 7,
+    };
+    let stopped = Input::Stopped {
+        run: second.run,
+        receipt,
+    };
+    handle(&mut core, stopped);
     let effects = commit(&mut core);
+    let cancelled = effects.iter().find_map(|effect| {
+        let Effect::Reply(ReplyTo(2), Reply::Cancelled(cancelled)) = effect else {
+            return None;
+        };
+        Some(cancelled)
+    });
+    let cancelled = cancelled.unwrap_or_else(|| panic!("{effects:?}"));
+    assert_eq!((cancelled.upstream_closed_ms, cancelled.tokens_billed), (Some(1), 7));
+}
+
+#[test]
+fn who_is_stopped_while_routing_ends_by_a_decision_that_was_under_way_with_what_it_has_cost() {
+    let mut core = SessionCore::new(SessionId::new(), POLICY);
+    submit(&mut core);
+    let effects = commit(&mut core);
+    let Some(Effect::Route(request)) = effects.into_iter().find(|effect| matches!(effect, Effect::Route(_))) else {
+        panic!("the turn is not routed");
+    };
+    let run = request.run;
+    let cancel = Input::Cancel {
+        turn_id: None,
+        reply_to: ReplyTo(1),
+    };
+    handle(&mut core, cancel);
+    let used = Usage {
+        tokens: 9,
+        ..Usage::default()
+    };
+    let is_missed = true;
+    handle(&mut core, Input::Advised { run, used, is_missed });
+    let failure = Failure::new(ErrorCode::UpstreamError, "away");
+    let late = Input::Routed {
+        run,
+        decision: Err(failure),
+    };
+    let effects = handle(&mut core, late);
     assert!(
-        effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Reply(ReplyTo(2), Reply::Cancelled(_)))),
+        !effects.iter().any(|effect| matches!(effect, Effect::RunAgent { .. })),
         "{effects:?}"
     );
+    let effects = commit(&mut core);
+    let is_told =
+        |effect: &Effect| matches!(effect, Effect::Reply(ReplyTo(1), Reply::Cancelled(end)) if end.tokens_billed == 9);
+    assert!(effects.iter().any(is_told), "{effects:?}");
 }
 
 #[test]

@@ -58,7 +58,16 @@ impl World {
             return Ok(());
         }
         let run = self.sessions[at].routes.remove(0);
-        let input = if self.random.random_bool(0.1) {
+        let is_stopping = (self.core(at).turn(run.turn_id)).is_some_and(|(state, _)| state.name() == "stopping");
+        let input = if is_stopping && self.random.random_bool(0.5) {
+            // A model was deciding.
+            self.note(at, run.turn_id, "stopped");
+            let receipt = Receipt {
+                upstream_closed_ms: Some(1),
+                tokens_billed: 3,
+            };
+            Input::Stopped { run, receipt }
+        } else if self.random.random_bool(0.1) {
             self.note(at, run.turn_id, "routing_failed");
             Input::Routed {
                 run,
