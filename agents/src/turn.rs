@@ -35,7 +35,12 @@ pub trait Responder: Send + Sync {
     /// [`AgentError`] where there is no answer; deltas already sent are then withdrawn by the caller.
     async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError>;
 
-    /// The names of the tools that sources have for it; `None` where it has no model that calls any, and so calls no client's either.
+    /// Whether it has a model that calls tools, and so may call a client's.
+    fn calls_tools(&self) -> bool {
+        false
+    }
+
+    /// The names of the tools that sources have for it; `None` where it has no model that calls any.
     async fn tools(&self) -> Option<Vec<String>> {
         None
     }

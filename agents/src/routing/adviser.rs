@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::{Candidate, RoutingDecision};
 use crate::{
-    definition::Catalog,
+    definition::{AgentDefinition, Catalog},
     guardrail,
     language::{
         ChatEvent, ChatMessage, ChatRequest, LanguageError, LanguageModel, Price, ResponseFormat, StopReason,
@@ -51,7 +51,17 @@ pub struct Doubt {
 }
 
 impl Doubt {
-    fn intent_for(&self, agent: &AgentId) -> Intent {
+    /// The same among those agents alone; `None` where no more than one is left, and so nothing is to be decided.
+    pub(super) fn among(mut self, can: impl Fn(&AgentId) -> bool) -> Option<Self> {
+        self.intents.retain(|(agent, _)| can(agent));
+        (self.intents.len() > 1).then_some(self)
+    }
+
+    fn is_about(&self, agent: &AgentId) -> bool {
+        self.intents.iter().any(|(known, _)| known == agent)
+    }
+
+    pub(super) fn intent_for(&self, agent: &AgentId) -> Intent {
         let known = self.intents.iter().find(|(known, _)| known == agent);
         known.map_or(Intent::DomainQuestion, |(_, intent)| *intent)
     }
@@ -62,8 +72,8 @@ pub struct Adviser {
     name: Arc<str>,
     model: Arc<dyn LanguageModel>,
     settings: AdviserSettings,
-    rules: String,
-    agents: Vec<AgentId>,
+    /// What each agent is for, as it is told.
+    agents: Vec<(AgentId, String)>,
 }
 
 /// How a model is asked who is to answer.
@@ -111,8 +121,7 @@ impl Adviser {
             name: name.into(),
             model,
             settings,
-            rules: rules(catalog),
-            agents: catalog.agents().iter().map(|agent| agent.id.clone()).collect(),
+            agents: lines(catalog),
         }
     }
 
@@ -159,15 +168,21 @@ impl Adviser {
             }
         }
         let said: Said = serde_json::from_str(unfenced(&text)).map_err(|_other| NoAdvice::NoAgent)?;
-        let agent = self.agents.iter().find(|agent| agent.as_str() == said.agent);
+        let mut agents = self.asked_about(doubt).map(|(agent, _)| agent);
+        let agent = agents.find(|agent| agent.as_str() == said.agent);
         agent.cloned().ok_or(NoAdvice::NoAgent)
     }
 
+    fn asked_about<'a>(&'a self, doubt: &'a Doubt) -> impl Iterator<Item = &'a (AgentId, String)> {
+        self.agents.iter().filter(|(agent, _)| doubt.is_about(agent))
+    }
+
     fn request(&self, doubt: &Doubt, payer: &Payer<'_>) -> ChatRequest {
-        let ids: Vec<&str> = self.agents.iter().map(AgentId::as_str).collect();
+        let ids: Vec<&str> = self.asked_about(doubt).map(|(agent, _)| agent.as_str()).collect();
+        let rules: String = self.asked_about(doubt).map(|(_, line)| line.as_str()).collect();
         ChatRequest {
             messages: vec![
-                ChatMessage::Instruction(self.rules.clone()),
+                ChatMessage::Instruction(format!("{RULES}{rules}")),
                 ChatMessage::User(format!("<message>\n{}\n</message>", self.message(doubt))),
             ],
             format: ResponseFormat::Json {
@@ -255,25 +270,22 @@ impl std::fmt::Debug for Adviser {
     }
 }
 
-/// What the model is told of the agents; the first of the catalog is the one for what is nobody's.
-fn rules(catalog: &Catalog) -> String {
-    let mut rules = RULES.to_owned();
-    for specialist in catalog.specialists() {
-        let _ = write!(rules, "- {}: {}", specialist.id, specialist.purpose);
+/// What the model is told of the agents; the last one is for what is nobody's.
+fn lines(catalog: &Catalog) -> Vec<(AgentId, String)> {
+    let of_specialist = |specialist: &AgentDefinition| {
+        let mut line = format!("- {}: {}", specialist.id, specialist.purpose);
         let examples: Vec<String> = (specialist.examples.iter().take(EXAMPLES_MAX))
             .map(|example| format!("“{}”", example.text))
             .collect();
         if !examples.is_empty() {
-            let _ = write!(rules, ". People say to it: {}", examples.join(", "));
+            let _ = write!(line, ". People say to it: {}", examples.join(", "));
         }
-        rules.push('\n');
-    }
+        (specialist.id.clone(), line + "\n")
+    };
     let nobody = &catalog.orchestrator().id;
-    let _ = writeln!(
-        rules,
-        "- {nobody}: what is for none of these, or does not say what it is about"
-    );
-    rules
+    let of_nobody = format!("- {nobody}: what is for none of these, or does not say what it is about\n");
+    let specialists = catalog.specialists().map(of_specialist);
+    specialists.chain([(nobody.clone(), of_nobody)]).collect()
 }
 
 /// The two most probable of the router, for people.
@@ -311,12 +323,24 @@ mod tests {
     #[test]
     fn the_rules_tell_every_agent_by_what_it_is_for() {
         let catalog = Catalog::embedded();
-        let rules = rules(&catalog);
+        let rules: String = lines(&catalog).into_iter().map(|(_, line)| line).collect();
         for agent in catalog.agents() {
             assert!(rules.contains(&format!("- {}: ", agent.id)), "{rules}");
         }
         for agent in catalog.specialists() {
             assert!(rules.contains(&agent.purpose), "{rules}");
         }
+    }
+
+    #[test]
+    fn nothing_is_in_doubt_among_fewer_than_two() {
+        let ids: Vec<AgentId> = ["a", "b", "c"].iter().map(|id| AgentId::parse(id).unwrap()).collect();
+        let doubt = Doubt {
+            text: "Well?".into(),
+            intents: ids.iter().map(|id| (id.clone(), Intent::DomainQuestion)).collect(),
+        };
+        let left = doubt.clone().among(|id| *id != ids[1]).unwrap();
+        assert!(left.is_about(&ids[0]) && !left.is_about(&ids[1]) && left.is_about(&ids[2]));
+        assert_eq!(doubt.among(|id| *id == ids[2]), None);
     }
 }

@@ -106,10 +106,29 @@ impl Router {
         (examined.decision, examined.doubt)
     }
 
-    /// Decides about a message that is meant for `agent`: it gets all of it, but for attempts to change the rules. What is meant for
-    /// the orchestrator, or for nobody there is, is routed as any other.
+    /// As [`Self::consider`], for a message that needs what not every agent can do. Where this is unsure, the most probable of those
+    /// that can is chosen, and no model is asked about the others. Where it is sure, the decision stands, whoever it is for.
     #[must_use]
-    pub fn route_to(&self, agent: &AgentId, message: &str, history: &[Arc<Message>]) -> RoutingDecision {
+    pub fn consider_among(
+        &self,
+        message: &str,
+        history: &[Arc<Message>],
+        can: impl Fn(&AgentId) -> bool,
+    ) -> (RoutingDecision, Option<Doubt>) {
+        let (decision, doubt) = self.consider(message, history);
+        match doubt {
+            None => (decision, None),
+            Some(doubt) => {
+                let decision = chosen_among(decision, |agent| doubt.intent_for(agent), &can);
+                (decision, doubt.among(can))
+            }
+        }
+    }
+
+    /// Decides about a message that is meant for `agent`, as `reason` says to people: it gets all of it, but for attempts to change the
+    /// rules. What is meant for the orchestrator, or for nobody there is, is routed as any other.
+    #[must_use]
+    pub fn route_to(&self, agent: &AgentId, reason: &str, message: &str, history: &[Arc<Message>]) -> RoutingDecision {
         let routed = self.examine(message, history);
         let is_specialist = self.agents.iter().skip(1).any(|known| known == agent);
         if !is_specialist || routed.case == Some(Case::Injection) {
@@ -127,7 +146,7 @@ impl Router {
             agent: agent.clone(),
             intent,
             confidence: certain,
-            reasoning: "The client asked for this agent.".to_owned(),
+            reasoning: reason.to_owned(),
             candidates: vec![Candidate {
                 agent: agent.clone(),
                 confidence: certain,
@@ -372,6 +391,33 @@ fn believe(ranked: &mut [f32], best: usize, concerns: &[PartConcern]) {
     }
     for agent in (0..ranked.len()).filter(|agent| !has_concern(*agent)) {
         ranked[agent] = (ranked[agent] * of_others).min(bound);
+    }
+}
+
+/// The decision for the most probable of those that can do what a message needs; as it is where none of them can.
+fn chosen_among(
+    decision: RoutingDecision,
+    intent_for: impl Fn(&AgentId) -> Intent,
+    can: impl Fn(&AgentId) -> bool,
+) -> RoutingDecision {
+    if can(&decision.agent) {
+        return decision;
+    }
+    let able = decision.candidates.iter().position(|candidate| can(&candidate.agent));
+    let Some(able) = able else { return decision };
+    let mut candidates = decision.candidates;
+    let chosen = candidates.remove(able);
+    candidates.insert(0, chosen.clone());
+    RoutingDecision {
+        intent: intent_for(&chosen.agent),
+        reasoning: format!(
+            "{} The router is unsure, and {} has no model that calls tools, which the client wants: {} is the most probable of those that have.",
+            decision.reasoning, decision.agent, chosen.agent
+        ),
+        confidence: chosen.confidence,
+        agent: chosen.agent,
+        candidates,
+        concerns: Vec::new(),
     }
 }
 

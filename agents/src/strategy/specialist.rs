@@ -241,8 +241,12 @@ impl Specialist {
 
 #[async_trait]
 impl Responder for Specialist {
+    fn calls_tools(&self) -> bool {
+        self.model.calls_tools()
+    }
+
     async fn tools(&self) -> Option<Vec<String>> {
-        if !self.model.calls_tools() {
+        if !self.calls_tools() {
             return None;
         }
         let taken = self.means.tools.take(&self.definition.tools).await;

@@ -212,7 +212,7 @@ impl Gateway {
     /// Who would answer a message with all that it brings along; what its session knows is not looked at. Nothing is stored.
     #[must_use]
     pub fn route_said(&self, said: &UserMessage) -> RoutingDecision {
-        let (router, at) = (&self.inner.router, Timestamp::now());
+        let at = Timestamp::now();
         let spoken = said.context.iter().filter(|message| !message.is_blank());
         let history: Vec<Arc<Message>> = spoken
             .map(|message| {
@@ -227,10 +227,7 @@ impl Gateway {
                 })
             })
             .collect();
-        match &said.addressee {
-            Some(agent) => router.route_to(agent, said.content.as_str(), &history),
-            None => router.route_after(said.content.as_str(), &history),
-        }
+        self.inner.crew.consider(said, &history).0
     }
 
     /// The names of the tools that an agent has from sources; `None` where there is no such agent, or it has no model that calls tools.

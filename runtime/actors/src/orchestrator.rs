@@ -11,7 +11,7 @@ use orchestratai_agents::{
     routing::{Advised, Adviser, Concern, Doubt, Router, RoutingDecision},
     turn::{Payer, Responder, UsageMeter},
 };
-use orchestratai_shared::{AgentId, ErrorCode, Failure};
+use orchestratai_shared::{AgentId, ErrorCode, Failure, Message, UserMessage};
 use orchestratai_telemetry::{ActorKind, Metrics};
 use tracing::Instrument;
 
@@ -37,6 +37,25 @@ pub(crate) struct Crew {
     pub(crate) responders: Arc<HashMap<AgentId, Arc<dyn Responder>>>,
     /// Status and counters, shared by all shards.
     pub(crate) board: AgentBoard,
+}
+
+impl Crew {
+    /// Who answers a message after `history`, oldest first, and what a model might be asked about that.
+    pub(crate) fn consider(&self, said: &UserMessage, history: &[Arc<Message>]) -> (RoutingDecision, Option<Doubt>) {
+        let content = said.content.as_str();
+        if let Some(agent) = &said.addressee {
+            let reason = match said.called.is_empty() {
+                true => "The client asked for this agent.",
+                false => "The client goes on with what was called for this agent.",
+            };
+            return (self.router.route_to(agent, reason, content, history), None);
+        }
+        if said.client_tools.as_ref().is_some_and(|tools| tools.must_call) {
+            let can = |agent: &AgentId| (self.responders.get(agent)).is_some_and(|responder| responder.calls_tools());
+            return self.router.consider_among(content, history, can);
+        }
+        self.router.consider(content, history)
+    }
 }
 
 /// Routes messages to the agents of one shard.
@@ -85,11 +104,7 @@ impl Handler<Route> for Orchestrator {
     fn handle(&mut self, route: Route, _: &mut Self::Context) {
         let crew = &self.crew;
         let routing = tracing::info_span!(parent: &route.span, "route", agent.id = tracing::field::Empty);
-        let said = &route.request.said;
-        let decide = || match &said.addressee {
-            Some(agent) => (crew.router.route_to(agent, said.content.as_str(), &route.history), None),
-            None => crew.router.consider(said.content.as_str(), &route.history),
-        };
+        let decide = || crew.consider(&route.request.said, &route.history);
         let decided = routing.in_scope(|| std::panic::catch_unwind(AssertUnwindSafe(decide)));
         match (decided, &crew.adviser) {
             (Ok((decision, Some(doubt))), Some(adviser)) => {

@@ -376,6 +376,100 @@ async fn the_choice_of_tools_is_the_clients() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_came_back_goes_to_the_agent_that_has_asked_for_it() {
+    let handed = calls(
+        "h",
+        "hand_off",
+        &json!({"to": "billing", "reason": "It is about money."}),
+    );
+    let provider = Provider::start(vec![
+        handed,
+        wants("", &[("a", "weather", json!({}))]),
+        says("It rains."),
+    ])
+    .await;
+    let (shop, agents) = (Shop::open(Duration::ZERO).await, agents());
+    let server = launch(&provider, &shop, &agents).start().await;
+    let wanted = complete(&server, "orchestrator", &json!([asked()]), &json!({}))
+        .await
+        .body;
+    assert_eq!(wanted["orchestratai"]["agent"], "billing", "{wanted}");
+    let messages = gone_on(&wanted["choices"][0]["message"], "rain");
+    let answer = complete(&server, "orchestrator", &messages, &json!({})).await.body;
+    assert_eq!(
+        answer["orchestratai"]["agent"], "billing",
+        "and not to the one that routing names: {answer}"
+    );
+    // Whoever is named gets it all the same.
+    let answer = complete(&server, "policy", &messages, &json!({})).await.body;
+    assert_eq!(answer["orchestratai"]["agent"], "policy", "{answer}");
+    // And a call that is nobody's leads to nobody.
+    let mut strange = messages.clone();
+    strange[1]["tool_calls"][0]["function"]["name"] = "climate".into();
+    let answer = complete(&server, "orchestrator", &strange, &json!({})).await.body;
+    assert_eq!(answer["orchestratai"]["agent"], "technical", "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_model_decides_who_answers_it_is_asked_about_those_that_can_call() {
+    let one = wants("", &[("a", "weather", json!({}))]);
+    let provider = Provider::start(vec![
+        says("{\"agent\": \"billing\"}"),
+        one.clone(),
+        says("{\"agent\": \"policy\"}"),
+        one,
+    ])
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(AGENTS).unwrap() {
+        let file = file.unwrap();
+        let mut text = std::fs::read_to_string(file.path()).unwrap();
+        if file.file_name() != "policy.toml" {
+            text = text.replace("embedded-extractive", "first");
+        }
+        std::fs::write(folder.path().join(file.file_name()), text).unwrap();
+    }
+    let section = |launch: Launch, name: &str| {
+        launch
+            .setting(&format!("models.{name}__provider"), "openai")
+            .setting(&format!("models.{name}__model"), "m")
+            .setting(&format!("models.{name}__attempts"), "1")
+            .setting(&format!("models.{name}__base_url"), &provider.base_url())
+    };
+    let launch = Launch::new()
+        .setting("agents.dir", folder.path().to_str().unwrap())
+        .setting("models.routing", "switch")
+        .setting("models.routing_wait", "20s");
+    let server = section(section(launch, "first"), "switch").start().await;
+    // The router is unsure of it, and takes it for nobody's.
+    let unsure = json!([{"role": "user", "content": "Is there phone support?"}]);
+    let required = json!({"tool_choice": "required"});
+    let first = complete(&server, "orchestrator", &unsure, &required).await.body;
+    assert_eq!(first["orchestratai"]["agent"], "billing", "{first}");
+    let asked = provider.asked()[0].body.clone();
+    let agents = &asked["response_format"]["json_schema"]["schema"]["properties"]["agent"]["enum"];
+    let agents: Vec<&str> = agents
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| id.as_str().unwrap())
+        .collect();
+    assert!(
+        agents.contains(&"technical") && agents.contains(&"billing"),
+        "{agents:?}"
+    );
+    assert!(
+        !agents.contains(&"policy") && !agents.contains(&"orchestrator"),
+        "{agents:?}"
+    );
+    assert!(!asked["messages"][0]["content"].as_str().unwrap().contains("- policy:"));
+    // Whatever it says.
+    let second = complete(&server, "orchestrator", &unsure, &required).await.body;
+    assert_eq!(second["choices"][0]["finish_reason"], "tool_calls", "{second}");
+    assert_ne!(second["orchestratai"]["agent"], "policy", "{second}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_it_comes_from_the_cache_or_goes_there() {
     let provider = Provider::start(vec![says("See [1].")]).await;
     let (shop, agents) = (Shop::open(Duration::ZERO).await, agents());

@@ -34,8 +34,8 @@ pub(super) async fn create(site: Data<Site>, request: HttpRequest, payload: Payl
     let wanted = CompletionRequest::read(fields, &request, site.settings.tool_result_bytes_max)?;
     let agent = models::find(&site, &wanted.model)?;
     let said = wanted.said_to(agent);
-    client_tools::check(&site.gateway, &said).await?;
     let said = earlier::remembered(&site.gateway, said).await?;
+    client_tools::check(&site.gateway, &said).await?;
     let submission = Submission {
         session_id: wanted.session_id.unwrap_or_else(SessionId::new),
         client_message_id: wanted.client_message_id,

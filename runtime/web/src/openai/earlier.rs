@@ -7,13 +7,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use orchestratai_actors::{Gateway, TurnRecord};
 use orchestratai_agents::acting;
 use orchestratai_shared::{
-    AnsweredCall, ClientCall, ContextMessage, Event, EventBody, MessageRole, TurnId, UserMessage,
+    AgentId, AnsweredCall, ClientCall, ContextMessage, Event, EventBody, MessageRole, TurnId, UserMessage,
 };
 
 use super::conversation::within_room;
 use crate::error::ApiError;
 
-/// The same message with what agents have called by themselves before they asked for what the client has called.
+/// The same message with what agents have called by themselves before they asked for what the client has called. Where it is for whoever
+/// answers, it is for the agent that has asked for the last of these calls: another one would know nothing of what they were for.
 ///
 /// # Errors
 /// Where the journal cannot be read: without it something might be done twice.
@@ -25,18 +26,23 @@ pub(super) async fn remembered(gateway: &Gateway, said: UserMessage) -> Result<U
     }
     // All of them, which the number of calls behind a message bounds: what is forgotten might be done twice.
     let mut called = Vec::with_capacity(said.called.len());
+    let mut caller = None;
     for (message, turn) in said.called.iter().zip(turns) {
         let record = match turn {
             Some(turn) => record_of(gateway, turn).await?,
             None => None,
         };
-        match record {
-            Some(record) => called.extend(joined(message, &record)),
+        match record.and_then(|record| joined(message, &record)) {
+            Some(Joined { agent, messages }) => {
+                called.extend(messages);
+                caller = agent;
+            }
             None => called.push(message.clone()),
         }
     }
     Ok(within_room(UserMessage {
         called: called.into(),
+        addressee: said.addressee.or(caller),
         ..said
     }))
 }
@@ -49,12 +55,20 @@ async fn record_of(gateway: &Gateway, turn: TurnId) -> Result<Option<TurnRecord>
     }
 }
 
-/// A message of the client with what its turn has on record: round by round, the last of which is that of the client's calls. Where any of its
-/// calls is none that the turn has ended with, it is left as it is: who knows the name of a turn is not told what it has done.
-fn joined(message: &ContextMessage, record: &TurnRecord) -> Vec<ContextMessage> {
+/// A message of the client with what its turn has on record.
+struct Joined {
+    /// The agent that has wanted its calls.
+    agent: Option<AgentId>,
+    /// Round by round, the last of which is that of the client's calls.
+    messages: Vec<ContextMessage>,
+}
+
+/// Joins a message of the client with what its turn has on record. `None` where any of its calls is none that the turn has ended with: who
+/// knows the name of a turn is not told what it has done.
+fn joined(message: &ContextMessage, record: &TurnRecord) -> Option<Joined> {
     let events: Vec<Arc<Event>> = (record.events.iter().map(|recorded| Arc::clone(&recorded.event))).collect();
-    let wanted = events.iter().find_map(|event| match &event.body {
-        EventBody::MessageCompleted(completed) => Some(completed.calls.as_slice()),
+    let completed = events.iter().find_map(|event| match &event.body {
+        EventBody::MessageCompleted(completed) => Some(completed),
         EventBody::MessageAccepted(_)
         | EventBody::RetrievalLog(_)
         | EventBody::AgentStatus(_)
@@ -65,15 +79,14 @@ fn joined(message: &ContextMessage, record: &TurnRecord) -> Vec<ContextMessage> 
         | EventBody::TurnFailed(_)
         | EventBody::TurnCancelled(_) => None,
     });
-    let Some((wanted, last)) = wanted.and_then(|wanted| Some((wanted, wanted.first()?.round))) else {
-        return vec![message.clone()];
-    };
+    let wanted = completed?.calls.as_slice();
+    let last = wanted.first()?.round;
     let is_wanted = |call: &AnsweredCall| {
         let mut same = wanted.iter().filter(|known| known.call_id == call.call_id);
         same.any(|known| known.tool == call.tool)
     };
     if !message.calls.iter().all(is_wanted) {
-        return vec![message.clone()];
+        return None;
     }
     let mut rounds: BTreeMap<u32, Vec<(u32, AnsweredCall)>> = acting::called_by_itself(&events).into_iter().collect();
     let mut of_last = rounds.remove(&last).unwrap_or_default();
@@ -92,5 +105,8 @@ fn joined(message: &ContextMessage, record: &TurnRecord) -> Vec<ContextMessage> 
     };
     let before = rounds.into_iter().filter(|(round, _)| *round < last);
     let before = before.map(|(_, calls)| said("", calls));
-    before.chain([said(&message.content, of_last)]).collect()
+    Some(Joined {
+        agent: completed?.message.agent.clone(),
+        messages: before.chain([said(&message.content, of_last)]).collect(),
+    })
 }
