@@ -127,6 +127,21 @@ impl Gateway {
             .ok_or_else(unreachable_session)
     }
 
+    /// The session of that id as one of `user`, who is named where it is made: by this, where it is unknown.
+    ///
+    /// # Errors
+    /// A conflict where it is another's or nobody's, and [`Refusal`] where the journal cannot be reached.
+    pub async fn session_of(&self, id: SessionId, user: &UserId) -> Result<ChatSession, Refusal> {
+        let session = self.create_session(Some(id), Some(user.clone())).await?;
+        // Whose it is instead is none of the caller's business.
+        let words = match session.user_id.as_deref() {
+            Some(known) if known == user.as_str() => return Ok(session),
+            Some(_) => "The session is another user's.",
+            None => "The session is nobody's: it was begun without a user, and has none ever after.",
+        };
+        Err(Refusal::new(ErrorCode::Conflict, words))
+    }
+
     /// Erases a session with all it has; `false` where there is none.
     ///
     /// # Errors

@@ -52,5 +52,6 @@ mod stopping;
 mod talking;
 mod traces;
 mod trying;
+mod users;
 mod walls;
 mod websocket;

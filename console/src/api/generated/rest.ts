@@ -1244,6 +1244,12 @@ export interface components {
             session_id: components["schemas"]["SessionId"];
             /** @description Passes by the semantic cache. */
             fresh?: boolean | null;
+            /**
+             * @description Whose the session is, where it is begun by this message, as `POST /api/session` takes it: without white space and control characters.
+             *     A session that is another's, or nobody's, is a conflict.
+             * @example ada@example.com
+             */
+            userId?: string | null;
         };
         /** @description A session with its totals. */
         ChatSession: {

@@ -44,6 +44,9 @@ pub(super) async fn create(site: Data<Site>, request: HttpRequest, payload: Payl
         trace: trace::current(),
     };
     let session_id = submission.session_id;
+    if let Some(user) = &wanted.user {
+        site.gateway.session_of(session_id, user).await?;
+    }
     if wanted.streams {
         return stream::begin(&site, &request, submission, &wanted).await;
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, http::header::HeaderMap};
-use orchestratai_shared::{AgentId, ClientMessageId, Invalid, SessionId, UserMessage};
+use orchestratai_shared::{AgentId, ClientMessageId, Invalid, SessionId, UserId, UserMessage};
 use serde_json::{Map, Value};
 
 use super::{client_tools, conversation};
 use crate::{
     edge::X_SESSION_ID,
     error::ApiError,
-    fields::{Fields, flag, text},
+    fields::{Fields, flag, parsed, text},
     rest::chat::key_of,
 };
 
@@ -28,6 +28,8 @@ pub(super) struct CompletionRequest {
     pub(super) includes_usage: bool,
     /// The session that keeps the conversation, where the client names one.
     pub(super) session_id: Option<SessionId>,
+    /// Whose the session is, where the client says so.
+    pub(super) user: Option<UserId>,
     /// The idempotency key.
     pub(super) client_message_id: ClientMessageId,
 }
@@ -48,6 +50,7 @@ impl CompletionRequest {
         let model = fields.required("model", text);
         let said = fields.required("messages", |messages| conversation::read(messages, result_bytes_max));
         let client_tools = client_tools::read(&mut fields).map(Arc::new);
+        let user = fields.optional("user", parsed);
         let streams = fields.optional("stream", flag).unwrap_or_default();
         let options = fields.optional("stream_options", object).unwrap_or_default();
         let includes_usage = options
@@ -80,6 +83,7 @@ impl CompletionRequest {
             streams,
             includes_usage,
             session_id,
+            user,
             client_message_id,
         })
     }

@@ -142,6 +142,25 @@ fn arguments_that_cannot_be_read_come_back_as_they_were_written() {
 }
 
 #[test]
+fn whose_a_session_is_is_said_within_bounds() {
+    let messages = json!([{"role": "user", "content": "Well?"}]);
+    let wanted = |user: Value| json!({"model": "x", "messages": messages, "user": user});
+    let named = read(wanted("ada@example.com".into())).unwrap();
+    assert_eq!(named.user.unwrap().as_str(), "ada@example.com");
+    assert_eq!(read(wanted(Value::Null)).unwrap().user, None);
+    for user in [
+        json!(""),
+        json!("Ada Lovelace"),
+        json!("a\n"),
+        json!("x".repeat(129)),
+        json!(7),
+        json!({"id": "a"}),
+    ] {
+        assert_eq!(at_fault(wanted(user.clone())), ["user"], "{user}");
+    }
+}
+
+#[test]
 fn of_many_results_the_last_ones_are_kept() {
     let calls: Vec<Value> = (0..20).map(|n| call(&format!("c{n}"), "price")).collect();
     let results = (0..20).map(|n| result(&format!("c{n}"), &"x".repeat(20_000)));

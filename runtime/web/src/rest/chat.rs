@@ -10,7 +10,7 @@ use actix_web::{
 use orchestratai_actors::{Accepted, Awaited, CancelRefusal, Conversed, Recorded, Submission, TurnRecord};
 use orchestratai_shared::{
     AgentId, AgentStatus, ChatMetrics, ClientMessageId, Confidence, ErrorCode, EventBody, Invalid as InvalidValue,
-    MessageContent, PersonInCharge, RetrievalLog, SessionId, TurnId, UserMessage,
+    MessageContent, PersonInCharge, RetrievalLog, SessionId, TurnId, UserId, UserMessage,
     event::{ApprovalRequested, MessageCompleted, TurnCancelled, data_of},
 };
 use serde::Serialize;
@@ -49,6 +49,33 @@ pub(crate) struct ChatRequest {
     session_id: SessionId,
     /// Passes by the semantic cache.
     fresh: Option<bool>,
+    /// Whose the session is, where it is begun by this message, as `POST /api/session` takes it: without white space and control characters.
+    /// A session that is another's, or nobody's, is a conflict.
+    #[serde(rename = "userId")]
+    #[schema(
+        min_length = 1,
+        max_length = 128,
+        pattern = r"^[^\s\x00-\x1f\x7f-\x9f]+$",
+        example = "ada@example.com"
+    )]
+    user_id: Option<String>,
+}
+
+/// A message as a request brings it.
+struct Brought {
+    submission: Submission,
+    /// Whose the session is, where that is said.
+    user: Option<UserId>,
+}
+
+impl Brought {
+    /// The message, once its session is known to be that user's.
+    async fn admitted(self, site: &Site) -> Result<Submission, ApiError> {
+        if let Some(user) = &self.user {
+            site.gateway.session_of(self.submission.session_id, user).await?;
+        }
+        Ok(self.submission)
+    }
 }
 
 /// The answer to a message.
@@ -121,7 +148,8 @@ struct Took<'a> {
     )
 )]
 pub(crate) async fn chat(site: Data<Site>, request: HttpRequest, payload: Payload) -> Result<HttpResponse, ApiError> {
-    let submission = submission(body::json(&request, payload).await?, &request)?;
+    let brought = brought(body::json(&request, payload).await?, &request)?;
+    let submission = brought.admitted(&site).await?;
     let session_id = submission.session_id;
     let (turn_id, record) = match site.gateway.converse(submission).await? {
         Conversed::Ended(Accepted { turn_id, .. }, record) => (turn_id, record),
@@ -181,18 +209,20 @@ pub(crate) async fn submit(
     request: &HttpRequest,
     payload: Payload,
 ) -> Result<(SessionId, Accepted), ApiError> {
-    let submission = submission(body::json(request, payload).await?, request)?;
+    let brought = brought(body::json(request, payload).await?, request)?;
+    let submission = brought.admitted(site).await?;
     let session_id = submission.session_id;
     Ok((session_id, site.gateway.submit(submission).await?))
 }
 
-fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, ApiError> {
+fn brought(mut fields: Fields, request: &HttpRequest) -> Result<Brought, ApiError> {
     let key = key_of(&mut fields, request, None);
     let message = fields.required("message", content);
     let session_id = fields.required("session_id", parsed);
     let fresh = fields.optional("fresh", flag).unwrap_or_default();
+    let user = fields.optional("userId", parsed);
     let submission = key.zip(message).zip(session_id);
-    fields.finish(submission.map(|((client_message_id, content), session_id)| Submission {
+    let submission = submission.map(|((client_message_id, content), session_id)| Submission {
         session_id,
         client_message_id,
         said: UserMessage {
@@ -201,7 +231,8 @@ fn submission(mut fields: Fields, request: &HttpRequest) -> Result<Submission, A
         },
         request_id: RequestId::assigned(request).shared(),
         trace: trace::current(),
-    }))
+    });
+    fields.finish(submission.map(|submission| Brought { submission, user }))
 }
 
 /// The idempotency key of a message: that of the header, or the one named in the body, or a new one.

@@ -58,6 +58,7 @@ const RESUBSCRIPTION_PAUSE: Duration = Duration::from_millis(100);
 const ALIVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Close codes that are ours to choose: our own, RFC 6455's, its registry's.
+const FORBIDDEN: u16 = 4003;
 const RATE_LIMITED: u16 = 4029;
 const INTERNAL_ERROR: u16 = 1011;
 const TRY_AGAIN_LATER: u16 = 1013;
@@ -132,8 +133,10 @@ impl Connection {
     fn subscribe(&mut self, context: &mut WebsocketContext<Self>) {
         self.awaits_ready = true;
         let gateway = self.site.gateway.clone();
+        let session_id = self.wish.session_id.unwrap_or_else(SessionId::new);
+        let user = self.wish.user.clone();
         let subscription = Subscription {
-            session_id: self.wish.session_id,
+            session_id: Some(session_id),
             after_seq: self.wish.after_seq,
             epoch: self.wish.epoch.clone(),
             // An erasure closes those who follow: what it has from before is of the session as it is.
@@ -145,6 +148,9 @@ impl Connection {
         let answer = async move {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
+            }
+            if let Some(user) = user {
+                gateway.session_of(session_id, &user).await?;
             }
             gateway.subscribe(subscription).await
         };
@@ -171,12 +177,13 @@ impl Connection {
                 let code = match refusal.failure.code {
                     ErrorCode::Overloaded if connection.site.gateway.is_draining() => CloseReason::Draining.code(),
                     ErrorCode::Overloaded | ErrorCode::RateLimited | ErrorCode::Timeout => TRY_AGAIN_LATER,
+                    // It is another user's.
+                    ErrorCode::Conflict => FORBIDDEN,
                     ErrorCode::ValidationError
                     | ErrorCode::Unauthenticated
                     | ErrorCode::Forbidden
                     | ErrorCode::NotFound
                     | ErrorCode::MethodNotAllowed
-                    | ErrorCode::Conflict
                     | ErrorCode::PayloadTooLarge
                     | ErrorCode::UnsupportedMediaType
                     | ErrorCode::InternalError

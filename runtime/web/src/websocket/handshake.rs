@@ -3,7 +3,7 @@
 use actix_http::ws::{HandshakeError, verify_handshake};
 use actix_web::{HttpRequest, HttpResponseBuilder};
 use actix_web_actors::ws;
-use orchestratai_shared::{ErrorCode, Invalid, SUBPROTOCOL, SessionId};
+use orchestratai_shared::{ErrorCode, Invalid, SUBPROTOCOL, SessionId, UserId};
 
 use crate::{
     error::ApiError,
@@ -19,16 +19,19 @@ pub(crate) struct Wish {
     pub(crate) after_seq: Option<u64>,
     /// The epoch that the client knows.
     pub(crate) epoch: Option<String>,
+    /// Whose the session is, where that is said: named where it is begun.
+    pub(crate) user: Option<UserId>,
 }
 
 impl Wish {
     /// Reads it from the query.
     pub(crate) fn of(query: &str) -> Result<Self, ApiError> {
-        let mut fields = Fields::of_query(query, &["session_id", "after_seq", "epoch"]);
+        let mut fields = Fields::of_query(query, &["session_id", "after_seq", "epoch", "user_id"]);
         let wish = Self {
             session_id: fields.optional("session_id", parsed),
             after_seq: fields.optional("after_seq", whole(0, SEQ_MAX)),
             epoch: fields.optional("epoch", text),
+            user: fields.optional("user_id", parsed),
         };
         if wish.session_id.is_none() && wish.after_seq.is_some() {
             let _: Option<()> = fields.keep("after_seq", Err(Invalid::new("needs session_id")));
@@ -67,7 +70,11 @@ mod tests {
 
     #[test]
     fn a_wish_is_read_from_the_query() {
-        let wish = Wish::of(&format!("session_id={ID}&after_seq=7&epoch=e%201&later=1")).unwrap();
+        let wish = Wish::of(&format!(
+            "session_id={ID}&after_seq=7&epoch=e%201&user_id=ada%40x.org&later=1"
+        ))
+        .unwrap();
+        assert_eq!(wish.user.unwrap().as_str(), "ada@x.org");
         assert_eq!(wish.session_id, Some(ID.parse().unwrap()));
         assert_eq!(wish.after_seq, Some(7));
         assert_eq!(wish.epoch.as_deref(), Some("e 1"));
@@ -82,6 +89,11 @@ mod tests {
             ("after_seq=1", "after_seq"),
             (&format!("session_id={ID}&after_seq=-1"), "after_seq"),
             (&format!("session_id={ID}&session_id={ID}"), "session_id"),
+            ("user_id=", "user_id"),
+            ("user_id=ada%20lovelace", "user_id"),
+            ("user_id=ada%00", "user_id"),
+            (&format!("user_id={}", "a".repeat(129)), "user_id"),
+            ("user_id=a&user_id=b", "user_id"),
         ] {
             assert_eq!(Wish::of(query).unwrap_err().details[0].field, field, "{query}");
         }
