@@ -13,6 +13,7 @@
 //! - [`memory`]: kept by this process alone;
 //! - [`books`]: the budgets of a configuration over a ledger;
 //! - [`hold`]: what one request holds of them;
+//! - [`notice`]: what a turn is told of one of which much is used;
 //! - [`budgeted`]: a model that is asked only within them;
 //! - [`budgeted_embedding`]: the same of one that makes vectors;
 //! - [`question`]: asking a person whether a turn may go beyond one.
@@ -24,6 +25,7 @@ mod budgeted_embedding;
 mod hold;
 mod ledger;
 mod memory;
+mod notice;
 mod question;
 mod window;
 
@@ -35,6 +37,7 @@ pub use self::{
     budgeted_embedding::BudgetedEmbedding,
     ledger::{Account, Ceiling, Charge, Ledger, LedgerError, Reservation, Reserved, Standing},
     memory::MemoryLedger,
+    notice::BudgetNotice,
     question::{BudgetQuestion, EXCEED_BUDGET},
     window::Window,
 };

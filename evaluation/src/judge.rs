@@ -152,7 +152,7 @@ impl Judge {
                 Some(Ok(ChatEvent::TextDelta(piece))) => text.push_str(&piece),
                 // What was reported so far.
                 Some(Ok(ChatEvent::Usage(so_far))) => used = so_far,
-                Some(Ok(ChatEvent::ToolCall(_))) => {}
+                Some(Ok(ChatEvent::ToolCall(_) | ChatEvent::Warned(_))) => {}
                 Some(Ok(ChatEvent::Stopped(_))) => return (Ok(text), used),
                 Some(Err(error)) => return (Err(error), used),
                 None => return (Err(LanguageError::CutShort), used),

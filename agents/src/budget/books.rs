@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashSet,
-    fmt::Write as _,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,8 +10,8 @@ use orchestratai_shared::{Timestamp, command::Decision};
 use uuid::Uuid;
 
 use super::{
-    Account, Amount, Beyond, Budget, BudgetQuestion, Ceiling, Charge, Ledger, LedgerError, Requirement, Reservation,
-    Reserved, Scope, Standing, Window, hold::Hold,
+    Account, Amount, Beyond, Budget, BudgetNotice, BudgetQuestion, Ceiling, Charge, Ledger, LedgerError, Requirement,
+    Reservation, Reserved, Scope, Standing, hold::Hold, notice::described,
 };
 use crate::language::{LanguageError, Price, Spender};
 
@@ -200,24 +199,29 @@ impl Books {
         }
     }
 
-    /// Takes note of how accounts stand after a request.
+    /// Takes note of how accounts stand after a request. Gives what its turn is told of those of which much is used.
     pub(super) async fn settle(
         &self,
         reservation: &Reservation,
         places: &[usize],
         cost: Amount,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Vec<BudgetNotice>, LedgerError> {
         let charged = self.ledger.settle(reservation, cost).await?;
+        let mut notices = Vec::new();
         for ((charge, place), charged) in reservation.charges.iter().zip(places).zip(charged) {
             let budget = &self.budgets[*place];
             let share = budget.ceiling().share(charged);
-            if share > 1.0 {
-                self.warn(budget, &charge.account, Warning::Beyond);
+            let warning = if share > 1.0 {
+                Warning::Beyond
             } else if share >= budget.at_warning {
-                self.warn(budget, &charge.account, Warning::Nearly);
-            }
+                Warning::Nearly
+            } else {
+                continue;
+            };
+            self.warn(budget, &charge.account, warning);
+            notices.push(BudgetNotice::new(budget, share, charge.account.window_start));
         }
-        Ok(())
+        Ok(notices)
     }
 
     fn warn(&self, budget: &Budget, account: &Account, warning: Warning) {
@@ -308,22 +312,7 @@ fn later(at: Timestamp, by: Duration) -> Timestamp {
 
 /// Why a request is not made, beginning with the budget.
 fn over(budget: &Budget, now: Timestamp) -> String {
-    let mut reason = format!("budget \"{}\" of ", budget.name);
-    let usd = |nanos| Amount {
-        tokens: 0,
-        usd_nanos: nanos,
-    };
-    match (budget.tokens, budget.usd_nanos) {
-        (Some(tokens), Some(nanos)) => write!(reason, "{tokens} tokens and {} USD", usd(nanos).usd()),
-        (Some(tokens), None) => write!(reason, "{tokens} tokens"),
-        (None, nanos) => write!(reason, "{} USD", usd(nanos.unwrap_or(0)).usd()),
-    }
-    .expect("a string takes any text");
-    match budget.window {
-        Window::Endless => {}
-        Window::Hour | Window::Day | Window::Month => reason += &format!(" a {}", budget.window.name()),
-    }
-    reason += &format!(" for each {} has not enough left for this request", budget.scope.name());
+    let mut reason = format!("{} has not enough left for this request", described(budget));
     if let Some(end) = budget.window.around(now).1 {
         reason += &format!("; it begins anew at {end}");
     }

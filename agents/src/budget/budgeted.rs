@@ -3,12 +3,12 @@
 //! It stands behind [`Guarded`](crate::language::Guarded), so that each attempt is charged by itself: one that is not made, since the
 //! provider rests, charges nothing, and one that failed and may be billed stays charged while the next is made.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::oneshot;
 
-use super::{Books, Requirement, hold::Hold};
+use super::{Books, BudgetNotice, Requirement, hold::Hold};
 use crate::language::{ChatEvent, ChatRequest, ChatStream, LanguageError, LanguageModel, Price, Spender};
 
 /// How long the end of an answer waits for its settlement, which goes on alone after that.
@@ -70,6 +70,8 @@ enum Asking {
     },
     // The stream is dropped before the hold: the request is closed when its cost is reckoned.
     Sent(ChatStream, Hold),
+    /// It is over, and this is told before its end.
+    Ending(VecDeque<BudgetNotice>, Result<ChatEvent, LanguageError>),
     Ended,
 }
 
@@ -77,6 +79,7 @@ impl Asking {
     async fn next(self) -> Option<(Result<ChatEvent, LanguageError>, Self)> {
         let (mut stream, mut hold) = match self {
             Self::Ended => return None,
+            Self::Ending(notices, end) => return Some(Self::ending(notices, end)),
             Self::Sent(stream, hold) => (stream, hold),
             Self::Unsent {
                 needed,
@@ -98,11 +101,23 @@ impl Asking {
             return Some((event, Self::Sent(stream, hold)));
         }
         drop(stream);
-        if let Some(settling) = hold.settle() {
-            // What it gives is that it is done, or that it goes on.
-            let _ = tokio::time::timeout(SETTLE_WAIT, settling).await;
+        let notices = match hold.settle() {
+            // Where it goes on alone nobody is told what it finds.
+            Some(settling) => tokio::time::timeout(SETTLE_WAIT, settling).await.ok(),
+            None => None,
+        };
+        let notices = notices.and_then(Result::ok).unwrap_or_default();
+        Some(Self::ending(notices.into(), event))
+    }
+
+    fn ending(
+        mut notices: VecDeque<BudgetNotice>,
+        end: Result<ChatEvent, LanguageError>,
+    ) -> (Result<ChatEvent, LanguageError>, Self) {
+        match notices.pop_front() {
+            Some(notice) => (Ok(ChatEvent::Warned(notice)), Self::Ending(notices, end)),
+            None => (end, Self::Ended),
         }
-        Some((event, Self::Ended))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{
-    Amount, Books, Requirement, Reservation,
+    Amount, Books, BudgetNotice, Requirement, Reservation,
     amount::{End, Heard},
 };
 use crate::language::{ChatEvent, LanguageError, Price};
@@ -60,6 +60,8 @@ impl Hold {
                     }
                     ChatEvent::TextDelta(_) | ChatEvent::ToolCall(_) => self.heard.has_spoken_since = true,
                     ChatEvent::Stopped(_) => self.end = End::Complete,
+                    // What budgets say themselves costs nothing.
+                    ChatEvent::Warned(_) => {}
                 }
             }
             Err(error) => self.end = End::Failed(error.kind()),
@@ -68,8 +70,8 @@ impl Hold {
     }
 
     /// Puts what it has cost in the place of what it could, in a task of its own: who asked may be gone before that is done. None where
-    /// there is nobody left to do it, at the end of the process; the charge stands then.
-    pub(super) fn settle(&mut self) -> Option<JoinHandle<()>> {
+    /// there is nobody left to do it, at the end of the process; the charge stands then. The task gives what the turn is told of its budgets.
+    pub(super) fn settle(&mut self) -> Option<JoinHandle<Vec<BudgetNotice>>> {
         let held = self.held.take()?;
         let cost = Amount::of(self.needed.spent(self.heard, self.end), self.price);
         let most = held.0.amount;
@@ -87,7 +89,7 @@ impl Hold {
             let (reservation, places) = *held;
             for tried in 1..=TRIES {
                 match books.settle(&reservation, &places, cost).await {
-                    Ok(()) => return,
+                    Ok(notices) => return notices,
                     Err(error) if tried == TRIES => tracing::error!(
                         error = &error as &dyn std::error::Error,
                         "what a request has cost cannot be settled: its budgets stay charged with the most that it could cost"
@@ -95,6 +97,7 @@ impl Hold {
                     Err(_) => tokio::time::sleep(TRY_WAIT).await,
                 }
             }
+            Vec::new()
         }))
     }
 }

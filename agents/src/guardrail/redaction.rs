@@ -190,7 +190,7 @@ impl Reading {
                     call.arguments = in_texts(arguments, &mut |text| self.restored(text));
                     Ok(ChatEvent::ToolCall(call))
                 }
-                Ok(event @ ChatEvent::Usage(_)) => return Some(Ok(event)),
+                Ok(event @ (ChatEvent::Usage(_) | ChatEvent::Warned(_))) => return Some(Ok(event)),
                 Ok(event @ ChatEvent::Stopped(_)) => Ok(event),
                 Err(error) => return Some(Err(error)),
             };

@@ -1,6 +1,7 @@
 //! What a language model says.
 
 use super::ToolCall;
+use crate::budget::BudgetNotice;
 
 /// One thing that a model says.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +12,8 @@ pub enum ChatEvent {
     ToolCall(ToolCall),
     /// What the request has used so far, as the provider reports it; a later one replaces an earlier one.
     Usage(TokenUsage),
+    /// Not said by a model: a budget of the turn, of which the request has left little. Comes before the end.
+    Warned(BudgetNotice),
     /// The answer is complete.
     Stopped(StopReason),
 }
@@ -21,7 +24,7 @@ impl ChatEvent {
     pub fn is_answer(&self) -> bool {
         match self {
             Self::TextDelta(_) | Self::ToolCall(_) => true,
-            Self::Usage(_) | Self::Stopped(_) => false,
+            Self::Usage(_) | Self::Warned(_) | Self::Stopped(_) => false,
         }
     }
 }

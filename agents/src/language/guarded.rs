@@ -212,7 +212,7 @@ impl Call {
                         }
                         ChatEvent::Stopped(reason)
                     }
-                    ChatEvent::TextDelta(_) | ChatEvent::ToolCall(_) => event,
+                    ChatEvent::TextDelta(_) | ChatEvent::ToolCall(_) | ChatEvent::Warned(_) => event,
                 })
             }
             Err(error) => {

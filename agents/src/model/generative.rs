@@ -184,6 +184,10 @@ impl Answering<'_> {
                         if self.state == State::Ended {
                             self.state = State::Speaking;
                         }
+                        if text.is_empty() {
+                            // Something else is to be told first.
+                            continue;
+                        }
                         return Some(Ok(ModelEvent::Delta(text)));
                     }
                     // It has stopped.
@@ -299,7 +303,7 @@ impl Answering<'_> {
         self.stream = Some(self.guard.listen(self.model.model.chat(Arc::new(request))));
     }
 
-    /// The next piece of the answer; `None` where the model has stopped, and the state says why.
+    /// The next piece of the answer, empty where a verdict comes first; `None` where the model has stopped, and the state says why.
     async fn listen(&mut self) -> Result<Option<String>, ModelError> {
         let Some(stream) = &mut self.stream else {
             return Err(ModelError::CutShort);
@@ -321,6 +325,10 @@ impl Answering<'_> {
                 Some(Ok(ChatEvent::ToolCall(call))) => {
                     self.calls.push(within_levels(call));
                     continue;
+                }
+                Some(Ok(ChatEvent::Warned(notice))) => {
+                    self.guard.warn(notice);
+                    return Ok(Some(String::new()));
                 }
                 Some(Ok(ChatEvent::Stopped(reason))) => {
                     (self.stream, self.upstream) = (None, None);

@@ -10,6 +10,7 @@ use orchestratai_shared::{Fact, LogStatus};
 use super::{ChunkRead, ModelTask, context::LeftOut};
 use crate::{
     acting::{Acting, BuiltIn, SEARCH_KNOWLEDGE, Source},
+    budget::BudgetNotice,
     guardrail::{
         self, About, Bounded, Grounding, Guardrails, Redaction, SuspiciousSources, Verdict,
         grounding::{self, Given, GivenBy},
@@ -39,6 +40,8 @@ pub(super) struct GuardedTurn<'a> {
     screened: BTreeSet<u32>,
     /// Tools that were told of.
     told_offers: BTreeSet<String>,
+    /// What was told of budgets.
+    told_budgets: BTreeSet<String>,
     redaction: Option<Redaction>,
     /// What was told of it, so that it is told again only where there is more.
     told_redaction: Option<String>,
@@ -71,6 +74,7 @@ impl<'a> GuardedTurn<'a> {
             left_out: BTreeSet::new(),
             results: BTreeMap::new(),
             told_offers: BTreeSet::new(),
+            told_budgets: BTreeSet::new(),
             redaction: None,
             told_redaction: None,
             bounded: Bounded::new(task.answer_characters),
@@ -211,6 +215,18 @@ impl<'a> GuardedTurn<'a> {
     /// The next thing to say for people, if any.
     pub(super) fn verdict(&mut self) -> Option<Verdict> {
         self.verdicts.pop_front()
+    }
+
+    /// Says that little is left of a budget: once, however often the model is asked.
+    pub(super) fn warn(&mut self, notice: BudgetNotice) {
+        let BudgetNotice { title, reason } = notice;
+        if self.told_budgets.insert(title.clone()) {
+            self.verdicts.push_back(Verdict {
+                title,
+                status: LogStatus::Warning,
+                about: About::Turn(reason),
+            });
+        }
     }
 
     /// What the model has just said, as far as it may be said now.

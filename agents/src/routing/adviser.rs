@@ -160,6 +160,8 @@ impl Adviser {
                     self.bill(billed, used, payer);
                     billed = used;
                 }
+                // The agent that answers is told of it as well, where the budget is also its own.
+                ChatEvent::Warned(_) => {}
                 ChatEvent::ToolCall(_) | ChatEvent::Stopped(StopReason::ToolCalls) => return Err(NoAdvice::NoAgent),
                 ChatEvent::Stopped(StopReason::Complete | StopReason::MaxTokens | StopReason::Refused) => break,
             }

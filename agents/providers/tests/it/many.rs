@@ -91,7 +91,7 @@ async fn all_at_once(port: u16) -> usize {
                         text.push_str(&delta);
                     }
                     ChatEvent::Stopped(_) => return text,
-                    ChatEvent::ToolCall(_) | ChatEvent::Usage(_) => {}
+                    ChatEvent::ToolCall(_) | ChatEvent::Usage(_) | ChatEvent::Warned(_) => {}
                 }
             }
             panic!("a stream has no end")

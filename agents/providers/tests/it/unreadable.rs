@@ -43,7 +43,7 @@ async fn heard(kind: ProviderKind, content_type: &str, body: &str) -> Vec<ChatEv
 fn written(events: &[ChatEvent]) -> Vec<&Value> {
     let calls = events.iter().filter_map(|event| match event {
         ChatEvent::ToolCall(call) => Some(&call.arguments),
-        ChatEvent::TextDelta(_) | ChatEvent::Usage(_) | ChatEvent::Stopped(_) => None,
+        ChatEvent::TextDelta(_) | ChatEvent::Usage(_) | ChatEvent::Warned(_) | ChatEvent::Stopped(_) => None,
     });
     calls.collect()
 }
