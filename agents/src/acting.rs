@@ -373,8 +373,13 @@ impl Acting {
                 Due::Pause(wanted) => {
                     pause = Some(match (pause.take(), wanted) {
                         // All that is wanted at once is decided at once.
-                        (Some(Pause::Approval(known)), Pause::Approval(more)) => {
-                            Pause::Approval([known, more].concat())
+                        (Some(Pause::Approval(mut known)), Pause::Approval(more)) => {
+                            for wanted in more {
+                                if !known.iter().any(|known| asks_the_same(known, &wanted)) {
+                                    known.push(wanted);
+                                }
+                            }
+                            Pause::Approval(known)
                         }
                         (Some(first), _) => first,
                         (None, wanted) => wanted,
@@ -442,6 +447,7 @@ impl Acting {
             }
             Station::Begun | Station::CutOff => return Due::Make(doer),
             Station::UnderWay => return Due::Wait,
+            Station::Waiting => return Due::Pause(Pause::Approval(entry.asks.clone())),
         }
         if let Err(error) = doer.check(arguments) {
             return Due::Settle(format!("Not called: {error}."));
@@ -495,6 +501,13 @@ impl Acting {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether two that wait ask a person about the same budget: that is decided once in a turn.
+fn asks_the_same(one: &ApprovalWanted, other: &ApprovalWanted) -> bool {
+    let budget = |wanted: &ApprovalWanted| wanted.arguments.get("budget").cloned();
+    let is_of_no_call = one.call_id.is_none() && other.call_id.is_none();
+    is_of_no_call && one.tool == other.tool && budget(one) == budget(other)
 }
 
 /// Names a call of an agent that was asked: two that are at work in one turn know nothing of each other's. It is short, since providers take

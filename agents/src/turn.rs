@@ -103,8 +103,18 @@ impl From<&UserMessage> for FromClient {
     }
 }
 
-/// What is known of a message that is a part of another (see [`JointAnswer`](crate::joint::JointAnswer)), or another agent's question. The turn
-/// cannot wait for it, and is not given away by it.
+impl TurnRequest {
+    /// Whether the turn can wait for a person who decides on a budget. It cannot for one of several parts of a message: what the others have
+    /// answered is on no record before all of it is, and would have to be paid for again.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        let Some(part) = &self.part else { return true };
+        part.asker.as_ref().is_some_and(|asker| asker.can_wait)
+    }
+}
+
+/// What is known of a message that is a part of another (see [`JointAnswer`](crate::joint::JointAnswer)), or another agent's question. It is
+/// offered no tool that waits for a person, and does not give the turn away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
     /// The part made to stand on its own, where it leans on the rest.
@@ -120,6 +130,8 @@ pub struct Asker {
     pub call_id: String,
     /// It and those that have asked it, the turn's own agent first.
     pub chain: Vec<AgentId>,
+    /// Whether the turn can wait for a person who decides on a budget.
+    pub can_wait: bool,
 }
 
 /// One thing that an agent does in a turn.

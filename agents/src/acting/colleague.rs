@@ -3,7 +3,8 @@
 //!
 //! What it does shows under its name; what it says is told to the agent that asks, and to nobody else. The ids of the chunks that it finds
 //! go on from those of the turn, and the sources that it cites are numbered on behind those of the agent that asks, by which that can cite
-//! them. It answers nothing but the question: it cannot wait for a person and gives the turn to nobody.
+//! them. It answers nothing but the question: it is offered no tool that waits for a person, and gives the turn to nobody. Where a budget asks a
+//! person, the whole turn waits, as it does for the agent that asks: it is asked again then, and goes on from its own calls on record.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,7 +19,10 @@ use crate::{
     joint::Ranks,
     language::ToolOffer,
     tool::ToolError,
-    turn::{Answer, Asker, FromClient, Part, Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{
+        AgentError, Answer, ApprovalWanted, Asker, FromClient, Part, Pause, Responder, Step, Steps, TurnRequest,
+        UsageMeter,
+    },
 };
 
 /// What the names of these tools begin with.
@@ -47,6 +51,21 @@ pub(super) struct Answered {
     confidence: f64,
     /// What it cites.
     pub(super) sources: Vec<Source>,
+}
+
+/// Why a colleague has not answered.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// It will not, or cannot.
+    Failed(ToolError),
+    /// A person has to decide on this first; nothing has failed.
+    Waits(Vec<ApprovalWanted>),
+}
+
+impl From<ToolError> for Unanswered {
+    fn from(error: ToolError) -> Self {
+        Self::Failed(error)
+    }
 }
 
 impl Colleague {
@@ -100,7 +119,7 @@ impl Colleague {
     }
 
     /// Asks. What the other does leaves while it does it.
-    pub(super) async fn ask(&self, asking: &Asking<'_>) -> Result<Answered, ToolError> {
+    pub(super) async fn ask(&self, asking: &Asking<'_>) -> Result<Answered, Unanswered> {
         let request = TurnRequest {
             message: question(asking.arguments)?,
             history: Vec::new(),
@@ -131,10 +150,13 @@ impl Colleague {
         };
         let both = async { tokio::join!(answer, hear).0 };
         match tokio::time::timeout(self.limit, both).await {
-            Err(_elapsed) => Err(ToolError::TimedOut(self.limit)),
+            Err(_elapsed) => Err(ToolError::TimedOut(self.limit).into()),
+            Ok(Err(AgentError::Paused(Pause::Approval(wanted)))) if request.can_wait() => {
+                Err(Unanswered::Waits(wanted))
+            }
             Ok(Err(error)) => {
                 tracing::warn!(agent.id = %self.id, error = %error, "an agent that was asked has failed");
-                Err(ToolError::Failed(error.failure().message))
+                Err(ToolError::Failed(error.failure().message).into())
             }
             Ok(Ok(answer)) => Ok(heard.answered(self.id.clone(), &answer)),
         }
@@ -161,6 +183,7 @@ impl Asking<'_> {
         Asker {
             call_id: self.call_id.to_owned(),
             chain,
+            can_wait: self.request.can_wait(),
         }
     }
 }

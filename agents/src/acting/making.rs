@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Acting,
-    colleague::{Asking, Colleague},
+    colleague::{Asking, Colleague, Unanswered},
     doer::Doer,
     escalation,
     record::{CallResult, Entry, Station},
@@ -50,8 +50,8 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Made {
     /// What it has done, for people to see.
     pub(crate) steps: Vec<Step>,
-    /// What is to be recorded of it, behind these.
-    pub(crate) event: CallEvent,
+    /// What is to be recorded of it, behind these; none where it waits for a person, and is made again then.
+    pub(crate) event: Option<CallEvent>,
 }
 
 /// What doing a thing has come to.
@@ -89,7 +89,20 @@ impl Acting {
                 let noted = remembering.forget(&entry.call.arguments).await;
                 noted.map(|noted| self.noted(noted))
             }
-            Doer::Colleague(colleague) => self.ask(colleague, &entry.call, &around).await,
+            Doer::Colleague(colleague) => match self.ask(colleague, &entry.call, &around).await {
+                Ok(done) => Ok(done),
+                Err(Unanswered::Failed(error)) => Err(error),
+                Err(Unanswered::Waits(wanted)) => {
+                    self.note(&entry.call.id, |entry| {
+                        entry.station = Station::Waiting;
+                        entry.asks = wanted;
+                    });
+                    return Made {
+                        steps: Vec::new(),
+                        event: None,
+                    };
+                }
+            },
             Doer::Escalation(_) => Ok(Done {
                 steps: Vec::new(),
                 result: CallResult::asked_for(),
@@ -115,7 +128,10 @@ impl Acting {
             result: Some(data),
             ..self.event(&entry, status)
         };
-        Made { steps, event }
+        Made {
+            steps,
+            event: Some(event),
+        }
     }
 
     async fn call_tool(&self, tool: &dyn Tool, call: &ToolCall) -> Result<Done, ToolError> {
@@ -181,7 +197,7 @@ impl Acting {
         }
     }
 
-    async fn ask(&self, colleague: &Colleague, call: &ToolCall, around: &Surroundings<'_>) -> Result<Done, ToolError> {
+    async fn ask(&self, colleague: &Colleague, call: &ToolCall, around: &Surroundings<'_>) -> Result<Done, Unanswered> {
         let numbers = |count: u32| {
             let mut state = self.state();
             let behind = state.numbers_max.max(given_max(around.given));

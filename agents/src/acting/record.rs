@@ -16,7 +16,7 @@ use super::{
     search::SEARCH_KNOWLEDGE,
     sources::{Found, Source},
 };
-use crate::language::ToolCall;
+use crate::{language::ToolCall, turn::ApprovalWanted};
 
 /// One call and how far it has come.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub(super) struct Entry {
     /// What a person, or the time limit, has decided, and why.
     pub(super) decided: Option<(Decision, Option<String>)>,
     pub(super) station: Station,
+    /// What a person has to decide before it can go on.
+    pub(super) asks: Vec<ApprovalWanted>,
     /// Why it cannot be made, whatever its tool is: what the model is told. On record it is the result.
     pub(super) refused: Option<String>,
     pub(super) result: Option<CallResult>,
@@ -43,6 +45,8 @@ pub(super) enum Station {
     Begun,
     /// It is being made.
     UnderWay,
+    /// The agent that was asked waits for a person to decide on [`Entry::asks`].
+    Waiting,
     /// It had begun when the turn was cut off: nobody knows whether it was made.
     CutOff,
 }
@@ -63,7 +67,7 @@ impl Station {
     pub(super) fn is_open(self) -> bool {
         match self {
             Self::Begun | Self::UnderWay => true,
-            Self::Wanted | Self::CutOff => false,
+            Self::Wanted | Self::CutOff | Self::Waiting => false,
         }
     }
 }
@@ -76,6 +80,7 @@ impl Entry {
             call,
             decided: None,
             station: Station::Wanted,
+            asks: Vec::new(),
             refused: None,
             result: None,
         }

@@ -6,8 +6,8 @@ use std::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use orchestratai_shared::{
-    AnsweredCall, ApprovalId, ClientTool, ClientTools, ContextMessage, Event, Intent, MessageContent, MessageRole,
-    SessionId, Timestamp, TurnId,
+    AnsweredCall, ApprovalId, CacheStatus, ClientTool, ClientTools, Confidence, ContextMessage, Event, Intent,
+    MessageContent, MessageRole, SessionId, Timestamp, TurnId,
     event::{ApprovalRequested, ApprovalResolved, Handoff},
 };
 
@@ -16,9 +16,10 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::{
+    budget::BudgetQuestion,
     definition::Catalog,
     tool::{ApprovalRule, Invocation, Tool, ToolError, ToolOutput},
-    turn::{FromClient, Step, UsageMeter},
+    turn::{AgentError, Answer, FromClient, Part, Responder, Step, Steps, UsageMeter},
 };
 
 /// A till that counts what it is asked to pay back.
@@ -165,7 +166,7 @@ async fn go_on(acting: &Acting) -> (Vec<CallEvent>, Option<Pause>) {
                     .into_iter()
                     .map(|call| acting.make_call(call, around(&meter, &steps))),
             ),
-            Some(Next::Wait) => recorded.push(under_way.next().await.unwrap().event),
+            Some(Next::Wait) => recorded.extend(under_way.next().await.unwrap().event),
             Some(Next::Pause(pause)) => {
                 assert!(under_way.is_empty(), "a turn pauses while nothing is under way");
                 return (recorded, Some(pause));
@@ -235,7 +236,7 @@ async fn what_is_wanted_at_once_is_done_at_once_and_told_in_its_order() {
         .into_iter()
         .map(|call| acting.make_call(call, around(&meter, &steps)))
         .collect();
-    let first = under_way.next().await.unwrap().event;
+    let first = under_way.next().await.unwrap().event.unwrap();
     assert_eq!(first.call_id, "c3", "the quickest");
     let Some(Next::Record(next)) = acting.next() else {
         panic!("another one has room")
@@ -664,4 +665,131 @@ fn what_was_called_in_turns_before_is_told_first_and_carries_an_answer() {
     // A call of this turn is told apart from it.
     acting.want("", vec![weather("a")]);
     assert_eq!(acting.state().entries[0].call.id, "a-1-0");
+}
+
+/// An agent that cannot go beyond a budget before a person has let it.
+struct Thrifty;
+
+#[async_trait]
+impl Responder for Thrifty {
+    async fn answer(&self, request: &TurnRequest, steps: &Steps, meter: &UsageMeter) -> Result<Answer, AgentError> {
+        if crate::budget::decisions(&request.past).is_empty() {
+            let question = BudgetQuestion {
+                budget: "day".into(),
+                reason: "The budget \"day\" has not enough left.".into(),
+                tokens: 100,
+                usd_nanos: None,
+                within: Duration::from_secs(60),
+            };
+            return Err(AgentError::Paused(question.pause()));
+        }
+        steps.send(Step::Delta("12 dollars.".into())).await?;
+        Ok(Answer {
+            confidence: Confidence::new(0.8),
+            citations: Vec::new(),
+            usage: meter.usage(),
+            cache_status: CacheStatus::None,
+        })
+    }
+}
+
+/// An agent that may ask two others, in a turn or in a part of one.
+fn asking(past: Vec<EventBody>, part: Option<Part>) -> Acting {
+    let catalog = Catalog::embedded();
+    let own = acting(&Refund::new(Effect::Every, false), past).unwrap();
+    let request = TurnRequest {
+        part,
+        ..own.request.clone()
+    };
+    let mut agents = catalog.specialists();
+    let agent = agents.next().unwrap();
+    let colleagues = agents
+        .map(|agent| Colleague::new(agent, || Arc::new(Thrifty) as Arc<dyn Responder>))
+        .collect();
+    Acting::new(
+        agent,
+        |_| String::new(),
+        Taken::default(),
+        None,
+        None,
+        colleagues,
+        &request,
+    )
+    .unwrap()
+}
+
+fn ask(id: &str, offer: &ToolOffer) -> ToolCall {
+    ToolCall {
+        name: offer.name.clone(),
+        ..call(id, json!({"question": "How much is it?"}))
+    }
+}
+
+#[tokio::test]
+async fn who_was_asked_waits_for_a_decision_on_a_budget_and_is_asked_again_then() {
+    let first = asking(Vec::new(), None);
+    let offers = first.offers();
+    first.want("", vec![ask("a", &offers[0]), ask("b", &offers[1])]);
+    let (recorded, pause) = go_on(&first).await;
+    assert_eq!(statuses(&recorded), [ToolCallStatus::Started; 2], "neither has failed");
+    let Some(Pause::Approval(wanted)) = pause else {
+        panic!("it asks: {pause:?}")
+    };
+    let [wanted] = &wanted[..] else {
+        panic!("one budget is asked about once: {wanted:?}")
+    };
+    assert_eq!(
+        (wanted.call_id.as_deref(), wanted.tool.as_str()),
+        (None, "exceed_budget")
+    );
+    let approval_id = ApprovalId::new();
+    let mut past: Vec<_> = recorded.into_iter().map(EventBody::ToolCall).collect();
+    past.push(EventBody::ApprovalRequested(ApprovalRequested {
+        approval_id,
+        tool: wanted.tool.clone(),
+        arguments: wanted.arguments.clone(),
+        reason: wanted.rule.reason.clone(),
+        expires_at: Timestamp::now(),
+        otherwise: None,
+        call_id: None,
+        agent: None,
+        round: None,
+        place: None,
+        signature: None,
+        spent: None,
+    }));
+    past.push(EventBody::ApprovalResolved(ApprovalResolved {
+        approval_id,
+        decision: Decision::Approved,
+        by: "Kim".into(),
+        reason: None,
+        arguments: None,
+    }));
+    let again = asking(past, None);
+    let (recorded, pause) = go_on(&again).await;
+    assert_eq!((statuses(&recorded), pause), (vec![ToolCallStatus::Succeeded; 2], None));
+    assert!(
+        told(&again).iter().all(|told| told.contains("12 dollars.")),
+        "{:?}",
+        told(&again)
+    );
+}
+
+#[tokio::test]
+async fn a_part_of_a_message_does_not_wait_for_whom_it_asks() {
+    let part = Part {
+        standalone: None,
+        asker: None,
+    };
+    let acting = asking(Vec::new(), Some(part));
+    let offer = acting.offers().remove(0);
+    acting.want("", vec![ask("a", &offer)]);
+    let (recorded, pause) = go_on(&acting).await;
+    assert_eq!(statuses(&recorded), [ToolCallStatus::Started, ToolCallStatus::Failed]);
+    assert_eq!(pause, None);
+    assert!(
+        told(&acting)[0].contains("The budget \"day\" has not enough left."),
+        "{:?}",
+        told(&acting)
+    );
 }

@@ -241,7 +241,7 @@ impl Answering<'_> {
                         // What it has done before it ended comes first.
                         let before = std::iter::from_fn(|| told.try_recv().ok());
                         let steps = before.chain(steps).map(|step| ModelEvent::Step(Box::new(step)));
-                        self.due.extend(steps.chain([ModelEvent::ToolCalls(vec![event])]));
+                        self.due.extend(steps.chain(event.map(|event| ModelEvent::ToolCalls(vec![event]))));
                     }
                 },
                 Next::Pause(Pause::ClientCalls { calls, .. }) => {

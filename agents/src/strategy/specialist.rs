@@ -221,8 +221,7 @@ impl Specialist {
             agent: self.definition.id.clone(),
             session_id: request.session_id,
             turn_id: request.turn_id,
-            // A part of a turn cannot: the others go on.
-            can_wait: request.part.is_none(),
+            can_wait: request.can_wait(),
             decided: budget::decisions(&request.past),
         }
     }

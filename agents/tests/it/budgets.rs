@@ -239,6 +239,63 @@ async fn all_budgets_or_none_and_each_has_its_own() {
 }
 
 #[tokio::test]
+async fn a_turn_is_told_before_its_end_of_a_budget_of_which_little_is_left() {
+    let warning = Budget {
+        beyond: Beyond::Warn,
+        ..tokens(Scope::User, Window::Day, 400)
+    };
+    let house = House::new(vec![warning]);
+    let saying = Saying::billed(90, 110);
+    let ada = || Spender {
+        user: Some("ada@example.com".into()),
+        ..spender()
+    };
+    let model = Guarded::new(
+        house.model(&saying, None),
+        Arc::new(Upstream::new(4, Duration::from_secs(1))),
+        RetryPolicy {
+            attempts: 1,
+            wait: Duration::ZERO,
+            wait_max: Duration::ZERO,
+        },
+        house.noted.clone(),
+    );
+    // Half of it, all of it, more than it, and still more: each turn is told, though the log says each once.
+    for (told, warned) in [
+        (None, 0),
+        (Some(("Budget \"some\" is nearly spent", "100 % are used")), 1),
+        (Some(("More is spent than budget \"some\" allows", "150 % are used")), 2),
+        (Some(("More is spent than budget \"some\" allows", "200 % are used")), 2),
+    ] {
+        let events: Vec<_> = model.chat(request(Some(ada()))).map(Result::unwrap).collect().await;
+        let notices: Vec<_> = (events.iter())
+            .filter_map(|event| match event {
+                ChatEvent::Warned(notice) => Some(notice),
+                ChatEvent::TextDelta(_) | ChatEvent::ToolCall(_) | ChatEvent::Usage(_) | ChatEvent::Stopped(_) => None,
+            })
+            .collect();
+        assert_eq!(notices.len(), usize::from(told.is_some()), "{events:?}");
+        assert_eq!(events.last(), Some(&ChatEvent::Stopped(StopReason::Complete)));
+        if let (Some((title, share)), Some(notice)) = (told, notices.first()) {
+            assert_eq!(notice.title, title);
+            assert!(
+                notice.reason.contains(share) && notice.reason.contains("begins anew at 2026-04-01T00:00:00.000Z"),
+                "{notice:?}"
+            );
+            assert!(!format!("{notice:?}").contains("ada"), "{notice:?}");
+        }
+        assert_eq!(house.noted.warned.load(Ordering::SeqCst), warned);
+    }
+    // One that failed and may be billed is told of as well, before it says so.
+    let broken = Saying::new(vec![Err(LanguageError::CutShort)]);
+    let events: Vec<_> = house.model(&broken, None).chat(request(Some(ada()))).collect().await;
+    assert!(
+        matches!(&events[..], [Ok(ChatEvent::Warned(_)), Err(LanguageError::CutShort)]),
+        "{events:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_is_cut_off_is_charged_with_what_it_may_have_cost() {
     let house = House::new(vec![tokens(Scope::Organization, Window::Day, 10_000)]);
     let silent = house.model(&Saying::new(None), None);

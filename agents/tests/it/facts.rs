@@ -286,6 +286,7 @@ async fn nothing_is_kept_or_told_of_somebody_who_is_not_known_or_where_it_is_swi
             asker: Some(Asker {
                 call_id: "x".into(),
                 chain: vec![AgentId::parse("billing").unwrap()],
+                can_wait: true,
             }),
         }),
         ..said_by("ada", message)

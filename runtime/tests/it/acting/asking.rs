@@ -80,6 +80,102 @@ async fn who_stops_the_turn_stops_the_agent_that_was_asked() {
     provider.was_left(1).await;
 }
 
+/// The question, by a provider that bills more for it than a turn may take.
+fn dear_question() -> Vec<Said> {
+    let mut said = question();
+    said.pop();
+    let end = Said::End {
+        input: 50_000,
+        output: 5,
+    };
+    said.into_iter().chain([end]).collect()
+}
+
+fn with_budget(launch: Launch, tokens: &str) -> Launch {
+    launch
+        .setting("budgets.turn__scope", "turn")
+        .setting("budgets.turn__tokens", tokens)
+        .setting("budgets.turn__beyond", "ask")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_who_was_asked_comes_to_the_end_of_a_budget_the_turn_waits_for_a_person() {
+    let provider = Provider::start(vec![
+        dear_question(),
+        says("It has a price [1]."),
+        says("Rotate it [1]. The plan has a price [6]."),
+        dear_question(),
+    ])
+    .await;
+    let (shop, agents) = (Shop::open(Duration::ZERO).await, asking_agents());
+    let launched = with_budget(launch(&provider, &shop, &agents), "40000");
+    let server = launched.clone().start().await;
+    let mut socket = server.socket("").await;
+    let session_id = socket.ready().await.session_id();
+    socket.say(QUESTION).await;
+    let frames = socket.until(|frame| frame.kind() == "approval_requested").await;
+    let asked = asked_for(&frames);
+    assert_eq!(
+        (&asked["tool"], &asked["arguments"]["budget"]),
+        (&json!("exceed_budget"), &json!("turn"))
+    );
+    assert!(asked.get("callId").is_none(), "the model has not called it: {asked}");
+    assert_eq!(provider.asked().len(), 1, "billing's model is not asked");
+    let calls = |frames: &[Frame]| -> Vec<Value> {
+        let calls = frames.iter().filter(|frame| frame.kind() == "tool_call");
+        calls.map(|frame| frame.data()["status"].clone()).collect()
+    };
+    assert_eq!(calls(&frames), ["started"], "the question waits, and has not failed");
+
+    // It waits through a crash, and goes on without asking once more.
+    let server = launched.in_folder_of(&server.kill()).start().await;
+    let mut socket = server.socket(&format!("?session_id={session_id}")).await;
+    let decide = |id: &Value, decision: &str| json!({"type": "resolve_approval", "data": {"approvalId": id, "decision": decision}});
+    socket.send(&decide(&asked["approvalId"], "approved")).await;
+    let frames = socket.until(Frame::is_terminal).await;
+    let completed = frames.last().unwrap();
+    assert_eq!(completed.kind(), "message_completed", "{}", completed.0);
+    assert_eq!(
+        completed.data()["message"]["content"],
+        "Rotate it [1]. The plan has a price [6]."
+    );
+    assert_eq!(calls(&frames), ["succeeded"]);
+    assert_eq!(provider.asked().len(), 3);
+    assert!(
+        !frames.iter().any(|frame| frame.kind() == "approval_requested"),
+        "it is decided once in a turn"
+    );
+
+    // Rejected: the call fails with the budget's name, and so does the turn, whose own agent is not let either.
+    socket.say(&format!("{QUESTION} Again?")).await;
+    let asked = asked_for(&socket.until(|frame| frame.kind() == "approval_requested").await);
+    socket.send(&decide(&asked["approvalId"], "rejected")).await;
+    let frames = socket.until(Frame::is_terminal).await;
+    let failed = frames.iter().rfind(|frame| frame.kind() == "tool_call").unwrap();
+    assert_eq!(failed.data()["status"], "failed");
+    let result = failed.data()["result"].as_str().unwrap();
+    assert!(result.contains("the budget \"turn\" of 40000 tokens"), "{result}");
+    assert_eq!(frames.last().unwrap().kind(), "turn_failed");
+    assert_eq!(provider.asked().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_part_of_a_message_does_not_wait_and_says_which_budget_it_was() {
+    let provider = Provider::start(vec![says("See [1].")]).await;
+    let (shop, agents) = (Shop::open(Duration::ZERO).await, asking_agents());
+    let server = with_budget(launch(&provider, &shop, &agents), "100").start().await;
+    let mut socket = server.socket("").await;
+    let frames = socket
+        .turn("My invoice is wrong. And the webhook returns 401, what can I do?")
+        .await;
+    let end = frames.last().unwrap();
+    assert_eq!(end.kind(), "turn_failed", "{}", end.0);
+    let message = end.data()["error"]["message"].as_str().unwrap();
+    assert!(message.contains("the budget \"turn\" of 100 tokens"), "{message}");
+    assert!(!frames.iter().any(|frame| frame.kind() == "approval_requested"));
+    assert!(provider.asked().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_was_asked_goes_on_from_its_own_record_after_kill_9() {
     let provider = Provider::start(vec![

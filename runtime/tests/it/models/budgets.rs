@@ -172,12 +172,32 @@ async fn a_budget_that_only_warns_says_so_and_goes_on() {
     let fields = [("tokens", "2000"), ("at_warning", "0.5"), ("beyond", "warn")];
     let server = with_budget(&provider, "", &fields).start().await;
     let mut socket = server.socket("").await;
-    for (turn, warnings, said) in [
-        (1, 1, "a budget is nearly spent"),
-        (2, 2, "more is spent than a budget allows"),
-        (3, 2, "more is spent than a budget allows"),
+    let (nearly, beyond) = (
+        "Budget \"day\" is nearly spent",
+        "More is spent than budget \"day\" allows",
+    );
+    for (turn, warnings, said, title, share) in [
+        (1, 1, "a budget is nearly spent", nearly, "55 %"),
+        (2, 2, "more is spent than a budget allows", beyond, "110 %"),
+        (3, 2, "more is spent than a budget allows", beyond, "165 %"),
     ] {
-        end(&socket.turn(&format!("{QUESTION} {turn}")).await);
+        let frames = socket.turn(&format!("{QUESTION} {turn}")).await;
+        end(&frames);
+        let steps: Vec<&Value> = (frames.iter())
+            .filter(|frame| frame.kind() == "retrieval_log" && frame.data()["status"] == "warning")
+            .map(Frame::data)
+            .collect();
+        let [step] = &steps[..] else {
+            panic!("one step warns of it: {steps:?}")
+        };
+        assert_eq!((&step["type"], &step["title"]), (&json!("routing"), &json!(title)));
+        let told = step["data"]["reasoning"].as_str().unwrap();
+        assert!(
+            told.starts_with(&format!(
+                "Of the budget \"day\" of 2000 tokens a day for each organization {share} are used"
+            )) && told.contains("; it begins anew at 2"),
+            "{told}"
+        );
         assert_eq!(settled(&server).await, turn * COST);
         let metrics = metrics(&server).await;
         let line = format!("orchestratai_budget_warnings_total{{budget=\"day\"}} {warnings}\n");
