@@ -103,6 +103,10 @@ struct State {
     numbers_on_record: usize,
 }
 
+/// What the model is told of a call that may have had an effect.
+const CUT_OFF: &str =
+    "It was cut off while this was being done. Whether it was done is not known, and it was not done again.";
+
 /// What happens next.
 pub(crate) enum Next {
     /// These are to be recorded, and then it is asked again.
@@ -326,19 +330,17 @@ impl Acting {
                 true => None,
                 false => unreadable::refused(&mut call),
             };
+            // With a client's call the turn ends, whichever round that is.
+            let is_too_late = !is_of_client && round > self.rounds_max();
+            let is_too_many = !is_of_client && place >= CALLS_OF_A_ROUND_MAX;
             let mut entry = Entry::new(round, u32::try_from(place).unwrap_or(u32::MAX), call);
-            if is_of_client {
-                // The turn ends with it, whichever round that is.
-            } else if round > self.rounds_max() {
-                entry.result = Some(CallResult::failed(
-                    "No more calls can be made. Answer with what there is.".into(),
-                ));
-            } else if place >= CALLS_OF_A_ROUND_MAX {
-                entry.result = Some(CallResult::failed(format!(
+            entry.refused = match refused {
+                _ if is_too_late => Some("No more calls can be made. Answer with what there is.".into()),
+                _ if is_too_many => Some(format!(
                     "At most {CALLS_OF_A_ROUND_MAX} calls can be made at once. This one was not made."
-                )));
-            }
-            entry.refused = refused;
+                )),
+                refused => refused,
+            };
             state.entries.push(entry);
         }
     }
@@ -437,14 +439,11 @@ impl Acting {
         }
         let doer = self.doers.iter().find(|doer| doer.offer().name == entry.call.name);
         let Some(doer) = doer.cloned() else {
-            return Due::Settle("There is no such tool.".into());
+            return due_without_its_tool(entry);
         };
         match entry.station {
             Station::Wanted => {}
-            Station::CutOff if doer.effect() == Effect::Every => {
-                let words = "It was cut off while this was being done. Whether it was done is not known, and it was not done again.";
-                return Due::Settle(words.into());
-            }
+            Station::CutOff if doer.effect() == Effect::Every => return Due::Settle(CUT_OFF.into()),
             Station::Begun | Station::CutOff => return Due::Make(doer),
             Station::UnderWay => return Due::Wait,
             Station::Waiting => return Due::Pause(Pause::Approval(entry.asks.clone())),
@@ -462,11 +461,7 @@ impl Acting {
                 arguments: arguments.clone(),
                 rule: rule.clone(),
             }])),
-            (_, Some((Decision::Rejected, reason))) => {
-                let reason = reason.as_deref().map(|reason| format!(": {reason}"));
-                let reason = reason.unwrap_or_default();
-                Due::Settle(format!("This was not approved{reason}. It was not done."))
-            }
+            (_, Some((Decision::Rejected, reason))) => Due::Settle(not_approved(reason.as_deref())),
             (None, _) | (Some(_), Some((Decision::Approved, _))) => Due::Begin,
         }
     }
@@ -501,6 +496,26 @@ impl Acting {
         // Nothing panics while it is held.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is due of a call whose tool is not there for whoever goes on with the turn: its source is away, or another agent has the turn now.
+fn due_without_its_tool(entry: &Entry) -> Due {
+    let words = match (entry.station, &entry.decided) {
+        (Station::Waiting, _) => return Due::Pause(Pause::Approval(entry.asks.clone())),
+        (Station::UnderWay, _) => return Due::Wait,
+        (Station::Begun | Station::CutOff, _) => CUT_OFF.to_owned(),
+        (Station::Wanted, Some((Decision::Rejected, reason))) => not_approved(reason.as_deref()),
+        (Station::Wanted, Some((Decision::Approved, _))) => {
+            "This was approved, but its tool is not there just now. It was not done.".into()
+        }
+        (Station::Wanted, None) => "There is no such tool.".into(),
+    };
+    Due::Settle(words)
+}
+
+fn not_approved(reason: Option<&str>) -> String {
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("This was not approved{reason}. It was not done.")
 }
 
 /// Whether two that wait ask a person about the same budget: that is decided once in a turn.

@@ -377,6 +377,7 @@ mod tests {
                 confidence: Confidence::new(0.9),
                 citations: vec![],
                 is_for_once: false,
+                incomplete: None,
             },
             found: testing::nothing_found(),
             read: vec![],

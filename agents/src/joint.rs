@@ -233,6 +233,7 @@ impl JointAnswer {
             citations,
             usage,
             cache_status,
+            incomplete: answers.iter().find_map(|(_, answer)| answer.incomplete),
         }
     }
 

@@ -21,7 +21,9 @@ mod weights;
 use std::{pin::Pin, sync::Arc};
 
 use futures_util::Stream;
-use orchestratai_shared::{Citation, Confidence, ErrorCode, Fact, Failure, Message, event::ToolCall};
+use orchestratai_shared::{
+    AgentId, Citation, Confidence, ErrorCode, Event, EventBody, Fact, Failure, Incomplete, Message, event::ToolCall,
+};
 
 pub use self::{
     chain::Chain,
@@ -111,8 +113,43 @@ pub struct ModelTask<'a> {
     pub acting: Option<&'a Acting>,
     /// What the client has brought along: what was called in the conversation before.
     pub client: Option<&'a FromClient>,
+    /// What was said to this agent by the one that had the turn before, for models that read it.
+    pub handed_over: Option<HandedOver<'a>>,
     /// Characters that the answer may have, where a language model writes it.
     pub answer_characters: usize,
+}
+
+/// What an agent says to the one that it hands the turn to. A model wrote it, who knows from what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandedOver<'a> {
+    /// Who handed it over.
+    pub from: &'a AgentId,
+    /// Why, and what the other should know.
+    pub reason: &'a str,
+}
+
+impl<'a> HandedOver<'a> {
+    /// What `agent` was told when it was given a turn of which this is on record; `None` where it has it from the start, or from a person.
+    #[must_use]
+    pub fn to(agent: &AgentId, past: &'a [Arc<Event>]) -> Option<Self> {
+        let newest = past.iter().rev().find_map(|event| match &event.body {
+            EventBody::Handoff(handoff) => Some(handoff),
+            EventBody::MessageAccepted(_)
+            | EventBody::RetrievalLog(_)
+            | EventBody::AgentStatus(_)
+            | EventBody::ToolCall(_)
+            | EventBody::ApprovalRequested(_)
+            | EventBody::ApprovalResolved(_)
+            | EventBody::MessageCompleted(_)
+            | EventBody::TurnFailed(_)
+            | EventBody::TurnCancelled(_) => None,
+        })?;
+        let is_between_agents = newest.to == *agent && newest.by.is_none();
+        is_between_agents.then_some(Self {
+            from: &newest.from,
+            reason: &newest.reason,
+        })
+    }
 }
 
 /// What a model says.
@@ -158,8 +195,10 @@ pub struct ModelOutcome {
     /// What each `[n]` in the text stands for.
     pub citations: Vec<Citation>,
     /// Whether it is given once and not kept: another model has answered than the one that was asked, or it stands on what tools
-    /// have done.
+    /// have done, or is not whole.
     pub is_for_once: bool,
+    /// Why it is not whole; `None` where it is.
+    pub incomplete: Option<Incomplete>,
 }
 
 /// Why a model has no answer.

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use orchestratai_shared::{
     AgentId, CacheStatus, Citation, ClientCall, ClientTools, Confidence, ContextMessage, ErrorCode, Event, Failure,
-    Intent, LogData, LogStatus, Message, MessageContent, SessionId, TurnId, UserMessage, event::ToolCall,
+    Incomplete, Intent, LogData, LogStatus, Message, MessageContent, SessionId, TurnId, UserMessage, event::ToolCall,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -269,6 +269,8 @@ pub struct Answer {
     pub usage: Usage,
     /// Whether the semantic cache answered.
     pub cache_status: CacheStatus,
+    /// Why it is not whole; `None` where it is.
+    pub incomplete: Option<Incomplete>,
 }
 
 /// Tokens and their price, as the provider reported them.

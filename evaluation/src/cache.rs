@@ -49,6 +49,7 @@ pub async fn look_up<'a>(
                 confidence: Confidence::new(1.0),
                 citations: Vec::new(),
                 is_for_once: false,
+                incomplete: None,
             },
             found: knowledge.search(&pair.first, &collections, 1).await?,
             read: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
     command::Decision,
     error::{ErrorCode, Failure},
     id::{AgentId, ApprovalId, ClientMessageId, MessageId, SessionId, TurnId},
-    message::{Citation, Message},
+    message::{Citation, Incomplete, Message},
     retrieval::RetrievalLog,
     session::{ChatMetrics, ChatSession},
     time::Timestamp,
@@ -460,6 +460,10 @@ data! {
         #[cfg_attr(test, ts(optional, as = "Option<Vec<ClientCall>>"))]
         #[schema(required = false)]
         calls: Vec<ClientCall>,
+        /// Why the answer is not whole; left out where it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(test, ts(optional))]
+        incomplete: Option<Incomplete>,
     }
 
     /// The turn ended without an answer.

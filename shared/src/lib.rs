@@ -50,7 +50,7 @@ pub use fact::Fact;
 pub use feedback::{Feedback, Rating};
 pub use id::{AgentId, ApprovalId, ClientMessageId, FactId, LogId, MessageId, SessionId, TurnId, UserId};
 pub use live::{LiveChanges, LiveSession, LiveSessions, LiveTurn, PersonInCharge, PersonWanted};
-pub use message::{Citation, Message, MessageRole};
+pub use message::{Citation, Incomplete, Message, MessageRole};
 pub use question::{QuestionState, UnansweredQuestion};
 pub use retrieval::{
     CacheLookup, CacheOutcome, ChunkMetadata, DocumentChunk, DocumentRead, DocumentsRead, Intent, LogData, LogStatus,

@@ -44,6 +44,17 @@ pub struct Message {
     pub session_id: SessionId,
 }
 
+/// Why an answer is not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "snake_case")]
+pub enum Incomplete {
+    /// It has as many tokens or characters as it may have.
+    MaxTokens,
+    /// Its model, or the model's provider, broke it off for what it says.
+    Refused,
+}
+
 /// Says which retrieved chunk an `[n]` in an answer stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[cfg_attr(test, derive(ts_rs::TS))]

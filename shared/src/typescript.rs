@@ -77,6 +77,7 @@ fn generated() -> String {
         event::ToolCall,
         event::ApprovalRequested,
         event::ApprovalResolved,
+        message::Incomplete,
         event::MessageCompleted,
         event::TurnFailed,
         event::TurnCancelled,

@@ -100,6 +100,7 @@ fn what_a_person_does_keeps_its_shape_and_survives_a_round_trip() {
         citations: Vec::new(),
         client_message_id: Some(ClientMessageId(uuid(6))),
         calls: Vec::new(),
+        incomplete: None,
     });
     let events: Vec<Event> = [(None, handoff), (Some(TurnId(uuid(4))), said)]
         .into_iter()
@@ -234,6 +235,7 @@ fn event_bodies() -> Vec<EventBody> {
             }],
             client_message_id: None,
             calls: Vec::new(),
+            incomplete: None,
         }),
         EventBody::TurnFailed(TurnFailed {
             error: Failure::new(ErrorCode::UpstreamError, "The model is away."),

@@ -161,7 +161,7 @@ pub(crate) fn write_source(into: &mut String, number: u32, document: &str, headi
 }
 
 /// What the marks are called between which models are told what others wrote, or what a person has said.
-const MARKS: [&str; 3] = ["source", "fact", "said_before"];
+const MARKS: [&str; 4] = ["source", "fact", "said_before", "handed_over"];
 
 /// A text that cannot end its source or begin another.
 pub(crate) fn neutral(text: &str) -> String {

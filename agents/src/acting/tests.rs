@@ -483,6 +483,70 @@ async fn what_was_cut_off_is_made_again_only_where_that_leaves_nothing_twice() {
     }
 }
 
+/// A call of a tool that whoever goes on does not have.
+fn charge(status: ToolCallStatus) -> EventBody {
+    EventBody::ToolCall(CallEvent {
+        call_id: "a".into(),
+        tool: "charge_card".into(),
+        arguments: json!({"eur": 5}),
+        status,
+        duration_ms: None,
+        result: None,
+        agent: None,
+        round: Some(1),
+        place: Some(0),
+        within: None,
+        signature: None,
+    })
+}
+
+#[tokio::test]
+async fn a_call_that_was_cut_off_is_not_said_to_be_of_no_tool_where_its_tool_is_gone() {
+    let tool = Refund::new(Effect::Every, false);
+    let begun = acting(&tool, vec![charge(ToolCallStatus::Started)]).unwrap();
+    assert_eq!(go_on(&begun).await.0.len(), 1);
+    assert!(
+        told(&begun)[0].contains("Whether it was done is not known"),
+        "{:?}",
+        told(&begun)
+    );
+
+    let decided = |decision| {
+        let approval_id = ApprovalId::new();
+        let asked = EventBody::ApprovalRequested(ApprovalRequested {
+            approval_id,
+            tool: "charge_card".into(),
+            arguments: json!({"eur": 5}),
+            reason: "it costs".into(),
+            expires_at: Timestamp::now(),
+            otherwise: None,
+            call_id: Some("a".into()),
+            agent: None,
+            round: Some(1),
+            place: Some(0),
+            signature: None,
+            spent: None,
+        });
+        let decided = EventBody::ApprovalResolved(ApprovalResolved {
+            approval_id,
+            decision,
+            by: "Kim".into(),
+            reason: None,
+            arguments: None,
+        });
+        vec![asked, decided]
+    };
+    for (decision, says) in [
+        (Decision::Approved, "its tool is not there just now. It was not done"),
+        (Decision::Rejected, "This was not approved"),
+    ] {
+        let acting = acting(&tool, decided(decision)).unwrap();
+        let (recorded, _) = go_on(&acting).await;
+        assert_eq!(statuses(&recorded), [ToolCallStatus::Failed]);
+        assert!(told(&acting)[0].contains(says), "{:?}", told(&acting));
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_has_ended_is_told_as_it_was_and_not_made_again() {
     let tool = Refund::new(Effect::Every, false);
@@ -506,13 +570,17 @@ async fn a_call_that_has_ended_is_told_as_it_was_and_not_made_again() {
 async fn a_model_that_calls_for_ever_is_stopped() {
     let tool = Refund::new(Effect::Every, false);
     let acting = acting(&tool, Vec::new()).unwrap();
-    let mut rounds = 0;
+    let (mut rounds, mut ended) = (0, 0);
     while acting.may_go_on() {
         acting.want("", vec![call("a", json!({"eur": 1})); 20]);
-        go_on(&acting).await;
+        let (recorded, _) = go_on(&acting).await;
+        ended += statuses(&recorded)
+            .iter()
+            .filter(|status| **status != ToolCallStatus::Started)
+            .count();
         rounds += 1;
     }
-    assert_eq!(rounds, 9);
+    assert_eq!((rounds, ended), (9, 9 * 20), "each of them is on record");
     assert_eq!(tool.made(), 8 * CALLS_OF_A_ROUND_MAX);
 }
 
@@ -689,6 +757,7 @@ impl Responder for Thrifty {
             citations: Vec::new(),
             usage: meter.usage(),
             cache_status: CacheStatus::None,
+            incomplete: None,
         })
     }
 }

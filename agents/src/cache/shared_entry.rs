@@ -169,6 +169,7 @@ impl SharedAnswer {
                 citations: citations.collect(),
                 // Others are not sent.
                 is_for_once: false,
+                incomplete: None,
             },
             read: self.read.clone(),
             found,

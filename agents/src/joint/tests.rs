@@ -86,6 +86,7 @@ fn answer(confidence: f64, cited: &[u32]) -> Answer {
             unpriced_tokens: 1,
         },
         cache_status: CacheStatus::None,
+        incomplete: None,
     }
 }
 

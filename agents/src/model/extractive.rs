@@ -300,6 +300,7 @@ impl<'a> Draft<'a> {
             confidence,
             citations,
             is_for_once: false,
+            incomplete: None,
         }));
         deltas
     }
@@ -391,6 +392,7 @@ fn no_answer(found: &SearchResult, confidence: Confidence) -> VecDeque<ModelEven
         confidence,
         citations: Vec::new(),
         is_for_once: false,
+        incomplete: None,
     };
     events.push_back(ModelEvent::Finished(outcome));
     events

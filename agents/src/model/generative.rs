@@ -16,7 +16,7 @@ use futures_util::{
     future::BoxFuture,
     stream::{self, FuturesUnordered},
 };
-use orchestratai_shared::{Citation, Confidence};
+use orchestratai_shared::{Citation, Confidence, Incomplete};
 use tokio::sync::mpsc;
 
 use super::{
@@ -259,6 +259,7 @@ impl Answering<'_> {
 
     /// Settles what it is told, as far as that fits.
     async fn fit(&mut self) {
+        self.task.handed_over = self.guard.screen_handed_over(self.task.handed_over);
         let mut telling = prompt::telling(&self.task, self.guard.left_out());
         self.guard.screen(&mut telling.history);
         let rules = telling.rules.clone();
@@ -374,7 +375,12 @@ impl Answering<'_> {
                 acting.want(&self.said, calls);
                 State::Acting
             }
-            Some(_) | None => State::Stopped(reason),
+            Some(_) | None => {
+                if !self.guard.is_full() {
+                    self.guard.tell_incomplete(&self.model.name, incomplete(reason));
+                }
+                State::Stopped(reason)
+            }
         };
         Some(text).filter(|text| !text.is_empty())
     }
@@ -441,11 +447,22 @@ impl Answering<'_> {
         } else {
             (near(1) * ANSWERS).min(UNCITED_MAX)
         };
+        let incomplete = incomplete(reason);
         ModelOutcome {
             confidence: Confidence::new(confidence),
             citations,
-            is_for_once: acting.is_some_and(Acting::has_acted),
+            is_for_once: incomplete.is_some() || acting.is_some_and(Acting::has_acted),
+            incomplete,
         }
+    }
+}
+
+/// What stopping so leaves of an answer.
+fn incomplete(reason: StopReason) -> Option<Incomplete> {
+    match reason {
+        StopReason::Complete | StopReason::ToolCalls => None,
+        StopReason::MaxTokens => Some(Incomplete::MaxTokens),
+        StopReason::Refused => Some(Incomplete::Refused),
     }
 }
 

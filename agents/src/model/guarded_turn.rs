@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use orchestratai_shared::{Fact, LogStatus};
+use orchestratai_shared::{Fact, Incomplete, LogStatus};
 
-use super::{ChunkRead, ModelTask, context::LeftOut};
+use super::{ChunkRead, HandedOver, ModelTask, context::LeftOut};
 use crate::{
-    acting::{Acting, BuiltIn, SEARCH_KNOWLEDGE, Source},
+    acting::{Acting, BuiltIn, HAND_OFF, SEARCH_KNOWLEDGE, Source},
     budget::BudgetNotice,
     guardrail::{
         self, About, Bounded, Grounding, Guardrails, Redaction, SuspiciousSources, Verdict,
@@ -103,6 +103,36 @@ impl<'a> GuardedTurn<'a> {
     pub(super) fn leave_out(&mut self, model: &str, tokens: u32, left_out: LeftOut) {
         self.verdicts.extend(left_out.verdict(model, tokens));
         self.left_out.extend(left_out.sources);
+    }
+
+    /// Says why what `model` has written is not whole, where it is not.
+    pub(super) fn tell_incomplete(&mut self, model: &str, incomplete: Option<Incomplete>) {
+        let (title, why) = match incomplete {
+            None => return,
+            Some(Incomplete::MaxTokens) => ("The answer is cut off", "has written as much as it may at once"),
+            Some(Incomplete::Refused) => (
+                "The answer was broken off",
+                "does not go on, for what the answer is about",
+            ),
+        };
+        self.verdicts.push_back(Verdict {
+            title: title.into(),
+            status: LogStatus::Warning,
+            about: About::Turn(format!("{model} {why}. The answer is not kept.")),
+        });
+    }
+
+    /// What the agent before has written to this one, unless it gives orders to the model.
+    pub(super) fn screen_handed_over<'t>(&mut self, handed_over: Option<HandedOver<'t>>) -> Option<HandedOver<'t>> {
+        let handed_over = handed_over?;
+        let Some(guardrails) = self.guardrails else {
+            return Some(handed_over);
+        };
+        let Some(reason) = guardrail::suspicion_of_result(handed_over.reason) else {
+            return Some(handed_over);
+        };
+        self.verdicts.push_back(guardrails.of_result(HAND_OFF, &reason));
+        (guardrails.suspicious == SuspiciousSources::Keep).then_some(handed_over)
     }
 
     /// Takes out of what is offered the tools that give orders to the model in what they say of themselves.

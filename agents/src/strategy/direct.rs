@@ -81,6 +81,7 @@ pub(super) async fn say(voice: &mut Voice<'_>, text: &str, confidence: f64) -> R
         citations: Vec::new(),
         usage: Usage::default(),
         cache_status: CacheStatus::None,
+        incomplete: None,
     })
 }
 

@@ -12,7 +12,7 @@ use crate::{
     acting::{Acting, GIVEN_MAX},
     cache::{self, Admission, CachedAnswer, Flight, Landing, Lookup},
     knowledge::SearchResult,
-    model::{ChunkRead, ModelError, ModelEvent, ModelOutcome, ModelTask},
+    model::{ChunkRead, HandedOver, ModelError, ModelEvent, ModelOutcome, ModelTask},
     turn::{AgentError, Answer, Payer, Usage},
 };
 
@@ -260,6 +260,7 @@ impl Specialist {
             spender: Some(&spender),
             acting: work.acting.as_ref(),
             client: Some(&work.request.client),
+            handed_over: HandedOver::to(&self.definition.id, &work.request.past),
             answer_characters: self.definition.limits.answer_characters,
         };
         let (mut read, mut pieces, mut outcome) = (Vec::new(), Vec::new(), None);
@@ -350,5 +351,6 @@ pub(super) fn answer(outcome: ModelOutcome, cache_status: CacheStatus) -> Answer
         citations: outcome.citations,
         usage: Usage::default(),
         cache_status,
+        incomplete: outcome.incomplete,
     }
 }

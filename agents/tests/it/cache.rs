@@ -37,6 +37,7 @@ fn answer(found: &SearchResult) -> CachedAnswer {
             confidence: Confidence::new(0.9),
             citations: vec![],
             is_for_once: false,
+            incomplete: None,
         },
         found: found.clone(),
         read: vec![],

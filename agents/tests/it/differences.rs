@@ -48,6 +48,7 @@ async fn answer(documents: Vec<NewDocument>, question: &str) -> (String, Vec<Str
         spender: None,
         acting: None,
         client: None,
+        handed_over: None,
         answer_characters: 20_000,
     };
     let (mut text, mut sources, mut confidence) = (String::new(), Vec::new(), 0.0);

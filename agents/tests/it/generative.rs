@@ -85,6 +85,7 @@ async fn told(model: &dyn Model) -> Told {
         spender: None,
         acting: None,
         client: None,
+        handed_over: None,
         answer_characters: 20_000,
     };
     let meter = UsageMeter::default();

@@ -158,6 +158,7 @@ async fn answer(question: &str, name: &CollectionName) -> (ModelOutcome, String,
         spender: None,
         acting: None,
         client: None,
+        handed_over: None,
         answer_characters: 20_000,
     };
     let meter = UsageMeter::default();

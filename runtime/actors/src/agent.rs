@@ -18,7 +18,7 @@ use actix::{Actor, Addr, AsyncContext, Context, Handler, Message, Recipient};
 use futures_util::FutureExt;
 use orchestratai_agents::{
     definition::Limits,
-    turn::{AgentError, Answer, Responder, Step, Steps, TurnRequest, UsageMeter},
+    turn::{AgentError, Responder, Step, Steps, TurnRequest, Usage, UsageMeter},
 };
 use orchestratai_shared::{AgentId, ErrorCode, Failure};
 use orchestratai_telemetry::{Live, Mailbox, Metrics};
@@ -28,7 +28,7 @@ use tracing::Instrument;
 
 use crate::session::{
     core::Run,
-    messages::{AgentReport, RunEnd},
+    messages::{AgentReport, Failed, RunEnd},
     turn::Receipt,
 };
 use board::Tally;
@@ -105,8 +105,8 @@ impl Agent {
                 let _over = over;
                 let _running = tally.begin();
                 let report = work(&run, responder.as_ref(), &tally, timeout).await;
-                if let Some(RunEnd::Finished(Err(failure))) = &report.end {
-                    tracing::Span::current().record("error.code", failure.code.name());
+                if let Some(RunEnd::Finished(Err(failed))) = &report.end {
+                    tracing::Span::current().record("error.code", failed.failure.code.name());
                 }
                 report.deliver(&run.session).await;
             };
@@ -142,7 +142,7 @@ impl Handler<RunTurn> for Agent {
     fn handle(&mut self, run: RunTurn, ctx: &mut Self::Context) {
         if self.running >= self.limits.concurrency && self.waiting.len() >= self.limits.queue {
             let full = Failure::new(ErrorCode::Overloaded, "The agent has more to do than it can take.");
-            let report = report_end(&run, Vec::new(), Err(full));
+            let report = failed(&run, Vec::new(), full, Usage::default());
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a run ends once, and runs are bounded by turn permits"
@@ -192,7 +192,7 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally, limit: Du
     tally.billed(&meter);
     let outcome = match ended {
         Ended::ByItself(outcome) => outcome,
-        Ended::TooLate => return report_end(run, Vec::new(), timed_out()),
+        Ended::TooLate => return failed(run, Vec::new(), timed_out(), meter.usage()),
         Ended::Stopped => {
             let receipt = Receipt {
                 upstream_closed_ms: was_open.then(|| u64::try_from(asked.elapsed().as_millis()).unwrap_or(u64::MAX)),
@@ -205,24 +205,24 @@ async fn work(run: &RunTurn, responder: &dyn Responder, tally: &Tally, limit: Du
         gathered.push(step);
     }
     tally.stepped(&gathered, run.request.intent);
-    let outcome = match outcome {
+    let failure = match outcome {
         Ok(Ok(answer)) => {
             tally.answered(&answer);
-            Ok(answer)
+            return run.report(gathered, Some(RunEnd::Finished(Ok(answer))));
         }
         Ok(Err(AgentError::Paused(pause))) => {
             return run.report(gathered, Some(RunEnd::Paused(pause, meter.usage())));
         }
         Ok(Err(error)) => {
             tracing::warn!(turn.id = %run.run.turn_id, error = %error, "an agent failed");
-            Err(error.failure())
+            error.failure()
         }
         Err(_panic) => {
             tracing::error!(turn.id = %run.run.turn_id, "an agent panicked");
-            Err(Failure::new(ErrorCode::InternalError, "The agent failed unexpectedly."))
+            Failure::new(ErrorCode::InternalError, "The agent failed unexpectedly.")
         }
     };
-    report_end(run, gathered, outcome)
+    failed(run, gathered, failure, meter.usage())
 }
 
 /// How a responder's work came to its end.
@@ -233,8 +233,8 @@ enum Ended<T> {
     TooLate,
 }
 
-fn report_end(run: &RunTurn, steps: Vec<Step>, outcome: Result<Answer, Failure>) -> AgentReport {
-    run.report(steps, Some(RunEnd::Finished(outcome)))
+fn failed(run: &RunTurn, steps: Vec<Step>, failure: Failure, used: Usage) -> AgentReport {
+    run.report(steps, Some(RunEnd::Finished(Err(Failed { failure, used }))))
 }
 
 impl RunTurn {
@@ -250,8 +250,8 @@ impl RunTurn {
     }
 }
 
-fn timed_out() -> Result<Answer, Failure> {
-    Err(Failure::new(ErrorCode::Timeout, "The agent took too long."))
+fn timed_out() -> Failure {
+    Failure::new(ErrorCode::Timeout, "The agent took too long.")
 }
 
 impl AgentReport {

@@ -9,7 +9,7 @@ use orchestratai_agents::{
     joint::{self, JointAnswer, PARTS_MAX},
     language::Spender,
     routing::{Advised, Adviser, Concern, Doubt, Router, RoutingDecision},
-    turn::{Payer, Responder, UsageMeter},
+    turn::{Payer, Responder, Usage, UsageMeter},
 };
 use orchestratai_shared::{AgentId, ErrorCode, Failure, Message, UserMessage};
 use orchestratai_telemetry::{ActorKind, Metrics};
@@ -19,7 +19,7 @@ use crate::{
     agent::{Agent, RunTurn, board::AgentBoard},
     panel::Panel,
     session::{
-        messages::{Advice, Route, Routed, RoutingEnd, RunEnd},
+        messages::{Advice, Failed, Route, Routed, RoutingEnd, RunEnd},
         turn::Receipt,
     },
 };
@@ -233,7 +233,13 @@ impl Orchestrator {
     fn hand_over(&mut self, agent: &AgentId, run: RunTurn) {
         let Some(agent) = self.agent(agent) else {
             let unknown = Failure::new(ErrorCode::InternalError, format!("There is no agent {agent}."));
-            let report = run.report(Vec::new(), Some(RunEnd::Finished(Err(unknown))));
+            let report = run.report(
+                Vec::new(),
+                Some(RunEnd::Finished(Err(Failed {
+                    failure: unknown,
+                    used: Usage::default(),
+                }))),
+            );
             #[expect(
                 clippy::disallowed_methods,
                 reason = "a run ends once, and runs are bounded by turn permits"

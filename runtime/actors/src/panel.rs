@@ -10,7 +10,10 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Context, ContextFutureSpawner, Handler, Recipient, Response,
     WrapFuture,
 };
-use orchestratai_agents::{joint::JointAnswer, turn::AgentError};
+use orchestratai_agents::{
+    joint::JointAnswer,
+    turn::{AgentError, Answer, Usage},
+};
 use orchestratai_telemetry::TurnOutcome;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +22,7 @@ use crate::{
     agent::{RunTurn, board::Tally},
     session::{
         core::Run,
-        messages::{AgentReport, RunEnd},
+        messages::{AgentReport, Failed, RunEnd},
         turn::Receipt,
     },
 };
@@ -37,6 +40,8 @@ pub(crate) struct Panel {
     session: Recipient<AgentReport>,
     /// What the parts that have ended cost, should the turn be stopped.
     receipt: Receipt,
+    /// What parts without an answer have used.
+    lost: Usage,
     was_stopped: bool,
 }
 
@@ -63,6 +68,7 @@ impl Panel {
             stop: run.stop.clone(),
             session: run.session.clone(),
             receipt: Receipt::default(),
+            lost: Usage::default(),
             was_stopped: false,
         }
     }
@@ -75,15 +81,24 @@ impl Panel {
         seat.has_ended = true;
         let end = match end {
             // Agents are offered nothing that pauses where they answer a part.
-            RunEnd::Paused(pause, _) => RunEnd::Finished(Err(AgentError::Paused(pause).failure())),
+            RunEnd::Paused(pause, used) => RunEnd::Finished(Err(Failed {
+                failure: AgentError::Paused(pause).failure(),
+                used,
+            })),
             end @ (RunEnd::Finished(_) | RunEnd::Stopped(_)) => end,
         };
         let outcome = match end {
             RunEnd::Paused(..) => return,
             RunEnd::Finished(outcome) => {
-                if let Ok(answer) = &outcome {
-                    self.receipt.tokens_billed += answer.usage.tokens;
+                let used = match &outcome {
+                    Ok(answer) => answer.usage,
+                    Err(failed) => failed.used,
+                };
+                self.receipt.tokens_billed += used.tokens;
+                if outcome.is_err() {
+                    self.lost = self.lost.plus(used);
                 }
+                let outcome = outcome.map_err(|failed| failed.failure);
                 report.steps.extend(self.joint.end(part, outcome));
                 let failure = self.joint.failure(part).cloned();
                 let outcome = failure.map_or(Ok(()), Err);
@@ -111,7 +126,17 @@ impl Panel {
         if self.was_stopped {
             return Some(RunEnd::Stopped(self.receipt));
         }
-        self.joint.outcome().map(RunEnd::Finished)
+        let outcome = match self.joint.outcome()? {
+            Ok(answer) => Ok(Answer {
+                usage: answer.usage.plus(self.lost),
+                ..answer
+            }),
+            Err(failure) => Err(Failed {
+                failure,
+                used: self.lost,
+            }),
+        };
+        Some(RunEnd::Finished(outcome))
     }
 
     /// Hands on a report. The mailbox rests until the session has taken it in, so that reports keep their order and a busy session

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use orchestratai_shared::{
-    Agent, AgentId, ChatMetrics, Citation, ClientCall, ClientMessageId, Confidence, Event, EventBody, Failure, LogData,
-    MessageContent, MessageId, RetrievalLog, SessionId, Signal, SignalBody, TurnId,
+    Agent, AgentId, ChatMetrics, Citation, ClientCall, ClientMessageId, Confidence, Event, EventBody, Failure,
+    Incomplete, LogData, MessageContent, MessageId, RetrievalLog, SessionId, Signal, SignalBody, TurnId,
     event::{MessageCompleted, MessageDelta, SessionReady, TurnCancelled},
 };
 
@@ -414,6 +414,7 @@ impl View {
             citations,
             client_message_id,
             calls,
+            incomplete,
         } = completed;
         self.speaker = message.agent.or(self.speaker.take());
         let mut shows = Vec::new();
@@ -440,6 +441,11 @@ impl View {
         }
         let of_client = |call: ClientCall| format!("the client is to call {}: {}", call.tool, call.arguments);
         shows.extend(calls.into_iter().map(of_client).map(Show::Notice));
+        let cut_off = |incomplete| match incomplete {
+            Incomplete::MaxTokens => "the answer is cut off: its model has written as much as it may".into(),
+            Incomplete::Refused => "the answer was broken off by its model".into(),
+        };
+        shows.extend(incomplete.map(cut_off).map(Show::Notice));
         shows.push(Show::Figures {
             metrics,
             confidence: message.confidence,

@@ -457,5 +457,9 @@ async fn an_agent_hands_off_to_another_with_what_was_done() {
     assert_eq!(completed.data()["message"]["content"], "Billing speaking.");
     let told = serde_json::to_string(&last_messages(&provider)).unwrap();
     assert!(told.contains("call_1"), "what was called before: {told}");
+    assert!(
+        told.contains("<handed_over by=") && told.contains("It is about an invoice."),
+        "why it has it: {told}"
+    );
     assert_eq!(shop.asked().len(), 1);
 }

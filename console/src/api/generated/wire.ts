@@ -639,6 +639,7 @@ reason?: string,
  * What the tool is given in place of what the agent wanted; left out where that stands.
  */
 arguments?: unknown, };
+export type Incomplete = "max_tokens" | "refused";
 export type MessageCompleted = { 
 /**
  * The answer as the transcript keeps it.
@@ -660,7 +661,11 @@ clientMessageId?: ClientMessageId,
  * The calls of the client's own tools with which the turn ended in place of an answer; the message is what was said beside
  * them, often nothing. Left out where there are none.
  */
-calls?: Array<ClientCall>, };
+calls?: Array<ClientCall>, 
+/**
+ * Why the answer is not whole; left out where it is.
+ */
+incomplete?: Incomplete, };
 export type TurnFailed = { 
 /**
  * Why.

@@ -163,10 +163,15 @@ impl SessionCore {
                 }
             }
             Input::Paused { run, pause, used } => self.pause(run, pause, used, ctx, &mut effects),
-            Input::Finished { run, outcome } => self.finish(run, outcome, ctx, &mut effects),
+            Input::Finished { run, outcome, lost } => self.finish(run, outcome, lost, ctx, &mut effects),
             Input::Stopped { run, receipt } => {
                 if let Some(at) = self.position(run) {
                     self.step(at, TurnInput::Stopped(receipt), ctx, &mut effects);
+                } else if let Some(turn) =
+                    (self.turns.iter_mut()).find(|turn| turn.id == run.turn_id && turn.state == TurnState::WithPerson)
+                {
+                    // A person has taken the turn over while it was at work: its price is not known here, its tokens are.
+                    turn.used.tokens = turn.used.tokens.saturating_add(receipt.tokens_billed);
                 }
             }
             Input::Tick { run_max } => {
@@ -320,8 +325,22 @@ impl SessionCore {
         effects.extend(self.take_unappended());
     }
 
-    fn finish(&mut self, run: Run, outcome: Result<Answer, Failure>, ctx: &mut Context<'_>, effects: &mut Vec<Effect>) {
+    fn finish(
+        &mut self,
+        run: Run,
+        outcome: Result<Answer, Failure>,
+        lost: Usage,
+        ctx: &mut Context<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(at) = self.position(run) else { return };
+        let turn = &mut self.turns[at];
+        let is_stopping = matches!(turn.state, TurnState::Stopping { .. });
+        // Another agent may answer yet, or nobody: what was used is the turn's all the same.
+        turn.used = match &outcome {
+            Ok(answer) if is_stopping || turn.answer.text.is_empty() => turn.used.plus(answer.usage),
+            Ok(_) | Err(_) => turn.used.plus(lost),
+        };
         match outcome {
             Ok(_) if self.turns[at].answer.text.is_empty() => {
                 let empty = Failure::new(ErrorCode::InternalError, "The agent gave an empty answer.");

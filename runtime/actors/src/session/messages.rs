@@ -310,11 +310,19 @@ pub(crate) struct AgentReport {
 #[derive(Debug)]
 pub(crate) enum RunEnd {
     /// By itself.
-    Finished(Result<Answer, Failure>),
+    Finished(Result<Answer, Failed>),
     /// Without an answer, and the turn goes on; with what it has used.
     Paused(Pause, Usage),
     /// It was stopped.
     Stopped(Receipt),
+}
+
+/// Why a run has no answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Failed {
+    pub(crate) failure: Failure,
+    /// What it has used all the same.
+    pub(crate) used: Usage,
 }
 
 /// To the orchestrator: who answers this? Answered by [`Routed`].

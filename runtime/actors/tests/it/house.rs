@@ -300,6 +300,7 @@ impl Responder for Obedient {
             citations: vec![],
             usage: Usage::default(),
             cache_status: CacheStatus::None,
+            incomplete: None,
         })
     }
 }

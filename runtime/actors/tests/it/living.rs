@@ -101,6 +101,7 @@ impl Responder for Remembering {
             citations: vec![],
             usage: Usage::default(),
             cache_status: CacheStatus::None,
+            incomplete: None,
         })
     }
 }

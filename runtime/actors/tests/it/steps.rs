@@ -35,6 +35,7 @@ async fn end(steps: &Steps) -> Result<Answer, AgentError> {
         citations: vec![],
         usage: Usage::default(),
         cache_status: CacheStatus::None,
+        incomplete: None,
     })
 }
 

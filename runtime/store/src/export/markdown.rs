@@ -95,9 +95,13 @@ fn say(piece: &mut String, event: &Event, kept: &HashMap<u64, Message>) {
             message,
             citations,
             calls,
+            incomplete,
             ..
         }) => {
             answer(piece, message);
+            if incomplete.is_some() {
+                let _ = writeln!(piece, "\n*The answer is not whole.*");
+            }
             sources(piece, citations);
             for call in calls {
                 let _ = writeln!(piece, "\n*Calls {} of the client: {}*", call.tool, call.arguments);

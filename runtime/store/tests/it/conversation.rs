@@ -162,6 +162,7 @@ impl Conversation {
                 citations,
                 client_message_id: None,
                 calls: Vec::new(),
+                incomplete: None,
             }),
         )
     }
@@ -280,6 +281,7 @@ impl Conversation {
                 citations: Vec::new(),
                 client_message_id: Some(client_message_id),
                 calls: Vec::new(),
+                incomplete: None,
             }),
         )
     }

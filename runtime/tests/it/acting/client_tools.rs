@@ -70,6 +70,50 @@ async fn events_of(server: &Server, completion: &Value) -> Vec<Event> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_goes_on_with_the_agent_that_was_handed_the_turn_and_says_where_an_answer_is_cut_off() {
+    let handed_over = json!({"to": "billing", "reason": "It is about an invoice."});
+    let cut_off = json!({"choices": [{"delta": {"content": "An invoice is"}, "finish_reason": "length"}]});
+    let provider = Provider::start(vec![
+        wants("Let me pass you on.", &[("a", "hand_off", handed_over)]),
+        vec![
+            Said::Event(cut_off.to_string()),
+            Said::Event("[DONE]".into()),
+            Said::Die,
+        ],
+    ])
+    .await;
+    let (shop, agents) = (Shop::open(Duration::ZERO).await, agents());
+    let server = launch(&provider, &shop, &agents).start().await;
+    let rest = server.rest();
+    let body = json!({"model": "orchestrator", "messages": [asked()], "stream": true});
+    let request = rest.request(Method::POST, "/v1/chat/completions").json(&body);
+    let streamed = request.send().await.unwrap().text().await.unwrap();
+    let chunks = streamed.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let chunks: Vec<Value> = chunks
+        .map(|chunk| serde_json::from_str(&format!("{{{chunk}")).unwrap())
+        .collect();
+    let said: String = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    assert_eq!(
+        said,
+        "Let me pass you on.\n\nAn invoice is",
+        "{streamed}\n{}",
+        server.log()
+    );
+    let last = chunks.last().unwrap();
+    assert_eq!(last["choices"][0]["finish_reason"], "length", "{streamed}");
+    assert_eq!(last["orchestratai"]["agent"], "billing");
+    let session = last["orchestratai"]["session_id"].as_str().unwrap();
+    let events = rest.events(session.parse().unwrap()).await;
+    let warned = events
+        .iter()
+        .any(|event| matches!(&event.body, EventBody::RetrievalLog(log) if log.title == "The answer is cut off"));
+    assert!(warned, "{events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_official_client_has_its_tools_called_and_is_answered_with_what_they_gave() {
     let two = [
         ("a", "weather", json!({"city": "Oslo"})),

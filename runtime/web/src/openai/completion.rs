@@ -6,8 +6,8 @@ use actix_web::{
 };
 use orchestratai_actors::{Accepted, Awaited, Conversed, Submission, TurnRecord};
 use orchestratai_shared::{
-    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, EventBody, Failure, SessionId, Timestamp,
-    TurnId, arguments_as_text, event::MessageCompleted,
+    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, EventBody, Failure, Incomplete, SessionId,
+    Timestamp, TurnId, arguments_as_text, event::MessageCompleted,
 };
 use serde::Serialize;
 
@@ -163,10 +163,12 @@ impl<'a> FunctionCall<'a> {
 }
 
 /// Why an answer ended.
-pub(super) fn finish_reason(calls: &[ClientCall]) -> &'static str {
-    match calls {
-        [] => "stop",
-        _ => "tool_calls",
+pub(super) fn finish_reason(calls: &[ClientCall], incomplete: Option<Incomplete>) -> &'static str {
+    match (calls, incomplete) {
+        ([_, ..], _) => "tool_calls",
+        ([], None) => "stop",
+        ([], Some(Incomplete::MaxTokens)) => "length",
+        ([], Some(Incomplete::Refused)) => "content_filter",
     }
 }
 
@@ -227,7 +229,7 @@ impl<'a> ChatCompletion<'a> {
                         .collect(),
                 },
                 logprobs: None,
-                finish_reason: finish_reason(&completed.calls),
+                finish_reason: finish_reason(&completed.calls, completed.incomplete),
             }],
             usage: CompletionUsage::of(&completed.metrics),
             orchestratai: Beside::of(session_id, turn_id, completed),

@@ -214,7 +214,7 @@ impl Teller for Chunks {
             };
             self.write(delta, None, None, out);
         }
-        let reason = finish_reason(&completed.calls);
+        let reason = finish_reason(&completed.calls, completed.incomplete);
         let delta = Delta {
             annotations: annotations(&completed.message.content, self.sent_before, &completed.citations),
             ..Delta::default()
@@ -309,6 +309,24 @@ mod tests {
         assert_eq!(told[1]["choices"][0]["delta"]["content"], "Wrong and");
         assert_eq!(told[2]["error"]["code"], "upstream_error");
         assert_eq!(told.len(), 3, "{told:?}");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_says_why() {
+        for (incomplete, reason) in [
+            (None, "stop"),
+            (Some("max_tokens"), "length"),
+            (Some("refused"), "content_filter"),
+        ] {
+            let (mut chunks, mut out) = (chunks(), Vec::new());
+            let completed = json!({
+                "message": {"id": "01890a5d-ac96-774b-bcce-00000000000a", "content": "Half an", "agent": "billing"},
+                "metrics": {"tokensUsed": 0, "cost": 0.0, "latency": 1.0, "cache_status": "none"},
+                "incomplete": incomplete,
+            });
+            chunks.completed(&at(), serde_json::from_value(completed).unwrap(), &[], &mut out);
+            assert_eq!(told(&out)[0]["choices"][0]["finish_reason"], reason);
+        }
     }
 
     #[test]

@@ -381,6 +381,7 @@ mod tests {
             citations: Vec::new(),
             client_message_id: None,
             calls: Vec::new(),
+            incomplete: None,
         });
         let bodies = logs.iter().cloned().map(EventBody::RetrievalLog).chain([completed]);
         let events = (1..).zip(bodies).map(|(seq, body)| {

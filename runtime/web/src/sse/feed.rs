@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use orchestratai_shared::{
-    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, Failure, MessageId, TurnId,
+    AgentId, ChatMetrics, Citation, ClientCall, Confidence, ErrorCode, Failure, Incomplete, MessageId, TurnId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,7 +28,7 @@ pub(crate) trait Teller {
     /// A step, or the status of an agent, by the type and the data that it has in the journal.
     fn step(&mut self, at: &Position, kind: &str, data: &RawValue, out: &mut Vec<u8>);
 
-    /// The turn waits for a person's word from here on.
+    /// The turn waits for a person's word from here on, or another agent was given it: what was said so far is no answer.
     fn waits(&mut self) {}
 
     /// More of the answer.
@@ -108,6 +108,9 @@ pub(crate) struct Completed {
     /// The calls of the client's own tools with which it ended.
     #[serde(default)]
     pub(crate) calls: Vec<ClientCall>,
+    /// Why it is not whole, where it is not.
+    #[serde(default)]
+    pub(crate) incomplete: Option<Incomplete>,
 }
 
 /// The answer.
@@ -117,6 +120,13 @@ pub(crate) struct CompletedMessage {
     pub(crate) content: String,
     pub(crate) agent: Option<AgentId>,
     pub(crate) confidence: Option<Confidence>,
+}
+
+#[derive(Deserialize)]
+struct GivenOver {
+    /// The person who has the turn now; `None` between agents.
+    #[serde(default)]
+    by: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -242,6 +252,10 @@ impl<T: Teller> Feed<T> {
                 self.teller.step(&self.at, kind, data, out);
             }
             "approval_requested" => self.teller.waits(),
+            // Where a person takes the turn over, its answer is theirs.
+            "handoff" if serde_json::from_str::<GivenOver>(data.get()).is_ok_and(|given| given.by.is_none()) => {
+                self.teller.waits();
+            }
             "message_completed" => {
                 if let Ok(completed) = serde_json::from_str::<Completed>(data.get()) {
                     self.complete(seq, completed, out);

@@ -155,7 +155,9 @@ impl Handler<AgentReport> for Session {
             }
             match end {
                 Some(RunEnd::Finished(outcome)) => {
-                    effects.extend(self.core.handle(Input::Finished { run, outcome }, core_ctx));
+                    let lost = outcome.as_ref().err().map(|failed| failed.used).unwrap_or_default();
+                    let outcome = outcome.map_err(|failed| failed.failure);
+                    effects.extend(self.core.handle(Input::Finished { run, outcome, lost }, core_ctx));
                 }
                 Some(RunEnd::Paused(pause, used)) => {
                     effects.extend(self.core.handle(Input::Paused { run, pause, used }, core_ctx));

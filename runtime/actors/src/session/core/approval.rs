@@ -73,6 +73,7 @@ impl SessionCore {
                     citations,
                     usage: Usage::default(),
                     cache_status: CacheStatus::None,
+                    incomplete: None,
                 };
                 self.complete(at, &answer, calls, ctx, effects);
             }
@@ -276,8 +277,8 @@ impl SessionCore {
         turn.leg += 1;
         turn.handed_to = Some(to.clone());
         turn.concerns.clear();
-        self.withdraw_answer(at, &reason);
         self.record_status(at, from.clone(), AgentStatus::Idle, ctx);
+        let said_why = reason.clone();
         let handoff = Handoff {
             from,
             to,
@@ -286,6 +287,8 @@ impl SessionCore {
             spent,
         };
         self.record(at, EventBody::Handoff(handoff), ctx);
+        // Behind the event, so that who reads both knows why.
+        self.withdraw_answer(at, &said_why);
     }
 }
 

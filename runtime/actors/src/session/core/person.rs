@@ -139,9 +139,9 @@ impl SessionCore {
         let turn = &mut self.turns[at];
         // Where the answer of an agent was withdrawn, this one stands in its place.
         let id = *turn.answer.message_id.get_or_insert_with(|| MessageId((ctx.new_id)()));
-        let (turn_id, since) = (turn.id, turn.message.timestamp);
+        let (turn_id, since, used) = (turn.id, turn.message.timestamp, turn.used);
         let message = self.message_of_person(id, &content, ctx);
-        let completed = completed_by_person(message.clone(), ctx.now.millis_since(since), client_message_id);
+        let completed = completed_by_person(message.clone(), ctx.now.millis_since(since), client_message_id, used);
         self.end(at, EventBody::MessageCompleted(completed), None, ctx);
         (turn_id, message)
     }
@@ -156,7 +156,7 @@ impl SessionCore {
         let id = MessageId((ctx.new_id)());
         let turn_id = TurnId(id.0);
         let message = self.message_of_person(id, &content, ctx);
-        let completed = completed_by_person(message.clone(), 0, client_message_id);
+        let completed = completed_by_person(message.clone(), 0, client_message_id, Usage::default());
         self.record_event(Some(turn_id), EventBody::MessageCompleted(completed), None, ctx);
         (turn_id, message)
     }
@@ -343,15 +343,21 @@ impl Turn {
     }
 }
 
-/// What a person says costs no tokens, and nobody has measured how sure they are.
-fn completed_by_person(message: Message, latency_ms: u64, client_message_id: ClientMessageId) -> MessageCompleted {
+/// What a person says costs no tokens, though agents that were at it before may have `used` some, and nobody has measured how sure they are.
+fn completed_by_person(
+    message: Message,
+    latency_ms: u64,
+    client_message_id: ClientMessageId,
+    used: Usage,
+) -> MessageCompleted {
+    let (sent, written) = used.sent_and_written().unzip();
     #[expect(clippy::cast_precision_loss, reason = "a turn of 2^53 milliseconds is not to be had")]
     let metrics = ChatMetrics {
-        tokens_used: 0,
-        prompt_tokens: None,
-        completion_tokens: None,
-        cost: 0.0,
-        unpriced_tokens: None,
+        tokens_used: used.tokens,
+        prompt_tokens: sent,
+        completion_tokens: written,
+        cost: used.cost,
+        unpriced_tokens: used.unpriced(),
         latency: latency_ms as f64,
         cache_status: CacheStatus::None,
     };
@@ -361,5 +367,6 @@ fn completed_by_person(message: Message, latency_ms: u64, client_message_id: Cli
         citations: Vec::new(),
         client_message_id: Some(client_message_id),
         calls: Vec::new(),
+        incomplete: None,
     }
 }

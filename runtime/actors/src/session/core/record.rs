@@ -141,6 +141,7 @@ impl SessionCore {
             citations: answer.citations.clone(),
             client_message_id: None,
             calls,
+            incomplete: answer.incomplete,
         };
         self.end(at, EventBody::MessageCompleted(completed), None, ctx);
     }

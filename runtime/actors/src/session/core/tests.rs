@@ -72,7 +72,8 @@ fn a_cancel_that_names_no_turn_stops_the_running_one_and_never_a_queued_one() {
         panic!("it is routed")
     };
     let effects = handle(&mut core, cancel(2));
-    assert!(effects.contains(&Effect::StopAgent(second.run)), "{effects:?}");
+    let is_stopped = |effect: &Effect| matches!(effect, Effect::StopAgent(run) if *run == second.run);
+    assert!(effects.iter().any(is_stopped), "{effects:?}");
     let receipt = Receipt {
         upstream_closed_ms: Some(1),
         tokens_billed: 7,
@@ -193,4 +194,111 @@ fn whom_a_message_is_meant_for_and_what_was_said_before_it_survive_a_crash() {
         Some(request)
     });
     assert_eq!(routed.expect("it is taken up again").said, said);
+}
+
+/// Routes the turn to billing, with policy to take over. Gives its run.
+fn running(core: &mut SessionCore) -> Run {
+    submit(core);
+    let effects = commit(core);
+    let Some(Effect::Route(request)) = effects.into_iter().find(|effect| matches!(effect, Effect::Route(_))) else {
+        panic!("the turn is not routed");
+    };
+    let run = request.run;
+    let decision = RoutingDecision {
+        agent: AgentId::parse("billing").unwrap(),
+        intent: Intent::PricingQuestion,
+        confidence: Confidence::new(0.9),
+        reasoning: "because".into(),
+        candidates: vec![],
+        concerns: Vec::new(),
+    };
+    let decision = Ok((decision, vec![AgentId::parse("policy").unwrap()]));
+    handle(core, Input::Routed { run, decision });
+    commit(core);
+    run
+}
+
+fn used(tokens: u64) -> Usage {
+    Usage {
+        tokens,
+        cost: 0.25,
+        ..Usage::default()
+    }
+}
+
+fn answered(run: Run, tokens: u64) -> Input {
+    let answer = Answer {
+        confidence: Confidence::new(0.8),
+        citations: vec![],
+        usage: used(tokens),
+        cache_status: CacheStatus::None,
+        incomplete: None,
+    };
+    Input::Finished {
+        run,
+        outcome: Ok(answer),
+        lost: Usage::default(),
+    }
+}
+
+fn says(run: Run) -> Input {
+    Input::Steps {
+        run,
+        part: 0,
+        steps: vec![Step::Delta("It is".into())],
+    }
+}
+
+#[test]
+fn what_an_agent_has_used_that_failed_is_the_turns() {
+    let mut core = SessionCore::new(SessionId::new(), POLICY);
+    let run = running(&mut core);
+    let failed = Input::Finished {
+        run,
+        outcome: Err(Failure::new(ErrorCode::Timeout, "The agent took too long.")),
+        lost: used(9_000),
+    };
+    let mut effects = handle(&mut core, failed);
+    effects.extend(commit(&mut core));
+    let Some(Effect::RunAgent { request, .. }) = effects
+        .into_iter()
+        .find(|effect| matches!(effect, Effect::RunAgent { .. }))
+    else {
+        panic!("nobody takes over");
+    };
+    handle(&mut core, says(request.run));
+    let effects = handle(&mut core, answered(request.run, 500));
+    let metrics = effects.iter().find_map(|effect| {
+        let Effect::Append(entries) = effect else { return None };
+        entries.iter().find_map(|entry| {
+            let EventBody::MessageCompleted(completed) = &entry.event.body else {
+                return None;
+            };
+            Some(completed.metrics)
+        })
+    });
+    let metrics = metrics.unwrap_or_else(|| panic!("{effects:?}"));
+    assert_eq!((metrics.tokens_used, metrics.cost), (9_500, 0.5));
+}
+
+#[test]
+fn a_stop_that_comes_with_the_end_says_what_the_answer_has_cost() {
+    for end in [(|run| answered(run, 7)) as fn(Run) -> Input, |run| Input::Finished {
+        run,
+        outcome: Err(Failure::new(ErrorCode::Timeout, "The agent took too long.")),
+        lost: used(7),
+    }] {
+        let mut core = SessionCore::new(SessionId::new(), POLICY);
+        let run = running(&mut core);
+        handle(&mut core, says(run));
+        let cancel = Input::Cancel {
+            turn_id: None,
+            reply_to: ReplyTo(1),
+        };
+        handle(&mut core, cancel);
+        handle(&mut core, end(run));
+        let effects = commit(&mut core);
+        let is_told = |effect: &Effect| matches!(effect, Effect::Reply(ReplyTo(1), Reply::Cancelled(end)) if end.tokens_billed == 7);
+        assert!(effects.iter().any(is_told), "{effects:?}");
+    }
 }

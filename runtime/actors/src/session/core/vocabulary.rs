@@ -132,6 +132,8 @@ pub enum Input {
         run: Run,
         /// Its answer, or why there is none.
         outcome: Result<Answer, Failure>,
+        /// What it has used for no answer.
+        lost: Usage,
     },
     /// An agent has stopped as it was told.
     Stopped {

@@ -161,6 +161,7 @@ impl Responder for Cast {
             citations: vec![],
             usage: meter.usage(),
             cache_status: CacheStatus::None,
+            incomplete: None,
         })
     }
 }

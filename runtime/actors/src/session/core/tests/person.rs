@@ -136,10 +136,12 @@ impl Bench {
             citations: vec![],
             usage: Usage::default(),
             cache_status: CacheStatus::None,
+            incomplete: None,
         };
         self.give(Input::Finished {
             run,
             outcome: Ok(answer),
+            lost: Usage::default(),
         });
     }
 
@@ -290,10 +292,19 @@ fn an_answer_under_way_is_let_end_unless_it_is_to_be_interrupted() {
     assert_eq!(bench.stopped, [run]);
     bench.agent_finishes(run);
     assert!(bench.core.is_open(turn), "what the agent says late is not heard");
+    let receipt = Receipt {
+        upstream_closed_ms: Some(1),
+        tokens_billed: 40,
+    };
+    bench.give(Input::Stopped { run, receipt });
     assert_eq!(bench.core.turn_in_progress().unwrap().content, "");
     bench.say("It is 7 dollars.");
     let completed = bench.completed(turn);
     assert_eq!(completed.message.content, "It is 7 dollars.");
+    assert_eq!(
+        completed.metrics.tokens_used, 40,
+        "what the agent had used is the turn's"
+    );
     let statuses: Vec<_> = (bench.journal.iter().filter(|event| event.turn_id == Some(turn)))
         .filter_map(|event| {
             let EventBody::AgentStatus(changed) = &event.body else {

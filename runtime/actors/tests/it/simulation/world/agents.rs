@@ -139,7 +139,8 @@ impl World {
                 run.turn_id,
                 if outcome.is_ok() { "finished" } else { "agent_failed" },
             );
-            return self.give(at, Input::Finished { run, outcome });
+            let lost = Usage::default();
+            return self.give(at, Input::Finished { run, outcome, lost });
         }
         if let Some(script) = self.sessions[at].runs.get_mut(&order) {
             script.steps_left -= 1;
@@ -231,6 +232,7 @@ pub(super) fn answer() -> Answer {
         citations: vec![],
         usage: Usage::default(),
         cache_status: CacheStatus::None,
+        incomplete: None,
     }
 }
 

@@ -106,7 +106,8 @@ impl World {
                     Err(failure())
                 };
                 self.note(at, turn_id, if outcome.is_ok() { "finished" } else { "agent_failed" });
-                Input::Finished { run, outcome }
+                let lost = Usage::default();
+                Input::Finished { run, outcome, lost }
             }
             _ => {
                 self.note(at, turn_id, "stopped");
