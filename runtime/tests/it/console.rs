@@ -182,6 +182,32 @@ async fn files_come_in_the_best_encoding_and_only_once() {
 }
 
 #[tokio::test]
+async fn of_the_page_itself_what_it_was_built_with_may_run() {
+    let console = built();
+    let page = "<!doctype html><style>a{}</style><script>a()</script><script src=\"/assets/index-C0FFEE.js\"></script>";
+    write(console.path(), "index.html", page);
+    let server = launch(&console).start().await;
+    // As `openssl dgst -sha256 -binary | base64` says of what stands between the tags.
+    let expected = "default-src 'none'; script-src 'self' 'sha256-qVpDBgj7bpq5hMAcGp3AOc79J3Y1Z4HvySTwKrWDoy4='; \
+        style-src 'self' 'sha256-X1RutGBrXCt9KkSaXMK7tHftWiRscFHOhxsS8tv8hBk='; img-src 'self' data:;";
+    let packed = ask(&server, Method::GET, "/", &[(header::ACCEPT_ENCODING, "br")]).await;
+    let tag = packed.headers[header::ETAG].to_str().unwrap().to_owned();
+    // A browser that has the page takes the policy of the answer that says so.
+    let known = [(header::ACCEPT_ENCODING, "br"), (header::IF_NONE_MATCH, tag.as_str())];
+    let again = ask(&server, Method::GET, "/", &known).await;
+    assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+    let elsewhere = ask(&server, Method::GET, "/chat/0199", &[(header::ACCEPT, VISIT)]).await;
+    for answer in [packed, again, elsewhere] {
+        let policy = answer.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.starts_with(expected), "{policy}");
+    }
+    // A file has nothing in it that would run as a part of a page.
+    let script = ask(&server, Method::GET, "/assets/index-C0FFEE.js", &[]).await;
+    let policy = script.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    assert!(!policy.contains("sha256"), "{policy}");
+}
+
+#[tokio::test]
 async fn the_page_needs_no_token_and_nothing_of_the_api_is_had_by_its_door() {
     let console = built();
     let server = launch(&console)

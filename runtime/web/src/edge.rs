@@ -163,11 +163,11 @@ impl Exchange {
     ) -> ServiceResponse<EitherBody<Encoder<B>>> {
         let status = response.status();
         let route = response.request().match_pattern();
-        let console = response.response().extensions().get::<ConsoleAnswer>().copied();
+        let console = response.response().extensions().get::<ConsoleAnswer>().cloned();
         let error = (console.is_none() && (status.is_client_error() || status.is_server_error()))
             .then(|| self.error(status, response.response().error()));
         let status = error.as_ref().map_or(status, ResponseError::status_code);
-        let route = match console {
+        let route = match &console {
             Some(_) => console::ROUTE,
             None => route.as_deref().unwrap_or("unmatched"),
         };

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::console::ConsoleAnswer;
+use crate::console::{ConsoleAnswer, InlineSources};
 
 /// Answers of the API are data: nothing in them may run, load or be framed.
 const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
@@ -10,14 +10,18 @@ const API_POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'none
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
-/// The console runs its own scripts and styles and calls this very server; nothing comes from elsewhere, and nothing that
-/// stands in the page itself runs. `data:` is for the small images that a build puts into style sheets.
-const CONSOLE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
-    font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+/// The console runs its own scripts and styles and calls this very server; nothing comes from elsewhere. Of what stands in the page
+/// itself only that runs which it was built with. `data:` is for the small images that a build puts into style sheets.
+fn console_policy(inline: &InlineSources) -> String {
+    let InlineSources { scripts, styles } = inline;
+    format!(
+        "default-src 'none'; script-src 'self'{scripts}; style-src 'self'{styles}; img-src 'self' data:; font-src 'self'; \
+         connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
 
 /// What an answer is a part of.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Surface {
     Api,
     Docs,
@@ -26,14 +30,18 @@ pub(super) enum Surface {
 
 pub(super) fn secure(headers: &mut HeaderMap, surface: Surface) {
     let (policy, cache_control) = match surface {
-        Surface::Api => (API_POLICY, "no-store"),
-        Surface::Docs => (DOCS_POLICY, "no-cache"),
-        Surface::Console(answer) => (CONSOLE_POLICY, answer.cache_control),
+        Surface::Api => (HeaderValue::from_static(API_POLICY), "no-store"),
+        Surface::Docs => (HeaderValue::from_static(DOCS_POLICY), "no-cache"),
+        Surface::Console(ConsoleAnswer { cache_control, inline }) => {
+            let policy = HeaderValue::try_from(console_policy(&inline.unwrap_or_default()));
+            // Of ASCII as it is, it always is a header.
+            (policy.unwrap_or(HeaderValue::from_static(API_POLICY)), cache_control)
+        }
     };
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     let mut put = |name: HeaderName, value: &'static str| {
         headers.insert(name, HeaderValue::from_static(value));
     };
-    put(header::CONTENT_SECURITY_POLICY, policy);
     put(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     put(header::X_FRAME_OPTIONS, "DENY");
     put(header::REFERRER_POLICY, "no-referrer");
