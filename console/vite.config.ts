@@ -3,6 +3,7 @@ import tailwindcss from '@tailwindcss/vite'
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 import { firstPage } from './build/first-page.ts'
+import { inPage } from './build/in-page.ts'
 import { licenses } from './build/licenses.ts'
 import { messages } from './build/messages.ts'
 import { precompress } from './build/precompress.ts'
@@ -11,7 +12,7 @@ import { precompress } from './build/precompress.ts'
 const SERVER = process.env['ORCHESTRATAI_URL'] ?? 'http://127.0.0.1:8000'
 
 export default defineConfig({
-  plugins: [react(), tailwindcss(), messages(), firstPage(), licenses(), precompress()],
+  plugins: [react(), tailwindcss(), messages(), firstPage(), inPage(), licenses(), precompress()],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   build: {
     outDir: 'dist',

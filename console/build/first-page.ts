@@ -14,7 +14,7 @@ const FILES = ['react', 'platform', 'first', 'chat'] as const
 
 /**
  * Arranges the files of the first visit for a slow line: what is painted first needs no script, so scripts give way to it; they are
- * few; and `public/start.js` is told which will be imported, so that nobody waits for one of them to name the next.
+ * few; and `src/lib/start.js` is told which will be imported, so that nobody waits for one of them to name the next.
  */
 export function firstPage(): Plugin {
   let root = ''
@@ -68,8 +68,8 @@ export function firstPage(): Plugin {
         return html
           .replaceAll(/<(?:script type="module"|link rel="modulepreload") crossorigin/g, '$& fetchpriority="low"')
           .replace(
-            '<script src="/start.js"',
-            `$& data-languages='${JSON.stringify(Object.fromEntries(languages))}' data-chat='${JSON.stringify(others)}'`,
+            '<script><!-- start -->',
+            `<script data-languages='${JSON.stringify(Object.fromEntries(languages))}' data-chat='${JSON.stringify(others)}'><!-- start -->`,
           )
       },
     },

@@ -51,6 +51,22 @@ describe('the shell', () => {
     expect(problems).toEqual([])
   })
 
+  it('shows its first words in the chosen looks before any other file has come', async () => {
+    const { page, context } = await open(browser, `${server.url}/agents`)
+    await page.evaluate(() => localStorage.setItem('orchestratai.preferences', '{"theme":"dark","language":"de"}'))
+    // From here on the page is all that the server sends.
+    await context.route(/./, (route) => (route.request().resourceType() === 'document' ? route.continue() : new Promise(() => undefined)))
+    await page.goto(server.url, { waitUntil: 'commit' })
+    const words = page.getByText('Was möchten Sie wissen?')
+    await words.waitFor()
+    expect(await page.getByText('What would you like to know?').isVisible()).toBe(false)
+    expect(await words.evaluate((element) => getComputedStyle(element).fontSize)).toBe('26px')
+    const lightness = await page.evaluate(() => /oklch\(([\d.]+)/.exec(getComputedStyle(document.documentElement).backgroundColor)?.[1])
+    expect(Number(lightness)).toBeLessThan(0.3)
+    expect(await page.locator('.boot img').evaluate((element: HTMLImageElement) => element.decode().then(() => element.naturalWidth))).toBeGreaterThan(0)
+    await context.close()
+  })
+
   it('lets a keyboard skip the navigation', async () => {
     // Not the chat, whose first page has the cursor in its question already.
     const { page } = await open(browser, `${server.url}/agents`)

@@ -13,11 +13,11 @@ const root = document.getElementById('root')
 if (!root) throw new Error('index.html has a root')
 // Until then the frame stands there that index.html has. A transition is rendered piece by piece, between which a key or a finger
 // is heard.
-void prepare().then((words) =>
+void prepare().then((beginning) =>
   startTransition(() =>
     createRoot(root).render(
       <StrictMode>
-        <App words={words} />
+        <App {...beginning} />
       </StrictMode>,
     ),
   ),

@@ -6,17 +6,28 @@ import { createConsoleRouter } from '@/app/router'
 import { createQueryClient } from '@/api/query-client'
 import { access } from '@/api/token'
 import { showFonts } from '@/lib/fonts'
+import { nextTask } from '@/lib/next-task'
 
 const queryClient = createQueryClient()
-const router = createConsoleRouter(queryClient)
 
-/** Gets what the first page is made of, all at once: its words and its code. */
-export async function prepare(): Promise<Words> {
-  const [words] = await Promise.all([firstWords(), router.load()])
-  return words
+/** What the first page is made of. */
+export type Beginning = { words: Words; router: ReturnType<typeof createConsoleRouter> }
+
+/** Gets it all at once: its words and its code. */
+export async function prepare(): Promise<Beginning> {
+  const [words, router] = await Promise.all([firstWords(), firstRouter()])
+  return { words, router }
 }
 
-export function App({ words }: { words: Words }) {
+/** Made in a task of its own: with the first run of all modules it would be one in which a phone does not hear a finger. */
+async function firstRouter(): Promise<Beginning['router']> {
+  await nextTask()
+  const router = createConsoleRouter(queryClient)
+  await router.load()
+  return router
+}
+
+export function App({ words, router }: Beginning) {
   useEffect(() => showFonts(document.documentElement), [])
   useEffect(
     () =>

@@ -1,5 +1,5 @@
 import { useEffect, useState, type ReactNode } from 'react'
-import { IntlProvider } from 'use-intl'
+import { IntlErrorCode, IntlProvider, type IntlError } from 'use-intl'
 import { asMissingPart } from '@/lib/missing-part'
 import { preferences, usePreferences, type Language as LanguageCode } from '@/lib/preferences'
 import { reloadOnce } from '@/lib/reload-once'
@@ -48,12 +48,16 @@ export function Language({ first, children }: { first: Words; children: ReactNod
   }, [words.language, language])
 
   return (
-    <IntlProvider
-      locale={words.language}
-      messages={words.messages}
-      timeZone={Intl.DateTimeFormat().resolvedOptions().timeZone}
-    >
+    <IntlProvider locale={words.language} messages={words.messages} onError={report}>
       {children}
     </IntlProvider>
   )
+}
+
+/**
+ * That no time zone is given is meant: times are then those of the browser. To ask it for its zone takes 70 ms of a phone, and the
+ * first page has no time on it.
+ */
+function report(error: IntlError): void {
+  if (error.code !== IntlErrorCode.ENVIRONMENT_FALLBACK) console.error(error)
 }

@@ -10,7 +10,7 @@ const shown = ({ lang, dataset }: HTMLElement) => [lang, dataset['theme'], datas
 describe('the script before the first paint', () => {
   let start: string
   beforeAll(async () => {
-    start = await readFile(join(import.meta.dirname, '../../public/start.js'), 'utf8')
+    start = await readFile(join(import.meta.dirname, 'start.js'), 'utf8')
   })
   afterEach(() => {
     localStorage.clear()

@@ -9,6 +9,7 @@ import { SectionShortcuts } from '@/app/shell/section-shortcuts'
 import { SettingsButton } from '@/app/shell/settings-button'
 import { TokenPrompt } from '@/app/shell/token-prompt'
 import { ToastRegion } from '@/ui/toast'
+import logo from '@/../public/favicon.svg?inline'
 
 /** What stands around every page. */
 export function Shell() {
@@ -22,7 +23,7 @@ export function Shell() {
         {t('skipToContent')}
       </a>
       <header className="flex h-bar shrink-0 items-center gap-2.5 border-b border-line bg-surface pr-2 pl-4">
-        <img src="/favicon.svg" alt="" width={22} height={22} />
+        <img src={logo} alt="" width={22} height={22} />
         <span className="font-semibold">OrchestratAI</span>
         <span className="grow" />
         <ConnectionState />
