@@ -4,6 +4,7 @@ import { useTranslations } from 'use-intl'
 import type { Agent, Intent, LogType } from '@/api/generated/wire'
 import type { Turn } from '@/api/socket/view'
 import { classNames } from '@/lib/class-names'
+import { plainText } from '@/lib/plain-text'
 import { StepIcon } from './step-icon'
 import { agentOfStep } from './steps'
 import '@xyflow/react/dist/base.css'
@@ -101,7 +102,7 @@ function graphOf(turn: Turn, agents: readonly Agent[], words: Words) {
     ends.push(before)
   })
   const outcome = turn.outcome
-  const detail = outcome?.kind === 'failed' ? outcome.error.code : (turn.answer?.content.slice(0, 120) ?? '')
+  const detail = outcome?.kind === 'failed' ? outcome.error.code : plainText(turn.answer?.content.slice(0, 240) ?? '').slice(0, 120)
   add('answer', row + 1 + longest, middle, {
     title: words.answer,
     detail,
