@@ -1,15 +1,20 @@
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import lighthouse, { type Result } from 'lighthouse'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { launchBrowser } from './browser'
+import { countProcessorTime } from './processor-time'
 import { Server } from './server'
 
 const RUNS = 3
 const RUNS_MAX = 6
 /**
  * Lighthouse measures the processor beside each run: a machine of today that has nothing else to do has 1,800 to 2,500. Below that
- * another process has a part of it, and each wait for it is taken four times: milliseconds then say nothing of the console.
+ * another process has a part of it. Waits for it are not counted (processor-time.ts), but what others leave of its caches is not enough
+ * to judge by.
  */
 const QUIET_INDEX = 1_800
 
@@ -49,15 +54,18 @@ describe('Lighthouse on a phone', () => {
    */
   async function look(path: string, categories: string[]): Promise<Result | undefined> {
     const port = await freePort()
-    const browser = await launchBrowser([`--remote-debugging-port=${port}`])
+    const [browser, folder] = await Promise.all([launchBrowser([`--remote-debugging-port=${port}`]), mkdtemp(join(tmpdir(), 'lighthouse-'))])
+    const flags = { logLevel: 'error', onlyCategories: categories } as const
     try {
-      const found = await lighthouse(`${server.url}${path}`, { port, logLevel: 'error', onlyCategories: categories })
+      await lighthouse(`${server.url}${path}`, { ...flags, port, gatherMode: folder })
+      await countProcessorTime(folder)
+      const found = await lighthouse(`${server.url}${path}`, { ...flags, auditMode: folder })
       if (!found) throw new Error('Lighthouse says nothing')
       const { runtimeError } = found.lhr
       if (runtimeError) console.log(`a run that failed: ${runtimeError.code}`)
       return runtimeError ? undefined : found.lhr
     } finally {
-      await browser.close()
+      await Promise.all([browser.close(), rm(folder, { recursive: true, force: true })])
     }
   }
 
@@ -83,10 +91,10 @@ describe('Lighthouse on a phone', () => {
     for (const category of ['accessibility', 'best-practices']) {
       expect(score(category), results.flatMap((result) => complaints(result, category)).join('\n')).toBe(100)
     }
+    expect(paint).toBeLessThan(1_000)
     if (!isJudged) return
     expect(score('performance'), results.flatMap((result) => complaints(result, 'performance')).join('\n')).toBeGreaterThanOrEqual(95)
-    // What is reached is 100, 0.65 s, and by whether a task takes more than 50 ms 0.65 to 1.9 s.
-    expect(paint).toBeLessThan(1_000)
+    // What is reached is 100, 0.65 s, and 0.65 s where the first paint is seen before the scripts have come, else 1.8 s.
     expect(interactive).toBeLessThan(2_000)
   }, 300_000)
 })
