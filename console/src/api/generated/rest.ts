@@ -1895,6 +1895,11 @@ export interface components {
             timestamp: components["schemas"]["Timestamp"];
         };
         /**
+         * @description Why an answer is not whole.
+         * @enum {string}
+         */
+        Incomplete: "max_tokens" | "refused";
+        /**
          * @description What a message wants.
          * @enum {string}
          */
@@ -2063,6 +2068,8 @@ export interface components {
              *     them, often nothing. Left out where there are none.
              */
             calls?: components["schemas"]["ClientCall"][];
+            /** @description Why the answer is not whole; left out where it is. */
+            incomplete?: components["schemas"]["Incomplete"];
         };
         /** @description The text of a user's message: 1 to 2,000 Unicode scalar values, not white space alone. */
         MessageContent: string;

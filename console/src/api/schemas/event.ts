@@ -69,6 +69,7 @@ export const DurableEvent = z.discriminatedUnion('type', [
       metrics: ChatMetrics,
       citations: z.array(Citation),
       calls: z.exactOptional(z.array(ClientCall)),
+      incomplete: z.exactOptional(z.enum(['max_tokens', 'refused'])),
     }),
   ),
   event('turn_failed', z.object({ error: z.object({ code: ErrorCode, message: z.string(), retryable: z.boolean() }) })),

@@ -21,6 +21,8 @@ export type TurnOutcome =
       citations: readonly Citation[]
       /** The calls of the client's own tools with which the turn ended in place of an answer. */
       calls?: readonly { callId: string; tool: string; arguments?: unknown }[]
+      /** Why the answer is not whole, where it is not. */
+      incomplete?: 'max_tokens' | 'refused'
     }
   | { kind: 'failed'; at: string; error: Failure }
   | { kind: 'cancelled'; at: string; kept: number; upstreamClosedMs?: number; tokensBilled: number }
@@ -257,14 +259,21 @@ class Draft {
         })
         return
       case 'message_completed': {
-        const { message, metrics, citations, calls } = event.data
+        const { message, metrics, citations, calls, incomplete } = event.data
         this.changeOf(event, (turn) => ({
           ...turn,
           // What a person says of their own accord is a turn that begins and ends with it.
           ...(turn.id === message.id ? { seq: event.seq } : {}),
           ...(message.agent === undefined ? {} : { agent: message.agent }),
           answer: { messageId: message.id, content: message.content, bytes: utf8Length(message.content), message },
-          outcome: { kind: 'completed', at: event.at, metrics, citations, ...(calls && { calls }) },
+          outcome: {
+            kind: 'completed',
+            at: event.at,
+            metrics,
+            citations,
+            ...(calls && { calls }),
+            ...(incomplete && { incomplete }),
+          },
         }))
         this.total({ messageCount: 1, totalTokens: metrics.tokensUsed, totalCost: metrics.cost }, event.seq)
         if (message.agent !== undefined && event.seq > this.view.toldAt) {

@@ -1,4 +1,4 @@
-import { Ban, CircleAlert, Network, RefreshCw, RotateCcw, Square, UserRound, Zap } from 'lucide-react'
+import { Ban, CircleAlert, Network, RefreshCw, RotateCcw, Scissors, Square, UserRound, Zap } from 'lucide-react'
 import { memo, useMemo } from 'react'
 import { useTranslations } from 'use-intl'
 import { isUnderWay, type Turn } from '@/api/socket/view'
@@ -65,6 +65,12 @@ export const AnswerRow = memo(function AnswerRow({ turn, place, isFirstUnderWay,
               </li>
             ))}
           </ul>
+        )}
+        {outcome?.kind === 'completed' && outcome.incomplete && (
+          <p className="flex flex-wrap items-center gap-1.5 text-sm text-muted">
+            <Scissors aria-hidden size={14} />
+            {t(`incomplete.${outcome.incomplete}`)}
+          </p>
         )}
         {outcome?.kind === 'failed' && (
           <div className="flex flex-wrap items-center gap-2 text-base text-danger">
