@@ -1,18 +1,14 @@
 //! A server that says exactly what a script says, and remembers what it was asked and when it was left.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use orchestratai_testing::http_server::{self, ClientLeft, HttpConnection, HttpServer, chunk};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
 
 /// One thing that the server does.
 #[derive(Debug, Clone)]
@@ -33,7 +29,7 @@ pub(crate) enum Act {
 #[derive(Debug, Clone)]
 pub(crate) struct Asked {
     pub(crate) path: String,
-    pub(crate) headers: HashMap<String, String>,
+    pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Value,
     pub(crate) at: Instant,
 }
@@ -42,7 +38,7 @@ pub(crate) struct Asked {
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
-    accepting: JoinHandle<()>,
+    _server: HttpServer,
 }
 
 #[derive(Default)]
@@ -54,14 +50,14 @@ struct Seen {
 
 impl Server {
     pub(crate) async fn start(scripts: Vec<Vec<Act>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(Seen::default()));
-        let accepting = tokio::spawn(accept(listener, Arc::new(scripts), Arc::clone(&seen)));
+        let (scripts, seen) = (Arc::new(scripts), Arc::<Mutex<Seen>>::default());
+        let known = Arc::clone(&seen);
+        let server =
+            HttpServer::start(move |connection| serve(connection, Arc::clone(&scripts), Arc::clone(&known))).await;
         Self {
-            address,
+            address: server.address(),
             seen,
-            accepting,
+            _server: server,
         }
     }
 
@@ -91,28 +87,20 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, scripts: Arc<Vec<Vec<Act>>>, seen: Arc<Mutex<Seen>>) {
-    loop {
-        let (socket, _) = listener.accept().await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        tokio::spawn(serve(socket, Arc::clone(&scripts), Arc::clone(&seen)));
-    }
-}
-
-async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Act>>>, seen: Arc<Mutex<Seen>>) {
-    while let Some(asked) = read_request(&mut socket).await {
+async fn serve(mut connection: HttpConnection, scripts: Arc<Vec<Vec<Act>>>, seen: Arc<Mutex<Seen>>) {
+    while let Some(request) = connection.request().await {
+        let asked = Asked {
+            path: request.path,
+            headers: request.headers,
+            body: serde_json::from_str(&request.body).unwrap(),
+            at: Instant::now(),
+        };
         let place = {
             let mut seen = seen.lock().unwrap();
             seen.asked.push(asked);
             (seen.asked.len() - 1).min(scripts.len() - 1)
         };
-        if perform(&mut socket, &scripts[place]).await.is_err() {
+        if perform(&mut connection, &scripts[place]).await.is_err() {
             seen.lock().unwrap().left.push(Instant::now());
             return;
         }
@@ -123,75 +111,28 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Act>>>, seen: Arc<Mut
     }
 }
 
-struct Left;
-
-async fn perform(socket: &mut TcpStream, script: &[Act]) -> Result<(), Left> {
+async fn perform(connection: &mut HttpConnection, script: &[Act]) -> Result<(), ClientLeft> {
     for act in script {
         match act {
-            Act::Raw(bytes) => socket.write_all(bytes).await.map_err(|_| Left)?,
-            Act::Chunk(bytes) => {
-                let mut chunk = format!("{:x}\r\n", bytes.len()).into_bytes();
-                chunk.extend_from_slice(bytes);
-                chunk.extend_from_slice(b"\r\n");
-                socket.write_all(&chunk).await.map_err(|_| Left)?;
-            }
-            Act::End => socket.write_all(b"0\r\n\r\n").await.map_err(|_| Left)?,
+            Act::Raw(bytes) => connection.send(bytes).await?,
+            Act::Chunk(bytes) => connection.send(chunk(bytes)).await?,
+            Act::End => connection.send(http_server::LAST_CHUNK).await?,
             Act::Wait(time) => tokio::time::sleep(*time).await,
-            Act::Hang => {
-                let mut byte = [0];
-                match socket.read(&mut byte).await {
-                    Ok(0) | Err(_) => return Err(Left),
-                    Ok(_) => panic!("a client has sent more than its request"),
-                }
-            }
+            Act::Hang => return Err(connection.hang().await),
         }
     }
     Ok(())
 }
 
-async fn read_request(socket: &mut TcpStream) -> Option<Asked> {
-    let mut bytes = Vec::new();
-    let head_end = loop {
-        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
-        }
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
-    let mut lines = head.lines();
-    let path = lines.next()?.split(' ').nth(1)?.to_owned();
-    let headers: HashMap<String, String> = lines
-        .filter_map(|line| line.split_once(": "))
-        .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-        .collect();
-    let length: usize = headers["content-length"].parse().unwrap();
-    while bytes.len() < head_end + length {
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(Asked {
-        path,
-        headers,
-        body: serde_json::from_slice(&bytes[head_end..]).unwrap(),
-        at: Instant::now(),
-    })
-}
-
 /// The head of an answer that streams.
 pub(crate) fn head(content_type: &str) -> Act {
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n");
-    Act::Raw(head.into_bytes())
+    Act::Raw(http_server::streamed(&format!("content-type: {content_type}\r\n")).into_bytes())
 }
 
 /// An answer in one piece.
 pub(crate) fn refusal(status: &str, headers: &str, body: &str) -> Vec<Act> {
-    let length = body.len();
-    let text = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
-    );
+    let headers = format!("content-type: application/json\r\n{headers}");
+    let text = http_server::answer(status, &headers, body);
     vec![Act::Raw(text.into_bytes())]
 }
 

@@ -1,17 +1,12 @@
 //! A provider of chat completions that says what its script says, over a real socket.
 
 use std::{
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use orchestratai_testing::http_server::{self, HttpConnection, HttpRequest, HttpServer, LAST_CHUNK, answer, chunk};
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
 
 /// One thing that it says or does.
 #[derive(Debug, Clone)]
@@ -44,8 +39,15 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        Self {
+            authorization: request.header("authorization").to_owned(),
+            body: serde_json::from_str(&request.body).unwrap(),
+        }
+    }
+
     /// An error that repeats all of it.
-    fn echoed(&self) -> String {
+    pub(super) fn echoed(&self) -> String {
         let key = self.authorization.trim_start_matches("Bearer ");
         let body = self.body.to_string();
         let last = self.body["messages"].as_array().and_then(|messages| messages.last());
@@ -63,31 +65,21 @@ struct Seen {
 
 /// A provider for as long as it is not dropped. Each request gets the next script, and all that follow the last one.
 pub(crate) struct Provider {
-    address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
-    accepting: JoinHandle<()>,
+    server: HttpServer,
 }
 
 impl Provider {
     pub(crate) async fn start(scripts: Vec<Vec<Said>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, seen) = (listener.local_addr().unwrap(), Arc::<Mutex<Seen>>::default());
-        let (scripts, known) = (Arc::new(scripts), Arc::clone(&seen));
-        let accepting = tokio::spawn(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(socket, Arc::clone(&scripts), Arc::clone(&known)));
-            }
-        });
-        Self {
-            address,
-            seen,
-            accepting,
-        }
+        let (scripts, seen) = (Arc::new(scripts), Arc::<Mutex<Seen>>::default());
+        let known = Arc::clone(&seen);
+        let server =
+            HttpServer::start(move |connection| serve(connection, Arc::clone(&scripts), Arc::clone(&known))).await;
+        Self { seen, server }
     }
 
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}/v1", self.server.url())
     }
 
     pub(crate) fn asked(&self) -> Vec<Asked> {
@@ -110,18 +102,12 @@ impl Provider {
     }
 }
 
-impl Drop for Provider {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
 /// One connection, one request.
-async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mutex<Seen>>) {
-    socket.set_nodelay(true).unwrap();
-    let Some(asked) = read_request(&mut socket).await else {
+async fn serve(mut connection: HttpConnection, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mutex<Seen>>) {
+    let Some(request) = connection.request().await else {
         return;
     };
+    let asked = Asked::of(&request);
     let echo = asked.echoed();
     let place = {
         let mut seen = seen.lock().unwrap();
@@ -132,8 +118,8 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mu
     for said in &scripts[place] {
         let answers = matches!(said, Said::Text(_) | Said::Event(_) | Said::End { .. });
         if answers && !std::mem::replace(&mut has_begun, true) {
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n";
-            if socket.write_all(head.as_bytes()).await.is_err() {
+            let head = http_server::streamed("content-type: text/event-stream\r\nconnection: close\r\n");
+            if connection.send(head).await.is_err() {
                 return;
             }
         }
@@ -143,21 +129,21 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mu
             Said::End { input, output } => {
                 let stop = json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}).to_string();
                 let usage = json!({"choices": [], "usage": {"prompt_tokens": input, "completion_tokens": output}});
-                event(&stop) + &event(&usage.to_string()) + &event("[DONE]") + "0\r\n\r\n"
+                let events = [event(&stop), event(&usage.to_string()), event("[DONE]")].concat();
+                [events.as_slice(), LAST_CHUNK].concat()
             }
             Said::Hang => {
-                if is_left(&mut socket).await {
-                    seen.lock().unwrap().left.push(Instant::now());
-                }
+                connection.hang().await;
+                seen.lock().unwrap().left.push(Instant::now());
                 return;
             }
             Said::Die => return,
             Said::Refuse(status, headers) => refusal(status, headers, "{}"),
             Said::RefuseWith(status, body) => refusal(status, "", body),
             Said::Echo(status) => refusal(status, "", &echo),
-            Said::Bytes(bytes) => bytes.clone(),
+            Said::Bytes(bytes) => bytes.clone().into_bytes(),
         };
-        if socket.write_all(bytes.as_bytes()).await.is_err() {
+        if connection.send(bytes).await.is_err() {
             return;
         }
         // So that each is a piece of its own on the way.
@@ -165,49 +151,11 @@ async fn serve(mut socket: TcpStream, scripts: Arc<Vec<Vec<Said>>>, seen: Arc<Mu
     }
 }
 
-fn event(data: &str) -> String {
-    let event = format!("data: {data}\n\n");
-    format!("{:x}\r\n{event}\r\n", event.len())
+fn event(data: &str) -> Vec<u8> {
+    chunk(http_server::event(data).as_bytes())
 }
 
-fn refusal(status: &str, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    )
-}
-
-/// Waits until the client says something or goes, and says whether it has gone.
-pub(super) async fn is_left(socket: &mut TcpStream) -> bool {
-    let mut byte = [0];
-    matches!(socket.read(&mut byte).await, Ok(0) | Err(_))
-}
-
-pub(super) async fn read_request(socket: &mut TcpStream) -> Option<Asked> {
-    let mut bytes = Vec::new();
-    let head_end = loop {
-        if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at + 4;
-        }
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    };
-    let head = String::from_utf8(bytes[..head_end].to_vec()).unwrap();
-    let header = |wanted: &str| {
-        let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-        lines
-            .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
-            .map(|(_, value)| value.to_owned())
-    };
-    let length: usize = header("content-length")?.parse().unwrap();
-    while bytes.len() < head_end + length {
-        if socket.read_buf(&mut bytes).await.ok()? == 0 {
-            return None;
-        }
-    }
-    Some(Asked {
-        authorization: header("authorization").unwrap_or_default(),
-        body: serde_json::from_slice(&bytes[head_end..]).unwrap(),
-    })
+fn refusal(status: &str, headers: &str, body: &str) -> Vec<u8> {
+    let headers = format!("content-type: application/json\r\nconnection: close\r\n{headers}");
+    answer(status, &headers, body).into_bytes()
 }

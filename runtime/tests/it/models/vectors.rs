@@ -2,20 +2,15 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    net::SocketAddr,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use orchestratai_testing::http_server::{self, HttpConnection, HttpServer};
 use serde_json::{Value, json};
-use tokio::{
-    io::AsyncWriteExt,
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::sync::watch;
 
-use super::provider::{is_left, read_request};
+use super::provider::Asked;
 
 /// Requests with so many texts and more are no questions: they are chunks, or what the scale of a model is found by.
 const MANY: usize = 2;
@@ -31,16 +26,17 @@ pub(crate) enum Mood {
     Silent,
     /// It refuses.
     Broken,
+    /// It refuses, and repeats all that it was sent, the key among it.
+    Echoing,
     /// It answers with what is no answer.
     Confused,
 }
 
 /// A provider for as long as it is not dropped.
 pub(crate) struct Vectors {
-    address: SocketAddr,
     mood: watch::Sender<Mood>,
     seen: Arc<Mutex<Seen>>,
-    accepting: JoinHandle<()>,
+    server: HttpServer,
 }
 
 #[derive(Default)]
@@ -53,26 +49,16 @@ struct Seen {
 impl Vectors {
     /// Gives vectors of so many dimensions.
     pub(crate) async fn start(dimensions: usize) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, seen) = (listener.local_addr().unwrap(), Arc::<Mutex<Seen>>::default());
+        let seen = Arc::<Mutex<Seen>>::default();
         let (mood, moods) = watch::channel(Mood::Well);
         let known = Arc::clone(&seen);
-        let accepting = tokio::spawn(async move {
-            loop {
-                let (socket, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(socket, dimensions, moods.clone(), Arc::clone(&known)));
-            }
-        });
-        Self {
-            address,
-            mood,
-            seen,
-            accepting,
-        }
+        let server =
+            HttpServer::start(move |connection| serve(connection, dimensions, moods.clone(), Arc::clone(&known))).await;
+        Self { mood, seen, server }
     }
 
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}/v1", self.server.url())
     }
 
     pub(crate) fn be(&self, mood: Mood) {
@@ -87,6 +73,12 @@ impl Vectors {
         let of_demo = |texts: &&Vec<String>| texts.len() >= MANY && !is_scale(&texts[0]);
         let texts: usize = seen.asked.iter().filter(of_demo).map(Vec::len).sum();
         texts
+    }
+
+    /// Whether it was ever sent a text with this in it.
+    pub(crate) fn has_been_asked(&self, text: &str) -> bool {
+        let seen = self.seen.lock().unwrap();
+        seen.asked.iter().flatten().any(|asked| asked.contains(text))
     }
 
     /// How many requests there were.
@@ -109,16 +101,15 @@ impl Vectors {
     }
 }
 
-impl Drop for Vectors {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
-}
-
 /// One connection, as many requests as come on it.
-async fn serve(mut socket: TcpStream, dimensions: usize, mut moods: watch::Receiver<Mood>, seen: Arc<Mutex<Seen>>) {
-    socket.set_nodelay(true).unwrap();
-    while let Some(asked) = read_request(&mut socket).await {
+async fn serve(
+    mut connection: HttpConnection,
+    dimensions: usize,
+    mut moods: watch::Receiver<Mood>,
+    seen: Arc<Mutex<Seen>>,
+) {
+    while let Some(request) = connection.request().await {
+        let asked = Asked::of(&request);
         let texts: Vec<String> = serde_json::from_value(asked.body["input"].clone()).unwrap();
         seen.lock().unwrap().asked.push(texts.clone());
         let waits = |mood: &Mood| *mood == Mood::SlowWithPassages && texts.len() >= MANY;
@@ -126,19 +117,16 @@ async fn serve(mut socket: TcpStream, dimensions: usize, mut moods: watch::Recei
         let (status, body) = match mood {
             Mood::Well | Mood::SlowWithPassages => ("200 OK", answer(&texts, dimensions).to_string()),
             Mood::Silent => {
-                if is_left(&mut socket).await {
-                    seen.lock().unwrap().left.push(Instant::now());
-                }
+                connection.hang().await;
+                seen.lock().unwrap().left.push(Instant::now());
                 return;
             }
             Mood::Broken => ("500 Internal Server Error", "{}".to_owned()),
+            Mood::Echoing => ("400 Bad Request", asked.echoed()),
             Mood::Confused => ("200 OK", r#"{"data": [{"embedding": "no"}]}"#.to_owned()),
         };
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        if socket.write_all((head + &body).as_bytes()).await.is_err() {
+        let answer = http_server::answer(status, "content-type: application/json\r\n", &body);
+        if connection.send(answer).await.is_err() {
             return;
         }
     }
