@@ -46,7 +46,7 @@ pub trait ToolSource: Send + Sync {
     /// What it has now. Where that is known it is not asked for again; a source that was away is tried again.
     ///
     /// # Errors
-    /// [`ToolError::Unavailable`] where it cannot be asked.
+    /// [`ToolError::NotMade`] where it cannot be asked.
     async fn tools(&self) -> Result<Vec<Arc<dyn Tool>>, ToolError>;
 }
 
@@ -105,10 +105,15 @@ pub enum ToolError {
     /// The tool says so itself.
     #[error("{0}")]
     Failed(String),
-    /// Whoever has it cannot be reached, or does not speak as it should. Nothing of addresses or secrets is in it.
+    /// Whoever has it was not reached, or has refused before anything was done: the call was certainly not made, and may be made again.
+    /// Nothing of addresses or secrets is in it.
     #[error("{0}")]
-    Unavailable(String),
-    /// It took too long; it may have had its effect.
-    #[error("it took longer than {} s", .0.as_secs())]
+    NotMade(String),
+    /// The call has left, and what it came to is not known: it may have had its effect. It is not made again without its idempotency key.
+    /// Nothing of addresses or secrets is in it.
+    #[error("{0}")]
+    InDoubt(String),
+    /// It took too long, and has left: it may have had its effect.
+    #[error("it took longer than {} s", .0.as_secs_f32())]
     TimedOut(Duration),
 }

@@ -65,7 +65,7 @@ mod tests {
         .unwrap();
         let names: Vec<&str> = sources.iter().map(|source| source.name()).collect();
         assert_eq!(names, ["away", "shop"]);
-        assert!(matches!(sources[0].tools().await, Err(ToolError::Unavailable(_))));
+        assert!(matches!(sources[0].tools().await, Err(ToolError::NotMade(_))));
         let tools = sources[1].tools().await.unwrap();
         assert_eq!(tools[0].offer().name, "shop_listOrders");
         assert!(tools[0].approval().is_some_and(|rule| !rule.otherwise_approved));

@@ -23,7 +23,7 @@ use crate::{
     budget,
     knowledge::FoundChunk,
     language::{Spender, ToolCall},
-    tool::{Invocation, Tool, ToolError},
+    tool::{Effect, Invocation, Tool, ToolError},
     turn::{Payer, Step, UsageMeter},
 };
 
@@ -78,6 +78,7 @@ impl Acting {
     pub(crate) async fn make_call(&self, call: Call, around: Surroundings<'_>) -> Made {
         let begun = Instant::now();
         let Call { doer, entry } = call;
+        let effect = doer.effect();
         let outcome = match &doer {
             Doer::Tool(tool) => self.call_tool(tool.as_ref(), &entry.call).await,
             Doer::Search(search) => self.search(search, &entry.call.arguments, &around).await,
@@ -110,7 +111,7 @@ impl Acting {
             }),
         };
         let Done { steps, result, data } = outcome.unwrap_or_else(|error| {
-            let result = CallResult::failed(words(&error));
+            let result = CallResult::failed(words(&error, effect));
             Done {
                 steps: Vec::new(),
                 data: Value::String(result.content.clone()),
@@ -227,9 +228,47 @@ fn given_max(given: &[FoundChunk]) -> u32 {
     u32::try_from(given.len().max(GIVEN_MAX)).unwrap_or(u32::MAX)
 }
 
-fn words(error: &ToolError) -> String {
-    match error {
-        ToolError::TimedOut(_) => format!("Stopped: {error}. It may have been done all the same."),
-        ToolError::Arguments(_) | ToolError::Failed(_) | ToolError::Unavailable(_) => format!("Failed: {error}."),
+/// What the model, and people who look at the record, are told of a call without a result: above all whether it may have been done.
+fn words(error: &ToolError, effect: Effect) -> String {
+    match (error, effect) {
+        (ToolError::Arguments(_) | ToolError::Failed(_), _) => format!("Failed: {error}."),
+        (ToolError::NotMade(_), _) => format!("Failed: {error}. Nothing was done; it may be called again."),
+        (ToolError::InDoubt(_), Effect::None) => format!("Failed: {error}. It only reads, and may be called again."),
+        (ToolError::TimedOut(_), Effect::None) => format!("Stopped: {error}. It only reads, and may be called again."),
+        // Another call would be one with another key: whoever does each once would do both.
+        (ToolError::InDoubt(_), Effect::Idempotent | Effect::Every) => format!("Failed: {error}. {IN_DOUBT}"),
+        (ToolError::TimedOut(_), Effect::Idempotent | Effect::Every) => format!("Stopped: {error}. {IN_DOUBT}"),
+    }
+}
+
+/// What is said of a call that may have been done although nothing came back.
+const IN_DOUBT: &str =
+    "It may have been done all the same. Do not call it again before you know that it was not, and tell the user so.";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_model_is_told_whether_a_call_without_a_result_may_have_been_done() {
+        let lost = || ToolError::InDoubt("shop went away".into());
+        let late = || ToolError::TimedOut(Duration::from_millis(1_500));
+        for (error, effect, may_be_called, is_in_doubt) in [
+            (ToolError::NotMade("shop is away".into()), Effect::Every, true, false),
+            (lost(), Effect::None, true, false),
+            (lost(), Effect::Idempotent, false, true),
+            (lost(), Effect::Every, false, true),
+            (late(), Effect::None, true, false),
+            (late(), Effect::Every, false, true),
+            (ToolError::Failed("no such order".into()), Effect::Every, false, false),
+        ] {
+            let told = words(&error, effect);
+            assert!(told.contains(&error.to_string()), "{told}");
+            assert_eq!(told.contains("may be called again"), may_be_called, "{told}");
+            assert_eq!(told.contains("may have been done all the same"), is_in_doubt, "{told}");
+        }
+        assert!(words(&late(), Effect::None).contains("1.5 s"));
     }
 }

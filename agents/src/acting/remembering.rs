@@ -183,7 +183,7 @@ fn unavailable(error: &FactsUnavailable) -> ToolError {
         error = error as &dyn std::error::Error,
         "what a person has said cannot be kept or forgotten"
     );
-    ToolError::Unavailable("what people have said cannot be kept or forgotten just now".into())
+    ToolError::NotMade("what people have said cannot be kept or forgotten just now".into())
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl KnowledgeSearch {
         search.await.map_err(|error| {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(error, "an agent's own search failed");
-            ToolError::Unavailable("the knowledge base cannot be searched".into())
+            ToolError::NotMade("the knowledge base cannot be searched".into())
         })
     }
 }

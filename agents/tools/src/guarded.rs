@@ -32,6 +32,11 @@ const PATTERN_STEPS_MAX: usize = 100_000;
 /// What a tool does once all is checked.
 #[async_trait]
 pub(crate) trait Operation: Send + Sync {
+    /// What has to be so before anything of a call can leave, such as a connection. What ends here has had no effect.
+    async fn prepare(&self) -> Result<(), ToolError> {
+        Ok(())
+    }
+
     /// Does it. Dropping the future stops it.
     async fn run(&self, call: &Invocation<'_>) -> Result<ToolOutput, ToolError>;
 }
@@ -64,8 +69,18 @@ pub(crate) enum Unfit {
     NoObject,
     #[error("the schema of its arguments has {0} bytes, and {SCHEMA_BYTES_MAX} are allowed")]
     Large(usize),
-    #[error("the schema of its arguments cannot be used: {0}")]
+    #[error("the schema of its arguments cannot be used")]
     Schema(String),
+}
+
+impl Unfit {
+    /// What exactly is wrong, in words of the schema: a stranger's, where the schema is.
+    pub(crate) fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Schema(detail) => Some(detail),
+            Self::NoObject | Self::Large(_) => None,
+        }
+    }
 }
 
 /// A tool with all that stands before it.
@@ -148,12 +163,16 @@ impl<O: Operation> Tool for Guarded<O> {
         let room = timeout(limits.call, self.gate.room.acquire())
             .await
             .map_err(|_elapsed| {
-                ToolError::Unavailable(format!(
+                ToolError::NotMade(format!(
                     "{} other calls are under way and none ended",
                     limits.concurrency
                 ))
             })?
-            .map_err(|_closed| ToolError::Unavailable("it takes no more calls".into()))?;
+            .map_err(|_closed| ToolError::NotMade("it takes no more calls".into()))?;
+        timeout_at(until, self.operation.prepare()).await.map_err(|_elapsed| {
+            let seconds = limits.call.as_secs_f32();
+            ToolError::NotMade(format!("it could not be made within {seconds} s"))
+        })??;
         let outcome = timeout_at(until, self.operation.run(call))
             .await
             .map_err(|_elapsed| ToolError::TimedOut(limits.call))?;
@@ -167,7 +186,12 @@ impl<O: Operation> Tool for Guarded<O> {
                     .filter(|structured| structured.to_string().len() <= bytes_max),
             }),
             Err(ToolError::Failed(what)) => Err(ToolError::Failed(within(what, bytes_max))),
-            Err(error @ (ToolError::Arguments(_) | ToolError::Unavailable(_) | ToolError::TimedOut(_))) => Err(error),
+            Err(
+                error @ (ToolError::Arguments(_)
+                | ToolError::NotMade(_)
+                | ToolError::InDoubt(_)
+                | ToolError::TimedOut(_)),
+            ) => Err(error),
         }
     }
 }

@@ -31,7 +31,7 @@ use tokio::sync::Mutex;
 
 pub use self::connection::{McpEndpoint, McpSourceError};
 use self::{
-    answer::{told, unavailable},
+    answer::{told, without_result},
     connection::{Connection, Connector},
 };
 use crate::{
@@ -78,7 +78,7 @@ struct Listed {
 
 struct Server {
     name: SourceName,
-    connector: Connector,
+    connector: Arc<Connector>,
     gate: Arc<Gate>,
     trust_annotations: bool,
     link: Mutex<Link>,
@@ -99,7 +99,7 @@ impl McpSource {
     /// [`McpSourceError`] where it could never be reached.
     pub fn new(options: McpOptions) -> Result<Self, McpSourceError> {
         let server = Server {
-            connector: Connector::new(&options.name, options.endpoint, options.limits)?,
+            connector: Arc::new(Connector::new(&options.name, options.endpoint, options.limits)?),
             name: options.name,
             gate: Arc::new(Gate::new(options.limits, options.approvals)),
             trust_annotations: options.trust_annotations,
@@ -173,7 +173,7 @@ impl Server {
             if !left.is_zero() {
                 let left = left.as_secs() + 1;
                 let what = format!("{} is away and is not tried for another {left} s", self.name.as_str());
-                return Err(ToolError::Unavailable(what));
+                return Err(ToolError::NotMade(what));
             }
         }
         match self.connector.connect().await {
@@ -239,7 +239,13 @@ impl Server {
             };
             match Guarded::new(offer, self.effect(tool), &self.gate, operation) {
                 Ok(tool) => tools.push(Arc::new(tool)),
-                Err(unfit) => self.leave_out(tool, &unfit.to_string()),
+                Err(unfit) => {
+                    if let Some(detail) = unfit.detail() {
+                        let (source, name) = (self.name.as_str(), tool.name.as_ref());
+                        tracing::debug!(tools.source = source, tool = name, detail, "a schema cannot be used");
+                    }
+                    self.leave_out(tool, &unfit.to_string());
+                }
             }
         }
         tools
@@ -273,8 +279,26 @@ struct Call {
 
 #[async_trait]
 impl Operation for Call {
+    async fn prepare(&self) -> Result<(), ToolError> {
+        self.server.connection().await.map(drop)
+    }
+
     async fn run(&self, call: &Invocation<'_>) -> Result<ToolOutput, ToolError> {
         let connection = self.server.connection().await?;
+        match self.over(&connection, call).await {
+            // The connection was of before, and whoever is there now does not know it: it is made over another one. What may have been
+            // done is never made again here.
+            Err(ToolError::NotMade(_)) => {
+                let connection = self.server.connection().await?;
+                self.over(&connection, call).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+impl Call {
+    async fn over(&self, connection: &Arc<Connection>, call: &Invocation<'_>) -> Result<ToolOutput, ToolError> {
         let mut params = CallToolRequestParams::new(self.tool.clone());
         params.arguments = call.arguments.as_object().cloned();
         // Where this is dropped, or takes too long, the server is told that nobody waits any more.
@@ -282,9 +306,9 @@ impl Operation for Call {
             Ok(result) => told(result),
             Err(error) => {
                 if matches!(error, ServiceError::TransportSend(_)) {
-                    self.server.forget(&connection).await;
+                    self.server.forget(connection).await;
                 }
-                Err(unavailable(self.server.name.as_str(), &error))
+                Err(without_result(self.server.name.as_str(), &error))
             }
         }
     }

@@ -190,7 +190,11 @@ fn tools(options: &OpenApiOptions, document: &Document, exchange: &Arc<Exchange>
         };
         match Guarded::new(offer, effect, &gate, call) {
             Ok(tool) => tools.push(Arc::new(tool)),
-            Err(unfit) => leave_out(options, &place, &unfit.to_string()),
+            Err(unfit) => {
+                // The document is the operator's own, and is where they look for it.
+                let detail = unfit.detail().map_or_else(String::new, |detail| format!(": {detail}"));
+                leave_out(options, &place, &format!("{unfit}{detail}"));
+            }
         }
     }
     tools

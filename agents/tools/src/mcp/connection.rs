@@ -10,7 +10,7 @@ use std::{
 };
 
 use orchestratai_agents::tool::ToolError;
-use reqwest::{Client, Url, redirect, retry};
+use reqwest::{Client, Url};
 use rmcp::{
     ClientHandler, RoleClient,
     model::{ClientCapabilities, ClientConfig, Implementation, PaginatedRequestParams, Tool},
@@ -20,13 +20,19 @@ use rmcp::{
         streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
-    answer::unavailable,
+    answer::not_listed,
     child::{Child, Command},
 };
-use crate::source::{Limits, Secret, SourceName};
+use crate::{
+    connection::http_client,
+    source::{Limits, Secret, SourceName},
+};
 
 /// Bytes that one message of a server may have. What a tool answers is cut to its own limit later; this bounds what is held for it.
 const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -34,8 +40,6 @@ const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const REFUSAL_BYTES_MAX: usize = 16 * 1024;
 /// Tools of one server that are taken.
 const TOOLS_MAX: usize = 256;
-/// A connection that nobody needs is kept for this long.
-const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(30);
 
 /// Where a server is.
 #[derive(Debug, Clone)]
@@ -111,14 +115,18 @@ impl Connector {
     }
 
     /// Reaches the server and greets it, within the time limit.
-    pub(super) async fn connect(&self) -> Result<Connection, ToolError> {
-        match timeout(self.connect, Box::pin(self.greet())).await {
-            Ok(outcome) => outcome,
+    pub(super) async fn connect(self: &Arc<Self>) -> Result<Connection, ToolError> {
+        // A task of its own has no span: the tasks that serve a connection keep the one that they are started in, and that of the turn which
+        // happened to ask first would end with the server. Dropping the set ends the task.
+        let mut greeting = JoinSet::new();
+        let connector = Arc::clone(self);
+        greeting.spawn(async move { connector.greet().await });
+        match timeout(self.connect, greeting.join_next()).await {
+            Ok(Some(Ok(outcome))) => outcome,
+            Ok(None | Some(Err(_))) => Err(ToolError::NotMade(format!("{} cannot be reached", self.source))),
             Err(_elapsed) => {
                 let (source, seconds) = (&self.source, self.connect.as_secs_f32());
-                Err(ToolError::Unavailable(format!(
-                    "{source} did not greet within {seconds} s"
-                )))
+                Err(ToolError::NotMade(format!("{source} did not greet within {seconds} s")))
             }
         }
     }
@@ -133,7 +141,7 @@ impl Connector {
                 let (child, output, input) = command.start().map_err(|error| {
                     let error: &(dyn std::error::Error + 'static) = &error;
                     tracing::debug!(tools.source = self.source, error, "a tool server cannot be started");
-                    ToolError::Unavailable(format!("{} cannot be started", self.source))
+                    ToolError::NotMade(format!("{} cannot be started", self.source))
                 })?;
                 let transport = AsyncRwTransport::new_client(output, input).with_max_line_length(MESSAGE_BYTES_MAX);
                 (serve_client(watch, transport).await, Some(child))
@@ -147,7 +155,7 @@ impl Connector {
         let service = greeting.map_err(|error| {
             let error: &(dyn std::error::Error + 'static) = &error;
             tracing::debug!(tools.source = self.source, error, "a tool server does not greet");
-            ToolError::Unavailable(format!("{} cannot be reached", self.source))
+            ToolError::NotMade(format!("{} cannot be reached", self.source))
         })?;
         Ok(Connection {
             source: self.source.clone(),
@@ -168,17 +176,7 @@ fn http(
     if !is_http || !address.username().is_empty() || address.password().is_some() {
         return Err(McpSourceError::Address);
     }
-    let client = Client::builder()
-        .connect_timeout(limits.connect)
-        .tcp_nodelay(true)
-        .pool_idle_timeout(IDLE_CONNECTION_KEPT)
-        // Who is sent elsewhere would send arguments, and perhaps the token, to somebody who was not configured.
-        .redirect(redirect::Policy::none())
-        // A call that has left may have had its effect.
-        .retry(retry::never())
-        .user_agent(concat!("orchestratai/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(McpSourceError::Tls)?;
+    let client = http_client(limits.connect).map_err(McpSourceError::Tls)?;
     let mut config = StreamableHttpClientTransportConfig::with_uri(url)
         .max_concurrent_requests(limits.concurrency + 1)
         .max_sse_event_size(MESSAGE_BYTES_MAX)
@@ -229,9 +227,9 @@ impl Connection {
                 .await
                 .map_err(|_elapsed| {
                     let (source, seconds) = (&self.source, limit.as_secs_f32());
-                    ToolError::Unavailable(format!("{source} did not list its tools within {seconds} s"))
+                    ToolError::NotMade(format!("{source} did not list its tools within {seconds} s"))
                 })?
-                .map_err(|error| unavailable(&self.source, &error))?;
+                .map_err(|error| not_listed(&self.source, &error))?;
             tools.extend(page.tools);
             cursor = page.next_cursor.map(|cursor| cursor.to_string());
             if tools.len() > TOOLS_MAX {

@@ -1,12 +1,9 @@
 //! How a request is sent, and what its answer is to a model.
 
-use std::time::Duration;
-
 use orchestratai_agents::tool::{Invocation, ToolError, ToolOutput};
 use reqwest::{
     Client, Response, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
-    redirect, retry,
 };
 
 use super::{
@@ -15,12 +12,11 @@ use super::{
     request::{Request, encoded, put_together},
 };
 use crate::{
+    connection::{http_client, is_without_connection},
     source::{Limits, Secret},
     text::beginning,
 };
 
-/// A connection that nobody needs is kept for this long.
-const IDLE_CONNECTION_KEPT: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read beyond what a result may have, so that the note of what was cut off says more than that something was.
 const READ_BEYOND: usize = 64 * 1024;
 /// Bytes of an idempotency key.
@@ -80,17 +76,7 @@ impl Exchange {
         if let Some(token) = token {
             headers.insert(token.header.clone(), token.value()?);
         }
-        let client = Client::builder()
-            .connect_timeout(limits.connect)
-            .tcp_nodelay(true)
-            .pool_idle_timeout(IDLE_CONNECTION_KEPT)
-            // Who is sent elsewhere would send arguments, and perhaps the token, to somebody who was not configured.
-            .redirect(redirect::Policy::none())
-            // Whether a call is made again is the turn's to say.
-            .retry(retry::never())
-            .user_agent(concat!("orchestratai/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(OpenApiError::Tls)?;
+        let client = http_client(limits.connect).map_err(OpenApiError::Tls)?;
         Ok(Self {
             base,
             headers,
@@ -111,7 +97,7 @@ impl Exchange {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let response = request.send().await.map_err(|error| unreachable(&error))?;
+        let response = request.send().await.map_err(|error| without_answer(&error))?;
         self.told(response).await
     }
 
@@ -124,7 +110,7 @@ impl Exchange {
         let room = self.result_bytes_max + READ_BEYOND;
         let mut bytes = Vec::new();
         let mut is_whole = true;
-        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
             let taken = chunk.len().min(room - bytes.len());
             bytes.extend_from_slice(&chunk[..taken]);
             if taken < chunk.len() {
@@ -161,13 +147,11 @@ impl Exchange {
 }
 
 /// Without the address, which reqwest's own message has.
-fn unreachable(error: &reqwest::Error) -> ToolError {
-    let reason = match error {
-        error if error.is_connect() => "there is no connection to the API",
-        error if error.is_timeout() => "the connection to the API took too long",
-        _ => "the connection to the API broke off; the call may have had its effect",
-    };
-    let error: &(dyn std::error::Error + 'static) = error;
-    tracing::debug!(error, "an API cannot be reached");
-    ToolError::Unavailable(reason.into())
+fn without_answer(error: &reqwest::Error) -> ToolError {
+    let cause: &(dyn std::error::Error + 'static) = error;
+    tracing::debug!(error = cause, "an API has not answered");
+    if is_without_connection(error) {
+        return ToolError::NotMade("there is no connection to the API".into());
+    }
+    ToolError::InDoubt("the connection to the API broke off during the call".into())
 }

@@ -23,6 +23,12 @@ if how == "family":
     with open(os.environ["MARKER"], "w", encoding="utf-8") as file:
         file.write(f"{os.getpid()} {child.pid}")
 
+has_been_before = False
+if how == "deaf":
+    has_been_before = os.path.exists(os.environ["MARKER"])
+    with open(os.environ["MARKER"], "a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+
 for line in sys.stdin:
     message = json.loads(line)
     method, number = message.get("method"), message.get("id")
@@ -61,4 +67,8 @@ for line in sys.stdin:
         if how == "error":
             send({"id": number, "error": {"code": -32602, "message": "no such thing\n" * 1000}})
             continue
+        if how == "deaf" and not has_been_before:
+            os.close(0)
+            send({"id": number, "result": {"content": [{"type": "text", "text": "the last that I hear"}]}})
+            time.sleep(600)
         send({"id": number, "result": {"content": [{"type": "text", "text": "fine"}]}})

@@ -22,7 +22,7 @@ fn source(how: &str, marker: &Path) -> McpSource {
 
 async fn refused(source: &McpSource) -> String {
     match source.tools().await {
-        Err(ToolError::Unavailable(what)) => what,
+        Err(ToolError::NotMade(what)) => what,
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it has tools"),
     }
@@ -66,7 +66,7 @@ async fn a_list_that_never_comes_or_never_ends_is_given_up() {
     // Pages without end: as many tools as are taken, or none because the time is over.
     match source("endless-list", Path::new("")).tools().await {
         Ok(tools) => assert_eq!(tools.len(), 256),
-        Err(error) => assert!(matches!(error, ToolError::Unavailable(_))),
+        Err(error) => assert!(matches!(error, ToolError::NotMade(_))),
     }
 }
 
@@ -102,6 +102,21 @@ async fn an_error_of_the_protocol_is_told_to_the_model_within_bounds() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn a_call_that_never_left_is_made_over_a_new_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let marker = folder.path().join("marker");
+    let source = source("deaf", &marker);
+    let one = tool(&source, "test_one").await;
+    // After its answer it reads nothing any more, lives on, and nobody has noticed.
+    assert_eq!(call(&one, &json!({})).await.unwrap().content, "the last that I hear");
+    let first: u32 = marks(&marker)[0].parse().unwrap();
+    assert!(is_alive(first));
+    assert_eq!(call(&one, &json!({})).await.unwrap().content, "fine");
+    assert_eq!(marks(&marker).len(), 2, "another process was started");
+    until("the deaf one is gone", || !is_alive(first)).await;
 }
 
 #[tokio::test]

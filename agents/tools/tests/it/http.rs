@@ -65,7 +65,7 @@ async fn a_server_is_reached_over_http_with_its_token() {
 
     for token in [None, Some("wrong")] {
         match served.source(token).tools().await {
-            Err(ToolError::Unavailable(what)) => assert_eq!(what, "test cannot be reached"),
+            Err(ToolError::NotMade(what)) => assert_eq!(what, "test cannot be reached"),
             other => panic!("{:?}", other.err()),
         }
     }
@@ -107,7 +107,7 @@ async fn a_server_that_was_away_is_found_again() {
     let arguments = json!({ "text": "back" });
     let away = call(&echo, &arguments).await;
     assert!(
-        matches!(&away, Err(ToolError::Unavailable(what)) if !what.contains("127.0.0.1")),
+        matches!(&away, Err(ToolError::NotMade(what) | ToolError::InDoubt(what)) if !what.contains("127.0.0.1")),
         "{away:?}"
     );
     let again = Served::start(served.port).await;
@@ -121,6 +121,23 @@ async fn a_server_that_was_away_is_found_again() {
     };
     assert_eq!(answer, "back");
     drop(again);
+}
+
+#[tokio::test]
+async fn a_server_that_dies_in_a_call_over_http_is_not_asked_for_it_again() {
+    let served = Served::start(0).await;
+    let source = served.source(Some("open-sesame"));
+    let (echo, die) = (tool(&source, "test_echo").await, tool(&source, "test_die").await);
+    let died = call(&die, &json!({})).await;
+    assert!(matches!(died, Err(ToolError::InDoubt(_))), "{died:?}");
+    let deaths = served.marks().into_iter().filter(|mark| mark == "dies").count();
+    assert_eq!(deaths, 1);
+    // Now that nobody is there no call leaves.
+    let began = tokio::time::Instant::now();
+    while !matches!(call(&echo, &json!({ "text": "?" })).await, Err(ToolError::NotMade(_))) {
+        assert!(began.elapsed() < crate::world::PATIENCE, "a call still seems to leave");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]

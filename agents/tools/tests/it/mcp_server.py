@@ -76,6 +76,7 @@ async def call_tool(context, params):
                 raise
             return said("done")
         case "die":
+            mark("dies")
             os._exit(3)
         case "grow":
             grown = True

@@ -41,6 +41,7 @@ fn document() -> Value {
             "/orders": { "post": { "operationId": "createOrder", "requestBody": { "$ref": "#/components/requestBodies/Part" } } },
             "/away": { "get": any }, "/missing": { "get": any }, "/nothing": { "get": any }, "/picture": { "get": any },
             "/huge": { "get": any }, "/hang": { "get": any }, "/drop": { "get": any },
+            "/half": { "get": any },
         },
         "components": {
             "schemas": { "Part": node },
@@ -206,9 +207,34 @@ async fn answers_of_all_kinds_are_told() {
     let huge = get("huge").await.unwrap().content;
     assert!(huge.len() <= 4096 && huge.contains("[cut off"), "{}", huge.len());
     match get("drop").await {
-        Err(ToolError::Unavailable(what)) => assert!(!what.contains("127.0.0.1"), "{what}"),
+        Err(ToolError::InDoubt(what)) => assert!(!what.contains("127.0.0.1"), "{what}"),
         other => panic!("{other:?}"),
     }
+}
+
+#[tokio::test]
+async fn it_is_told_apart_whether_a_call_has_left_and_none_that_has_is_made_again() {
+    let world = World::new().await;
+    // It was read, and then the connection broke off: at once, or in the middle of the answer.
+    for path in ["drop", "half"] {
+        let lost = world.call(&format!("shop_get_{path}"), json!({})).await;
+        let broke_off = "the connection to the API broke off during the call";
+        assert_eq!(lost, Err(ToolError::InDoubt(broke_off.into())), "{path}");
+        let line = format!("GET /v1/{path}");
+        let asked = world.api.asked().iter().filter(|asked| asked.line == line).count();
+        assert_eq!(asked, 1, "{path}");
+    }
+    // Nobody is there.
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let source = world.source(|options| options.base_url = format!("http://{free}/v1"));
+    let refused = call(&tool(&source, "shop_get_missing").await, &json!({})).await;
+    assert_eq!(
+        refused,
+        Err(ToolError::NotMade("there is no connection to the API".into()))
+    );
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 
 use orchestratai_agents::tool::{Effect, ToolError, ToolSource};
 use orchestratai_tools::{Approvals, Glob, McpSource};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
-use crate::world::{SERVER, call, is_alive, limits, marks, names, options, process, tool, until};
+use crate::world::{PATIENCE, SERVER, call, is_alive, limits, marks, names, options, process, tool, until};
 
 struct Home {
     folder: tempfile::TempDir,
@@ -147,10 +148,7 @@ async fn no_more_calls_are_under_way_than_there_is_room_for() {
     let waiting = call(&echo, &arguments).await;
     // It got the room that the other left when its time was over, or none, or too late to be answered: all within its own limit.
     assert!(
-        matches!(
-            &waiting,
-            Ok(_) | Err(ToolError::Unavailable(_) | ToolError::TimedOut(_))
-        ),
+        matches!(&waiting, Ok(_) | Err(ToolError::NotMade(_) | ToolError::TimedOut(_))),
         "{waiting:?}"
     );
     assert!(
@@ -178,9 +176,11 @@ async fn a_server_that_dies_in_a_call_is_started_again() {
     let echo = tool(&source, "test_echo").await;
     let died = call(&tool(&source, "test_die").await, &json!({})).await;
     assert!(
-        matches!(&died, Err(ToolError::Unavailable(what)) if what.contains("may have had its effect")),
+        matches!(&died, Err(ToolError::InDoubt(what)) if what == "test went away during the call"),
         "{died:?}"
     );
+    let deaths = marks(&home.marker()).into_iter().filter(|mark| mark == "dies").count();
+    assert_eq!(deaths, 1, "what may have been done is not done again");
     // A tool that was listed before still is one.
     assert_eq!(call(&echo, &json!({ "text": "again" })).await.unwrap().content, "again");
     assert_eq!(
@@ -190,6 +190,32 @@ async fn a_server_that_dies_in_a_call_is_started_again() {
             .count(),
         2
     );
+}
+
+#[tokio::test]
+async fn a_call_for_which_no_connection_comes_in_time_has_done_nothing() {
+    let home = Home::new();
+    let mut options = options(process(SERVER, "stdio", &home.marker()));
+    options.limits.call = Duration::from_millis(1);
+    let source = McpSource::new(options).unwrap();
+    let echo = tool(&source, "test_echo").await;
+    let id: i32 = marks(&home.marker())[0]
+        .strip_prefix("started ")
+        .unwrap()
+        .parse()
+        .unwrap();
+    kill_process(Pid::from_raw(id).unwrap(), Signal::KILL).unwrap();
+    until("it is gone", || !is_alive(id.unsigned_abs())).await;
+    // Until that is noticed a call has left, as far as anybody knows; then another process would have to greet within a millisecond.
+    let arguments = json!({ "text": "late" });
+    let began = Instant::now();
+    loop {
+        match call(&echo, &arguments).await {
+            Err(ToolError::NotMade(what)) => break assert_eq!(what, "it could not be made within 0.001 s"),
+            other => assert!(other.is_err() && began.elapsed() < PATIENCE, "{other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
