@@ -4,7 +4,7 @@ mod budgets;
 mod embedding;
 pub(crate) mod provider;
 mod routing;
-mod vectors;
+pub(crate) mod vectors;
 
 use std::time::{Duration, Instant};
 

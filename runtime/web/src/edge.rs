@@ -9,6 +9,7 @@ pub(crate) mod token;
 mod unread;
 
 use std::{
+    borrow::Cow,
     future::{Ready, ready},
     panic::AssertUnwindSafe,
     rc::Rc,
@@ -115,7 +116,7 @@ where
             "request",
             request.id = exchange.id.as_str(),
             http.method = exchange.method.as_str(),
-            http.path = request.path(),
+            http.path = &*told_path(request.path()),
             http.route = Empty,
             http.status = Empty,
             trace.id = Empty,
@@ -143,6 +144,23 @@ where
         };
         Box::pin(work.instrument(span))
     }
+}
+
+/// A path as logs and traces may have it: without whom it is about, since what names a user may be their address.
+fn told_path(path: &str) -> Cow<'_, str> {
+    const USERS: &str = "/api/users/";
+    let Some(rest) = path.strip_prefix(USERS) else {
+        return Cow::Borrowed(path);
+    };
+    let of_user = rest.find('/').map_or("", |at| &rest[at..]);
+    // Of a fact only that there is one: whoever mistypes may type anything.
+    let place = if of_user.starts_with("/memory/") {
+        "/memory/…"
+    } else {
+        "/memory"
+    };
+    let place = if of_user.starts_with("/memory") { place } else { "" };
+    Cow::Owned(format!("{USERS}…{place}"))
 }
 
 /// What is known of one request and its answer.
@@ -297,6 +315,19 @@ mod tests {
     use orchestratai_telemetry::BuildInfo;
 
     use super::*;
+
+    #[core::prelude::v1::test]
+    fn a_path_is_told_without_whom_it_is_about() {
+        for (path, told) in [
+            ("/api/chat", "/api/chat"),
+            ("/api/users/ada@example.com/memory", "/api/users/…/memory"),
+            ("/api/users/ada/memory/7", "/api/users/…/memory/…"),
+            ("/api/users/ada", "/api/users/…"),
+            ("/api/users/ada/else", "/api/users/…"),
+        ] {
+            assert_eq!(told_path(path), told);
+        }
+    }
 
     async fn error_body(response: HttpResponse) -> ErrorBody {
         let bytes = to_bytes(response.into_body()).await.unwrap();
