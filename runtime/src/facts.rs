@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use orchestratai_agents::facts::{FactKeeper, FactKept, FactOwner, Facts, FactsUnavailable, NewFact};
 use orchestratai_shared::{Fact, FactId, Timestamp};
 use orchestratai_store::{Store, StoreError};
+use orchestratai_telemetry::{FactOutcome, Metrics};
 use tokio::time::MissedTickBehavior;
 
 use crate::settings::Settings;
@@ -20,14 +21,17 @@ pub(crate) fn kept(settings: &Settings, store: &Store) -> Option<Facts> {
 }
 
 /// Erases what has expired, for as long as it is let run: also where nothing is kept any more.
-pub(crate) async fn look_after(store: Store) {
+pub(crate) async fn look_after(store: Store, metrics: Metrics) {
     let mut forget = tokio::time::interval(FORGET_EVERY);
     forget.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         forget.tick().await;
         match store.forget_expired_facts(Timestamp::now()).await {
             Ok(0) => {}
-            Ok(facts) => tracing::info!(facts, "what people have said longest ago was forgotten"),
+            Ok(facts) => {
+                metrics.facts(FactOutcome::Expired, facts);
+                tracing::info!(facts, "what people have said longest ago was forgotten");
+            }
             Err(error) => tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "what people have said longest ago cannot be forgotten; it is tried again in an hour"

@@ -182,7 +182,7 @@ async fn serve(
     let history = Arc::new(History::new(metrics.clone()));
     let sampling = actix_rt::spawn(sample(Arc::clone(&history)));
     let accounting = actix_rt::spawn(budgets::look_after(Arc::clone(&books), store.clone(), metrics.clone()));
-    let forgetting = actix_rt::spawn(facts::look_after(store.clone()));
+    let forgetting = actix_rt::spawn(facts::look_after(store.clone(), metrics.clone()));
     let redis = snapshots.as_ref().and_then(SessionSnapshots::probe);
     let probes = iter::once(watch.probe())
         .chain(redis)

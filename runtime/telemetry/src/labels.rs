@@ -141,8 +141,24 @@ label_values! {
     ToolCallOutcome {
         /// With a result.
         Succeeded = "succeeded",
-        /// With an error, or it was not made.
+        /// With an error, or with nothing.
         Failed = "failed",
+        /// It was not made: for its arguments, for want of approval, or because there is no such tool.
+        NotMade = "not_made",
+    }
+
+    /// What became of a fact about a user.
+    FactOutcome {
+        /// An agent keeps it, or keeps it longer.
+        Kept = "kept",
+        /// An agent wanted to keep or to forget it, and that was not done.
+        Refused = "refused",
+        /// An agent has forgotten it, as its user has asked.
+        Forgotten = "forgotten",
+        /// It was erased by request.
+        Erased = "erased",
+        /// It was kept for as long as facts are.
+        Expired = "expired",
     }
 
     /// What became of a request for approval.

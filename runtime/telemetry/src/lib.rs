@@ -39,9 +39,10 @@ pub use agent::{AgentMetrics, UsageMetrics};
 pub use budget::BudgetMetrics;
 pub use history::{AgentFigures, Figures, Gauges, History, Latency, Overview, OverviewPart, Point, Totals};
 pub use labels::{
-    ActorKind, ApprovalOutcome, CacheReceiptOutcome, CacheShareOutcome, Mailbox, PersonWaitOutcome, ProviderFailure,
-    ProviderOutcome, RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction, SnapshotBackend,
-    SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, ToolCallOutcome, Transport, TurnOutcome,
+    ActorKind, ApprovalOutcome, CacheReceiptOutcome, CacheShareOutcome, FactOutcome, Mailbox, PersonWaitOutcome,
+    ProviderFailure, ProviderOutcome, RefusalReason, SearchStage, SecondStageOutcome, SlowConsumerAction,
+    SnapshotBackend, SnapshotLoadOutcome, SnapshotWriteOutcome, SpanDropReason, ToolCallOutcome, Transport,
+    TurnOutcome,
 };
 pub use live::Live;
 pub use metrics::{BuildInfo, Metrics};

@@ -185,10 +185,12 @@ metrics! {
         "Requests for a person's approval that nobody has decided yet.";
     APPROVAL_WAIT = Histogram "approval_wait_seconds" [label("outcome", "approved, rejected, expired, dropped")] Seconds
         "How long a request for a person's approval waited: until it was decided, nobody had decided in time, or it was not asked for any more.";
-    TOOL_CALLS = Counter "tool_calls_total" [label("tool", "name of a tool that was called, other for those that never were and beyond 500"), label("outcome", "succeeded, failed")] Count
-        "Calls of tools by agents that have ended; failed are also those that were not made, for their arguments or for want of approval.";
+    TOOL_CALLS = Counter "tool_calls_total" [label("tool", "name of a tool that was called, other for those that never were and beyond 500"), label("outcome", "succeeded, failed, not_made")] Count
+        "Calls of tools by agents that have ended; not_made are those that were settled before: for their arguments, for want of approval, or because there is no such tool.";
     TOOL_CALL_DURATION = Histogram "tool_call_duration_seconds" [label("tool", "name of a tool, or other beyond 500")] Seconds
         "How long a call of a tool took that was made.";
+    FACTS = Counter "facts_total" [label("outcome", "kept, refused, forgotten, erased, expired")] Count
+        "Facts about users: kept by an agent, or refused when one wanted to keep or forget it; forgotten by an agent, erased by request, or expired. Those that go with a session are not counted.";
     SESSIONS_REHYDRATED = Counter "sessions_rehydrated_total" [] Count
         "Sessions that were started from the journal.";
     SESSIONS_PASSIVATED = Counter "sessions_passivated_total" [] Count

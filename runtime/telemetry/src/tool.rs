@@ -34,7 +34,7 @@ impl ToolMetrics {
         }
     }
 
-    /// A call has ended; without a duration it was not made.
+    /// A call has ended; it has a duration where it was made.
     pub(crate) fn called(&self, tool: &str, outcome: ToolCallOutcome, took: Option<Duration>) {
         let tool = self.label(tool, took.is_some());
         self.calls.with_label_values(&[tool, outcome.as_str()]).inc();
@@ -80,14 +80,14 @@ mod tests {
     fn a_name_that_nothing_was_called_by_is_told_nowhere() {
         let registry = prometheus::Registry::new();
         let metrics = ToolMetrics::register(&registry);
-        metrics.called("made_up", ToolCallOutcome::Failed, None);
+        metrics.called("made_up", ToolCallOutcome::NotMade, None);
         metrics.called("refund", ToolCallOutcome::Succeeded, Some(Duration::from_millis(3)));
-        metrics.called("refund", ToolCallOutcome::Failed, None);
+        metrics.called("refund", ToolCallOutcome::NotMade, None);
         let text = prometheus::TextEncoder::new()
             .encode_to_string(&registry.gather())
             .unwrap();
         assert!(!text.contains("made_up"), "{text}");
-        let failed = |tool: &str| metrics.calls.with_label_values(&[tool, "failed"]).get();
-        assert_eq!((failed("refund"), failed(OTHER)), (1, 1));
+        let not_made = |tool: &str| metrics.calls.with_label_values(&[tool, "not_made"]).get();
+        assert_eq!((not_made("refund"), not_made(OTHER)), (1, 1));
     }
 }

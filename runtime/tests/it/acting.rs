@@ -6,7 +6,7 @@ mod built_in;
 mod client_tools;
 mod on_nodes;
 mod remembering;
-mod shop;
+pub(crate) mod shop;
 mod unreadable;
 mod waiting;
 
@@ -68,7 +68,7 @@ fn launch(provider: &Provider, shop: &Shop, agents: &TempDir) -> Launch {
 }
 
 /// A script in which the model calls a tool.
-fn calls(id: &str, tool: &str, arguments: &Value) -> Vec<Said> {
+pub(crate) fn calls(id: &str, tool: &str, arguments: &Value) -> Vec<Said> {
     let function = json!({"name": tool, "arguments": arguments.to_string()});
     let call = json!({"choices": [{"delta": {"tool_calls": [{"index": 0, "id": id, "function": function}]}}]});
     vec![Said::Event(call.to_string()), Said::End { input: 10, output: 5 }]

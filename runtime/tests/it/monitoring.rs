@@ -17,7 +17,7 @@ use std::{
 use orchestratai_shared::SessionId;
 use serde_json::Value;
 
-use crate::deployment::proxy::Proxy;
+use crate::{acting::shop::Shop, deployment::proxy::Proxy};
 use observer::Observer;
 use promql::{comparing, metric, selectors};
 
@@ -200,7 +200,8 @@ async fn wait_until_seen(observer: &Observer, queries: &[&str]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_reaches_its_receiver() {
     let provider = load::provider().await;
-    let server = load::start(&provider).await;
+    let (caller, shop, agents) = (load::caller().await, Shop::open(Duration::ZERO).await, load::agents());
+    let server = load::start(&provider, &caller, &shop, &agents).await;
     // Before this server, and two more that are away.
     let proxy = Proxy::before(&[server.address()]).await;
     let (address, observers, token) = (server.address(), proxy.observers(), load::TOKEN);
@@ -209,6 +210,9 @@ async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_re
         .unwrap();
     // A counter's growth is seen between two scrapes: the first before anything happens, and one in the middle.
     wait_until_seen(&observer, &["up", "orchestratai_ready"]).await;
+    load::tools(&server).await;
+    wait_until_seen(&observer, &[r#"orchestratai_facts_total{outcome="refused"}"#]).await;
+    load::tools(&server).await;
     let session_id = SessionId::new();
     load::questions(&server, session_id).await;
     load::refusals(&server).await;
@@ -233,6 +237,10 @@ async fn every_query_of_dashboards_and_rules_has_data_under_load_and_an_alert_re
             r#"orchestratai_slow_consumers_total{action="cut"}"#,
             r#"orchestratai_websocket_closes_total{code="4029"}"#,
             "orchestratai_sessions_rehydrated_total",
+            r#"orchestratai_tool_calls_total{outcome="failed",tool="away_orders"}"#,
+            r#"orchestratai_tool_calls_total{outcome="not_made",tool="shop_refund"}"#,
+            r#"orchestratai_facts_total{outcome="kept"} == 2"#,
+            r#"orchestratai_approval_wait_seconds_count{outcome="approved"} == 2"#,
             r#"orchestratai_person_wait_seconds_count{outcome="replied"}"#,
             r#"haproxy_server_status{state="UP"}"#,
             r#"haproxy_server_status{state="DOWN"}"#,

@@ -10,6 +10,7 @@ use std::{
 };
 
 use orchestratai_agents::{
+    acting::{FORGET_FACT, REMEMBER_FACT},
     definition::{AgentDefinition, Catalog},
     turn::{Answer, Step, Usage, UsageMeter},
 };
@@ -17,7 +18,7 @@ use orchestratai_shared::{
     Agent, AgentId, AgentStatus, CacheStatus, Intent, LogData, PersonWanted, Timestamp, event::ToolCallStatus,
 };
 use orchestratai_store::NodeId;
-use orchestratai_telemetry::{AgentMetrics, Metrics, ToolCallOutcome};
+use orchestratai_telemetry::{AgentMetrics, FactOutcome, Metrics, ToolCallOutcome};
 use serde::{Deserialize, Serialize};
 
 /// Status and counters of all agents, shared by all shards.
@@ -189,13 +190,22 @@ impl Tally {
     /// Counts a call of a tool that has ended.
     fn called(&self, step: &Step) {
         let Step::ToolCall { call, .. } = step else { return };
+        let took = call.duration_ms.map(Duration::from_millis);
         let outcome = match call.status {
             ToolCallStatus::Started => return,
             ToolCallStatus::Succeeded => ToolCallOutcome::Succeeded,
-            ToolCallStatus::Failed => ToolCallOutcome::Failed,
+            ToolCallStatus::Failed if took.is_some() => ToolCallOutcome::Failed,
+            ToolCallStatus::Failed => ToolCallOutcome::NotMade,
         };
-        let took = call.duration_ms.map(Duration::from_millis);
         self.all_metrics.tool_called(&call.tool, outcome, took);
+        let is_done = call.status == ToolCallStatus::Succeeded;
+        let of_fact = match call.tool.as_str() {
+            REMEMBER_FACT if is_done => FactOutcome::Kept,
+            FORGET_FACT if is_done => FactOutcome::Forgotten,
+            REMEMBER_FACT | FORGET_FACT => FactOutcome::Refused,
+            _ => return,
+        };
+        self.all_metrics.facts(of_fact, 1);
     }
 
     /// An answer was given.

@@ -48,9 +48,14 @@ impl Metrics {
         self.0.approval_wait.get(outcome).observe(waited.as_secs_f64());
     }
 
-    /// A call of a tool has ended; without a duration it was not made.
+    /// A call of a tool has ended; it has a duration where it was made.
     pub fn tool_called(&self, tool: &str, outcome: ToolCallOutcome, took: Option<Duration>) {
         self.0.tools.called(tool, outcome, took);
+    }
+
+    /// Something became of so many facts about users.
+    pub fn facts(&self, outcome: FactOutcome, count: u64) {
+        self.0.facts.get(outcome).inc_by(count);
     }
 
     /// A turn has ended that a person had last. How long it took says nothing of the agents, and is not observed.

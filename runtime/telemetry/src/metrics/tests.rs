@@ -41,6 +41,7 @@ fn used() -> Metrics {
     drop(metrics.approval_waits());
     metrics.approval_ended(ApprovalOutcome::Expired, second);
     metrics.tool_called("shop_orders", ToolCallOutcome::Succeeded, Some(second));
+    metrics.facts(FactOutcome::Kept, 1);
     metrics.turn_ended_by_person(TurnOutcome::Completed);
     metrics.session_rehydrated();
     metrics.session_passivated();

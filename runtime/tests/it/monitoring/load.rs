@@ -1,14 +1,20 @@
 //! What happens to the server while Prometheus looks on: something of everything that dashboards and alerts speak of.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use orchestratai_shared::{ClientMessageId, SessionId};
 use reqwest::StatusCode;
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::{io::AsyncReadExt, io::AsyncWriteExt, net::TcpStream};
 
 use crate::{
+    acting::{calls, shop::Shop},
     client::Frame,
     models::provider::{Provider, Said},
     person::{reply, take_over, until_it_waits},
@@ -44,9 +50,79 @@ pub(crate) async fn provider() -> Provider {
     Provider::start(vec![vec![Said::Refuse("503 Service Unavailable", "")], answer]).await
 }
 
+/// Who calls tools: one that does what it is asked for, one that is not there, one that a person approves; and keeps and refuses what a user
+/// says. Twice, so that the figures grow; from then on it answers.
+pub(crate) async fn caller() -> Provider {
+    let answer = || vec![Said::Text("See [1].".into()), Said::End { input: 100, output: 10 }];
+    let mut scripts = Vec::new();
+    for _ in 0..2 {
+        scripts.extend([
+            calls("c1", "shop_orders", &json!({})),
+            calls("c2", "away_orders", &json!({})),
+            calls("c3", "shop_refund", &json!({"body": {"eur": "much"}})),
+            calls("c4", "remember_fact", &json!({"fact": "I use the Team plan."})),
+            calls("c5", "remember_fact", &json!({"fact": "They like it."})),
+            calls("c6", "shop_refund", &json!({"body": {"eur": 5}})),
+            answer(),
+        ]);
+    }
+    scripts.push(answer());
+    Provider::start(scripts).await
+}
+
+/// The agents of the house, of which the technical one has tools and a model of its own.
+pub(crate) fn agents() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/agents")).unwrap() {
+        let file = file.unwrap();
+        let mut text = fs::read_to_string(file.path()).unwrap();
+        if file.file_name() == "technical.toml" {
+            text = (text.replace("model = \"embedded-extractive\"", "model = \"caller\""))
+                .replace("tools = []", "tools = [\"shop_*\", \"away_*\", \"remember_fact\"]");
+            assert!(text.contains("caller") && text.contains("shop_*"), "{text}");
+        }
+        fs::write(folder.path().join(file.file_name()), text).unwrap();
+    }
+    folder
+}
+
+/// A turn with calls of tools, one of which a person approves.
+pub(crate) async fn tools(server: &Server) {
+    let made = server.rest().post("/api/session", &json!({"userId": "ada"})).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let id = made.body["session_id"].as_str().unwrap();
+    let mut socket = server.socket(&format!("?session_id={id}")).await;
+    socket.ready().await;
+    socket.say(&format!("I use the Team plan. {}", QUESTIONS[3])).await;
+    let asked = |frame: &Frame| frame.kind() == "approval_requested" || frame.is_terminal();
+    let asked = socket.until(asked).await.pop().unwrap();
+    let approved = json!({"approvalId": asked.data()["approvalId"], "decision": "approved"});
+    socket
+        .send(&json!({"type": "resolve_approval", "data": approved}))
+        .await;
+    let end = socket.until(Frame::is_terminal).await.pop().unwrap();
+    assert_eq!(end.kind(), "message_completed", "{}", end.0);
+    socket.close().await;
+}
+
 /// A server that is easily brought to its limits.
-pub(crate) async fn start(provider: &Provider) -> Server {
-    Launch::new()
+pub(crate) async fn start(provider: &Provider, caller: &Provider, shop: &Shop, agents: &TempDir) -> Server {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut launch = Launch::new();
+    for (name, address) in [("shop", shop.base_url()), ("away", format!("http://{nobody}"))] {
+        launch = launch
+            .setting(&format!("tools.{name}__kind"), "openapi")
+            .setting(&format!("tools.{name}__document"), shop.document().to_str().unwrap())
+            .setting(&format!("tools.{name}__base_url"), &address)
+            .setting(&format!("tools.{name}__operations"), "*")
+            .setting(&format!("tools.{name}__approval"), "*_refund");
+    }
+    launch
+        .setting("agents.dir", agents.path().to_str().unwrap())
+        .setting("memory.enabled", "true")
+        .setting("models.caller__provider", "openai")
+        .setting("models.caller__model", "gpt-4o-mini")
+        .setting("models.caller__base_url", &caller.base_url())
         .setting("auth.token", TOKEN)
         .setting("models.answering", "remote")
         .setting("models.remote__provider", "openai")

@@ -5,6 +5,7 @@ use actix_web::{
     web::{self, Data, Path, ServiceConfig},
 };
 use orchestratai_shared::{Fact, FactId, UserId};
+use orchestratai_telemetry::FactOutcome;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -63,7 +64,10 @@ pub(crate) async fn erase(site: Data<Site>, path: Path<(String, String)>) -> Res
     let user: UserId = path_id("user_id", &path.0)?;
     let fact: FactId = path_id("fact_id", &path.1)?;
     match site.gateway.erase_fact(&user, fact).await? {
-        true => Ok(HttpResponse::NoContent().finish()),
+        true => {
+            site.metrics.facts(FactOutcome::Erased, 1);
+            Ok(HttpResponse::NoContent().finish())
+        }
         false => Err(ApiError::not_found("fact")),
     }
 }
@@ -78,6 +82,7 @@ pub(crate) async fn erase(site: Data<Site>, path: Path<(String, String)>) -> Res
 )]
 pub(crate) async fn erase_all(site: Data<Site>, path: Path<String>) -> Result<HttpResponse, ApiError> {
     let user: UserId = path_id("user_id", &path)?;
-    site.gateway.erase_facts(&user).await?;
+    let erased = site.gateway.erase_facts(&user).await?;
+    site.metrics.facts(FactOutcome::Erased, erased);
     Ok(HttpResponse::NoContent().finish())
 }
