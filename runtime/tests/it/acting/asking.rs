@@ -3,11 +3,11 @@
 use super::*;
 
 fn question() -> Vec<Said> {
-    calls(
-        "call_1",
-        "ask_billing",
-        &json!({"question": "How much is the Team plan?"}),
-    )
+    asks("How much is the Team plan?")
+}
+
+fn asks(question: &str) -> Vec<Said> {
+    calls("call_1", "ask_billing", &json!({"question": question}))
 }
 
 /// The technical agent asks that of billing, which has the shop's tools.
@@ -81,8 +81,8 @@ async fn who_stops_the_turn_stops_the_agent_that_was_asked() {
 }
 
 /// The question, by a provider that bills more for it than a turn may take.
-fn dear_question() -> Vec<Said> {
-    let mut said = question();
+fn dear_question(question: &str) -> Vec<Said> {
+    let mut said = asks(question);
     said.pop();
     let end = Said::End {
         input: 50_000,
@@ -101,10 +101,11 @@ fn with_budget(launch: Launch, tokens: &str) -> Launch {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_who_was_asked_comes_to_the_end_of_a_budget_the_turn_waits_for_a_person() {
     let provider = Provider::start(vec![
-        dear_question(),
+        dear_question("How much is the Team plan?"),
         says("It has a price [1]."),
         says("Rotate it [1]. The plan has a price [6]."),
-        dear_question(),
+        // Another one, since the cache knows the first.
+        dear_question("How long does a refund take?"),
     ])
     .await;
     let (shop, agents) = (Shop::open(Duration::ZERO).await, asking_agents());
