@@ -377,7 +377,7 @@ impl UsageMeter {
         self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a request to a provider is open, until the guard is dropped: with the turn's future, if not before. Several may be.
+    /// Notes that a request to a provider or a call of a tool is open, until the guard is dropped: with the turn's future, if not before. Several may be.
     #[must_use = "the upstream counts as open only as long as the guard lives"]
     pub fn open_upstream(&self) -> OpenUpstream<'_> {
         self.had_upstream.store(true, Ordering::Relaxed);
@@ -385,7 +385,7 @@ impl UsageMeter {
         OpenUpstream(self)
     }
 
-    /// Whether a request to a provider is open now.
+    /// Whether a request to a provider or a call of a tool is open now.
     #[must_use]
     pub fn upstream_open(&self) -> bool {
         self.upstreams_open.load(Ordering::Relaxed) > 0

@@ -80,7 +80,11 @@ impl Acting {
         let Call { doer, entry } = call;
         let effect = doer.effect();
         let outcome = match &doer {
-            Doer::Tool(tool) => self.call_tool(tool.as_ref(), &entry.call).await,
+            Doer::Tool(tool) => {
+                // Whoever stops the turn is told when this was left, as of a request to a provider.
+                let _open = around.meter.open_upstream();
+                self.call_tool(tool.as_ref(), &entry.call).await
+            }
             Doer::Search(search) => self.search(search, &entry.call.arguments, &around).await,
             Doer::Remember(remembering) => {
                 let noted = remembering.remember(&entry.call.arguments, &self.agent).await;

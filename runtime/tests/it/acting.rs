@@ -428,6 +428,47 @@ async fn a_turn_that_waits_is_cancelled_and_nothing_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_leaves_the_tool_that_is_at_work_and_says_when() {
+    const STOPS: usize = 20;
+    let orders = calls("call_1", "shop_orders", &json!({}));
+    let provider = Provider::start(vec![orders; STOPS]).await;
+    let (shop, agents) = (Shop::open(Duration::from_secs(60)).await, agents());
+    let server = launch(&provider, &shop, &agents).start().await;
+    let mut took = Vec::new();
+    for stop in 0..STOPS {
+        let mut socket = server.socket("").await;
+        socket.say(QUESTION).await;
+        socket.until(|frame| frame.kind() == "tool_call").await;
+        until(|| shop.asked().len() > stop).await;
+        let stopped = Instant::now();
+        socket.send(&json!({"type": "cancel"})).await;
+        let frames = socket.until(Frame::is_terminal).await;
+        let cancelled = frames.last().unwrap();
+        assert_eq!(cancelled.kind(), "turn_cancelled", "{}", cancelled.0);
+        assert!(cancelled.data()["upstreamClosedMs"].is_u64(), "{}", cancelled.0);
+        assert_eq!(cancelled.data()["tokensBilled"], 15);
+        until(|| shop.left().len() > stop).await;
+        took.push(shop.left()[stop].saturating_duration_since(stopped));
+    }
+    assert_eq!(
+        (shop.asked().len(), provider.asked().len()),
+        (STOPS, STOPS),
+        "nothing follows"
+    );
+    took.sort();
+    eprintln!("tools were left {took:?} after the stop");
+    assert!(took[STOPS / 2] < Duration::from_millis(20), "{took:?}");
+}
+
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "that never comes");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agent_hands_off_to_another_with_what_was_done() {
     let to_billing = calls(
         "call_2",
