@@ -318,9 +318,11 @@ impl Acting {
             state.said.insert(round, said.to_owned());
         }
         for (place, mut call) in calls.into_iter().enumerate() {
-            // Some providers count their calls anew in each answer, and on record each has a name of its own.
+            // Some providers count their calls anew in each answer, or do not name them, and on record each has a name of its own.
             if let Some(within) = &self.within {
                 call.id = nested_id(within, &call.id, round, place);
+            } else if self.request.part.is_some() || call.id.is_empty() {
+                call.id = nested_id(self.agent.as_str(), &call.id, round, place);
             } else if before.contains(&call.id) || state.entries.iter().any(|entry| entry.call.id == call.id) {
                 call.id = format!("{}-{round}-{place}", call.id);
             }
@@ -525,8 +527,9 @@ fn asks_the_same(one: &ApprovalWanted, other: &ApprovalWanted) -> bool {
     is_of_no_call && one.tool == other.tool && budget(one) == budget(other)
 }
 
-/// Names a call of an agent that was asked: two that are at work in one turn know nothing of each other's. It is short, since providers take
-/// no long ones.
+/// Names a call of an agent that was asked, or that answers a part of the message: two that are at work in one turn know nothing of each
+/// other's, and whom they ask is known by their calls. `within` is the call by which it was asked, or the agent of the part. It is short,
+/// since providers take no long ones.
 fn nested_id(within: &str, id: &str, round: u32, place: usize) -> String {
     let digest = Sha256::digest(format!("{within}\n{id}\n{round}\n{place}"));
     format!("call_{}", &hex(&digest)[..24])

@@ -9,8 +9,12 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use orchestratai_shared::{SessionId, TurnId};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use crate::language::ToolOffer;
+use crate::{knowledge::hex, language::ToolOffer};
+
+/// Bytes of a digest that an idempotency key has; some APIs take no more than 45 characters.
+const KEY_BYTES: usize = 16;
 
 /// Something that an agent can do.
 #[async_trait]
@@ -75,7 +79,7 @@ pub struct ApprovalRule {
 /// One call.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation<'a> {
-    /// Names the call; the same where it is made again. The idempotency key of whoever takes one.
+    /// Names the call in its turn, those of other agents of the turn included; the same where it is made again.
     pub call_id: &'a str,
     /// An object that [`Tool::check`] has found valid.
     pub arguments: &'a Value,
@@ -85,6 +89,17 @@ pub struct Invocation<'a> {
     pub turn_id: TurnId,
     /// For which organization.
     pub organization: &'a str,
+}
+
+impl Invocation<'_> {
+    /// Names the call among all calls of all turns, and is the same where it is made again: 32 hexadecimal digits. Providers that count
+    /// their calls anew in each answer give one name to calls of many turns, so that [`Self::call_id`] alone would have an API give one
+    /// user what it has told another.
+    #[must_use]
+    pub fn idempotency_key(&self) -> String {
+        let digest = Sha256::digest(format!("{}\n{}", self.turn_id, self.call_id));
+        hex(&digest[..KEY_BYTES])
+    }
 }
 
 /// What a call gave back.

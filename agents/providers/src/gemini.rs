@@ -253,7 +253,7 @@ impl Responses {
         }
         heard.text(part.text.unwrap_or_default());
         if let Some(call) = part.function_call {
-            let id = call.id.unwrap_or_else(|| format!("call_{}", self.calls));
+            let id = call.id.unwrap_or_default();
             self.calls += 1;
             heard.event(ChatEvent::ToolCall(ToolCall {
                 id,

@@ -138,7 +138,7 @@ impl Reader for Lines {
             heard.text(said.content.unwrap_or_default());
             for Call { function } in said.tool_calls.unwrap_or_default() {
                 heard.event(ChatEvent::ToolCall(ToolCall {
-                    id: format!("call_{}", self.calls),
+                    id: String::new(),
                     name: function.name,
                     arguments: arguments_of(function.arguments),
                     signature: None,

@@ -254,14 +254,9 @@ impl Reader for Chunks {
         } else {
             reason
         };
-        for (place, call) in calls.into_iter().enumerate() {
-            let id = if call.id.is_empty() {
-                format!("call_{place}")
-            } else {
-                call.id
-            };
+        for call in calls {
             heard.event(ChatEvent::ToolCall(ToolCall {
-                id,
+                id: call.id,
                 name: call.name,
                 arguments: arguments(&call.arguments),
                 signature: None,

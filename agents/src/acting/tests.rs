@@ -19,7 +19,7 @@ use crate::{
     budget::BudgetQuestion,
     definition::Catalog,
     tool::{ApprovalRule, Invocation, Tool, ToolError, ToolOutput},
-    turn::{AgentError, Answer, FromClient, Part, Responder, Step, Steps, UsageMeter},
+    turn::{AgentError, Answer, Asker, FromClient, Part, Responder, Step, Steps, UsageMeter},
 };
 
 /// A till that counts what it is asked to pay back.
@@ -842,6 +842,67 @@ async fn who_was_asked_waits_for_a_decision_on_a_budget_and_is_asked_again_then(
         "{:?}",
         told(&again)
     );
+}
+
+#[tokio::test]
+async fn parts_whose_providers_name_calls_alike_do_not_read_each_others_and_neither_do_those_whom_they_ask() {
+    let catalog = Catalog::embedded();
+    let agents: Vec<&AgentDefinition> = catalog.specialists().collect();
+    let [first, second, asked] = agents[..] else {
+        panic!("three specialists come with it")
+    };
+    let of_part = |asker: Option<Asker>| Part {
+        standalone: None,
+        asker,
+    };
+    let refund = Refund::new(Effect::None, false);
+    let acting_of = |agent: &AgentDefinition, past: &[EventBody], part: Part| {
+        let own = acting(&refund, past.to_vec()).unwrap();
+        let request = TurnRequest {
+            part: Some(part),
+            ..own.request.clone()
+        };
+        let taken = Taken {
+            tools: vec![Arc::clone(&refund) as Arc<dyn Tool>],
+            ..Taken::default()
+        };
+        Acting::new(agent, |_| String::new(), taken, None, None, Vec::new(), &request).unwrap()
+    };
+    let mut past = Vec::new();
+    let mut names = Vec::new();
+    for (agent, eur) in [(first, 1), (second, 2)] {
+        let part = acting_of(agent, &[], of_part(None));
+        part.want("", vec![call("call_0", json!({"eur": eur}))]);
+        let (recorded, _) = go_on(&part).await;
+        let own = recorded[0].call_id.clone();
+        past.extend(recorded.into_iter().map(EventBody::ToolCall));
+        let asker = Asker {
+            call_id: own.clone(),
+            chain: vec![agent.id.clone()],
+            can_wait: false,
+        };
+        let colleague = acting_of(asked, &[], of_part(Some(asker)));
+        colleague.want("", vec![call("call_0", json!({"eur": eur + 10}))]);
+        let (recorded, _) = go_on(&colleague).await;
+        names.extend([own.clone(), recorded[0].call_id.clone()]);
+        past.extend(recorded.into_iter().map(EventBody::ToolCall));
+    }
+    let apart: HashSet<&String> = names.iter().collect();
+    assert_eq!(apart.len(), 4, "{names:?}");
+    for (agent, eur, own) in [(first, 1, &names[0]), (second, 2, &names[2])] {
+        let told_again = told(&acting_of(agent, &past, of_part(None)));
+        assert_eq!(told_again, [format!("{eur} paid back ({own})")]);
+        let asker = Asker {
+            call_id: own.clone(),
+            chain: vec![agent.id.clone()],
+            can_wait: false,
+        };
+        let of_asked = told(&acting_of(asked, &past, of_part(Some(asker))));
+        assert!(
+            of_asked.len() == 1 && of_asked[0].starts_with(&format!("{} paid", eur + 10)),
+            "{of_asked:?}"
+        );
+    }
 }
 
 #[tokio::test]

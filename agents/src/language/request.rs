@@ -100,7 +100,7 @@ pub struct ToolOffer {
 /// A call that a model makes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ToolCall {
-    /// Names this call; made by us where the provider gives none.
+    /// Names this call; empty where the provider gives no name, until the turn gives it one.
     pub id: String,
     /// The tool.
     pub name: String,

@@ -103,8 +103,8 @@ async fn a_call_bears_its_signature() {
     assert_eq!(
         events,
         [
-            call("call_0", json!({"zone": "UTC"}), Some("c2ln")),
-            call("call_1", json!({}), None),
+            call("", json!({"zone": "UTC"}), Some("c2ln")),
+            call("", json!({}), None),
             ChatEvent::Stopped(StopReason::ToolCalls),
         ]
     );

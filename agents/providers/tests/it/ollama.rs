@@ -99,8 +99,8 @@ async fn calls_get_ids_of_our_own() {
     assert_eq!(
         events,
         [
-            call("call_0", json!({"zone": "UTC"})),
-            call("call_1", json!({})),
+            call("", json!({"zone": "UTC"})),
+            call("", json!({})),
             ChatEvent::Stopped(StopReason::ToolCalls),
         ]
     );

@@ -9,7 +9,7 @@ use reqwest::{
 use super::{
     OpenApiError,
     operation::Operation,
-    request::{Request, encoded, put_together},
+    request::{Request, put_together},
 };
 use crate::{
     connection::{http_client, is_without_connection},
@@ -19,8 +19,6 @@ use crate::{
 
 /// Bytes of an answer that are read beyond what a result may have, so that the note of what was cut off says more than that something was.
 const READ_BEYOND: usize = 64 * 1024;
-/// Bytes of an idempotency key.
-const KEY_BYTES_MAX: usize = 255;
 
 /// A token that an API wants to see in each request.
 #[derive(Debug, Clone)]
@@ -91,8 +89,7 @@ impl Exchange {
         // Ours last: they count where a document names the same ones.
         request = request.headers(headers).headers(self.headers.clone());
         if !operation.method.is_safe() {
-            let key = encoded(call.call_id);
-            request = request.header("idempotency-key", beginning(&key, KEY_BYTES_MAX));
+            request = request.header("idempotency-key", call.idempotency_key());
         }
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);

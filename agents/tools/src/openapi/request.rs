@@ -85,7 +85,7 @@ fn is_one_segment(text: &str) -> bool {
 }
 
 /// Percent-encoded, all but what is nowhere reserved (RFC 3986, section 2.3).
-pub(super) fn encoded(text: &str) -> String {
+fn encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
