@@ -44,7 +44,7 @@ pub trait Tool: Send + Sync {
 /// Where tools come from: a server that has several, or the binary itself.
 #[async_trait]
 pub trait ToolSource: Send + Sync {
-    /// Its name in the configuration.
+    /// Its name in the configuration. The names of its tools begin with it and `_`.
     fn name(&self) -> &str;
 
     /// What it has now. Where that is known it is not asked for again; a source that was away is tried again.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use crate::{
     acting::BuiltIn,
     tool::{Effect, Tool, ToolSource},
@@ -46,6 +48,9 @@ impl ToolBox {
 
     /// What fits one of `patterns`: names of tools, in which `*` stands for any letters. Where two sources have a tool of the same
     /// name, that of the first counts. What is built in is had by its whole name alone, which no other tool can have.
+    ///
+    /// Those sources alone are asked whose tools may fit one, all at the same time: one that hangs is waited for by whom it concerns, and
+    /// by them for as long as it may take and no longer.
     pub async fn take(&self, patterns: &[String]) -> Taken {
         let mut taken = Taken::default();
         if patterns.is_empty() {
@@ -56,8 +61,13 @@ impl ToolBox {
             (BuiltIn::ALL.into_iter())
                 .filter(|built_in| is_named(built_in) && (built_in.only_reads() || !self.only_reading)),
         );
-        for source in self.sources.iter() {
-            match source.tools().await {
+        let concerned = (self.sources.iter()).filter(|source| {
+            let prefix = format!("{}_", source.name());
+            patterns.iter().any(|pattern| may_fit(pattern, &prefix))
+        });
+        let asked = concerned.map(|source| async move { (source.name(), source.tools().await) });
+        for (source, answer) in join_all(asked).await {
+            match answer {
                 Ok(tools) => taken.tools.extend(tools.into_iter().filter(|tool| {
                     let is_open = tool.effect() == Effect::None && tool.approval().is_none();
                     let name = tool.offer().name.as_str();
@@ -65,7 +75,7 @@ impl ToolBox {
                         && !BuiltIn::is_reserved(name)
                         && patterns.iter().any(|pattern| fits(pattern, name))
                 })),
-                Err(error) => taken.missing.push((source.name().to_owned(), error.to_string())),
+                Err(error) => taken.missing.push((source.to_owned(), error.to_string())),
             }
         }
         taken.tools.sort_by(|a, b| a.offer().name.cmp(&b.offer().name));
@@ -93,9 +103,27 @@ fn fits(pattern: &str, name: &str) -> bool {
     (0..=rest.len()).any(|at| rest.is_char_boundary(at) && fits(after, &rest[at..]))
 }
 
+/// Whether any name that begins so can fit a pattern.
+fn may_fit(pattern: &str, prefix: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern.starts_with(prefix),
+        Some((before, _)) => before.starts_with(prefix) || prefix.starts_with(before),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_sources_whose_tools_may_fit_are_concerned() {
+        for pattern in ["*", "c*", "crm_*", "crm_find", "crm_f*d", "*_find"] {
+            assert!(may_fit(pattern, "crm_"), "{pattern}");
+        }
+        for pattern in ["", "shop_*", "crm-two_*", "crm", "search_knowledge", "crmx*"] {
+            assert!(!may_fit(pattern, "crm_"), "{pattern}");
+        }
+    }
 
     #[test]
     fn a_star_stands_for_any_letters() {

@@ -6,4 +6,5 @@ mod hostile;
 mod http;
 mod openapi;
 mod stdio;
+mod tool_box;
 mod world;
