@@ -73,6 +73,8 @@ const ROUNDS_MAX: u32 = 8;
 const ROUNDS_OF_COLLEAGUES_MAX: u32 = 4;
 /// How many calls of one round are made; the model is told that the others were too many.
 const CALLS_OF_A_ROUND_MAX: usize = 16;
+/// How many tools a model is offered at once: providers refuse a request with more.
+pub(crate) const OFFERS_MAX: usize = 128;
 /// How many calls are under way at once.
 const UNDER_WAY_MAX: usize = 4;
 
@@ -83,6 +85,8 @@ pub struct Acting {
     others: Vec<(AgentId, String)>,
     /// What the client has of its own.
     client: Vec<ToolOffer>,
+    /// The names of its tools that the model is not offered, since they are too many.
+    left_out: Vec<String>,
     /// What was called in turns before this one that have ended so, as the model has to be told of it.
     before: Vec<ChatMessage>,
     agent: AgentId,
@@ -159,6 +163,8 @@ impl Acting {
         let of_agent = request.part.as_ref().map(|_| &agent.id);
         let entries = record::read(&request.past, of_agent, within.as_deref());
         let tools = (taken.tools.into_iter()).filter(|tool| can_pause || tool.approval().is_none());
+        let tools: Vec<Doer> = tools.map(Doer::Tool).collect();
+        let tools_count = tools.len();
         let search = search.map(|search| Doer::Search(Arc::new(search)));
         let escalation = (taken.built_in.contains(&BuiltIn::Escalate)).then(|| Doer::Escalation(escalation::offer()));
         let remembering = remembering.map(Arc::new);
@@ -167,7 +173,7 @@ impl Acting {
         let colleagues = colleagues
             .into_iter()
             .map(|colleague| Doer::Colleague(Arc::new(colleague)));
-        let doers: Vec<Doer> = (tools.map(Doer::Tool))
+        let mut doers: Vec<Doer> = (tools.into_iter())
             .chain(search)
             .chain(escalation)
             .chain(remember.map(Doer::Remember))
@@ -179,13 +185,19 @@ impl Acting {
         let client = from_client.map_or_else(Vec::new, |tools| client::offers(tools, is_own));
         // Where a client's tool has to be called, nothing else may be.
         let is_open = !from_client.is_some_and(|tools| tools.must_call) || client.is_empty();
+        let others: Vec<(AgentId, String)> = (agent.hand_offs.iter())
+            .filter(|id| is_open && can_pause && !has_had_it(id))
+            .map(|id| (id.clone(), purpose_of(id)))
+            .collect();
+        let beside_tools = doers.len() - tools_count + usize::from(!others.is_empty()) + client.len();
+        let room = OFFERS_MAX.saturating_sub(beside_tools).min(tools_count);
+        let left_out = doers.drain(room..tools_count).map(|doer| doer.offer().name.clone());
+        let left_out: Vec<String> = left_out.filter(|_| is_open).collect();
         let acting = Self {
             doers: if is_open { doers } else { Vec::new() },
-            others: (agent.hand_offs.iter())
-                .filter(|id| is_open && can_pause && !has_had_it(id))
-                .map(|id| (id.clone(), purpose_of(id)))
-                .collect(),
+            others,
             client,
+            left_out,
             before: told(&request.client.called),
             agent: agent.id.clone(),
             within,
@@ -207,6 +219,11 @@ impl Acting {
         let doers = self.doers.iter().map(|doer| doer.offer().clone());
         let hand_off = (!self.others.is_empty()).then(|| hand_off::offer(&self.others));
         doers.chain(hand_off).chain(self.client.iter().cloned()).collect()
+    }
+
+    /// The names of its tools that the model is not offered, since they are too many; the last by name.
+    pub(crate) fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// Whether the model has to call something: what the client has said.

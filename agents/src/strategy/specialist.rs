@@ -12,7 +12,7 @@ use super::{
     voice::Voice,
 };
 use crate::{
-    acting::{Acting, BuiltIn, Colleague, KnowledgeSearch, Remembering},
+    acting::{Acting, BuiltIn, Colleague, KnowledgeSearch, OFFERS_MAX, Remembering},
     budget,
     cache::{CacheKey, SemanticCache},
     conversation::{self, Standalone},
@@ -25,6 +25,9 @@ use crate::{
     model::{Model, ModelError},
     turn::{AgentError, Answer, Responder, Steps, TurnRequest, UsageMeter},
 };
+
+/// Tools that are too many are named up to so many.
+const LEFT_OUT_NAMED_MAX: usize = 20;
 
 /// Answers from the knowledge base by its strategy.
 pub(super) struct Specialist {
@@ -117,8 +120,32 @@ impl Specialist {
             colleagues,
             work.request,
         );
+        self.show_left_out(work, acting.as_ref()).await?;
         self.show_client_tools(work, acting.as_ref()).await?;
         Ok(acting)
+    }
+
+    /// Says which tools the model is not offered, since they are too many.
+    async fn show_left_out(&self, work: &Work<'_>, acting: Option<&Acting>) -> Result<(), AgentError> {
+        let left_out = acting.map(Acting::left_out).unwrap_or_default();
+        if left_out.is_empty() {
+            return Ok(());
+        }
+        let named = left_out.len().min(LEFT_OUT_NAMED_MAX);
+        let rest = match left_out.len() - named {
+            0 => String::new(),
+            rest => format!(" and {rest} more"),
+        };
+        let reason = format!(
+            "{} has more tools than a model is offered at once ({OFFERS_MAX}). Not offered are {}{rest}. Fewer patterns in its `tools` would choose.",
+            self.definition.name,
+            left_out[..named].join(", ")
+        );
+        let data = self.stepped_down(work.request, &reason);
+        Ok(work
+            .voice
+            .log("Without some of its tools", LogStatus::Warning, data)
+            .await?)
     }
 
     /// Says which of the client's tools are not offered to the model, and why.

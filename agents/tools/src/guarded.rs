@@ -15,6 +15,7 @@ use tokio::{
 };
 
 use crate::{
+    offered::offered,
     source::{Approvals, Limits},
     text::{beginning, within},
 };
@@ -94,7 +95,8 @@ pub(crate) struct Guarded<O> {
 }
 
 impl<O: Operation> Guarded<O> {
-    /// Puts the gate before an operation. `offer` is as the source has it; its description is cut where it is long.
+    /// Puts the gate before an operation. `offer` is as the source has it; its description is cut where it is long. Arguments are checked by
+    /// its schema, and models are offered it as all of them take it.
     ///
     /// # Errors
     /// [`Unfit`] where its arguments could not be checked.
@@ -112,6 +114,11 @@ impl<O: Operation> Guarded<O> {
             .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(PATTERN_STEPS_MAX))
             .build(&offer.parameters)
             .map_err(|error| Unfit::Schema(beginning(&error.to_string(), PROBLEM_BYTES_MAX).to_owned()))?;
+        offer.parameters = offered(&offer.parameters).ok_or(Unfit::NoObject)?;
+        let bytes = offer.parameters.to_string().len();
+        if bytes > SCHEMA_BYTES_MAX {
+            return Err(Unfit::Large(bytes));
+        }
         Ok(Self {
             approval: gate.approvals.rule(&offer.name),
             offer,

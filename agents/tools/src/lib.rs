@@ -4,6 +4,7 @@
 //! In reading order:
 //! - [`source`]: what is said of every source: its name, its limits, whose calls a person has to approve;
 //! - [`glob`], [`name`], [`text`]: patterns of names, names that every model takes, text within a limit;
+//! - [`offered`]: a schema of arguments as every provider of models takes it;
 //! - [`guarded`]: what stands before every tool, wherever it is from;
 //! - [`connection`]: how anything goes out by HTTP;
 //! - [`mcp`]: servers of the Model Context Protocol, as child processes and over HTTP;
@@ -17,6 +18,7 @@ mod glob;
 mod guarded;
 mod mcp;
 mod name;
+mod offered;
 mod openapi;
 mod source;
 mod text;

@@ -5,6 +5,7 @@ mod at_once;
 mod built_in;
 mod client_tools;
 mod named_alike;
+mod offered;
 mod on_nodes;
 mod remembering;
 pub(crate) mod shop;

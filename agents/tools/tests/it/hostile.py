@@ -50,6 +50,11 @@ for line in sys.stdin:
     elif method == "tools/list":
         if how == "no-list":
             time.sleep(600)
+        if how == "shapeless":
+            schemas = {"any": {}, "properties": {"properties": {"a": {}}}, "number": {"type": "number"}}
+            tools = [{"name": name, "inputSchema": schema} for name, schema in schemas.items()]
+            send({"id": number, "result": {"tools": tools}})
+            continue
         if how == "endless-list":
             page = int((message.get("params") or {}).get("cursor") or 0)
             tools = [{"name": f"t{page}", "inputSchema": {"type": "object"}}]

@@ -71,6 +71,20 @@ async fn a_list_that_never_comes_or_never_ends_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_schema_without_type_or_properties_is_offered_with_both_and_one_of_no_object_not_at_all() {
+    let source = source("shapeless", Path::new(""));
+    assert_eq!(names(&source).await, ["test_any", "test_properties"]);
+    let any = tool(&source, "test_any").await;
+    assert_eq!(any.offer().parameters, json!({ "type": "object", "properties": {} }));
+    assert!(any.check(&json!({ "whatever": 1 })).is_ok());
+    let properties = tool(&source, "test_properties").await;
+    assert_eq!(
+        properties.offer().parameters,
+        json!({ "type": "object", "properties": { "a": {} } })
+    );
+}
+
+#[tokio::test]
 async fn noise_between_messages_is_passed_over() {
     let source = source("noise", Path::new(""));
     assert_eq!(

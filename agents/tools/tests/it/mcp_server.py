@@ -43,6 +43,8 @@ async def list_tools(context, params):
         tool("die"),
         tool("grow"),
         tool("lies", {"type": "object", "properties": {"a": {"type": 5}}}),
+        tool("either", {"type": "object", "anyOf": [{"required": [name], "properties": {name: {}}} for name in ("id", "mail")]}),
+        tool("all", {"type": "object", "allOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": {"properties": {"a": {"type": "integer"}}}}}),
         tool("elsewhere", {"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/schema.json"}}}),
     ]
     if grown:

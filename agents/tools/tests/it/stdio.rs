@@ -45,6 +45,8 @@ async fn the_tools_of_a_server_are_offered_and_called() {
             "test_slow",
             "test_die",
             "test_grow",
+            "test_either",
+            "test_all",
         ],
         "those with a schema that cannot be used are left out"
     );
@@ -69,6 +71,37 @@ async fn the_tools_of_a_server_are_offered_and_called() {
     // One list for all of that.
     let lists = marks(&home.marker()).iter().filter(|mark| *mark == "listed").count();
     assert_eq!(lists, 1);
+}
+
+#[tokio::test]
+async fn every_schema_is_offered_as_all_providers_take_it_and_checked_as_it_is() {
+    let home = Home::new();
+    let source = home.source();
+    for tool in source.tools().await.unwrap() {
+        let schema = &tool.offer().parameters;
+        assert_eq!(schema["type"], "object", "{}", tool.offer().name);
+        assert!(schema["properties"].is_object(), "{}", tool.offer().name);
+        for refused in ["$ref", "allOf", "anyOf", "oneOf"] {
+            assert_eq!(schema.get(refused), None, "{}", tool.offer().name);
+        }
+    }
+    let either = tool(&source, "test_either").await;
+    let offered = &either.offer().parameters["properties"];
+    assert!(
+        offered.get("id").is_some() && offered.get("mail").is_some(),
+        "{offered}"
+    );
+    assert!(either.check(&json!({ "mail": "a@b.example" })).is_ok());
+    assert!(
+        matches!(either.check(&json!({})), Err(ToolError::Arguments(_))),
+        "neither"
+    );
+    assert_eq!(
+        call(&either, &json!({ "id": "7" })).await.unwrap().content,
+        "called either"
+    );
+    let all = tool(&source, "test_all").await;
+    assert!(matches!(all.check(&json!({ "a": "x" })), Err(ToolError::Arguments(_))));
 }
 
 #[tokio::test]
