@@ -219,7 +219,7 @@ pub(crate) async fn post(
         .headers(headers.clone())
         .header(CONTENT_TYPE, "application/json")
         .body(body);
-    let mut response = post.send().await.map_err(|error| unreachable(&error))?;
+    let mut response = post.send().await.map_err(|error| without_answer(&error))?;
     if response.status().is_success() {
         // They are slices of the buffer that the connection read them into, which could not be used again.
         response.headers_mut().clear();
@@ -384,17 +384,20 @@ async fn beginning(mut response: Response) -> Vec<u8> {
     body
 }
 
-/// Without the address, which reqwest's own message has.
-fn unreachable(error: &reqwest::Error) -> LanguageError {
-    let reason = match error {
-        error if error.is_timeout() => "the connection took too long",
-        error if error.is_connect() => "there is no connection",
-        _ => "the connection broke off",
-    };
+/// Without the address, which reqwest's own message has. Only where there was no connection, TLS included, has nothing left: a connection
+/// that broke off later may have carried all of the request, and whoever has it may work on it and bill it.
+fn without_answer(error: &reqwest::Error) -> LanguageError {
+    if !error.is_connect() && !error.is_builder() {
+        return cut_short(error);
+    }
     tracing::debug!(
         error = error as &(dyn std::error::Error + 'static),
         "a provider cannot be reached"
     );
+    let reason = match error.is_timeout() {
+        true => "the connection took too long",
+        false => "there is no connection",
+    };
     LanguageError::Unreachable { reason: reason.into() }
 }
 

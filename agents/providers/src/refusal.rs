@@ -23,7 +23,12 @@ pub(crate) fn of_status(status: StatusCode, headers: &HeaderMap, body: &[u8], no
         429 => LanguageError::RateLimited { word, retry_after },
         401 | 403 => LanguageError::Unauthorized { word },
         // 408 and 409 are of gateways that lost something on the way; 425 asks for the same once more.
-        408 | 409 | 425 | 500..=599 => LanguageError::Unavailable { word, retry_after },
+        408 | 409 | 425 | 500..=599 => LanguageError::Unavailable {
+            word,
+            retry_after,
+            // A gateway that got no answer, or none in time, had asked.
+            was_passed_on: matches!(status.as_u16(), 502 | 504),
+        },
         _ => LanguageError::Rejected { word },
     }
 }
@@ -61,6 +66,7 @@ pub(crate) fn of_stream(error: &Value) -> LanguageError {
     LanguageError::Unavailable {
         word,
         retry_after: None,
+        was_passed_on: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Tokens and money: the most that a request can cost, and what one has cost.
 
-use crate::language::{ChatMessage, ChatRequest, FailureKind, Price, ResponseFormat, TokenUsage};
+use crate::language::{ChatMessage, ChatRequest, Price, ResponseFormat, TokenUsage};
 
 /// Tokens that a request takes beside its texts: the marks around each message, and the instructions that providers add where
 /// there are tools (some 500 with Anthropic's models, which add most).
@@ -33,7 +33,10 @@ pub(super) enum End {
     /// The answer is complete.
     Complete,
     /// There is none, or no more of it.
-    Failed(FailureKind),
+    Failed {
+        /// Whether the provider may bill it all the same.
+        may_be_billed: bool,
+    },
     /// Nobody wanted it any more.
     Dropped,
 }
@@ -155,7 +158,7 @@ impl Requirement {
             || match end {
                 End::Unsent => false,
                 End::Complete | End::Dropped => true,
-                End::Failed(kind) => may_be_billed(kind),
+                End::Failed { may_be_billed } => may_be_billed,
             };
         match heard.reported {
             _ if !was_billed => TokenUsage::default(),
@@ -166,22 +169,6 @@ impl Requirement {
             },
             Some(reported) => reported,
         }
-    }
-}
-
-/// Whether a provider may bill a request that failed so before anything came of it: it took the request, and may have worked on it.
-fn may_be_billed(kind: FailureKind) -> bool {
-    match kind {
-        FailureKind::TimedOut | FailureKind::Protocol | FailureKind::CutShort => true,
-        FailureKind::Unreachable
-        | FailureKind::RateLimited
-        | FailureKind::Unavailable
-        | FailureKind::Unauthorized
-        | FailureKind::Rejected
-        | FailureKind::Resting
-        | FailureKind::Busy
-        | FailureKind::OverBudget
-        | FailureKind::Unaccounted => false,
     }
 }
 
@@ -260,6 +247,7 @@ mod tests {
                 ..Heard::default()
             },
         );
+        let failed = |may_be_billed| End::Failed { may_be_billed };
         let reported = |has_spoken_since| Heard {
             reported: Some(usage(300, 7)),
             has_begun: true,
@@ -267,11 +255,10 @@ mod tests {
         };
         for (heard, end, spent) in [
             (nothing, End::Unsent, usage(0, 0)),
-            (nothing, End::Failed(FailureKind::Unreachable), usage(0, 0)),
-            (nothing, End::Failed(FailureKind::RateLimited), usage(0, 0)),
-            (nothing, End::Failed(FailureKind::TimedOut), usage(1_000, 500)),
+            (nothing, failed(false), usage(0, 0)),
+            (nothing, failed(true), usage(1_000, 500)),
             (nothing, End::Dropped, usage(1_000, 500)),
-            (begun, End::Failed(FailureKind::Unavailable), usage(1_000, 500)),
+            (begun, failed(false), usage(1_000, 500)),
             (begun, End::Complete, usage(1_000, 500)),
             (reported(false), End::Complete, usage(300, 7)),
             (reported(false), End::Dropped, usage(300, 7)),

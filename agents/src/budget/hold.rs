@@ -64,9 +64,13 @@ impl Hold {
                     ChatEvent::Warned(_) => {}
                 }
             }
-            Err(error) => self.end = End::Failed(error.kind()),
+            Err(error) => {
+                self.end = End::Failed {
+                    may_be_billed: error.may_be_billed(),
+                }
+            }
         }
-        matches!(self.end, End::Complete | End::Failed(_))
+        matches!(self.end, End::Complete | End::Failed { .. })
     }
 
     /// Puts what it has cost in the place of what it could, in a task of its own: who asked may be gone before that is done. None where

@@ -10,7 +10,7 @@ use crate::budget::BudgetQuestion;
 /// made sure of by [`provider_word`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LanguageError {
-    /// There is no connection to the provider.
+    /// There is no connection to the provider: nothing was sent.
     #[error("the provider cannot be reached: {reason}")]
     Unreachable {
         /// Why, without addresses and secrets.
@@ -37,6 +37,8 @@ pub enum LanguageError {
         word: Option<String>,
         /// When it may be asked again, as it says.
         retry_after: Option<Duration>,
+        /// Whether a gateway says so that had passed the request on: whoever is behind it may have worked on it.
+        was_passed_on: bool,
     },
     /// It does not take the key.
     #[error("the provider does not take the key{}", in_brackets(.word.as_deref()))]
@@ -56,7 +58,7 @@ pub enum LanguageError {
         /// Where it does not.
         reason: String,
     },
-    /// The connection ended before the answer did.
+    /// The connection ended before the answer did, or before it began: the request had left.
     #[error("the provider's answer broke off")]
     CutShort,
     /// It was not asked: it failed too often just now, or wants to be left alone.
@@ -166,6 +168,23 @@ impl LanguageError {
             | FailureKind::Busy
             | FailureKind::OverBudget
             | FailureKind::Unaccounted => false,
+        }
+    }
+
+    /// Whether a provider may bill a request that failed so before anything came of it: it took the request, and may have worked on it.
+    #[must_use]
+    pub fn may_be_billed(&self) -> bool {
+        match self {
+            Self::TimedOut { .. } | Self::Protocol { .. } | Self::CutShort => true,
+            Self::Unavailable { was_passed_on, .. } => *was_passed_on,
+            Self::Unreachable { .. }
+            | Self::RateLimited { .. }
+            | Self::Unauthorized { .. }
+            | Self::Rejected { .. }
+            | Self::Resting { .. }
+            | Self::Busy
+            | Self::OverBudget { .. }
+            | Self::Unaccounted => false,
         }
     }
 

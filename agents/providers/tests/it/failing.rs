@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use orchestratai_agents::language::{ChatEvent, FailureKind, LanguageError};
 use orchestratai_providers::{Endpoint, HttpModel, ProviderKind, Timeouts};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::{
     server::{Act, Server, head, refusal},
@@ -66,6 +66,71 @@ async fn refusals_are_told_apart_and_the_library_asks_once() {
             assert_eq!(error.unwrap().kind(), expected, "{kind:?} {status}");
             assert_eq!(server.asked().len(), 1, "{kind:?} {status}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_may_be_billed_is_told_from_what_was_never_worked_on() {
+    for kind in ProviderKind::ALL {
+        for (script, expected, may_be_billed) in [
+            // The request was read, and the connection broke off: at once, or in the middle of the answer's head.
+            (Vec::new(), FailureKind::CutShort, true),
+            (vec![Act::Raw("HTTP/1.1 200".into())], FailureKind::CutShort, true),
+            // A gateway that got no answer had asked.
+            (refusal("502 Bad Gateway", "", ""), FailureKind::Unavailable, true),
+            (refusal("504 Gateway Timeout", "", ""), FailureKind::Unavailable, true),
+            (
+                refusal("503 Service Unavailable", "", ""),
+                FailureKind::Unavailable,
+                false,
+            ),
+            (
+                refusal("429 Too Many Requests", "", ""),
+                FailureKind::RateLimited,
+                false,
+            ),
+        ] {
+            let server = Server::start(vec![script]).await;
+            let error = told(&model(kind, &server), question()).await.1.unwrap();
+            assert_eq!(
+                (error.kind(), error.may_be_billed()),
+                (expected, may_be_billed),
+                "{kind:?}"
+            );
+            assert_eq!(server.asked().len(), 1, "{kind:?} {error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_connection_nothing_may_be_billed() {
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let without_tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = without_tls.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = without_tls.accept().await {
+            drop(socket);
+        }
+    });
+    for base_url in [
+        // It is refused, or breaks off before anything but the greeting of TLS was said.
+        format!("http://{}", nobody.local_addr().unwrap()),
+        format!("https://{address}"),
+    ] {
+        let endpoint = Endpoint {
+            kind: ProviderKind::OpenAi,
+            base_url: base_url.clone(),
+            model: "test-model".into(),
+            key: None,
+        };
+        let model = HttpModel::new(endpoint, TIMEOUTS).unwrap();
+        let error = told(&model, question()).await.1.unwrap();
+        assert_eq!(
+            (error.kind(), error.may_be_billed()),
+            (FailureKind::Unreachable, false),
+            "{base_url}"
+        );
     }
 }
 

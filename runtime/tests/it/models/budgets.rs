@@ -100,6 +100,24 @@ async fn turns_at_once_never_spend_more_than_their_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_had_left_before_it_failed_stays_charged_in_full() {
+    for (said, is_charged) in [
+        (Said::Die, true),
+        (Said::Refuse("502 Bad Gateway", ""), true),
+        (Said::Refuse("504 Gateway Timeout", ""), true),
+        (Said::Refuse("503 Service Unavailable", ""), false),
+    ] {
+        let provider = Provider::start(vec![vec![said.clone()]]).await;
+        let server = with_budget(&provider, "embedded-extractive", &[("tokens", "1000000")])
+            .start()
+            .await;
+        end(&server.socket("").await.turn(QUESTION).await);
+        let spent = settled(&server).await;
+        assert_eq!(spent > 0, is_charged, "{said:?}: {spent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_told_which_budget_is_used_up_and_until_when_and_the_stand_in_goes_on() {
     let provider = Provider::start(vec![good()]).await;
     let alone = with_budget(&provider, "", &[("tokens", "100")]).start().await;
