@@ -1,7 +1,8 @@
 //! The chat completions of OpenAI, which many servers speak: Azure, vLLM, llama.cpp, LM Studio, Groq and others.
 //!
 //! A stream of events whose data are chunks; `[DONE]` is the last. What not all servers send is not relied on: a stream may end without
-//! `[DONE]` once a chunk has said why, arguments of calls may come whole or in fragments, with or without an index.
+//! `[DONE]` once a chunk has said why, arguments of calls may come whole or in fragments, with or without an index; and Gemini's endpoint has
+//! each of the calls that it wants at once under index 0, whole and with an id of its own.
 
 use std::mem::take;
 
@@ -269,8 +270,11 @@ impl Reader for Chunks {
 
 impl Chunks {
     fn add(&mut self, part: CallPart) -> Result<(), LanguageError> {
-        let is_same = |call: &OpenCall| match (part.index, &part.id) {
-            (Some(index), _) => call.index == Some(index),
+        let id = part.id.filter(|id| !id.is_empty());
+        // Another id begins another call, also where the index is that of one before.
+        let is_same = |call: &OpenCall| match (part.index, &id) {
+            (Some(index), None) => call.index == Some(index),
+            (Some(index), Some(id)) => call.index == Some(index) && (call.id.is_empty() || call.id == *id),
             (None, Some(id)) => call.id == *id,
             (None, None) => true,
         };
@@ -286,7 +290,7 @@ impl Chunks {
             None => return Err(broken("an answer has too many calls")),
         };
         let call = &mut self.calls[at];
-        if let Some(id) = part.id.filter(|id| !id.is_empty()) {
+        if let Some(id) = id {
             call.id = id;
         }
         let Some(function) = part.function else { return Ok(()) };

@@ -121,6 +121,40 @@ async fn calls_come_in_fragments_side_by_side() {
 }
 
 #[tokio::test]
+async fn calls_at_once_are_told_apart_by_their_ids_where_all_have_one_index() {
+    // As Gemini's endpoint for clients of OpenAI has them: in one event, or in one each.
+    let call = |id: &str, zone: &str| {
+        let arguments = json!({"zone": zone}).to_string();
+        json!({"index": 0, "id": id, "type": "function", "function": {"name": "clock", "arguments": arguments}})
+    };
+    let event = |calls: serde_json::Value| {
+        let event = json!({"choices": [{"index": 0, "delta": {"tool_calls": calls}}]});
+        format!("data: {event}\n\n")
+    };
+    let end = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let together = event(json!([call("a", "UTC"), call("b", "CET")])) + end;
+    let apart = event(json!([call("a", "UTC")])) + &event(json!([call("b", "CET")])) + end;
+    for body in [together, apart] {
+        let server = Server::start(vec![cut(SSE, &body, 99)]).await;
+        let (events, error) = told(&model(ProviderKind::OpenAi, &server), everything()).await;
+        let wanted = |id: &str, zone: &str| {
+            ChatEvent::ToolCall(ToolCall {
+                id: id.into(),
+                name: "clock".into(),
+                arguments: json!({"zone": zone}),
+                signature: None,
+            })
+        };
+        let expected = [
+            wanted("a", "UTC"),
+            wanted("b", "CET"),
+            ChatEvent::Stopped(StopReason::ToolCalls),
+        ];
+        assert_eq!((events.as_slice(), error), (&expected[..], None), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn stop_reasons_are_told_apart() {
     for (reason, expected) in [
         ("stop", StopReason::Complete),
