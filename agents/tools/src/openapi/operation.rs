@@ -105,6 +105,8 @@ pub(super) struct Parameter {
     /// As models call it.
     pub(super) argument: String,
     pub(super) place: Place,
+    /// Whether its value is written as JSON, in place of the style of its place.
+    pub(super) is_json: bool,
 }
 
 /// An operation of an API.
@@ -231,6 +233,7 @@ fn complete(
             name: name.to_owned(),
             argument,
             place,
+            is_json: described.get("schema").is_none() && json_schema_of(&described["content"]).is_some(),
         });
     }
     for name in names_in(&operation.path) {

@@ -30,20 +30,25 @@ pub(super) fn put_together(base: &Url, operation: &Operation, arguments: &Value)
     for parameter in &operation.arguments {
         let given = arguments.get(&parameter.argument).filter(|given| !given.is_null());
         let refused = |what: &str| ToolError::Arguments(format!("{}: {what}", parameter.argument));
+        let written = |value: &Value| match parameter.is_json {
+            true => value.to_string(),
+            false => joined(value, ","),
+        };
         match (&parameter.place, given) {
             (Place::Path, None) => return Err(refused("it is needed")),
             (Place::Path, Some(value)) => {
-                let text = joined(value, ",");
+                let text = written(value);
                 if !is_one_segment(&text) {
                     return Err(refused("it cannot be a part of a path"));
                 }
                 path = path.replace(&format!("{{{}}}", parameter.name), &encoded(&text));
             }
             (Place::Query(_) | Place::Header(_), None) => {}
+            (Place::Query(_), Some(value)) if parameter.is_json => query.push((parameter.name.clone(), written(value))),
             (Place::Query(style), Some(value)) => push_query(&mut query, &parameter.name, *style, value),
             (Place::Header(name), Some(value)) => {
                 let value =
-                    HeaderValue::from_str(&joined(value, ",")).map_err(|_invalid| refused("it cannot be a header"))?;
+                    HeaderValue::from_str(&written(value)).map_err(|_invalid| refused("it cannot be a header"))?;
                 headers.insert(name.clone(), value);
             }
         }
@@ -150,6 +155,7 @@ mod tests {
             name: (*name).to_owned(),
             argument: (*name).to_owned(),
             place: place.clone(),
+            is_json: false,
         };
         Operation {
             id: "any".into(),

@@ -39,6 +39,13 @@ fn document() -> Value {
                 "patch": { "operationId": "changeOrder" },
             },
             "/orders": { "post": { "operationId": "createOrder", "requestBody": { "$ref": "#/components/requestBodies/Part" } } },
+            "/found": { "get": { "operationId": "findOrders", "parameters": [
+                { "name": "filter", "in": "query", "content": { "application/json": { "schema": { "type": "object" } } } },
+            ] } },
+            "/notes": { "post": { "operationId": "noteOrder", "requestBody": { "required": true, "content": { "application/json": {
+                "schema": { "type": "object", "required": ["id", "text"], "additionalProperties": false, "properties": {
+                    "id": { "type": "string", "readOnly": true }, "text": { "type": "string" },
+                } } } } } } },
             "/away": { "get": any }, "/missing": { "get": any }, "/nothing": { "get": any }, "/picture": { "get": any },
             "/huge": { "get": any }, "/hang": { "get": any }, "/drop": { "get": any },
             "/half": { "get": any },
@@ -150,6 +157,53 @@ async fn a_body_is_checked_by_its_schema_circles_included() {
     // Another turn, of another user perhaps, whose provider gives its call the same name.
     call(&create, &right).await.unwrap();
     assert_ne!(world.api.asked()[1].headers["idempotency-key"], key);
+}
+
+#[tokio::test]
+async fn a_parameter_whose_content_is_json_is_sent_as_json() {
+    let world = World::new().await;
+    let arguments = json!({ "filter": { "from": 1, "tags": ["a"] } });
+    world.call("shop_findOrders", arguments).await.unwrap();
+    assert_eq!(
+        world.api.asked()[0].line,
+        "GET /v1/found?filter=%7B%22from%22%3A1%2C%22tags%22%3A%5B%22a%22%5D%7D"
+    );
+}
+
+#[tokio::test]
+async fn what_an_api_alone_sets_is_not_asked_for() {
+    let world = World::new().await;
+    let note = tool(&world.source(|_| {}), "shop_noteOrder").await;
+    let body = note.offer().parameters["properties"]["body"].clone();
+    assert_eq!(
+        (&body["required"], &body["properties"]),
+        (&json!(["text"]), &json!({ "text": { "type": "string" } }))
+    );
+    assert!(matches!(
+        note.check(&json!({ "body": { "id": "7", "text": "a" } })),
+        Err(ToolError::Arguments(_))
+    ));
+    call(&note, &json!({ "body": { "text": "a" } })).await.unwrap();
+    assert_eq!(world.api.asked()[0].body, r#"{"text":"a"}"#);
+}
+
+#[tokio::test]
+async fn null_is_sent_where_a_document_of_3_0_allows_it_beside_a_reference() {
+    let world = World::new().await;
+    let source = world.source(|options| {
+        let document = json!({
+            "openapi": "3.0.3",
+            "paths": { "/orders": { "post": { "operationId": "createOrder", "requestBody": { "content": { "application/json": {
+                "schema": { "type": "object", "properties": { "note": { "nullable": true, "allOf": [{ "$ref": "#/components/schemas/Note" }] } } }
+            } } } } } },
+            "components": { "schemas": { "Note": { "type": "string" } } },
+        });
+        fs::write(&options.document, document.to_string()).unwrap();
+    });
+    let create = tool(&source, "shop_createOrder").await;
+    call(&create, &json!({ "body": { "note": null } })).await.unwrap();
+    assert_eq!(world.api.asked()[0].body, r#"{"note":null}"#);
+    assert!(create.check(&json!({ "body": { "note": 1 } })).is_err());
 }
 
 #[tokio::test]
