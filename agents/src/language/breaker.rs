@@ -1,7 +1,10 @@
 //! When a provider is not asked at all: a circuit breaker.
 //!
 //! A pure state that is told the time. After [`FAILURES_MAX`] faults in a row nobody asks the provider for a while; then one
-//! request may try it, and its success lets all others in again. Each failed try doubles the while, up to [`REST_MAX`].
+//! request may try it, and the beginning of its answer lets all others in again: answers are streams, and may take minutes. Until one
+//! is whole the next fault has the provider left alone again. Each failed try doubles the while, up to [`REST_MAX`].
+//!
+//! Where a provider has said when to come again nobody comes before, and all may come then: it has no fault that one would have to try.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +16,8 @@ const FAILURES_MAX: u32 = 5;
 const REST_MIN: Duration = Duration::from_secs(5);
 /// For how long at most by its own reckoning; what a provider asks for itself may be longer.
 const REST_MAX: Duration = Duration::from_secs(60);
-/// A provider that asks for more is tried again after this all the same.
-const ASKED_REST_MAX: Duration = Duration::from_secs(600);
+/// A provider that asks for more is asked again after this all the same: longer words are rather a fault than a limit.
+const ASKED_REST_MAX: Duration = Duration::from_secs(3_600);
 /// How soon those come again who find another trying.
 const TRY_WAIT: Duration = Duration::from_millis(500);
 
@@ -65,10 +68,20 @@ impl Breaker {
     /// How it stands.
     #[must_use]
     pub fn state(&self, now: Instant) -> BreakerState {
-        match self.rests_until.max(self.asked_until) {
+        let until = self.rests_until.max(self.asked_until);
+        match until.filter(|until| now < *until) {
+            Some(until) => BreakerState::Open(until - now),
+            None if self.rests_until.is_some() => BreakerState::HalfOpen,
             None => BreakerState::Closed,
-            Some(until) if now < until => BreakerState::Open(until - now),
-            Some(_) => BreakerState::HalfOpen,
+        }
+    }
+
+    /// The provider has begun to answer. That is enough where one tries it: all others may come. Its faults are forgotten once an answer
+    /// is whole.
+    pub fn answers(&mut self, now: Instant) {
+        if self.is_tried && self.state(now) == BreakerState::HalfOpen {
+            self.is_tried = false;
+            self.rests_until = None;
         }
     }
 
@@ -141,6 +154,28 @@ mod tests {
     }
 
     #[test]
+    fn who_tries_lets_the_others_in_as_soon_as_an_answer_begins() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        for _ in 0..FAILURES_MAX {
+            breaker.failed(&sick(), start);
+        }
+        breaker.answers(start);
+        assert_eq!(breaker.admit(start), Err(REST_MIN), "an answer of before is no try");
+        let later = start + REST_MIN;
+        assert_eq!(breaker.admit(later), Ok(()));
+        assert_eq!(breaker.admit(later), Err(TRY_WAIT));
+        breaker.answers(later);
+        assert_eq!(breaker.state(later), BreakerState::Closed);
+        assert_eq!((breaker.admit(later), breaker.admit(later)), (Ok(()), Ok(())));
+        breaker.failed(&sick(), later);
+        assert_eq!(
+            breaker.admit(later),
+            Err(REST_MIN * 2),
+            "an answer that was begun and broke off is no success"
+        );
+    }
+
+    #[test]
     fn what_is_no_fault_of_the_provider_opens_nothing() {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         for _ in 0..100 {
@@ -163,8 +198,22 @@ mod tests {
         // A request that was made before is answered: that is no word that others may come.
         breaker.succeeded(now);
         assert_eq!(breaker.admit(now), Err(wait));
-        assert_eq!(breaker.admit(now + wait), Ok(()));
-        breaker.succeeded(now + wait);
+        // Then all may come, and not one to try it: it had no fault.
         assert_eq!(breaker.state(now + wait), BreakerState::Closed);
+        assert_eq!((breaker.admit(now + wait), breaker.admit(now + wait)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_long_retry_after_is_obeyed_up_to_an_hour() {
+        let now = Instant::now();
+        let asks = |seconds| LanguageError::RateLimited {
+            word: None,
+            retry_after: Some(Duration::from_secs(seconds)),
+        };
+        for (asked, obeyed) in [(1_800, 1_800), (3_600, 3_600), (86_400, 3_600)] {
+            let mut breaker = Breaker::default();
+            breaker.failed(&asks(asked), now);
+            assert_eq!(breaker.admit(now), Err(Duration::from_secs(obeyed)), "{asked}");
+        }
     }
 }

@@ -53,6 +53,11 @@ impl Upstream {
         Ok(room)
     }
 
+    /// The answer to a request has begun.
+    fn answers(&self) {
+        self.breaker().answers(Instant::now());
+    }
+
     /// A request has ended so.
     pub(super) fn concluded(&self, result: Result<(), &LanguageError>) {
         let mut breaker = self.breaker();
@@ -199,6 +204,7 @@ impl Call {
             Ok(event) => {
                 if event.is_answer() && attempt.first_token.is_none() {
                     attempt.first_token = Some(attempt.begun.elapsed());
+                    attempt.guarded.upstream.answers();
                     self.request = None;
                 }
                 Ok(match event {

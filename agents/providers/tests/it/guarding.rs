@@ -175,6 +175,43 @@ async fn a_provider_that_fails_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_provider_is_open_to_all_as_soon_as_the_answer_of_who_tries_it_begins() {
+    let fault = || refusal("500 Internal Server Error", "", "");
+    let trial = vec![head("text/event-stream"), Act::Chunk(TEXT.into()), Act::Hang];
+    let house = House::with(vec![fault(), fault(), fault(), fault(), fault(), trial, good()], 8).await;
+    for _ in 0..2 {
+        assert!(house.told().await.1.is_some());
+    }
+    assert_eq!(house.server.asked().len(), 5);
+    while house.upstream.state() != BreakerState::HalfOpen {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut trial = house.guarded.chat(Arc::new(ChatRequest::default()));
+    assert_eq!(trial.next().await, Some(Ok(ChatEvent::TextDelta("x".into()))));
+    // It may take minutes to its end.
+    assert_eq!(house.upstream.state(), BreakerState::Closed);
+    assert_eq!(house.told().await, (answered(ONCE).to_vec(), None));
+}
+
+#[tokio::test]
+async fn after_a_retry_after_nobody_waits_for_one_that_tries() {
+    let silent = vec![head("text/event-stream"), Act::Hang];
+    let too_often = refusal("429 Too Many Requests", "retry-after-ms: 100\r\n", "");
+    let house = House::with(vec![too_often, silent, good()], 8).await;
+    let mut first = house.guarded.chat(Arc::new(ChatRequest::default()));
+    let (first, second) = (first.next(), async {
+        house.server.was_asked(2).await;
+        house.told().await
+    });
+    let told = tokio::select! {
+        said = first => panic!("its answer never begins: {said:?}"),
+        told = second => told,
+    };
+    assert_eq!(told, (answered(ONCE).to_vec(), None));
+    assert_eq!(house.server.asked().len(), 3);
+}
+
+#[tokio::test]
 async fn no_more_are_asked_at_once_than_there_is_room_for() {
     let slow = vec![
         head("text/event-stream"),
