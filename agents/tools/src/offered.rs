@@ -194,7 +194,7 @@ fn list<'a>(fields: &'a Map<String, Value>, word: &str) -> &'a [Value] {
 fn takes_objects(kind: &Value) -> bool {
     match kind {
         Value::Array(kinds) => kinds.iter().any(|kind| kind == "object"),
-        kind => kind == "object",
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => kind == "object",
     }
 }
 
