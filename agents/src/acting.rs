@@ -182,15 +182,18 @@ impl Acting {
             .collect();
         let is_own = |name: &str| doers.iter().any(|doer| doer.offer().name == name);
         let from_client = request.client.tools.as_ref().filter(|_| can_pause);
-        let client = from_client.map_or_else(Vec::new, |tools| client::offers(tools, is_own));
+        let mut client = from_client.map_or_else(Vec::new, |tools| client::offers(tools, is_own));
         // Where a client's tool has to be called, nothing else may be.
         let is_open = !from_client.is_some_and(|tools| tools.must_call) || client.is_empty();
         let others: Vec<(AgentId, String)> = (agent.hand_offs.iter())
             .filter(|id| is_open && can_pause && !has_had_it(id))
             .map(|id| (id.clone(), purpose_of(id)))
             .collect();
-        let beside_tools = doers.len() - tools_count + usize::from(!others.is_empty()) + client.len();
-        let room = OFFERS_MAX.saturating_sub(beside_tools).min(tools_count);
+        let built_in = doers.len() - tools_count + usize::from(!others.is_empty());
+        if is_open {
+            client.truncate(OFFERS_MAX.saturating_sub(built_in));
+        }
+        let room = OFFERS_MAX.saturating_sub(built_in + client.len()).min(tools_count);
         let left_out = doers.drain(room..tools_count).map(|doer| doer.offer().name.clone());
         let left_out: Vec<String> = left_out.filter(|_| is_open).collect();
         let acting = Self {
@@ -243,7 +246,7 @@ impl Acting {
         self.client.iter().any(|offer| offer.name == call.name)
     }
 
-    /// The names of the client's tools that the model is not offered, since the agent has others that are called so.
+    /// The names of the client's tools that the model is not offered, since the agent has others that are called so, or they are too many.
     pub(crate) fn not_offered(&self) -> Vec<&str> {
         let tools = self.request.client.tools.iter().flat_map(|tools| &tools.tools);
         let is_offered = |name: &str| self.client.iter().any(|offer| offer.name == name);
@@ -402,6 +405,8 @@ impl Acting {
                             }
                             Pause::Approval(known)
                         }
+                        // What waits for a person has begun: it comes before the turn is given away.
+                        (Some(Pause::HandOff { .. }), approval @ Pause::Approval(_)) => approval,
                         (Some(first), _) => first,
                         (None, wanted) => wanted,
                     });

@@ -195,7 +195,7 @@ pub struct ModelOutcome {
     /// What each `[n]` in the text stands for.
     pub citations: Vec<Citation>,
     /// Whether it is given once and not kept: another model has answered than the one that was asked, or it stands on what tools
-    /// have done, or is not whole.
+    /// have done or on what another agent has told this one, or it is not whole.
     pub is_for_once: bool,
     /// Why it is not whole; `None` where it is.
     pub incomplete: Option<Incomplete>,

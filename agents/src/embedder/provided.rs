@@ -320,7 +320,7 @@ impl Default for AtOnce {
 
 impl AtOnce {
     fn was_too_much(&mut self, texts: usize) {
-        self.texts = (texts / 2).max(1);
+        self.texts = self.texts.min((texts / 2).max(1));
         self.answered = 0;
     }
 

@@ -50,7 +50,11 @@ impl GuardedEmbedding {
         })?;
         let mut attempt = Attempt::begun(self, room);
         let made = timeout_at(until, self.model.embed(request)).await.unwrap_or(Err(late));
-        attempt.conclude(made.as_ref().map(|_| ()));
+        match &made {
+            // Slow is not sick: less is asked for next, and whoever has a question is not to wait for that.
+            Err(error @ LanguageError::TimedOut { .. }) if request.texts.len() > 1 => attempt.was_too_much(error),
+            made => attempt.conclude(made.as_ref().map(|_| ())),
+        }
         made
     }
 }
@@ -99,6 +103,12 @@ impl<'a> Attempt<'a> {
             outcome: AttemptOutcome::Cancelled,
             _room: room,
         }
+    }
+
+    /// So much at once was not answered in time, which says nothing of the provider.
+    fn was_too_much(&mut self, error: &LanguageError) {
+        self.guarded.upstream.abandoned();
+        self.outcome = AttemptOutcome::Failed(error.kind());
     }
 
     fn conclude(&mut self, result: Result<(), &LanguageError>) {

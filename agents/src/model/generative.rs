@@ -379,7 +379,11 @@ impl Answering<'_> {
                 if !self.guard.is_full() {
                     self.guard.tell_incomplete(&self.model.name, incomplete(reason));
                 }
-                State::Stopped(reason)
+                State::Stopped(if self.guard.is_full() {
+                    StopReason::MaxTokens
+                } else {
+                    reason
+                })
             }
         };
         Some(text).filter(|text| !text.is_empty())
@@ -451,7 +455,10 @@ impl Answering<'_> {
         ModelOutcome {
             confidence: Confidence::new(confidence),
             citations,
-            is_for_once: incomplete.is_some() || acting.is_some_and(Acting::has_acted),
+            // What another agent has told to this one may be about the person.
+            is_for_once: incomplete.is_some()
+                || self.task.handed_over.is_some()
+                || acting.is_some_and(Acting::has_acted),
             incomplete,
         }
     }

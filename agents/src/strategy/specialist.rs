@@ -164,7 +164,8 @@ impl Specialist {
                 return Ok(());
             }
             format!(
-                "{} has tools of its own that are called {}. Those of the client are not offered to its model.",
+                "The model of {} is not offered these tools of the client: {}. The agent has tools of its own that are called so, or all \
+                 together are more than a model is offered at once ({OFFERS_MAX}).",
                 self.definition.name,
                 not_offered.join(", ")
             )

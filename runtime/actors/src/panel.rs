@@ -95,12 +95,13 @@ impl Panel {
                     Err(failed) => failed.used,
                 };
                 self.receipt.tokens_billed += used.tokens;
-                if outcome.is_err() {
-                    self.lost = self.lost.plus(used);
-                }
                 let outcome = outcome.map_err(|failed| failed.failure);
                 report.steps.extend(self.joint.end(part, outcome));
                 let failure = self.joint.failure(part).cloned();
+                // An answer without a text is none.
+                if failure.is_some() {
+                    self.lost = self.lost.plus(used);
+                }
                 let outcome = failure.map_or(Ok(()), Err);
                 report.part_end = Some(outcome.clone());
                 outcome.map_or(TurnOutcome::Failed, |()| TurnOutcome::Completed)

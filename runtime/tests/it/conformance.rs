@@ -60,9 +60,14 @@ async fn operations(server: &Server) -> usize {
         .sum()
 }
 
+/// A server on which no message waits long for a person: calls at random take sessions over, and nobody answers.
+fn launch() -> Launch {
+    Launch::new().setting("session.person_max", "1s")
+}
+
 #[tokio::test]
 async fn the_openapi_document_is_true() {
-    let server = Launch::new().start().await;
+    let server = launch().start().await;
     let (passed, report) = run("check-openapi", server.url(""), &[]).await;
     assert!(passed, "{report}");
     check_reach(&report, operations(&server).await - 1);
@@ -71,7 +76,7 @@ async fn the_openapi_document_is_true() {
 #[tokio::test]
 async fn the_openapi_document_is_true_of_a_server_with_a_token() {
     let token = "a-token_of_43_characters_0123456789abcdefgh";
-    let server = Launch::new().setting("auth.token", token).start().await;
+    let server = launch().setting("auth.token", token).start().await;
     let variables = [("ORCHESTRATAI__AUTH__TOKEN", token), ("OPENAPI_CASES", "4")];
     let (passed, report) = run("check-openapi", server.url(""), &variables).await;
     assert!(passed, "{report}");

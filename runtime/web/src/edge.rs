@@ -116,7 +116,7 @@ where
             "request",
             request.id = exchange.id.as_str(),
             http.method = exchange.method.as_str(),
-            http.path = &*told_path(request.path()),
+            http.path = &*told_path(request.match_info().as_str()),
             http.route = Empty,
             http.status = Empty,
             trace.id = Empty,

@@ -2,7 +2,7 @@
 
 use orchestratai_agents::tool::{Invocation, ToolError, ToolOutput};
 use reqwest::{
-    Client, Response, Url,
+    Client, Response, StatusCode, Url,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
 };
 
@@ -139,7 +139,18 @@ impl Exchange {
             );
             return Err(ToolError::Failed(what));
         }
-        Err(ToolError::Failed(format!("HTTP {}: {content}", status.as_u16())))
+        let what = format!("HTTP {}: {content}", status.as_u16());
+        // A gateway's word for an API that has not answered it in time, or not to its liking.
+        let is_in_doubt = [
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::BAD_GATEWAY,
+            StatusCode::GATEWAY_TIMEOUT,
+        ]
+        .contains(&status);
+        Err(match is_in_doubt {
+            true => ToolError::InDoubt(what),
+            false => ToolError::Failed(what),
+        })
     }
 }
 

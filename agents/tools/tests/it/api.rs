@@ -77,6 +77,7 @@ async fn serve(mut connection: HttpConnection, seen: Arc<Mutex<Seen>>) {
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{\"begun\":".into()
         }
         "/v1/away" => last("302 Found", "location: http://127.0.0.1:9/stolen\r\n", ""),
+        "/v1/slow" => json("504 Gateway Timeout", r#"{"error":"no answer"}"#),
         "/v1/missing" => json("404 Not Found", r#"{"error":"there is no such order"}"#),
         "/v1/nothing" => last("204 No Content", "", ""),
         "/v1/picture" => last("200 OK", "content-type: image/png\r\n", "\u{1}\u{2}"),

@@ -48,7 +48,7 @@ fn document() -> Value {
                 } } } } } } },
             "/away": { "get": any }, "/missing": { "get": any }, "/nothing": { "get": any }, "/picture": { "get": any },
             "/huge": { "get": any }, "/hang": { "get": any }, "/drop": { "get": any },
-            "/half": { "get": any },
+            "/half": { "get": any }, "/slow": { "get": any },
         },
         "components": {
             "schemas": { "Part": node },
@@ -263,6 +263,9 @@ async fn answers_of_all_kinds_are_told() {
         get("missing").await,
         failed(r#"HTTP 404: {"error":"there is no such order"}"#)
     );
+    // A gateway's word: what stands behind it may have done it.
+    let in_doubt = ToolError::InDoubt(r#"HTTP 504: {"error":"no answer"}"#.into());
+    assert_eq!(get("slow").await, Err(in_doubt));
     assert_eq!(get("nothing").await.unwrap().content, "[HTTP 204, without a body]");
     assert_eq!(get("picture").await.unwrap().content, "[data, image/png, 2 bytes]");
     let huge = get("huge").await.unwrap().content;

@@ -172,6 +172,7 @@ impl SessionCore {
                 {
                     // A person has taken the turn over while it was at work: its price is not known here, its tokens are.
                     turn.used.tokens = turn.used.tokens.saturating_add(receipt.tokens_billed);
+                    turn.used.unpriced_tokens = turn.used.unpriced_tokens.saturating_add(receipt.tokens_billed);
                 }
             }
             Input::Tick { run_max } => {
