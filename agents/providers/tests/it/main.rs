@@ -7,6 +7,7 @@ mod embedding;
 mod failing;
 mod gemini;
 mod guarding;
+mod halves;
 mod llama_cpp;
 mod many;
 mod ollama;
