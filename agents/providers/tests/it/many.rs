@@ -191,4 +191,9 @@ async fn other_side_of(
     }
     let _ = heard.wait_for(|go| *go).await;
     let _ = socket.write_all(rest.as_bytes()).await;
+    // Closed with something unread, the connection would be reset, and Gemini's answers end with the connection.
+    let _ = socket.shutdown().await;
+    while socket.read_buf(&mut asked).await.unwrap_or(0) > 0 {
+        asked.clear();
+    }
 }
